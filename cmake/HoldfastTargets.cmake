@@ -1,0 +1,37 @@
+# One static library a folder; a folder links only what it may include, so the arrows of ARCHITECTURE.md are the
+# linker's and not a habit.
+
+# Options that every target of ours is compiled with.
+add_library(holdfast_options INTERFACE)
+target_compile_features(holdfast_options INTERFACE cxx_std_20)
+target_compile_options(holdfast_options INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wnon-virtual-dtor
+                                                  -Woverloaded-virtual -Wimplicit-fallthrough -Wswitch-enum)
+if(HOLDFAST_WERROR)
+  target_compile_options(holdfast_options INTERFACE -Werror)
+endif()
+if(HOLDFAST_SANITIZE)
+  target_compile_options(holdfast_options INTERFACE -fsanitize=${HOLDFAST_SANITIZE} -fno-sanitize-recover=all
+                                                    -fno-omit-frame-pointer)
+  target_link_options(holdfast_options INTERFACE -fsanitize=${HOLDFAST_SANITIZE})
+endif()
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+
+find_program(CCACHE_PROGRAM ccache)
+if(CCACHE_PROGRAM)
+  set(CMAKE_CXX_COMPILER_LAUNCHER "${CCACHE_PROGRAM}")
+endif()
+find_program(MOLD_PROGRAM mold)
+if(MOLD_PROGRAM AND CMAKE_BUILD_TYPE STREQUAL "Debug")
+  add_link_options(-fuse-ld=mold)
+endif()
+
+# holdfast_library(core SOURCES a.cpp b.cpp [LINK target ...]) makes holdfast_core, known as holdfast::core.
+function(holdfast_library name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES;LINK")
+  add_library(holdfast_${name} STATIC ${arg_SOURCES})
+  add_library(holdfast::${name} ALIAS holdfast_${name})
+  target_include_directories(holdfast_${name} PUBLIC "${PROJECT_SOURCE_DIR}/src" "${PROJECT_SOURCE_DIR}/include")
+  target_link_libraries(holdfast_${name} PUBLIC ${arg_LINK} PRIVATE holdfast_options)
+endfunction()

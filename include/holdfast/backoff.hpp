@@ -1,0 +1,51 @@
+#pragma once
+
+#include <functional>
+
+#include "holdfast/failure.hpp"
+#include "holdfast/time.hpp"
+
+namespace holdfast {
+
+/// Draws from [0, 1). An argument wherever chance decides, so that tests are exact.
+using UnitRandom = std::function<double()>;
+
+/// Exponential backoff with full jitter: the n-th wait is uniform in [0, min(cap, first * 2^n)).
+struct BackoffSchedule {
+  Duration first{};
+  Duration cap{};
+
+  friend bool operator==(const BackoffSchedule&, const BackoffSchedule&) = default;
+};
+
+/// One schedule for each family of causes. A fleet behind one carrier address that knocks with a refused
+/// key every second gets that address banned; a radio that lost its cell wants to be back at once.
+struct BackoffSpec {
+  BackoffSchedule network{std::chrono::seconds{1}, std::chrono::seconds{60}};
+  BackoffSchedule listener{std::chrono::seconds{2}, std::chrono::seconds{60}};
+  BackoffSchedule refused{std::chrono::minutes{1}, std::chrono::minutes{15}};
+  Duration reset_after = std::chrono::seconds{60};  ///< a tunnel that held this long starts over
+
+  friend bool operator==(const BackoffSpec&, const BackoffSpec&) = default;
+};
+
+enum class BackoffFamily { network, listener, refused };
+
+BackoffFamily backoff_family(Cause cause);
+
+/// How often in a row each family failed: the state beside the policy.
+class Backoff {
+ public:
+  /// The wait after one more failure of this cause.
+  Duration next_wait(const BackoffSpec& spec, Cause cause, const UnitRandom& jitter);
+  void reset();
+
+  friend bool operator==(const Backoff&, const Backoff&) = default;
+
+ private:
+  unsigned network_ = 0;
+  unsigned listener_ = 0;
+  unsigned refused_ = 0;
+};
+
+}  // namespace holdfast

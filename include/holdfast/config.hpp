@@ -1,0 +1,107 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "holdfast/backoff.hpp"
+#include "holdfast/liveness.hpp"
+#include "holdfast/time.hpp"
+
+namespace holdfast {
+
+struct TcpTarget {
+  std::string host;
+  std::uint16_t port = 0;
+
+  friend bool operator==(const TcpTarget&, const TcpTarget&) = default;
+};
+
+struct UnixTarget {
+  std::string path;
+
+  friend bool operator==(const UnixTarget&, const UnixTarget&) = default;
+};
+
+using Target = std::variant<TcpTarget, UnixTarget>;
+
+/// One `ssh -R [bind_address:]port:host:hostport`.
+struct RemoteForward {
+  /// As it goes over the wire (RFC 4254, 7.1): "localhost" when the user gave none, "" for `*` or an empty one.
+  std::string bind_address = "localhost";
+  std::uint16_t port = 0;  ///< 0: the relay chooses
+  Target target;
+
+  friend bool operator==(const RemoteForward&, const RemoteForward&) = default;
+};
+
+/// "localhost:4649", "[::1]:4649", "*:4649".
+std::string listener_name(const RemoteForward& forward);
+/// "localhost:22", "[::1]:22", "/run/app.sock".
+std::string target_name(const Target& target);
+
+enum class StrictHostKeyChecking { yes, accept_new, no };
+enum class AddressFamily { any, inet, inet6 };
+/// ssh_config's LogLevel, DEBUG1 being DEBUG.
+enum class LogLevel { quiet, fatal, error, info, verbose, debug, debug2, debug3 };
+
+struct RekeyLimit {
+  std::uint64_t bytes = 0;  ///< 0: the library's default
+  Duration time{};          ///< zero: never by time
+
+  friend bool operator==(const RekeyLimit&, const RekeyLimit&) = default;
+};
+
+/// Everything one tunnel needs; the names are ssh_config's. Defaults are those of docs/configuration.md.
+struct TunnelSpec {
+  std::string name;
+  std::string host_name;
+  std::uint16_t port = 22;
+  std::string user;
+  std::vector<std::string> identity_file;
+  std::vector<std::string> certificate_file;
+  std::string identity_agent;  ///< socket path; empty: no agent
+  std::string user_known_hosts_file;
+  StrictHostKeyChecking strict_host_key_checking = StrictHostKeyChecking::accept_new;
+  std::vector<std::string> host_key_fingerprint;  ///< "SHA256:..."; empty: no pins
+  std::vector<RemoteForward> remote_forward;
+  LivenessSpec liveness{std::chrono::seconds{60}, 3};
+  bool exit_on_forward_failure = true;
+  Duration connect_timeout = std::chrono::seconds{30};  ///< bounds each phase until the forwards stand
+  Duration drain_timeout = std::chrono::seconds{5};     ///< open connections at shutdown
+  AddressFamily address_family = AddressFamily::any;
+  std::string bind_address;
+  std::string bind_interface;
+  bool tcp_keep_alive = true;
+  std::string ciphers;  ///< comma separated, as ssh_config; empty: the default
+  std::string kex_algorithms;
+  std::string macs;
+  std::string host_key_algorithms;
+  RekeyLimit rekey_limit;
+  LogLevel log_level = LogLevel::info;
+  std::uint32_t max_connections = 1000;  ///< open forwarded connections; more are refused
+  BackoffSpec backoff;
+
+  friend bool operator==(const TunnelSpec&, const TunnelSpec&) = default;
+};
+
+/// "relay.example:22", with IPv6 literals in brackets.
+std::string relay_name(const TunnelSpec& spec);
+
+struct StatusSocketSpec {
+  std::string path = "/run/holdfast/status.sock";
+  std::string group;  ///< who may read; empty: the process's own group
+
+  friend bool operator==(const StatusSocketSpec&, const StatusSocketSpec&) = default;
+};
+
+struct Config {
+  std::vector<TunnelSpec> tunnels;  ///< in the file's order; names are unique
+  StatusSocketSpec status_socket;
+
+  friend bool operator==(const Config&, const Config&) = default;
+};
+
+}  // namespace holdfast

@@ -1,0 +1,68 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "holdfast/failure.hpp"
+#include "holdfast/time.hpp"
+#include "holdfast/tunnel.hpp"
+
+/// A snapshot of what the program knows: what the status socket, the CLI and systemd's STATUS= line are made from.
+/// Times are ages and waits relative to the moment of the snapshot, so that a wall clock that jumps can't falsify them.
+namespace holdfast {
+
+struct ForwardReport {
+  std::string listener;  ///< listener_name()
+  std::string target;    ///< target_name()
+  ForwardState state{};
+  std::uint16_t bound_port = 0;      ///< 0 unless held
+  std::uint64_t connections = 0;     ///< open now
+  std::uint64_t accepted = 0;        ///< since the process started
+  std::uint64_t target_refused = 0;  ///< the target did not take the connection
+};
+
+struct FailureReport {
+  Failure failure;
+  Duration age{};
+};
+
+struct TunnelReport {
+  std::string name;
+  std::string relay;    ///< relay_name()
+  std::string address;  ///< the address connected to, "192.0.2.7:22"; empty when there is none
+  std::string state;    ///< phase_name(), for "opening" with the phase in `phase`
+  std::string phase;    ///< to_string(OpeningPhase) while opening, else empty
+  bool up = false;      ///< is_up()
+  Duration in_state{};
+  Attempt attempt = 0;
+  std::uint64_t sessions_established = 0;
+  std::optional<Duration> next_retry;       ///< while backing off
+  std::optional<FailureReport> last_error;  ///< kept after recovery
+  std::vector<ForwardReport> forwards;
+  std::uint64_t refused_opens = 0;   ///< channel opens that we never asked for
+  std::uint64_t bytes_received = 0;  ///< on the wire: TCP payload of all sessions to the relay
+  std::uint64_t bytes_sent = 0;
+  std::optional<Duration> keepalive_rtt;
+  std::optional<std::string> cipher;  ///< of the running session
+};
+
+struct Report {
+  std::string version;
+  std::int64_t pid = 0;
+  Duration uptime{};
+  std::optional<std::string> last_reload_error;
+  std::vector<TunnelReport> tunnels;
+};
+
+enum class Health { ok, warning, critical, unknown };
+
+/// ok: every tunnel is up. warning: established, but a forward is missing or opening for the first time.
+/// critical: a tunnel is down. unknown: there is no tunnel.
+Health health(const Report& report);
+
+/// "2 of 3 tunnels up; relay: backing off, next try in 12 s (connect relay.example:22: connection refused)"
+std::string summary(const Report& report);
+
+}  // namespace holdfast

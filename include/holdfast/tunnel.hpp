@@ -1,0 +1,232 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "holdfast/backoff.hpp"
+#include "holdfast/config.hpp"
+#include "holdfast/failure.hpp"
+#include "holdfast/liveness.hpp"
+#include "holdfast/time.hpp"
+
+/// The tunnel as a sans-I/O machine. `step()` decides, the runner (src/supervisor/) does:
+///
+///     Idle ──start──▶ Opening ──────▶ RequestingForwards ──▶ Established
+///                     │ resolve       │                      │       │
+///        ┌────────────┤ connect       │ refused, silent,     │ lost, │ stop
+///        ▼            │ banner        │ deadline             │ silent▼
+///     BackingOff ◀────┤ key_exchange  ▼                      │      Draining
+///        │  ▲         │ authenticate  Closing ◀──────────────┘       │
+///        └──│── due ──┘               │    ▲─────────────────────────┘
+///           └───── try again ─────────┴──── stop ───▶ Stopped
+///
+/// Every state has at most one deadline, every state x event pair a defined result, and the clock and the dice are
+/// arguments. A tunnel never gives up: Stopped is reached only because someone asked for it.
+namespace holdfast {
+
+/// Numbers the sessions of one tunnel from 1. An event of an earlier session is ignored.
+using Attempt = std::uint64_t;
+
+/// The phases of opening a session, in order. Each may take TunnelSpec::connect_timeout.
+enum class OpeningPhase { resolve, connect, banner, key_exchange, authenticate };
+std::string_view to_string(OpeningPhase phase);
+
+enum class ForwardState { pending, requested, held, refused };
+std::string_view to_string(ForwardState state);
+
+struct ForwardProgress {
+  ForwardState state = ForwardState::pending;
+  std::uint16_t bound_port = 0;  ///< valid while held
+
+  friend bool operator==(const ForwardProgress&, const ForwardProgress&) = default;
+};
+
+/// Runs parallel to TunnelSpec::remote_forward.
+using ForwardTable = std::vector<ForwardProgress>;
+
+struct Idle {
+  friend bool operator==(const Idle&, const Idle&) = default;
+};
+
+struct Opening {
+  OpeningPhase phase{};
+  TimePoint deadline;
+
+  friend bool operator==(const Opening&, const Opening&) = default;
+};
+
+/// One tcpip-forward is under way at a time: libssh has one slot for global requests.
+struct RequestingForwards {
+  TimePoint deadline;
+  ForwardTable forwards;
+
+  friend bool operator==(const RequestingForwards&, const RequestingForwards&) = default;
+};
+
+/// The session holds all of its forwards, or with exit_on_forward_failure off at least what it could get.
+struct Established {
+  TimePoint since;
+  Liveness liveness;
+  ForwardTable forwards;
+  /// Set while a forward is missing: when it is asked for again, or by when the answer has to be there.
+  std::optional<TimePoint> ask_again;
+
+  friend bool operator==(const Established&, const Established&) = default;
+};
+
+/// What follows once the session is gone.
+struct ThenStop {
+  friend bool operator==(const ThenStop&, const ThenStop&) = default;
+};
+struct ThenRetry {
+  Failure failure;
+
+  friend bool operator==(const ThenRetry&, const ThenRetry&) = default;
+};
+using AfterClosing = std::variant<ThenStop, ThenRetry>;
+
+/// No new connections; listeners are being cancelled on the relay, open connections may finish.
+struct Draining {
+  TimePoint deadline;
+  ForwardTable forwards;  ///< `held` until the relay has confirmed the cancellation
+  bool connections_open = true;
+  AfterClosing after;
+
+  friend bool operator==(const Draining&, const Draining&) = default;
+};
+
+/// Channels closed, SSH_MSG_DISCONNECT and FIN on their way.
+struct Closing {
+  TimePoint deadline;
+  AfterClosing after;
+
+  friend bool operator==(const Closing&, const Closing&) = default;
+};
+
+struct BackingOff {
+  TimePoint until;
+  Failure failure;
+
+  friend bool operator==(const BackingOff&, const BackingOff&) = default;
+};
+
+struct Stopped {
+  friend bool operator==(const Stopped&, const Stopped&) = default;
+};
+
+using Phase = std::variant<Idle, Opening, RequestingForwards, Established, Draining, Closing, BackingOff, Stopped>;
+
+/// "idle", "opening", "requesting_forwards", "established", "draining", "closing", "backing_off", "stopped".
+std::string_view phase_name(const Phase& phase);
+
+struct TunnelState {
+  Phase phase;
+  Attempt attempt = 0;
+  Backoff backoff;
+
+  friend bool operator==(const TunnelState&, const TunnelState&) = default;
+};
+
+// ---- events: what happened -------------------------------------------------------------------------------------
+
+struct Start {};
+struct StopRequested {};       ///< finish politely, then Stopped
+struct StopNow {};             ///< skip the drain
+struct ReconnectRequested {};  ///< by the operator
+struct TimerExpired {};
+
+/// Events of one session; they carry its attempt so that a late one can't touch its successor.
+struct PhaseCompleted {
+  OpeningPhase phase{};
+};
+struct ForwardAnswered {
+  std::size_t forward = 0;
+  std::optional<std::uint16_t> bound_port;  ///< absent: refused
+};
+struct ListenerCancelled {
+  std::size_t forward = 0;
+};
+struct Received {
+  bool whole_packet = false;
+};
+struct ConnectionsDrained {};
+struct SessionFailed {
+  Failure failure;
+};
+struct SessionClosed {};
+
+using SessionEvent = std::variant<PhaseCompleted, ForwardAnswered, ListenerCancelled, Received, ConnectionsDrained,
+                                  SessionFailed, SessionClosed>;
+
+struct OfSession {
+  Attempt attempt = 0;
+  SessionEvent event;
+};
+
+using TunnelEvent = std::variant<Start, StopRequested, StopNow, ReconnectRequested, TimerExpired, OfSession>;
+
+// ---- actions: what to do, in order ----------------------------------------------------------------------------
+
+struct Dial {  ///< resolve and connect; answers PhaseCompleted{resolve}, then {connect}, or SessionFailed
+  friend bool operator==(const Dial&, const Dial&) = default;
+};
+struct OpenSession {  ///< on the connected socket; answers {banner}, {key_exchange}, or SessionFailed
+  friend bool operator==(const OpenSession&, const OpenSession&) = default;
+};
+struct Authenticate {  ///< answers {authenticate} or SessionFailed
+  friend bool operator==(const Authenticate&, const Authenticate&) = default;
+};
+struct RequestForward {  ///< answers ForwardAnswered
+  std::size_t forward = 0;
+
+  friend bool operator==(const RequestForward&, const RequestForward&) = default;
+};
+struct CancelForward {  ///< answers ListenerCancelled
+  std::size_t forward = 0;
+
+  friend bool operator==(const CancelForward&, const CancelForward&) = default;
+};
+struct SendKeepalive {
+  friend bool operator==(const SendKeepalive&, const SendKeepalive&) = default;
+};
+struct DrainConnections {  ///< accept no more; answers ConnectionsDrained once none is open
+  friend bool operator==(const DrainConnections&, const DrainConnections&) = default;
+};
+struct CloseSession {  ///< politely; answers SessionClosed
+  friend bool operator==(const CloseSession&, const CloseSession&) = default;
+};
+struct DropSession {  ///< at once, whatever stands of it (dial, session, connections); answers nothing
+  friend bool operator==(const DropSession&, const DropSession&) = default;
+};
+/// One line for the log. `cause` is set on lines about a failure.
+struct Announce {
+  LogLevel level = LogLevel::info;
+  std::string text;
+  std::optional<Cause> cause;
+
+  friend bool operator==(const Announce&, const Announce&) = default;
+};
+
+using TunnelAction = std::variant<Dial, OpenSession, Authenticate, RequestForward, CancelForward, SendKeepalive,
+                                  DrainConnections, CloseSession, DropSession, Announce>;
+
+struct Step {
+  TunnelState next;
+  std::vector<TunnelAction> actions;
+};
+
+/// Total: any event is allowed in any state. `jitter` is drawn from only when a wait is chosen.
+Step step(const TunnelSpec& spec, TunnelState state, const TunnelEvent& event, TimePoint now, const UnitRandom& jitter);
+
+/// When TimerExpired is due; none in a state that waits for nothing.
+std::optional<TimePoint> next_deadline(const TunnelState& state);
+
+/// Established and holding every forward that was asked for.
+bool is_up(const TunnelState& state);
+
+}  // namespace holdfast

@@ -1,0 +1,52 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <tl/expected.hpp>
+#include <vector>
+
+#include "holdfast/config.hpp"
+
+namespace holdfast::config {
+
+/// One thing wrong with the file: "etc/holdfast.yaml:12:5: tunnels.relay.prot: unknown key; did you mean 'port'?"
+struct Problem {
+  std::string file;
+  int line = 0;     ///< from 1; 0 when the problem has no place in the file
+  int column = 0;   ///< from 1
+  std::string key;  ///< "tunnels.relay.port"; may be empty
+  std::string message;
+};
+
+/// "file:line:column: key: message"
+std::string to_string(const Problem& problem);
+
+using Problems = std::vector<Problem>;
+
+struct Loaded {
+  Config config;
+  std::vector<Problem> warnings;  ///< "strict_host_key_checking: no trusts whoever answers", and the like
+};
+
+/// What the parser asks of the file system, so that unit tests need none.
+class Files {
+ public:
+  enum class Kind { missing, not_a_file, unreadable, exposed, good };
+  virtual ~Files() = default;
+  /// `exposed`: a private key that group or others may read.
+  virtual Kind private_key(const std::string& path) const = 0;
+  virtual Kind readable_file(const std::string& path) const = 0;
+};
+
+/// The real one.
+const Files& system_files();
+
+/// All problems of the text at once, in the file's order.
+tl::expected<Loaded, Problems> parse(std::string_view text, const std::string& file_name, const Files& files);
+/// Reads the file first; an unreadable one is a Problem too.
+tl::expected<Loaded, Problems> load(const std::string& path, const Files& files = system_files());
+
+/// The effective configuration as YAML that parse() reads back to the same Config.
+std::string to_yaml(const Config& config);
+
+}  // namespace holdfast::config

@@ -1,0 +1,4 @@
+#include "holdfast/config.hpp"
+#include "holdfast/reload_plan.hpp"
+#include "holdfast/report.hpp"
+#include "holdfast/tunnel.hpp"

@@ -1,0 +1,46 @@
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "holdfast/config.hpp"
+#include "net/resolver.hpp"
+#include "ssh/channel.hpp"
+
+namespace holdfast::forward {
+
+struct Counters {
+  std::uint64_t open = 0;  ///< connections that stand or are being connected
+  std::uint64_t accepted = 0;
+  std::uint64_t target_refused = 0;
+};
+
+/// The forwarded connections of one tunnel: channel to local socket, both ways, with bounded buffers and half-close.
+/// Survives sessions (the counters go on); the connections of a session that is gone end by themselves.
+class Connections {
+ public:
+  /// `log` receives one line about each failed target connection.
+  Connections(boost::asio::any_io_executor executor, net::Resolver& resolver, const TunnelSpec& spec,
+              std::function<void(const std::string&)> log);
+  ~Connections();
+
+  /// Connects to the forward's target (deadline: spec.connect_timeout, at most 10 s) and accepts, or refuses.
+  void open(ssh::OpenRequest request);
+  /// Refuses all that come from now on; `drained` is called from the loop as soon as none is open.
+  void drain(std::function<void()> drained);
+  /// Resets all at once, and ends a drain without an answer; open() works again afterwards.
+  void drop_all();
+
+  std::size_t open_count() const;
+  Counters counters(std::size_t forward) const;
+
+ private:
+  class Impl;
+  std::shared_ptr<Impl> impl_;
+};
+
+}  // namespace holdfast::forward

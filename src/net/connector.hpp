@@ -1,0 +1,32 @@
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <functional>
+#include <memory>
+#include <string>
+#include <tl/expected.hpp>
+
+#include "holdfast/failure.hpp"
+#include "holdfast/time.hpp"
+#include "net/resolver.hpp"
+
+namespace holdfast::net {
+
+struct ConnectOptions {
+  std::string bind_address;    ///< literal; empty: the kernel's choice
+  std::string bind_interface;  ///< SO_BINDTODEVICE; empty: any
+  bool tcp_keep_alive = true;
+  Duration user_timeout{};  ///< TCP_USER_TIMEOUT; zero: the kernel's default
+};
+
+using ConnectHandler = std::function<void(tl::expected<boost::asio::ip::tcp::socket, Failure>)>;
+
+/// RFC 8305: starts with the first endpoint, starts the next after 250 ms or as soon as one fails, the first that
+/// connects wins and the others are closed. The socket has TCP_NODELAY set. When all fail, the failure is that of the
+/// endpoint that got furthest (refused over timed out over unreachable). There is no deadline here: the owner cancels.
+/// The handler is called from the loop, never from inside connect().
+[[nodiscard]] std::unique_ptr<Operation> connect(boost::asio::any_io_executor executor, Endpoints endpoints,
+                                                 ConnectOptions options, ConnectHandler handler);
+
+}  // namespace holdfast::net

@@ -1,0 +1,1 @@
+#include "ssh/channel.hpp"

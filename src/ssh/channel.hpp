@@ -1,0 +1,86 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace holdfast::ssh {
+
+/// What a channel tells its owner.
+class ChannelObserver {
+ public:
+  /// Called INSIDE libssh: must not call the channel or the session. Returns how many bytes it took; with less than
+  /// all, the rest stays in the channel (the relay's window closes behind it) until take_buffered().
+  virtual std::size_t on_data(std::span<const std::byte> data) = 0;
+  /// From the event loop, after each turn in which something of this channel may have changed: room to write, EOF or
+  /// CLOSE received, the session gone. The owner may destroy the channel here.
+  virtual void on_ready() = 0;
+
+ protected:
+  ~ChannelObserver() = default;
+};
+
+/// One open SSH channel. Destroying it sends CLOSE (and waits for the relay's inside the session). It may outlive its
+/// session: then every call is harmless and is_open() is false.
+class Channel {
+ public:
+  class State;
+  explicit Channel(std::shared_ptr<State> state);
+  ~Channel();
+  Channel(Channel&&) noexcept;
+  Channel& operator=(Channel&&) noexcept;
+  Channel(const Channel&) = delete;
+  Channel& operator=(const Channel&) = delete;
+
+  /// Must be set before control returns to the event loop; reset to nullptr to be told no more.
+  void observe(ChannelObserver* observer);
+
+  /// How much write() would take now: 0 while the session has output pending, a rekey runs, the peer's window is
+  /// closed, or the channel is not open. Read that much from the source, not more.
+  std::size_t writable() const;
+  /// Takes at most writable() bytes; returns how many.
+  std::size_t write(std::span<const std::byte> data);
+  /// Half-close: no more data from us. Idempotent.
+  void send_eof();
+
+  /// All that on_data() left behind, in one piece; re-opens the relay's window.
+  std::vector<std::byte> take_buffered();
+  /// The relay sent EOF, and everything before it was handed over.
+  bool at_eof() const;
+  /// False once the relay sent CLOSE or the session is gone. Data that came before stays readable.
+  bool is_open() const;
+
+ private:
+  std::shared_ptr<State> state_;
+};
+
+/// A forwarded-tcpip open that waits for an answer (RFC 4254, 7.2), so that a refused target can be passed on.
+class OpenRequest {
+ public:
+  class State;
+  OpenRequest(std::size_t forward, std::string originator, std::uint16_t originator_port, std::unique_ptr<State> state);
+  ~OpenRequest();
+  OpenRequest(OpenRequest&&) noexcept;
+  OpenRequest& operator=(OpenRequest&&) noexcept;
+
+  std::size_t forward() const { return forward_; }  ///< index into TunnelSpec::remote_forward
+  const std::string& originator() const { return originator_; }
+  std::uint16_t originator_port() const { return originator_port_; }
+
+  /// None if the session is gone. Afterwards the request is spent.
+  std::optional<Channel> accept();
+  /// SSH_OPEN_FAILURE; what dropping it does.
+  void refuse();
+
+ private:
+  std::size_t forward_;
+  std::string originator_;
+  std::uint16_t originator_port_;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace holdfast::ssh

@@ -1,0 +1,80 @@
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "holdfast/config.hpp"
+#include "holdfast/failure.hpp"
+#include "ssh/channel.hpp"
+
+/// One SSH session over libssh, never blocking, on one Asio thread. No ssh_* type leaves this folder.
+namespace holdfast::ssh {
+
+/// Bytes on the wire (TCP payload) and packets received.
+struct Traffic {
+  std::uint64_t bytes_received = 0;
+  std::uint64_t bytes_sent = 0;
+  std::uint64_t packets_received = 0;
+};
+
+/// What a session tells its owner. Always called from the event loop, never from inside a call of the owner's into
+/// the session; the owner may destroy the session in any of them. After on_failed or on_closed nothing more comes.
+class SessionObserver {
+ public:
+  virtual void on_banner() = 0;
+  /// Keys exchanged and the relay's host key found good.
+  virtual void on_keys_exchanged() = 0;
+  virtual void on_authenticated() = 0;
+  /// `bound_port` is absent when the relay refused; equal to the requested port unless that was 0.
+  virtual void on_forward_answered(std::size_t forward, std::optional<std::uint16_t> bound_port) = 0;
+  virtual void on_forward_cancelled(std::size_t forward) = 0;
+  virtual void on_received(bool whole_packet) = 0;
+  virtual void on_keepalive_answered(Duration round_trip) = 0;
+  /// A connection to one of our listeners. Dropping the request refuses it.
+  virtual void on_open_request(OpenRequest request) = 0;
+  /// The relay asked for a channel of a kind or a port that we never asked for; it was refused.
+  virtual void on_unwanted_open(const std::string& what) = 0;
+  virtual void on_failed(Failure failure) = 0;
+  virtual void on_closed() = 0;
+
+ protected:
+  ~SessionObserver() = default;
+};
+
+/// Owner: the tunnel runner. Destroying the session (or drop()) ends it at once without a word to the relay; every
+/// Channel of it is then dead (its writes take nothing) but safe to keep and to destroy.
+class Session {
+ public:
+  /// `socket` is connected, TCP_NODELAY set. `spec` must outlive the session.
+  Session(boost::asio::ip::tcp::socket socket, const TunnelSpec& spec, SessionObserver& observer);
+  ~Session();
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+
+  /// Banner, key exchange, host key: on_banner, on_keys_exchanged or on_failed.
+  void open();
+  /// With `spec.identity_file`, certificates and the agent: on_authenticated or on_failed.
+  void authenticate();
+  /// Asks for spec.remote_forward[forward]: on_forward_answered. Global requests queue; libssh has one slot.
+  void request_forward(std::size_t forward);
+  void cancel_forward(std::size_t forward);
+  /// keepalive@openssh.com. A probe whose predecessor is unanswered can't be sent and is only counted by the caller.
+  void send_keepalive();
+  /// Writes what is queued, closes channels, SSH_MSG_DISCONNECT, FIN: on_closed (also on an error).
+  void close();
+
+  Traffic traffic() const;
+  /// The cipher of the running keys, towards the relay: "chacha20-poly1305@openssh.com"; empty before key exchange.
+  std::string cipher() const;
+
+ private:
+  class Impl;
+  std::shared_ptr<Impl> impl_;
+};
+
+}  // namespace holdfast::ssh

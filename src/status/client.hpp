@@ -1,0 +1,20 @@
+#pragma once
+
+#include <string>
+#include <tl/expected.hpp>
+
+#include "holdfast/time.hpp"
+
+namespace holdfast::status {
+
+struct Response {
+  unsigned status = 0;  ///< HTTP status code
+  std::string body;
+};
+
+/// One blocking request to the status socket, for the command line. The error says what to do
+/// ("nobody listens on /run/holdfast/status.sock: is holdfast running?").
+tl::expected<Response, std::string> request(const std::string& socket_path, const std::string& method,
+                                            const std::string& target, Duration timeout);
+
+}  // namespace holdfast::status

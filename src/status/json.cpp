@@ -1,0 +1,1 @@
+#include "status/json.hpp"

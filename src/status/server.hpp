@@ -1,0 +1,44 @@
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+#include <memory>
+#include <optional>
+#include <string>
+#include <tl/expected.hpp>
+
+#include "holdfast/config.hpp"
+#include "holdfast/report.hpp"
+
+namespace holdfast::status {
+
+/// What the status socket shows and may ask for; the supervisor implements it.
+class Source {
+ public:
+  virtual Report report() const = 0;
+  /// Absent: done. Else why the file was refused; the running configuration is then as it was.
+  virtual std::optional<std::string> reload() = 0;
+  /// False: no tunnel of that name.
+  virtual bool reconnect(const std::string& tunnel) = 0;
+
+ protected:
+  ~Source() = default;
+};
+
+/// HTTP/1.1 on a Unix socket; the routes and the JSON are in docs/status.md.
+class Server {
+ public:
+  /// Binds and listens. A socket file that nobody listens on is replaced; a live one, or a file that is no socket,
+  /// is an error. `source` must outlive the server.
+  static tl::expected<Server, std::string> listen(boost::asio::any_io_executor executor, const StatusSocketSpec& spec,
+                                                  Source& source);
+  Server(Server&&) noexcept;
+  Server& operator=(Server&&) noexcept;
+  ~Server();  ///< closes all connections and removes the socket file
+
+ private:
+  class Impl;
+  explicit Server(std::shared_ptr<Impl> impl);
+  std::shared_ptr<Impl> impl_;
+};
+
+}  // namespace holdfast::status
