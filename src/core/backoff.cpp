@@ -1,0 +1,74 @@
+#include "holdfast/backoff.hpp"
+
+#include <algorithm>
+#include <cstdlib>
+
+namespace holdfast {
+namespace {
+
+/// first * 2^failures, at most cap; `first` may be anything up to cap without overflow.
+Duration ceiling(const BackoffSchedule& schedule, unsigned failures) {
+  Duration wait = std::min(schedule.first, schedule.cap);
+  for (unsigned n = 0; n < failures && wait < schedule.cap; ++n) {
+    wait = wait > schedule.cap / 2 ? schedule.cap : wait * 2;
+  }
+  return wait;
+}
+
+}  // namespace
+
+BackoffFamily backoff_family(Cause cause) {
+  switch (cause) {
+    case Cause::name_not_found:
+    case Cause::resolver_unavailable:
+    case Cause::connection_refused:
+    case Cause::connection_timed_out:
+    case Cause::unreachable:
+    case Cause::local_address_unavailable:
+    case Cause::connection_lost:
+    case Cause::relay_disconnected:
+    case Cause::relay_silent:
+    case Cause::phase_timed_out:
+    case Cause::key_exchange_failed:
+    case Cause::integrity_failed:
+    case Cause::operator_request:
+    case Cause::local_error:
+    case Cause::protocol_mismatch:
+      return BackoffFamily::network;
+    case Cause::forward_refused:
+      return BackoffFamily::listener;
+    case Cause::no_common_algorithm:
+    case Cause::host_key_unknown:
+    case Cause::host_key_changed:
+    case Cause::host_key_revoked:
+    case Cause::host_key_not_pinned:
+    case Cause::known_hosts_unusable:
+    case Cause::identity_unusable:
+    case Cause::authentication_refused:
+      return BackoffFamily::refused;
+  }
+  std::abort();
+}
+
+Duration Backoff::next_wait(const BackoffSpec& spec, Cause cause, const UnitRandom& jitter) {
+  const auto draw = [&](const BackoffSchedule& schedule, unsigned& failures) {
+    const Duration limit = ceiling(schedule, failures);
+    ++failures;
+    return std::chrono::duration_cast<Duration>(limit * jitter());
+  };
+  switch (backoff_family(cause)) {
+    case BackoffFamily::network:
+      return draw(spec.network, network_);
+    case BackoffFamily::listener:
+      return draw(spec.listener, listener_);
+    case BackoffFamily::refused:
+      return draw(spec.refused, refused_);
+  }
+  std::abort();
+}
+
+void Backoff::reset() {
+  *this = {};
+}
+
+}  // namespace holdfast

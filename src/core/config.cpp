@@ -1,0 +1,30 @@
+#include "holdfast/config.hpp"
+
+#include "holdfast/overloaded.hpp"
+
+namespace holdfast {
+namespace {
+
+/// ssh writes IPv6 literals in brackets wherever a port follows.
+std::string host_and_port(const std::string& host, std::uint16_t port) {
+  const bool literal_v6 = host.find(':') != std::string::npos;
+  return (literal_v6 ? "[" + host + "]" : host) + ":" + std::to_string(port);
+}
+
+}  // namespace
+
+std::string listener_name(const RemoteForward& forward) {
+  return host_and_port(forward.bind_address.empty() ? "*" : forward.bind_address, forward.port);
+}
+
+std::string target_name(const Target& target) {
+  return std::visit(overloaded{[](const TcpTarget& tcp) { return host_and_port(tcp.host, tcp.port); },
+                               [](const UnixTarget& local) { return local.path; }},
+                    target);
+}
+
+std::string relay_name(const TunnelSpec& spec) {
+  return host_and_port(spec.host_name, spec.port);
+}
+
+}  // namespace holdfast

@@ -1,0 +1,109 @@
+#include "holdfast/failure.hpp"
+
+#include <cstdlib>
+
+namespace holdfast {
+namespace {
+
+struct CauseText {
+  std::string_view name;
+  std::string_view remedy;
+};
+
+CauseText text_of(Cause cause) {
+  switch (cause) {
+    case Cause::name_not_found:
+      return {"name_not_found", "Check host_name for a typing error, and that the device's DNS server knows the name."};
+    case Cause::resolver_unavailable:
+      return {"resolver_unavailable", "Check that the device has a network and a DNS server (/etc/resolv.conf)."};
+    case Cause::connection_refused:
+      return {"connection_refused", "Check that sshd runs on the relay at this port and that no firewall rejects it."};
+    case Cause::connection_timed_out:
+      return {"connection_timed_out",
+              "Nothing answers at this address and port: check the relay's firewall and the route to it and back."};
+    case Cause::unreachable:
+      return {"unreachable", "The device has no route to the relay: check its link, address and default route."};
+    case Cause::local_address_unavailable:
+      return {
+          "local_address_unavailable",
+          "Check that bind_address or bind_interface exists on this device and is up, and that holdfast may use it."};
+    case Cause::connection_lost:
+      return {"connection_lost",
+              "Nothing to do if it comes back by itself; else look at the link and at the relay's log."};
+    case Cause::relay_disconnected:
+      return {"relay_disconnected", "The relay ended the session: its reason stands in this message, more in its log."};
+    case Cause::relay_silent:
+      return {"relay_silent", "The link is down or the relay hangs: check that the relay answers other connections."};
+    case Cause::protocol_mismatch:
+      return {"protocol_mismatch",
+              "What listens there is no SSH 2 server: check host_name and port, and for a captive portal."};
+    case Cause::phase_timed_out:
+      return {"phase_timed_out",
+              "The relay accepted and then stalled: check its load, its MaxStartups and the link; connect_timeout is "
+              "the limit."};
+    case Cause::no_common_algorithm:
+      return {"no_common_algorithm",
+              "Give both sides a common algorithm: ciphers, kex_algorithms, macs or host_key_algorithms here, or "
+              "sshd_config there."};
+    case Cause::key_exchange_failed:
+      return {"key_exchange_failed", "Look at the relay's log; something between may be altering the connection."};
+    case Cause::integrity_failed:
+      return {"integrity_failed", "The data was altered on its way: suspect the link, a middlebox or an attacker."};
+    case Cause::host_key_unknown:
+      return {"host_key_unknown",
+              "Add the relay's key to user_known_hosts_file (ssh-keyscan, then compare the fingerprint), or use "
+              "accept-new."};
+    case Cause::host_key_changed:
+      return {"host_key_changed",
+              "If the relay was reinstalled, remove its old line with ssh-keygen -R; else someone may be in between."};
+    case Cause::host_key_revoked:
+      return {"host_key_revoked",
+              "The relay shows a key that known_hosts revokes: do not trust it; give the relay a new key."};
+    case Cause::host_key_not_pinned:
+      return {"host_key_not_pinned",
+              "Compare the shown fingerprint with the relay's own; if it is right, add it to host_key_fingerprint."};
+    case Cause::known_hosts_unusable:
+      return {"known_hosts_unusable",
+              "Make user_known_hosts_file readable and writable for holdfast, and mend the line that is named."};
+    case Cause::identity_unusable:
+      return {"identity_unusable",
+              "Give identity_file a readable key without a passphrase, or put the key into an agent."};
+    case Cause::authentication_refused:
+      return {"authentication_refused",
+              "Add the public key to the relay account's authorized_keys, and check user, the account and the relay's "
+              "log."};
+    case Cause::forward_refused:
+      return {
+          "forward_refused",
+          "On the relay, look who listens on this port, and at AllowTcpForwarding, permitlisten and ports below 1024."};
+    case Cause::operator_request:
+      return {"operator_request", "Nothing to do: the session was ended on request and comes back."};
+    case Cause::local_error:
+      return {"local_error",
+              "The device itself is short of something, or an option can't be used: the message names it."};
+  }
+  std::abort();
+}
+
+}  // namespace
+
+std::string_view to_string(Cause cause) {
+  return text_of(cause).name;
+}
+std::string_view remedy(Cause cause) {
+  return text_of(cause).remedy;
+}
+
+std::string describe(const Failure& failure) {
+  std::string text = failure.operation;
+  if (!failure.subject.empty()) text += " " + failure.subject;
+  std::string reason{to_string(failure.cause)};
+  for (char& letter : reason) {
+    if (letter == '_') letter = ' ';
+  }
+  text += ": " + reason;
+  if (!failure.detail.empty()) text += " (" + failure.detail + ")";
+  return text;
+}
+
+}  // namespace holdfast
