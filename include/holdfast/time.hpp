@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <string>
 
 namespace holdfast {
 
@@ -9,5 +10,8 @@ namespace holdfast {
 using Clock = std::chrono::steady_clock;
 using TimePoint = Clock::time_point;
 using Duration = Clock::duration;
+
+/// For people: "0.4 s", "12 s", "3 min 5 s", "2 h 7 min", "3 d 4 h".
+std::string to_text(Duration duration);
 
 }  // namespace holdfast

@@ -203,11 +203,11 @@ struct CloseSession {  ///< politely; answers SessionClosed
 struct DropSession {  ///< at once, whatever stands of it (dial, session, connections); answers nothing
   friend bool operator==(const DropSession&, const DropSession&) = default;
 };
-/// One line for the log. `cause` is set on lines about a failure.
+/// One line for the log. `failure` is set on lines about one: it is what the status then shows as the last error.
 struct Announce {
   LogLevel level = LogLevel::info;
   std::string text;
-  std::optional<Cause> cause;
+  std::optional<Failure> failure;
 
   friend bool operator==(const Announce&, const Announce&) = default;
 };

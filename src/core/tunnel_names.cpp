@@ -1,0 +1,81 @@
+#include <algorithm>
+#include <cstdlib>
+
+#include "holdfast/overloaded.hpp"
+#include "holdfast/tunnel.hpp"
+
+namespace holdfast {
+namespace {
+
+std::optional<TimePoint> earlier(std::optional<TimePoint> left, std::optional<TimePoint> right) {
+  if (!left || !right) return left ? left : right;
+  return std::min(*left, *right);
+}
+
+}  // namespace
+
+std::string_view to_string(OpeningPhase phase) {
+  switch (phase) {
+    case OpeningPhase::resolve:
+      return "resolve";
+    case OpeningPhase::connect:
+      return "connect";
+    case OpeningPhase::banner:
+      return "banner";
+    case OpeningPhase::key_exchange:
+      return "key_exchange";
+    case OpeningPhase::authenticate:
+      return "authenticate";
+  }
+  std::abort();
+}
+
+std::string_view to_string(ForwardState state) {
+  switch (state) {
+    case ForwardState::pending:
+      return "pending";
+    case ForwardState::requested:
+      return "requested";
+    case ForwardState::held:
+      return "held";
+    case ForwardState::refused:
+      return "refused";
+  }
+  std::abort();
+}
+
+std::string_view phase_name(const Phase& phase) {
+  using Name = std::string_view;
+  return std::visit(
+      overloaded{[](const Idle&) -> Name { return "idle"; }, [](const Opening&) -> Name { return "opening"; },
+                 [](const RequestingForwards&) -> Name { return "requesting_forwards"; },
+                 [](const Established&) -> Name { return "established"; },
+                 [](const Draining&) -> Name { return "draining"; }, [](const Closing&) -> Name { return "closing"; },
+                 [](const BackingOff&) -> Name { return "backing_off"; },
+                 [](const Stopped&) -> Name { return "stopped"; }},
+      phase);
+}
+
+std::optional<TimePoint> next_deadline(const TunnelState& state) {
+  using Deadline = std::optional<TimePoint>;
+  return std::visit(overloaded{[](const Idle&) -> Deadline { return std::nullopt; },
+                               [](const Opening& opening) -> Deadline { return opening.deadline; },
+                               [](const RequestingForwards& requesting) -> Deadline { return requesting.deadline; },
+                               [](const Established& established) {
+                                 return earlier(established.liveness.next_deadline(), established.ask_again);
+                               },
+                               [](const Draining& draining) -> Deadline { return draining.deadline; },
+                               [](const Closing& closing) -> Deadline { return closing.deadline; },
+                               [](const BackingOff& waiting) -> Deadline { return waiting.until; },
+                               [](const Stopped&) -> Deadline { return std::nullopt; }},
+                    state.phase);
+}
+
+bool is_up(const TunnelState& state) {
+  const auto* established = std::get_if<Established>(&state.phase);
+  return established != nullptr &&
+         std::all_of(established->forwards.begin(), established->forwards.end(),
+                     [](const ForwardProgress& forward) { return forward.state == ForwardState::held; });
+}
+
+}  // namespace holdfast
