@@ -32,6 +32,7 @@ function(holdfast_library name)
   cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES;LINK")
   add_library(holdfast_${name} STATIC ${arg_SOURCES})
   add_library(holdfast::${name} ALIAS holdfast_${name})
-  target_include_directories(holdfast_${name} PUBLIC "${PROJECT_SOURCE_DIR}/src" "${PROJECT_SOURCE_DIR}/include")
+  target_include_directories(holdfast_${name} PUBLIC "${PROJECT_SOURCE_DIR}/src" "${PROJECT_SOURCE_DIR}/include"
+                                                    "${PROJECT_BINARY_DIR}/include")
   target_link_libraries(holdfast_${name} PUBLIC ${arg_LINK} PRIVATE holdfast_options)
 endfunction()

@@ -124,6 +124,9 @@ using Phase = std::variant<Idle, Opening, RequestingForwards, Established, Drain
 /// "idle", "opening", "requesting_forwards", "established", "draining", "closing", "backing_off", "stopped".
 std::string_view phase_name(const Phase& phase);
 
+/// The forwards of a session that has got that far, else null.
+const ForwardTable* forwards_of(const Phase& phase);
+
 struct TunnelState {
   Phase phase;
   Attempt attempt = 0;

@@ -56,6 +56,18 @@ std::string_view phase_name(const Phase& phase) {
       phase);
 }
 
+const ForwardTable* forwards_of(const Phase& phase) {
+  using Table = const ForwardTable*;
+  return std::visit(
+      overloaded{[](const Idle&) -> Table { return nullptr; }, [](const Opening&) -> Table { return nullptr; },
+                 [](const RequestingForwards& requesting) -> Table { return &requesting.forwards; },
+                 [](const Established& established) -> Table { return &established.forwards; },
+                 [](const Draining& draining) -> Table { return &draining.forwards; },
+                 [](const Closing&) -> Table { return nullptr; }, [](const BackingOff&) -> Table { return nullptr; },
+                 [](const Stopped&) -> Table { return nullptr; }},
+      phase);
+}
+
 std::optional<TimePoint> next_deadline(const TunnelState& state) {
   using Deadline = std::optional<TimePoint>;
   return std::visit(overloaded{[](const Idle&) -> Deadline { return std::nullopt; },

@@ -1,1 +1,173 @@
-namespace holdfast::supervisor {}
+#include "supervisor/supervisor.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <boost/asio/post.hpp>
+#include <random>
+
+#include "config/load.hpp"
+#include "holdfast/reload_plan.hpp"
+#include "holdfast/version.hpp"
+#include "log/log.hpp"
+
+namespace holdfast::supervisor {
+namespace {
+
+UnitRandom system_random() {
+  return [engine = std::mt19937_64{std::random_device{}()}]() mutable {
+    return std::uniform_real_distribution<double>{0, 1}(engine);
+  };
+}
+
+std::string join(const std::vector<std::string>& names) {
+  std::string text;
+  for (const std::string& name : names) text += (text.empty() ? "" : ", ") + name;
+  return text.empty() ? "none" : text;
+}
+
+const TunnelSpec& spec_of(const Config& config, const std::string& name) {
+  return *std::find_if(config.tunnels.begin(), config.tunnels.end(),
+                       [&](const TunnelSpec& tunnel) { return tunnel.name == name; });
+}
+
+}  // namespace
+
+Supervisor::Supervisor(boost::asio::any_io_executor executor, std::string config_path, Config config,
+                       std::function<void()> changed, std::function<void()> stopped)
+    : executor_(executor),
+      config_path_(std::move(config_path)),
+      config_(std::move(config)),
+      changed_(std::move(changed)),
+      stopped_(std::move(stopped)),
+      started_(Clock::now()),
+      resolver_(executor),
+      jitter_(system_random()) {
+  for (const TunnelSpec& spec : config_.tunnels) slots_.push_back({make_runner(spec), std::nullopt, false});
+}
+
+std::unique_ptr<TunnelRunner> Supervisor::make_runner(TunnelSpec spec) {
+  return std::make_unique<TunnelRunner>(
+      executor_, resolver_, std::move(spec), [this] { return jitter_(); }, [this] { on_change(); });
+}
+
+void Supervisor::start() {
+  for (Slot& slot : slots_) slot.runner->handle(Start{});
+}
+
+void Supervisor::stop() {
+  stopping_ = true;
+  for (Slot& slot : slots_) slot.runner->handle(StopRequested{});
+  on_change();
+}
+
+void Supervisor::stop_now() {
+  stopping_ = true;
+  for (Slot& slot : slots_) slot.runner->handle(StopNow{});
+  on_change();
+}
+
+/// A runner reports from inside its own handle(): it can only be replaced on a later turn.
+void Supervisor::on_change() {
+  if (reap_posted_) return;
+  reap_posted_ = true;
+  boost::asio::post(executor_, [this, alive = std::weak_ptr(alive_)] {
+    if (alive.expired()) return;
+    reap_posted_ = false;
+    reap();
+  });
+}
+
+void Supervisor::reap() {
+  if (stopping_) {
+    const bool all_stopped =
+        std::all_of(slots_.begin(), slots_.end(), [](const Slot& slot) { return slot.runner->stopped(); });
+    changed_();
+    if (all_stopped) stopped_();
+    return;
+  }
+  for (Slot& slot : slots_) {
+    if (!slot.runner->stopped() || !slot.successor) continue;
+    slot.runner = make_runner(*std::exchange(slot.successor, std::nullopt));
+    slot.leaving = false;
+    slot.runner->handle(Start{});
+  }
+  std::erase_if(slots_, [](const Slot& slot) { return slot.leaving && slot.runner->stopped(); });
+  changed_();
+}
+
+Supervisor::Slot* Supervisor::find(const std::string& name) {
+  const auto found =
+      std::find_if(slots_.begin(), slots_.end(), [&](const Slot& slot) { return slot.runner->spec().name == name; });
+  return found == slots_.end() ? nullptr : &*found;
+}
+
+Report Supervisor::report() const {
+  const TimePoint now = Clock::now();
+  Report report;
+  report.version = version;
+  report.pid = ::getpid();
+  report.uptime = now - started_;
+  report.last_reload_error = last_reload_error_;
+  for (const Slot& slot : slots_) report.tunnels.push_back(slot.runner->report(now));
+  return report;
+}
+
+std::optional<std::string> Supervisor::reload() {
+  if (stopping_) return "holdfast is stopping";
+  auto loaded = config::load(config_path_);
+  if (!loaded) {
+    std::string text;
+    for (const config::Problem& problem : loaded.error()) text += (text.empty() ? "" : "\n") + to_string(problem);
+    for (const config::Problem& problem : loaded.error()) {
+      log::write(LogLevel::error, "reload refused, nothing was changed: " + to_string(problem));
+    }
+    last_reload_error_ = text;
+    return text;
+  }
+  for (const config::Problem& warning : loaded->warnings) log::write(LogLevel::info, "warning: " + to_string(warning));
+  last_reload_error_.reset();
+  apply(loaded->config);
+  return std::nullopt;
+}
+
+void Supervisor::apply(const Config& next) {
+  const ReloadPlan plan = plan_reload(config_, next);
+  log::write(LogLevel::info, "reloaded: added " + join(plan.added) + "; changed " + join(plan.changed) + "; removed " +
+                                 join(plan.removed));
+  for (const std::string& key : plan.needs_restart) {
+    log::write(LogLevel::error, "reload: " + key + " changes only with a restart; the old setting stays");
+  }
+  const auto replace = [&](const std::string& name) {
+    Slot* slot = find(name);
+    if (slot == nullptr) {
+      slots_.push_back({make_runner(spec_of(next, name)), std::nullopt, false});
+      slots_.back().runner->handle(Start{});
+      return;
+    }
+    slot->successor = spec_of(next, name);
+    slot->runner->handle(StopRequested{});
+  };
+  for (const std::string& name : plan.added) replace(name);
+  for (const std::string& name : plan.changed) replace(name);
+  for (const std::string& name : plan.removed) {
+    Slot* slot = find(name);
+    slot->successor.reset();
+    slot->leaving = true;
+    slot->runner->handle(StopRequested{});
+  }
+  const StatusSocketSpec running_socket = config_.status_socket;
+  config_ = next;
+  config_.status_socket = running_socket;
+  on_change();
+}
+
+bool Supervisor::reconnect(const std::string& tunnel) {
+  Slot* slot = find(tunnel);
+  if (slot == nullptr || slot->leaving) return false;
+  log::write(LogLevel::info, "reconnect requested", {tunnel, {}, {}, {}});
+  slot->runner->handle(ReconnectRequested{});
+  return true;
+}
+
+}  // namespace holdfast::supervisor

@@ -1,0 +1,66 @@
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "holdfast/config.hpp"
+#include "holdfast/report.hpp"
+#include "net/resolver.hpp"
+#include "status/server.hpp"
+#include "supervisor/tunnel_runner.hpp"
+
+namespace holdfast::supervisor {
+
+/// The set of runners: starts them, replaces those that a reload changed, and stops them all.
+class Supervisor final : public status::Source {
+ public:
+  /// `stopped` is called from the loop, once, when the last tunnel is down after stop(). `changed` is called from
+  /// the loop after a tunnel changed its phase.
+  Supervisor(boost::asio::any_io_executor executor, std::string config_path, Config config,
+             std::function<void()> changed, std::function<void()> stopped);
+
+  void start();
+  /// Every tunnel gives its listeners back and drains; then `stopped`.
+  void stop();
+  /// Drops everything at once; then `stopped`.
+  void stop_now();
+
+  Report report() const override;
+  std::optional<std::string> reload() override;
+  bool reconnect(const std::string& tunnel) override;
+
+ private:
+  /// A tunnel's place. While a changed or removed tunnel is on its way down, `successor` waits, so that two
+  /// sessions of one tunnel never compete for the same listener.
+  struct Slot {
+    std::unique_ptr<TunnelRunner> runner;
+    std::optional<TunnelSpec> successor;
+    bool leaving = false;
+  };
+
+  std::unique_ptr<TunnelRunner> make_runner(TunnelSpec spec);
+  Slot* find(const std::string& name);
+  void apply(const Config& next);
+  void on_change();
+  void reap();
+
+  boost::asio::any_io_executor executor_;
+  const std::string config_path_;
+  Config config_;
+  const std::function<void()> changed_;
+  const std::function<void()> stopped_;
+  const TimePoint started_;
+  net::Resolver resolver_;
+  UnitRandom jitter_;
+  std::vector<Slot> slots_;
+  std::optional<std::string> last_reload_error_;
+  bool stopping_ = false;
+  bool reap_posted_ = false;
+  std::shared_ptr<char> alive_ = std::make_shared<char>();  ///< what posted handlers check
+};
+
+}  // namespace holdfast::supervisor

@@ -1,0 +1,229 @@
+#include "supervisor/tunnel_runner.hpp"
+
+#include <algorithm>
+#include <sstream>
+
+#include "holdfast/overloaded.hpp"
+#include "log/log.hpp"
+
+namespace holdfast::supervisor {
+namespace {
+
+/// How long data may stay unacknowledged before the kernel gives the connection up: what backs the liveness rule.
+Duration user_timeout(const LivenessSpec& liveness) {
+  return liveness.server_alive_interval * (liveness.server_alive_count_max + 1);
+}
+
+std::string to_string(const boost::asio::ip::tcp::endpoint& endpoint) {
+  std::ostringstream text;
+  text << endpoint;
+  return text.str();
+}
+
+}  // namespace
+
+TunnelRunner::TunnelRunner(boost::asio::any_io_executor executor, net::Resolver& resolver, TunnelSpec spec,
+                           UnitRandom jitter, std::function<void()> changed)
+    : spec_(std::move(spec)),
+      jitter_(std::move(jitter)),
+      changed_(std::move(changed)),
+      executor_(executor),
+      resolver_(resolver),
+      timer_(executor),
+      connections_(executor, resolver, spec_, [this](const std::string& text) { write_log(LogLevel::info, text); }),
+      phase_entered_(Clock::now()) {}
+
+void TunnelRunner::handle(const TunnelEvent& event) {
+  const std::size_t phase_before = state_.phase.index();
+  const Attempt attempt_before = state_.attempt;
+  Step result = step(spec_, std::move(state_), event, Clock::now(), jitter_);
+  state_ = std::move(result.next);
+  const bool phase_changed = state_.phase.index() != phase_before || state_.attempt != attempt_before;
+  if (phase_changed) note_phase_change();
+  for (const TunnelAction& action : result.actions) {
+    std::visit([this](const auto& what) { perform(what); }, action);
+  }
+  arm_timer();
+  if (phase_changed) changed_();
+}
+
+void TunnelRunner::happened(SessionEvent event) {
+  handle(OfSession{state_.attempt, std::move(event)});
+}
+
+void TunnelRunner::note_phase_change() {
+  phase_entered_ = Clock::now();
+  if (std::holds_alternative<Established>(state_.phase)) ++sessions_established_;
+}
+
+/// A deadline that only moved later keeps the running timer: it finds nothing due and is armed anew then. So a busy
+/// session, whose liveness deadline moves with each packet, costs no timer call a packet.
+void TunnelRunner::arm_timer() {
+  const auto deadline = next_deadline(state_);
+  if (!deadline) {
+    armed_for_.reset();
+    timer_.cancel();
+    return;
+  }
+  if (armed_for_ && *armed_for_ <= *deadline) return;
+  armed_for_ = deadline;
+  timer_.expires_at(*deadline);
+  timer_.async_wait([this, alive = std::weak_ptr(alive_)](const boost::system::error_code& error) {
+    if (error || alive.expired()) return;
+    armed_for_.reset();
+    handle(TimerExpired{});
+  });
+}
+
+// ---- actions ------------------------------------------------------------------------------------------------------
+
+void TunnelRunner::perform(const Dial&) {
+  dial_ = resolver_.resolve(spec_.host_name, spec_.port, spec_.address_family,
+                            [this](tl::expected<net::Endpoints, Failure> resolved) {
+                              if (!resolved) return happened(SessionFailed{std::move(resolved.error())});
+                              happened(PhaseCompleted{OpeningPhase::resolve});
+                              connect(std::move(*resolved));
+                            });
+}
+
+void TunnelRunner::connect(net::Endpoints endpoints) {
+  dial_ = net::connect(executor_, std::move(endpoints),
+                       {spec_.bind_address, spec_.bind_interface, spec_.tcp_keep_alive, user_timeout(spec_.liveness)},
+                       [this](tl::expected<boost::asio::ip::tcp::socket, Failure> connected) {
+                         if (!connected) return happened(SessionFailed{std::move(connected.error())});
+                         boost::system::error_code ignored;
+                         address_ = to_string(connected->remote_endpoint(ignored));
+                         socket_ = std::move(*connected);
+                         happened(PhaseCompleted{OpeningPhase::connect});
+                       });
+}
+
+void TunnelRunner::perform(const OpenSession&) {
+  session_ = std::make_unique<ssh::Session>(std::move(*socket_), spec_, static_cast<ssh::SessionObserver&>(*this));
+  socket_.reset();
+  session_->open();
+}
+
+void TunnelRunner::perform(const Authenticate&) {
+  session_->authenticate();
+}
+void TunnelRunner::perform(const RequestForward& request) {
+  session_->request_forward(request.forward);
+}
+void TunnelRunner::perform(const CancelForward& cancel) {
+  session_->cancel_forward(cancel.forward);
+}
+void TunnelRunner::perform(const SendKeepalive&) {
+  session_->send_keepalive();
+}
+
+void TunnelRunner::perform(const DrainConnections&) {
+  connections_.drain([this] { happened(ConnectionsDrained{}); });
+}
+
+void TunnelRunner::perform(const CloseSession&) {
+  connections_.drop_all();
+  session_->close();
+}
+
+void TunnelRunner::perform(const DropSession&) {
+  dial_.reset();
+  socket_.reset();
+  address_.clear();
+  keepalive_rtt_.reset();
+  connections_.drop_all();
+  earlier_traffic_ = traffic();
+  session_.reset();
+}
+
+void TunnelRunner::perform(const Announce& line) {
+  if (line.failure) last_error_.emplace(*line.failure, Clock::now());
+  write_log(line.level, line.text, line.failure ? std::optional{line.failure->cause} : std::nullopt);
+}
+
+// ---- what the session says ------------------------------------------------------------------------------------------
+
+void TunnelRunner::on_banner() {
+  happened(PhaseCompleted{OpeningPhase::banner});
+}
+void TunnelRunner::on_keys_exchanged() {
+  happened(PhaseCompleted{OpeningPhase::key_exchange});
+}
+void TunnelRunner::on_authenticated() {
+  happened(PhaseCompleted{OpeningPhase::authenticate});
+}
+void TunnelRunner::on_forward_answered(std::size_t forward, std::optional<std::uint16_t> bound_port) {
+  happened(ForwardAnswered{forward, bound_port});
+}
+void TunnelRunner::on_forward_cancelled(std::size_t forward) {
+  happened(ListenerCancelled{forward});
+}
+void TunnelRunner::on_received(bool whole_packet) {
+  happened(Received{whole_packet});
+}
+void TunnelRunner::on_keepalive_answered(Duration round_trip) {
+  keepalive_rtt_ = round_trip;
+}
+void TunnelRunner::on_open_request(ssh::OpenRequest request) {
+  connections_.open(std::move(request));
+}
+void TunnelRunner::on_unwanted_open(const std::string& what) {
+  // A hostile relay must not fill the log: the first is told, the rest are counted.
+  if (refused_opens_++ == 0) write_log(LogLevel::error, "refused what the relay may not ask for: " + what);
+}
+void TunnelRunner::on_failed(Failure failure) {
+  happened(SessionFailed{std::move(failure)});
+}
+void TunnelRunner::on_closed() {
+  happened(SessionClosed{});
+}
+
+// ---- the report -----------------------------------------------------------------------------------------------------
+
+ssh::Traffic TunnelRunner::traffic() const {
+  ssh::Traffic sum = earlier_traffic_;
+  if (session_) {
+    const ssh::Traffic now = session_->traffic();
+    sum.bytes_received += now.bytes_received;
+    sum.bytes_sent += now.bytes_sent;
+    sum.packets_received += now.packets_received;
+  }
+  return sum;
+}
+
+TunnelReport TunnelRunner::report(TimePoint now) const {
+  TunnelReport report;
+  report.name = spec_.name;
+  report.relay = relay_name(spec_);
+  report.address = address_;
+  report.state = phase_name(state_.phase);
+  if (const auto* opening = std::get_if<Opening>(&state_.phase)) report.phase = to_string(opening->phase);
+  report.up = is_up(state_);
+  report.in_state = now - phase_entered_;
+  report.attempt = state_.attempt;
+  report.sessions_established = sessions_established_;
+  if (const auto* waiting = std::get_if<BackingOff>(&state_.phase))
+    report.next_retry = std::max(waiting->until - now, Duration::zero());
+  if (last_error_) report.last_error = FailureReport{last_error_->first, now - last_error_->second};
+  const ForwardTable* table = forwards_of(state_.phase);
+  for (std::size_t index = 0; index < spec_.remote_forward.size(); ++index) {
+    const ForwardProgress progress = table != nullptr ? (*table)[index] : ForwardProgress{};
+    const forward::Counters counters = connections_.counters(index);
+    report.forwards.push_back({listener_name(spec_.remote_forward[index]),
+                               target_name(spec_.remote_forward[index].target), progress.state, progress.bound_port,
+                               counters.open, counters.accepted, counters.target_refused});
+  }
+  report.refused_opens = refused_opens_;
+  const ssh::Traffic sum = traffic();
+  report.bytes_received = sum.bytes_received;
+  report.bytes_sent = sum.bytes_sent;
+  report.keepalive_rtt = keepalive_rtt_;
+  if (session_ && !session_->cipher().empty()) report.cipher = session_->cipher();
+  return report;
+}
+
+void TunnelRunner::write_log(LogLevel level, const std::string& text, std::optional<Cause> cause) const {
+  log::write(level, text, {spec_.name, relay_name(spec_), phase_name(state_.phase), cause}, spec_.log_level);
+}
+
+}  // namespace holdfast::supervisor

@@ -1,0 +1,94 @@
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "forward/connections.hpp"
+#include "holdfast/report.hpp"
+#include "holdfast/tunnel.hpp"
+#include "net/connector.hpp"
+#include "net/resolver.hpp"
+#include "ssh/session.hpp"
+
+namespace holdfast::supervisor {
+
+/// One tunnel, running: turns what happens into events for step(), and performs the actions that come back. Owns the
+/// tunnel's timer, dial, session and connections; holds no decision of its own.
+class TunnelRunner final : private ssh::SessionObserver {
+ public:
+  /// `changed` is called after each change of phase; the runner must not be destroyed inside it.
+  TunnelRunner(boost::asio::any_io_executor executor, net::Resolver& resolver, TunnelSpec spec, UnitRandom jitter,
+               std::function<void()> changed);
+
+  /// Start, StopRequested, StopNow or ReconnectRequested.
+  void handle(const TunnelEvent& event);
+
+  bool stopped() const { return std::holds_alternative<Stopped>(state_.phase); }
+  const TunnelSpec& spec() const { return spec_; }
+  TunnelReport report(TimePoint now) const;
+
+ private:
+  void on_banner() override;
+  void on_keys_exchanged() override;
+  void on_authenticated() override;
+  void on_forward_answered(std::size_t forward, std::optional<std::uint16_t> bound_port) override;
+  void on_forward_cancelled(std::size_t forward) override;
+  void on_received(bool whole_packet) override;
+  void on_keepalive_answered(Duration round_trip) override;
+  void on_open_request(ssh::OpenRequest request) override;
+  void on_unwanted_open(const std::string& what) override;
+  void on_failed(Failure failure) override;
+  void on_closed() override;
+
+  void happened(SessionEvent event);
+  void note_phase_change();
+  void arm_timer();
+
+  void perform(const Dial&);
+  void perform(const OpenSession&);
+  void perform(const Authenticate&);
+  void perform(const RequestForward& request);
+  void perform(const CancelForward& cancel);
+  void perform(const SendKeepalive&);
+  void perform(const DrainConnections&);
+  void perform(const CloseSession&);
+  void perform(const DropSession&);
+  void perform(const Announce& line);
+
+  void connect(net::Endpoints endpoints);
+  void write_log(LogLevel level, const std::string& text, std::optional<Cause> cause = std::nullopt) const;
+  ssh::Traffic traffic() const;
+
+  const TunnelSpec spec_;
+  const UnitRandom jitter_;
+  const std::function<void()> changed_;
+  boost::asio::any_io_executor executor_;
+  net::Resolver& resolver_;
+
+  TunnelState state_;
+  boost::asio::steady_timer timer_;
+  std::optional<TimePoint> armed_for_;
+
+  std::unique_ptr<net::Operation> dial_;
+  std::optional<boost::asio::ip::tcp::socket> socket_;  ///< connected, not yet a session
+  std::string address_;
+  forward::Connections connections_;
+  std::unique_ptr<ssh::Session> session_;
+
+  // For the report only.
+  TimePoint phase_entered_;
+  std::uint64_t sessions_established_ = 0;
+  std::uint64_t refused_opens_ = 0;
+  ssh::Traffic earlier_traffic_;  ///< of the sessions that are gone
+  std::optional<Duration> keepalive_rtt_;
+  std::optional<std::pair<Failure, TimePoint>> last_error_;
+
+  std::shared_ptr<char> alive_ = std::make_shared<char>();  ///< what the timer's handler checks
+};
+
+}  // namespace holdfast::supervisor
