@@ -1,1 +1,211 @@
 #include "net/connector.hpp"
+
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <array>
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <cerrno>
+#include <chrono>
+#include <list>
+#include <optional>
+#include <utility>
+
+namespace holdfast::net {
+namespace {
+
+namespace asio = boost::asio;
+using asio::ip::tcp;
+using boost::system::error_code;
+
+/// RFC 8305, 5: the recommended delay between two attempts.
+constexpr std::chrono::milliseconds attempt_delay{250};
+
+std::string to_string(const tcp::endpoint& endpoint) {
+  const std::string host = endpoint.address().to_string();
+  return (endpoint.address().is_v6() ? "[" + host + "]" : host) + ":" + std::to_string(endpoint.port());
+}
+
+Cause cause_of(const error_code& error) {
+  switch (error.value()) {
+    case ECONNREFUSED:
+      return Cause::connection_refused;
+    case ETIMEDOUT:
+      return Cause::connection_timed_out;
+    case ECONNRESET:
+    case EPIPE:
+      return Cause::connection_lost;
+    case EADDRNOTAVAIL:
+    case EADDRINUSE:
+      return Cause::local_address_unavailable;
+    case ENETUNREACH:
+    case EHOSTUNREACH:
+    case ENETDOWN:
+    case EHOSTDOWN:
+    case ENONET:
+    case EAFNOSUPPORT:
+    case EACCES:  // a local firewall that rejects
+    case EPERM:   // one that drops
+      return Cause::unreachable;
+    default:
+      return Cause::local_error;
+  }
+}
+
+/// How far the attempt got, 0 being the furthest: of several failures that one says most about the relay.
+std::size_t distance_left(Cause cause) {
+  constexpr std::array furthest_first{Cause::connection_lost, Cause::connection_refused, Cause::connection_timed_out,
+                                      Cause::unreachable, Cause::local_address_unavailable};
+  return static_cast<std::size_t>(std::find(furthest_first.begin(), furthest_first.end(), cause) -
+                                  furthest_first.begin());
+}
+
+template <typename Value>
+void set_option(tcp::socket& socket, int level, int name, const Value& value, error_code& error) {
+  if (error) return;
+  if (::setsockopt(socket.native_handle(), level, name, &value, sizeof value) != 0) {
+    error.assign(errno, boost::system::system_category());
+  }
+}
+
+/// Every option that must stand before the handshake.
+std::optional<Failure> prepare(tcp::socket& socket, const tcp::endpoint& endpoint, const ConnectOptions& options) {
+  const auto failed = [](Cause cause, std::string operation, std::string subject, const error_code& error) {
+    return Failure{cause, std::move(operation), std::move(subject), error.message()};
+  };
+  error_code error;
+  socket.open(endpoint.protocol(), error);
+  if (error) return failed(cause_of(error), "connect", to_string(endpoint), error);
+
+  set_option(socket, IPPROTO_TCP, TCP_NODELAY, 1, error);
+  set_option(socket, SOL_SOCKET, SO_KEEPALIVE, options.tcp_keep_alive ? 1 : 0, error);
+  if (options.user_timeout > Duration::zero()) {
+    const auto timeout = std::chrono::ceil<std::chrono::milliseconds>(options.user_timeout).count();
+    set_option(socket, IPPROTO_TCP, TCP_USER_TIMEOUT, static_cast<unsigned>(timeout), error);
+  }
+  if (error) return failed(Cause::local_error, "connect", to_string(endpoint), error);
+
+  if (const auto& name = options.bind_interface; !name.empty()) {
+    if (::setsockopt(socket.native_handle(), SOL_SOCKET, SO_BINDTODEVICE, name.data(),
+                     static_cast<socklen_t>(name.size())) != 0) {
+      error.assign(errno, boost::system::system_category());
+      return failed(Cause::local_address_unavailable, "bind to interface", name, error);
+    }
+  }
+  if (!options.bind_address.empty()) {
+    // The port is chosen at connect(), by the whole 4-tuple: thousands of sockets may share one.
+    set_option(socket, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1, error);
+    const auto address = error ? asio::ip::address{} : asio::ip::make_address(options.bind_address, error);
+    if (!error) socket.bind(tcp::endpoint(address, 0), error);
+    if (error) return failed(Cause::local_address_unavailable, "bind", options.bind_address, error);
+  }
+  return std::nullopt;
+}
+
+class Race : public std::enable_shared_from_this<Race> {
+ public:
+  Race(const asio::any_io_executor& executor, Endpoints endpoints, ConnectOptions options, ConnectHandler handler)
+      : executor_(executor),
+        timer_(executor),
+        endpoints_(std::move(endpoints)),
+        options_(std::move(options)),
+        handler_(std::move(handler)) {}
+
+  void start() {
+    if (endpoints_.empty()) failure_ = Failure{Cause::unreachable, "connect", "", "no address to connect to"};
+    asio::post(executor_, [weak = weak_from_this()] {
+      if (const auto self = weak.lock()) self->start_next();
+    });
+  }
+
+ private:
+  struct Runner {
+    tcp::socket socket;
+    tcp::endpoint endpoint;
+  };
+  using RunnerPosition = std::list<Runner>::iterator;
+
+  void start_next() {
+    while (handler_ && next_ < endpoints_.size()) {
+      const tcp::endpoint endpoint = endpoints_[next_++];
+      const auto runner = running_.insert(running_.end(), {tcp::socket(executor_), endpoint});
+      if (auto failure = prepare(runner->socket, endpoint, options_)) {
+        running_.erase(runner);
+        remember(std::move(*failure));
+        continue;
+      }
+      runner->socket.async_connect(endpoint, [weak = weak_from_this(), runner](const error_code& error) {
+        if (const auto self = weak.lock()) self->on_connected(runner, error);
+      });
+      schedule_next();
+      return;
+    }
+    if (handler_ && running_.empty()) finish(tl::unexpected(*failure_));
+  }
+
+  void schedule_next() {
+    timer_.expires_after(attempt_delay);
+    timer_.async_wait([weak = weak_from_this()](const error_code& error) {
+      const auto self = weak.lock();
+      if (self && !error) self->start_next();
+    });
+  }
+
+  void on_connected(RunnerPosition runner, error_code error) {
+    if (!handler_) return;
+    // A port of ours that nobody listens on can be chosen as the source port too, and then answers itself.
+    error_code ignored;
+    if (!error && runner->socket.local_endpoint(ignored) == runner->socket.remote_endpoint(ignored)) {
+      error = asio::error::connection_refused;
+    }
+    if (!error) return finish(std::move(runner->socket));
+    remember({cause_of(error), "connect", to_string(runner->endpoint), error.message()});
+    running_.erase(runner);
+    start_next();
+  }
+
+  void remember(Failure failure) {
+    if (!failure_ || distance_left(failure.cause) < distance_left(failure_->cause)) failure_ = std::move(failure);
+  }
+
+  void finish(tl::expected<tcp::socket, Failure> result) {
+    timer_.cancel();
+    // The losers' handlers still run, once, and must find nothing to do.
+    const auto handler = std::exchange(handler_, nullptr);
+    for (auto& runner : running_) {
+      error_code ignored;
+      runner.socket.close(ignored);
+    }
+    handler(std::move(result));
+  }
+
+  asio::any_io_executor executor_;
+  asio::steady_timer timer_;
+  Endpoints endpoints_;
+  ConnectOptions options_;
+  ConnectHandler handler_;
+  std::size_t next_ = 0;
+  std::list<Runner> running_;
+  std::optional<Failure> failure_;
+};
+
+class RaceOperation final : public Operation {
+ public:
+  explicit RaceOperation(std::shared_ptr<Race> race) : race_(std::move(race)) {}
+
+ private:
+  std::shared_ptr<Race> race_;
+};
+
+}  // namespace
+
+std::unique_ptr<Operation> connect(asio::any_io_executor executor, Endpoints endpoints, ConnectOptions options,
+                                   ConnectHandler handler) {
+  auto race = std::make_shared<Race>(executor, std::move(endpoints), std::move(options), std::move(handler));
+  race->start();
+  return std::make_unique<RaceOperation>(std::move(race));
+}
+
+}  // namespace holdfast::net

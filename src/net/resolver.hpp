@@ -23,14 +23,28 @@ class Operation {
   virtual ~Operation() = default;
 };
 
+/// What a blocking lookup says: endpoints, or one of getaddrinfo's EAI_ codes.
+struct Answer {
+  int error = 0;         ///< EAI_...; 0: found
+  int system_error = 0;  ///< errno, when error is EAI_SYSTEM
+  Endpoints endpoints;
+};
+
+/// Blocks; runs on a thread of its own, possibly after the Resolver is gone.
+using Lookup = std::function<Answer(const std::string& host, std::uint16_t port, AddressFamily family)>;
+
+/// RFC 8305, 4: families interleaved, beginning with the first one's, the order within each kept; duplicates left out.
+Endpoints happy_eyeballs_order(const Endpoints& endpoints);
+
 /// getaddrinfo without blocking the loop. getaddrinfo can't be cancelled, so it runs on a detached thread whose late
 /// answer goes nowhere; a second lookup of a name that is still being looked up joins it, so that a dead DNS server
-/// costs one thread a name and never holds up the exit. Literal addresses are answered without a thread.
-/// The handler is called from the loop, never from inside resolve(). Endpoints come in Happy Eyeballs order
-/// (RFC 8305, 4: families interleaved, the resolver's order kept within each).
+/// costs one thread a name and never holds up the exit. Literal addresses, and "localhost" (always the loopback
+/// addresses, RFC 6761, 6.3), are answered without a thread.
+/// The handler is called from the loop, never from inside resolve(). Endpoints come in happy_eyeballs_order().
 class Resolver {
  public:
   explicit Resolver(boost::asio::any_io_executor executor);
+  Resolver(boost::asio::any_io_executor executor, Lookup lookup);
   ~Resolver();
 
   [[nodiscard]] std::unique_ptr<Operation> resolve(const std::string& host, std::uint16_t port, AddressFamily family,
