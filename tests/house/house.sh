@@ -1,0 +1,107 @@
+#!/usr/bin/env bash
+# Holds the rules of the house (ARCHITECTURE.md) that no compiler knows. Usage: house.sh [TREE]
+# Prints one line an offence, "rule: file:line: text", and exits 1 if there was one.
+# shellcheck disable=SC2317  # the rules are called by name
+set -u
+export LC_ALL=C
+cd "${1:-$(dirname "$0")/../..}" || exit 2
+
+# Our C++ files in the given files and folders, missing ones left out.
+sources() {
+  local place
+  for place in "$@"; do
+    [ -e "$place" ] && find "$place" -name '*.[ch]pp'
+  done | sort
+}
+
+# in_code PATTERN PLACE...: "file:line: text" of each match outside // comments.
+in_code() {
+  local pattern=$1
+  shift
+  sources "$@" | while IFS= read -r file; do
+    sed 's,//.*,,' "$file" | grep -nE -- "$pattern" | sed "s,^\([0-9]*\):,$file:\1: ,"
+  done
+}
+
+# The folders of the house, one a line: src/core, src/ssh, ..., src/main.cpp.
+parts() {
+  find src -mindepth 1 -maxdepth 1 \( -type d -o -name main.cpp \) | sort
+}
+
+third_party_headers_stay_in_their_folder() {
+  local prefix allowed part
+  while read -r prefix allowed; do
+    for part in include $(parts); do
+      case " $allowed " in *" $part "*) continue ;; esac
+      in_code "^ *#include *[<\"]$prefix" "$part"
+    done
+  done <<'TABLE'
+libssh/         src/ssh
+yaml-cpp/       src/config
+systemd/        src/service src/log
+nlohmann/       src/status
+boost/beast     src/status
+CLI/            src/cli
+(spdlog|fmt)/   src/log
+TABLE
+}
+
+# Standard headers have neither a slash nor a dot in their names.
+the_core_includes_std_only() {
+  in_code '^ *#include *<[^>]*[/.]' include src/core
+  in_code '^ *#include *"' include src/core | grep -vE '"(holdfast|core)/'
+}
+
+# What each folder may include besides itself and the core's contracts ("holdfast/...").
+may_include() {
+  case $1 in
+    log | service | config | net) echo core ;;
+    ssh) echo net core ;;
+    forward) echo ssh net core ;;
+    status) echo core ;;
+    supervisor) echo ssh net forward status config log service core ;;
+    cli) echo supervisor status config service log core ;;
+    main.cpp) echo cli ;;
+  esac
+}
+
+includes_follow_the_arrows() {
+  local part folder allowed
+  for part in $(parts); do
+    folder=${part#src/}
+    allowed="holdfast $folder $(may_include "$folder")"
+    in_code '^ *#include *"' "$part" | grep -vE "\"(${allowed// /|})/"
+  done
+}
+
+# g++ 12 miscompiles them; docs/decisions/ has the cases.
+no_coroutines() {
+  in_code '\bco_(await|return|yield)\b' src include tests
+}
+
+# A fixed sleep is too long or sometimes too short: wait for the condition.
+no_fixed_sleeps() {
+  in_code '\b(sleep_for|sleep_until|usleep|nanosleep)\b|(^|[^_.>[:alnum:]])sleep\(' src include tests
+}
+
+the_core_is_told_the_time() {
+  in_code '[cC]lock::now\b|\b(gettimeofday|clock_gettime|time)\(' src/core include
+}
+
+architecture_names_each_folder() {
+  local folder
+  [ -f ARCHITECTURE.md ] || return
+  for folder in src/*/ tests/*/; do
+    grep -qE "\b$(basename "$folder")\b" ARCHITECTURE.md || echo "$folder"
+  done
+}
+
+offences=$(
+  for rule in third_party_headers_stay_in_their_folder the_core_includes_std_only includes_follow_the_arrows \
+    no_coroutines no_fixed_sleeps the_core_is_told_the_time architecture_names_each_folder; do
+    "$rule" | sed "s,^,$rule: ,"
+  done
+)
+[ -z "$offences" ] && exit 0
+printf '%s\n' "$offences"
+exit 1
