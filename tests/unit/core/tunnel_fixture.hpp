@@ -1,0 +1,111 @@
+#pragma once
+
+#include <string>
+
+#include "holdfast/overloaded.hpp"
+#include "holdfast/tunnel.hpp"
+
+namespace holdfast::test {
+
+using namespace std::chrono_literals;
+
+inline TunnelSpec spec_with(std::size_t forwards) {
+  TunnelSpec spec;
+  spec.name = "relay";
+  spec.host_name = "relay.example";
+  for (std::size_t index = 0; index < forwards; ++index) {
+    spec.remote_forward.push_back({"localhost", static_cast<std::uint16_t>(4649 + index),
+                                   TcpTarget{"localhost", static_cast<std::uint16_t>(22 + index)}});
+  }
+  return spec;
+}
+
+inline std::string_view action_name(const TunnelAction& action) {
+  using Name = std::string_view;
+  return std::visit(
+      overloaded{[](const Dial&) -> Name { return "Dial"; }, [](const OpenSession&) -> Name { return "OpenSession"; },
+                 [](const Authenticate&) -> Name { return "Authenticate"; },
+                 [](const RequestForward&) -> Name { return "RequestForward"; },
+                 [](const CancelForward&) -> Name { return "CancelForward"; },
+                 [](const SendKeepalive&) -> Name { return "SendKeepalive"; },
+                 [](const DrainConnections&) -> Name { return "DrainConnections"; },
+                 [](const CloseSession&) -> Name { return "CloseSession"; },
+                 [](const DropSession&) -> Name { return "DropSession"; },
+                 [](const Announce&) -> Name { return "Announce"; }},
+      action);
+}
+
+/// A tunnel whose clock and dice the test holds.
+class Tunnel {
+ public:
+  explicit Tunnel(TunnelSpec tunnel_spec) : spec(std::move(tunnel_spec)) {}
+
+  /// Feeds one event; what came of it is in `actions` and `lines`.
+  Tunnel& after(const TunnelEvent& event) {
+    Step result = step(spec, state, event, now, [this] { return dice; });
+    state = std::move(result.next);
+    actions.clear();
+    lines.clear();
+    for (TunnelAction& action : result.actions) {
+      if (auto* line = std::get_if<Announce>(&action)) {
+        lines.push_back(std::move(*line));
+      } else {
+        actions.push_back(std::move(action));
+      }
+    }
+    return *this;
+  }
+
+  Tunnel& session(SessionEvent event) { return after(OfSession{state.attempt, std::move(event)}); }
+
+  /// Jumps to the next deadline and lets the timer expire.
+  Tunnel& wait() {
+    now = next_deadline(state).value();
+    return after(TimerExpired{});
+  }
+
+  Tunnel& open_until(OpeningPhase last) {
+    after(Start{});
+    for (const OpeningPhase phase : {OpeningPhase::resolve, OpeningPhase::connect, OpeningPhase::banner,
+                                     OpeningPhase::key_exchange, OpeningPhase::authenticate}) {
+      if (phase == last) break;
+      session(PhaseCompleted{phase});
+    }
+    return *this;
+  }
+
+  Tunnel& authenticate() {
+    open_until(OpeningPhase::authenticate);
+    return session(PhaseCompleted{OpeningPhase::authenticate});
+  }
+
+  Tunnel& establish() {
+    authenticate();
+    for (std::size_t index = 0; index < spec.remote_forward.size(); ++index) {
+      session(ForwardAnswered{index, spec.remote_forward[index].port});
+    }
+    return *this;
+  }
+
+  std::string_view phase() const { return phase_name(state.phase); }
+
+  template <class Wanted>
+  const Wanted& in() const {
+    return std::get<Wanted>(state.phase);
+  }
+
+  TunnelSpec spec;
+  TunnelState state;
+  TimePoint now{1h};
+  double dice = 0.5;
+  std::vector<TunnelAction> actions;  ///< of the last step, without the log lines
+  std::vector<Announce> lines;
+};
+
+using Actions = std::vector<TunnelAction>;
+
+inline Failure lost() {
+  return {Cause::connection_lost, "read from", "relay.example:22", "Connection reset by peer"};
+}
+
+}  // namespace holdfast::test

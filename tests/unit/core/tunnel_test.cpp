@@ -1,0 +1,299 @@
+#include <doctest/doctest.h>
+
+#include "tunnel_fixture.hpp"
+
+using namespace holdfast;
+using namespace holdfast::test;
+
+TEST_CASE("a tunnel opens phase by phase and each phase has its own deadline") {
+  Tunnel tunnel{spec_with(1)};
+  CHECK(tunnel.after(Start{}).actions == Actions{Dial{}});
+  CHECK(tunnel.in<Opening>() == Opening{OpeningPhase::resolve, tunnel.now + 30s});
+
+  tunnel.now += 20s;
+  CHECK(tunnel.session(PhaseCompleted{OpeningPhase::resolve}).actions.empty());
+  CHECK(tunnel.in<Opening>() == Opening{OpeningPhase::connect, tunnel.now + 30s});
+
+  tunnel.now += 20s;
+  CHECK(tunnel.session(PhaseCompleted{OpeningPhase::connect}).actions == Actions{OpenSession{}});
+  CHECK(tunnel.in<Opening>() == Opening{OpeningPhase::banner, tunnel.now + 30s});
+  CHECK(tunnel.session(PhaseCompleted{OpeningPhase::banner}).actions.empty());
+  CHECK(tunnel.session(PhaseCompleted{OpeningPhase::key_exchange}).actions == Actions{Authenticate{}});
+  CHECK(tunnel.session(PhaseCompleted{OpeningPhase::authenticate}).actions == Actions{RequestForward{0}});
+  CHECK(tunnel.session(ForwardAnswered{0, 4649}).actions.empty());
+  CHECK(tunnel.phase() == "established");
+  CHECK(is_up(tunnel.state));
+  REQUIRE(tunnel.lines.size() == 1);
+  CHECK(tunnel.lines[0].text == "established: localhost:4649 -> localhost:22");
+}
+
+TEST_CASE("a phase reported out of order changes nothing") {
+  Tunnel tunnel{spec_with(1)};
+  tunnel.after(Start{});
+  const TunnelState before = tunnel.state;
+  CHECK(tunnel.session(PhaseCompleted{OpeningPhase::authenticate}).actions.empty());
+  CHECK(tunnel.state == before);
+}
+
+TEST_CASE("each phase that stalls ends at its deadline with its own cause") {
+  struct Row {
+    OpeningPhase phase;
+    Cause cause;
+    std::string_view text;
+  };
+  for (const Row& row : {
+           Row{OpeningPhase::resolve, Cause::resolver_unavailable,
+               "resolve relay.example:22: resolver unavailable (no answer within 30 s)"},
+           Row{OpeningPhase::connect, Cause::connection_timed_out,
+               "connect relay.example:22: connection timed out (no answer within 30 s)"},
+           Row{OpeningPhase::banner, Cause::phase_timed_out,
+               "read banner of relay.example:22: phase timed out (no answer within 30 s)"},
+           Row{OpeningPhase::key_exchange, Cause::phase_timed_out,
+               "exchange keys with relay.example:22: phase timed out (no answer within 30 s)"},
+           Row{OpeningPhase::authenticate, Cause::phase_timed_out,
+               "authenticate at relay.example:22: phase timed out (no answer within 30 s)"},
+       }) {
+    CAPTURE(row.text);
+    Tunnel tunnel{spec_with(1)};
+    tunnel.open_until(row.phase);
+    REQUIRE(tunnel.in<Opening>().phase == row.phase);
+    tunnel.now = tunnel.in<Opening>().deadline - 1ns;
+    tunnel.after(TimerExpired{});
+    REQUIRE(tunnel.phase() == "opening");
+    CHECK(tunnel.wait().actions == Actions{DropSession{}});
+    CHECK(tunnel.in<BackingOff>().failure.cause == row.cause);
+    CHECK(describe(tunnel.in<BackingOff>().failure) == row.text);
+  }
+}
+
+TEST_CASE("a forward request that is never answered ends at its deadline") {
+  Tunnel tunnel{spec_with(2)};
+  tunnel.authenticate().session(ForwardAnswered{0, 4649});
+  CHECK(next_deadline(tunnel.state) == tunnel.now + 30s);
+  CHECK(tunnel.wait().actions == Actions{DropSession{}});
+  CHECK(tunnel.in<BackingOff>().failure.cause == Cause::phase_timed_out);
+}
+
+TEST_CASE("a failure backs off with jitter, says so once, and is tried again as the next attempt") {
+  Tunnel tunnel{spec_with(1)};
+  tunnel.after(Start{});
+  const Failure refused{Cause::connection_refused, "connect", "192.0.2.1:22", "Connection refused"};
+  CHECK(tunnel.session(SessionFailed{refused}).actions == Actions{DropSession{}});
+  CHECK(tunnel.in<BackingOff>() == BackingOff{tunnel.now + 500ms, refused});
+  REQUIRE(tunnel.lines.size() == 1);
+  CHECK(tunnel.lines[0].failure == refused);
+  CHECK(tunnel.lines[0].text ==
+        "connect 192.0.2.1:22: connection refused (Connection refused); next try in 0.5 s. Check that sshd runs on the "
+        "relay at this port and that no firewall rejects it.");
+  CHECK(tunnel.wait().actions == Actions{Dial{}});
+  CHECK(tunnel.state.attempt == 2);
+}
+
+TEST_CASE("an event of an earlier session is ignored in every state") {
+  Tunnel tunnel{spec_with(1)};
+  tunnel.establish().session(SessionFailed{lost()}).wait();
+  REQUIRE(tunnel.state.attempt == 2);
+  tunnel.authenticate();
+  const TunnelState before = tunnel.state;
+  for (const SessionEvent& event :
+       {SessionEvent{PhaseCompleted{OpeningPhase::resolve}}, SessionEvent{ForwardAnswered{0, 4649}},
+        SessionEvent{ListenerCancelled{0}}, SessionEvent{Received{true}}, SessionEvent{ConnectionsDrained{}},
+        SessionEvent{SessionFailed{lost()}}, SessionEvent{SessionClosed{}}}) {
+    CHECK(tunnel.after(OfSession{1, event}).actions.empty());
+    CHECK(tunnel.state == before);
+  }
+}
+
+TEST_CASE("it never gives up: a thousand failures in a row end in the thousandth wait, never longer than the cap") {
+  Tunnel tunnel{spec_with(1)};
+  tunnel.dice = 0.999;
+  tunnel.after(Start{});
+  for (int attempt = 0; attempt < 1000; ++attempt) {
+    tunnel.session(SessionFailed{lost()});
+    REQUIRE(tunnel.in<BackingOff>().until - tunnel.now <= 60s);
+    tunnel.wait();
+  }
+  CHECK(tunnel.phase() == "opening");
+  CHECK(tunnel.state.attempt == 1001);
+}
+
+TEST_CASE("the backoff starts over only after the tunnel held for reset_after") {
+  Tunnel tunnel{spec_with(1)};
+  const auto wait_after_holding = [&](Duration held) {
+    tunnel.establish();
+    tunnel.now += held;
+    tunnel.session(SessionFailed{lost()});
+    const Duration wait = tunnel.in<BackingOff>().until - tunnel.now;
+    tunnel.wait();
+    // establish() starts a fresh attempt by itself only from Idle.
+    tunnel.state.phase = Idle{};
+    return wait;
+  };
+  CHECK(wait_after_holding(59s) == 500ms);
+  CHECK(wait_after_holding(59s) == 1s);
+  CHECK(wait_after_holding(59s) == 2s);
+  CHECK(wait_after_holding(60s) == 500ms);
+  CHECK(wait_after_holding(1s) == 1s);
+}
+
+// ---- forwards -----------------------------------------------------------------------------------------------------
+
+TEST_CASE("forwards are asked for one at a time, those whose port the relay chooses first") {
+  TunnelSpec spec = spec_with(3);
+  spec.remote_forward[1].port = 0;
+  Tunnel tunnel{spec};
+  CHECK(tunnel.authenticate().actions == Actions{RequestForward{1}});
+  CHECK(tunnel.session(ForwardAnswered{1, 40001}).actions == Actions{RequestForward{0}});
+  CHECK(tunnel.session(ForwardAnswered{0, 4649}).actions == Actions{RequestForward{2}});
+  CHECK(tunnel.session(ForwardAnswered{2, 4651}).actions.empty());
+  CHECK(tunnel.in<Established>().forwards[1] == ForwardProgress{ForwardState::held, 40001});
+  CHECK(tunnel.lines[0].text ==
+        "established: localhost:4649 -> localhost:22, localhost:40001 -> localhost:23, localhost:4651 -> localhost:24");
+}
+
+TEST_CASE("an answer to a question that was not asked is ignored") {
+  Tunnel tunnel{spec_with(2)};
+  tunnel.authenticate();
+  const TunnelState before = tunnel.state;
+  tunnel.session(ForwardAnswered{1, 4650});
+  CHECK(tunnel.state == before);
+  tunnel.session(ForwardAnswered{99, 4650});
+  CHECK(tunnel.state == before);
+}
+
+TEST_CASE("with exit_on_forward_failure a refused forward ends the session politely and backs off as a held listener") {
+  Tunnel tunnel{spec_with(2)};
+  tunnel.authenticate().session(ForwardAnswered{0, 4649});
+  CHECK(tunnel.session(ForwardAnswered{1, std::nullopt}).actions == Actions{CloseSession{}});
+  CHECK(tunnel.phase() == "closing");
+  CHECK(tunnel.session(SessionClosed{}).actions == Actions{DropSession{}});
+  CHECK(tunnel.in<BackingOff>().failure == Failure{Cause::forward_refused, "listen on relay", "localhost:4650", ""});
+  CHECK(tunnel.in<BackingOff>().until == tunnel.now + 1s);
+}
+
+TEST_CASE("without exit_on_forward_failure the session stays, is not up, and asks again until it holds all") {
+  TunnelSpec spec = spec_with(3);
+  spec.exit_on_forward_failure = false;
+  spec.liveness.server_alive_interval = 0s;
+  Tunnel tunnel{spec};
+  tunnel.authenticate().session(ForwardAnswered{0, std::nullopt}).session(ForwardAnswered{1, 4650});
+  CHECK(tunnel.session(ForwardAnswered{2, std::nullopt}).actions.empty());
+  CHECK(tunnel.phase() == "established");
+  CHECK_FALSE(is_up(tunnel.state));
+  REQUIRE(tunnel.lines.size() == 3);
+  CHECK(tunnel.lines[0].text == "established: localhost:4650 -> localhost:23");
+  CHECK(tunnel.lines[1].failure->subject == "localhost:4649");
+  CHECK(tunnel.lines[2].failure->subject == "localhost:4651");
+
+  CHECK(next_deadline(tunnel.state) == tunnel.now + 1s);
+  CHECK(tunnel.wait().actions == Actions{RequestForward{0}});
+  CHECK(tunnel.session(ForwardAnswered{0, 4649}).actions == Actions{RequestForward{2}});
+  tunnel.session(ForwardAnswered{2, std::nullopt});
+  CHECK(next_deadline(tunnel.state) == tunnel.now + 2s);
+  CHECK(tunnel.wait().actions == Actions{RequestForward{2}});
+  tunnel.session(ForwardAnswered{2, 4651});
+  CHECK(is_up(tunnel.state));
+  CHECK_FALSE(next_deadline(tunnel.state));
+}
+
+TEST_CASE("a forward asked for again and never answered ends the session") {
+  TunnelSpec spec = spec_with(1);
+  spec.exit_on_forward_failure = false;
+  spec.liveness.server_alive_interval = 0s;
+  Tunnel tunnel{spec};
+  tunnel.authenticate().session(ForwardAnswered{0, std::nullopt}).wait();
+  REQUIRE(tunnel.actions == Actions{RequestForward{0}});
+  CHECK(next_deadline(tunnel.state) == tunnel.now + 30s);
+  CHECK(tunnel.wait().actions == Actions{DropSession{}});
+  CHECK(tunnel.in<BackingOff>().failure.cause == Cause::phase_timed_out);
+}
+
+// ---- liveness -----------------------------------------------------------------------------------------------------
+
+TEST_CASE("a silent relay is declared dead after three unanswered probes, 240 s after the last packet") {
+  Tunnel tunnel{spec_with(1)};
+  tunnel.establish();
+  const TimePoint last_packet = tunnel.now;
+  for (int probe = 1; probe <= 3; ++probe) {
+    CHECK(tunnel.wait().actions == Actions{SendKeepalive{}});
+    CHECK(tunnel.now == last_packet + probe * 60s);
+  }
+  CHECK(tunnel.wait().actions == Actions{DropSession{}});
+  CHECK(tunnel.now == last_packet + 240s);
+  CHECK(tunnel.in<BackingOff>().failure.cause == Cause::relay_silent);
+}
+
+TEST_CASE("any whole packet starts the count over; bytes of half a packet only move the clock") {
+  Tunnel tunnel{spec_with(1)};
+  tunnel.establish().wait().wait();
+  REQUIRE(tunnel.in<Established>().liveness.unanswered() == 2);
+  tunnel.now += 30s;
+  tunnel.session(Received{false});
+  CHECK(next_deadline(tunnel.state) == tunnel.now + 60s);
+  CHECK(tunnel.in<Established>().liveness.unanswered() == 2);
+  tunnel.session(Received{true});
+  CHECK(tunnel.in<Established>().liveness.unanswered() == 0);
+}
+
+// ---- the way down -------------------------------------------------------------------------------------------------
+
+TEST_CASE("a stop cancels every listener, waits for the answers and the connections, and then closes") {
+  Tunnel tunnel{spec_with(2)};
+  CHECK(tunnel.establish().after(StopRequested{}).actions ==
+        Actions{DrainConnections{}, CancelForward{0}, CancelForward{1}});
+  CHECK(tunnel.session(ListenerCancelled{1}).actions.empty());
+  CHECK(tunnel.session(ConnectionsDrained{}).actions.empty());
+  CHECK(tunnel.session(ListenerCancelled{0}).actions == Actions{CloseSession{}});
+  CHECK(tunnel.session(SessionClosed{}).actions == Actions{DropSession{}});
+  CHECK(tunnel.phase() == "stopped");
+}
+
+TEST_CASE("a drain ends at drain_timeout and a teardown after five seconds, whatever the relay does") {
+  Tunnel tunnel{spec_with(1)};
+  tunnel.establish().after(StopRequested{});
+  CHECK(next_deadline(tunnel.state) == tunnel.now + 5s);
+  CHECK(tunnel.wait().actions == Actions{CloseSession{}});
+  CHECK(next_deadline(tunnel.state) == tunnel.now + 5s);
+  CHECK(tunnel.wait().actions == Actions{DropSession{}});
+  CHECK(tunnel.phase() == "stopped");
+}
+
+TEST_CASE("a forward that is being asked for when the stop comes is cancelled too") {
+  Tunnel tunnel{spec_with(3)};
+  tunnel.authenticate().session(ForwardAnswered{0, 4649});
+  CHECK(tunnel.after(StopRequested{}).actions == Actions{DrainConnections{}, CancelForward{0}, CancelForward{1}});
+  CHECK(tunnel.session(ForwardAnswered{1, 4650}).actions.empty());
+  tunnel.session(ListenerCancelled{0}).session(ConnectionsDrained{});
+  CHECK(tunnel.phase() == "draining");
+  CHECK(tunnel.session(ListenerCancelled{1}).actions == Actions{CloseSession{}});
+}
+
+TEST_CASE("a reconnect gives the listeners back first and then dials at once") {
+  Tunnel tunnel{spec_with(1)};
+  CHECK(tunnel.establish().after(ReconnectRequested{}).actions == Actions{DrainConnections{}, CancelForward{0}});
+  CHECK(tunnel.session(ListenerCancelled{0}).session(ConnectionsDrained{}).actions == Actions{CloseSession{}});
+  CHECK(tunnel.session(SessionClosed{}).actions == Actions{DropSession{}, Dial{}});
+  CHECK(tunnel.phase() == "opening");
+  CHECK(tunnel.state.attempt == 2);
+}
+
+TEST_CASE("a stop that comes during a reconnect wins") {
+  Tunnel tunnel{spec_with(1)};
+  tunnel.establish().after(ReconnectRequested{}).after(StopRequested{});
+  tunnel.session(ListenerCancelled{0}).session(ConnectionsDrained{}).session(SessionClosed{});
+  CHECK(tunnel.phase() == "stopped");
+
+  Tunnel refused{spec_with(1)};
+  refused.authenticate().session(ForwardAnswered{0, std::nullopt}).after(StopRequested{}).session(SessionClosed{});
+  CHECK(refused.phase() == "stopped");
+}
+
+TEST_CASE("a session that fails on its way down is dropped and what was to follow follows") {
+  Tunnel stopping{spec_with(1)};
+  CHECK(stopping.establish().after(StopRequested{}).session(SessionFailed{lost()}).actions == Actions{DropSession{}});
+  CHECK(stopping.phase() == "stopped");
+
+  Tunnel reconnecting{spec_with(1)};
+  reconnecting.establish().after(ReconnectRequested{});
+  CHECK(reconnecting.session(SessionFailed{lost()}).actions == Actions{DropSession{}, Dial{}});
+}
