@@ -61,7 +61,14 @@ enum class Health { ok, warning, critical, unknown };
 /// ok: every tunnel is up. warning: established, but a forward is missing or opening for the first time.
 /// critical: a tunnel is down. unknown: there is no tunnel.
 Health health(const Report& report);
+/// What one tunnel adds to it.
+Health health(const TunnelReport& tunnel);
 
+/// How one tunnel is, in words: "up", "backing off, next try in 12 s (connect relay.example:22: connection refused)",
+/// "established, but 1 of 2 forwards is missing: localhost:4649 refused". One line.
+std::string condition(const TunnelReport& tunnel);
+
+/// One line, the condition of at most three tunnels that are not up:
 /// "2 of 3 tunnels up; relay: backing off, next try in 12 s (connect relay.example:22: connection refused)"
 std::string summary(const Report& report);
 

@@ -1,1 +1,120 @@
 #include "status/client.hpp"
+
+#include <grp.h>
+#include <sys/stat.h>
+
+#include <array>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/local/stream_protocol.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/http.hpp>
+#include <optional>
+#include <utility>
+
+namespace holdfast::status {
+namespace {
+
+namespace asio = boost::asio;
+namespace http = boost::beast::http;
+using Protocol = asio::local::stream_protocol;
+using boost::system::error_code;
+
+constexpr std::uint64_t answer_limit = 64 * 1024 * 1024;
+
+/// "'adm'": the group that may use the socket; absent when we may not even see that.
+std::optional<std::string> group_of(const std::string& path) {
+  struct stat found {};
+  if (::stat(path.c_str(), &found) != 0) return std::nullopt;
+  struct group entry {};
+  struct group* known = nullptr;
+  std::array<char, 16 * 1024> buffer{};
+  if (::getgrgid_r(found.st_gid, &entry, buffer.data(), buffer.size(), &known) != 0 || known == nullptr) {
+    return std::to_string(found.st_gid);
+  }
+  return "'" + std::string{entry.gr_name} + "'";
+}
+
+std::string connect_error(const std::string& path, const error_code& error) {
+  namespace errc = boost::system::errc;
+  if (error == errc::no_such_file_or_directory || error == errc::connection_refused || error == errc::not_a_directory) {
+    return "nobody listens on " + path + ": is holdfast running? Look with: systemctl status holdfast";
+  }
+  if (error == errc::permission_denied) {
+    const auto group = group_of(path);
+    return "permission denied on " + path + ": run this as root" +
+           (group ? ", or as a member of group " + *group : std::string{});
+  }
+  return "can't connect to " + path + ": " + error.message();
+}
+
+/// Connect, ask, read; every step ends in `error` and `done`.
+class Exchange {
+ public:
+  Exchange(const std::string& path, const std::string& method, const std::string& target) : path_(path) {
+    request_.method_string(method);
+    request_.target(target);
+    request_.version(11);
+    request_.set(http::field::host, "holdfast");
+    request_.set(http::field::connection, "close");
+    request_.prepare_payload();
+    parser_.body_limit(answer_limit);
+  }
+
+  tl::expected<Response, std::string> run(Duration timeout) {
+    socket_.async_connect(Protocol::endpoint{path_}, [this](const error_code& error) { connected(error); });
+    context_.run_for(timeout);
+    if (!done_ || stalled_) {
+      return tl::unexpected{"holdfast does not answer on " + path_ + " within " + to_text(timeout) +
+                            ": its process hangs or is stopped; look with: systemctl status holdfast"};
+    }
+    if (!error_.empty()) return tl::unexpected{error_};
+    return Response{parser_.get().result_int(), std::move(parser_.get().body())};
+  }
+
+ private:
+  void connected(const error_code& error) {
+    stalled_ = error == boost::system::errc::resource_unavailable_try_again;  // its backlog is full
+    if (error) return end(connect_error(path_, error));
+    http::async_write(socket_, request_, [this](const error_code& failure, std::size_t) {
+      // A server that refuses at once may have closed already; what it said is still to be read.
+      if (failure && failure != boost::system::errc::broken_pipe) return end(broken(failure));
+      http::async_read(socket_, buffer_, parser_,
+                       [this](const error_code& broke, std::size_t) { end(broke ? broken(broke) : std::string{}); });
+    });
+  }
+
+  std::string broken(const error_code& error) const {
+    if (error == http::error::end_of_stream || error == boost::system::errc::connection_reset) {
+      return "the connection to " + path_ + " was closed before an answer came: did holdfast just stop?";
+    }
+    return "what answers on " + path_ + " is not holdfast's status socket: " + error.message();
+  }
+
+  void end(std::string error) {
+    error_ = std::move(error);
+    done_ = true;
+  }
+
+  std::string path_;
+  asio::io_context context_{1};
+  Protocol::socket socket_{context_};
+  http::request<http::empty_body> request_;
+  boost::beast::flat_buffer buffer_;
+  http::response_parser<http::string_body> parser_;
+  std::string error_;
+  bool done_ = false;
+  bool stalled_ = false;
+};
+
+}  // namespace
+
+tl::expected<Response, std::string> request(const std::string& socket_path, const std::string& method,
+                                            const std::string& target, Duration timeout) {
+  try {
+    return Exchange{socket_path, method, target}.run(timeout);
+  } catch (const boost::system::system_error& error) {  // Asio throws for a path that no Unix socket can have
+    return tl::unexpected{"can't use " + socket_path + " as a socket's path: " + error.code().message()};
+  }
+}
+
+}  // namespace holdfast::status

@@ -1,1 +1,208 @@
 #include "status/json.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <nlohmann/json.hpp>
+
+namespace holdfast::status {
+namespace {
+
+using Json = nlohmann::ordered_json;  // keeps our order of the keys: the document is also read by people
+
+constexpr int schema_version = 1;
+
+// ---- out ---------------------------------------------------------------------------------------------------------
+
+template <typename Resolution>
+double seconds(Duration duration) {
+  const auto ticks = std::chrono::round<Resolution>(duration).count();
+  return static_cast<double>(ticks) * Resolution::period::num / Resolution::period::den;
+}
+
+double seconds(Duration duration) {
+  return seconds<std::chrono::milliseconds>(duration);
+}
+
+Json text_or_null(const std::string& text) {
+  return text.empty() ? Json{} : Json(text);
+}
+
+std::string_view name_of(Health verdict) {
+  switch (verdict) {
+    case Health::ok:
+      return "ok";
+    case Health::warning:
+      return "warning";
+    case Health::critical:
+      return "critical";
+    case Health::unknown:
+      return "unknown";
+  }
+  std::abort();
+}
+
+Json to_document(const FailureReport& report) {
+  const Failure& failure = report.failure;
+  return {{"cause", to_string(failure.cause)}, {"operation", failure.operation}, {"subject", failure.subject},
+          {"detail", failure.detail},          {"message", describe(failure)},   {"remedy", remedy(failure.cause)},
+          {"age_seconds", seconds(report.age)}};
+}
+
+Json to_document(const ForwardReport& forward) {
+  return {{"listener", forward.listener},
+          {"target", forward.target},
+          {"state", to_string(forward.state)},
+          {"bound_port", forward.bound_port == 0 ? Json{} : Json(forward.bound_port)},
+          {"connections", forward.connections},
+          {"accepted", forward.accepted},
+          {"target_refused", forward.target_refused}};
+}
+
+Json to_document(const TunnelReport& tunnel) {
+  Json forwards = Json::array();
+  for (const ForwardReport& forward : tunnel.forwards) forwards.push_back(to_document(forward));
+  Json rtt;
+  if (tunnel.keepalive_rtt) rtt = seconds<std::chrono::microseconds>(*tunnel.keepalive_rtt);
+  return {{"name", tunnel.name},
+          {"relay", tunnel.relay},
+          {"address", text_or_null(tunnel.address)},
+          {"state", tunnel.state},
+          {"phase", text_or_null(tunnel.phase)},
+          {"up", tunnel.up},
+          {"condition", condition(tunnel)},
+          {"in_state_seconds", seconds(tunnel.in_state)},
+          {"attempt", tunnel.attempt},
+          {"sessions_established", tunnel.sessions_established},
+          {"next_retry_seconds", tunnel.next_retry ? Json(seconds(*tunnel.next_retry)) : Json{}},
+          {"last_error", tunnel.last_error ? to_document(*tunnel.last_error) : Json{}},
+          {"forwards", std::move(forwards)},
+          {"refused_opens", tunnel.refused_opens},
+          {"bytes_received", tunnel.bytes_received},
+          {"bytes_sent", tunnel.bytes_sent},
+          {"keepalive_rtt_seconds", std::move(rtt)},
+          {"cipher", tunnel.cipher ? Json(*tunnel.cipher) : Json{}}};
+}
+
+// ---- in ----------------------------------------------------------------------------------------------------------
+
+/// Absent and null are the same: a key that a version does not know, and a fact that there is not.
+template <typename Value>
+std::optional<Value> optional_at(const Json& object, const char* key) {
+  const auto found = object.find(key);
+  if (found == object.end() || found->is_null()) return std::nullopt;
+  return found->get<Value>();
+}
+
+std::string text_at(const Json& object, const char* key) {
+  return optional_at<std::string>(object, key).value_or("");
+}
+
+std::optional<Duration> duration_at(const Json& object, const char* key) {
+  const auto value = optional_at<double>(object, key);
+  if (!value) return std::nullopt;
+  constexpr double most = 1e9;  // 31 years; also keeps the conversion defined
+  const double microseconds = std::round(std::clamp(*value, 0.0, most) * 1e6);
+  return std::chrono::microseconds{static_cast<std::int64_t>(microseconds)};
+}
+
+std::optional<Cause> cause_named(const std::string& name) {
+  for (int value = 0; value <= static_cast<int>(Cause::local_error); ++value) {
+    if (to_string(static_cast<Cause>(value)) == name) return static_cast<Cause>(value);
+  }
+  return std::nullopt;
+}
+
+FailureReport failure_from(const Json& object) {
+  FailureReport report;
+  Failure& failure = report.failure;
+  failure.operation = text_at(object, "operation");
+  failure.subject = text_at(object, "subject");
+  failure.detail = text_at(object, "detail");
+  const auto name = object.at("cause").get<std::string>();
+  const auto cause = cause_named(name);
+  failure.cause = cause.value_or(Cause::local_error);
+  if (!cause) failure.detail = "cause " + name + ", new since this version: " + failure.detail;
+  report.age = duration_at(object, "age_seconds").value_or(Duration{});
+  return report;
+}
+
+ForwardReport forward_from(const Json& object) {
+  ForwardReport forward;
+  forward.listener = object.at("listener").get<std::string>();
+  forward.target = object.at("target").get<std::string>();
+  const auto state = object.at("state").get<std::string>();
+  for (const ForwardState known : {ForwardState::requested, ForwardState::held, ForwardState::refused}) {
+    if (to_string(known) == state) forward.state = known;
+  }
+  forward.bound_port = optional_at<std::uint16_t>(object, "bound_port").value_or(0);
+  forward.connections = optional_at<std::uint64_t>(object, "connections").value_or(0);
+  forward.accepted = optional_at<std::uint64_t>(object, "accepted").value_or(0);
+  forward.target_refused = optional_at<std::uint64_t>(object, "target_refused").value_or(0);
+  return forward;
+}
+
+TunnelReport tunnel_from(const Json& object) {
+  TunnelReport tunnel;
+  tunnel.name = object.at("name").get<std::string>();
+  tunnel.relay = object.at("relay").get<std::string>();
+  tunnel.address = text_at(object, "address");
+  tunnel.state = object.at("state").get<std::string>();
+  tunnel.phase = text_at(object, "phase");
+  tunnel.up = object.at("up").get<bool>();
+  tunnel.in_state = duration_at(object, "in_state_seconds").value_or(Duration{});
+  tunnel.attempt = optional_at<Attempt>(object, "attempt").value_or(0);
+  tunnel.sessions_established = optional_at<std::uint64_t>(object, "sessions_established").value_or(0);
+  tunnel.next_retry = duration_at(object, "next_retry_seconds");
+  if (const auto error = optional_at<Json>(object, "last_error")) tunnel.last_error = failure_from(*error);
+  for (const Json& forward : object.at("forwards")) tunnel.forwards.push_back(forward_from(forward));
+  tunnel.refused_opens = optional_at<std::uint64_t>(object, "refused_opens").value_or(0);
+  tunnel.bytes_received = optional_at<std::uint64_t>(object, "bytes_received").value_or(0);
+  tunnel.bytes_sent = optional_at<std::uint64_t>(object, "bytes_sent").value_or(0);
+  tunnel.keepalive_rtt = duration_at(object, "keepalive_rtt_seconds");
+  tunnel.cipher = optional_at<std::string>(object, "cipher");
+  return tunnel;
+}
+
+Report report_from(const Json& object) {
+  Report report;
+  report.version = object.at("version").get<std::string>();
+  report.pid = optional_at<std::int64_t>(object, "pid").value_or(0);
+  report.uptime = duration_at(object, "uptime_seconds").value_or(Duration{});
+  report.last_reload_error = optional_at<std::string>(object, "last_reload_error");
+  for (const Json& tunnel : object.at("tunnels")) report.tunnels.push_back(tunnel_from(tunnel));
+  return report;
+}
+
+}  // namespace
+
+std::string to_json(const Report& report) {
+  Json tunnels = Json::array();
+  for (const TunnelReport& tunnel : report.tunnels) tunnels.push_back(to_document(tunnel));
+  const Json document = {{"schema", schema_version},
+                         {"version", report.version},
+                         {"pid", report.pid},
+                         {"uptime_seconds", seconds(report.uptime)},
+                         {"health", name_of(health(report))},
+                         {"summary", summary(report)},
+                         {"last_reload_error", report.last_reload_error ? Json(*report.last_reload_error) : Json{}},
+                         {"tunnels", std::move(tunnels)}};
+  return document.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+tl::expected<Report, std::string> from_json(const std::string& text) {
+  try {
+    const Json document = Json::parse(text);
+    const auto schema = document.at("schema").get<std::int64_t>();
+    if (schema != schema_version) {
+      return tl::unexpected{"the status has schema " + std::to_string(schema) + ", and this holdfast reads schema " +
+                            std::to_string(schema_version) +
+                            ": use the holdfast command of the version that is running"};
+    }
+    return report_from(document);
+  } catch (const Json::exception& error) {
+    return tl::unexpected{"this is not a status document of holdfast: " + std::string{error.what()}};
+  }
+}
+
+}  // namespace holdfast::status

@@ -1,1 +1,237 @@
 #include "status/server.hpp"
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <boost/asio/local/stream_protocol.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/http.hpp>
+#include <chrono>
+#include <utility>
+#include <vector>
+
+#include "status/routes.hpp"
+#include "status/socket_file.hpp"
+
+namespace holdfast::status {
+namespace {
+
+namespace asio = boost::asio;
+namespace http = boost::beast::http;
+using Protocol = asio::local::stream_protocol;
+using boost::system::error_code;
+
+constexpr std::uint32_t header_limit = 8 * 1024;
+constexpr std::uint64_t body_limit = 1024;
+constexpr std::chrono::seconds request_deadline{5};  ///< from a request's first byte until its answer is sent
+constexpr std::chrono::seconds idle_deadline{30};    ///< between two requests of one connection
+constexpr std::size_t connection_limit = 32;
+constexpr std::chrono::milliseconds accept_pause{200};  ///< after accept(2) failed, for example for want of descriptors
+
+/// Root, and the user that we run as (SO_PEERCRED, unix(7): who called connect).
+bool may_write(Protocol::socket& socket) {
+  ucred peer{};
+  socklen_t size = sizeof peer;
+  if (::getsockopt(socket.native_handle(), SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) return false;
+  return peer.uid == 0 || peer.uid == ::geteuid();
+}
+
+bool is_http_error(const error_code& error) {
+  return error.category() == make_error_code(http::error::end_of_stream).category();
+}
+
+/// The answer to a request that could not be read; the connection ends with it.
+Answer refusal(const error_code& error) {
+  if (error == http::error::header_limit || error == http::error::buffer_overflow) {
+    return problem(431, "the header is longer than " + std::to_string(header_limit) + " bytes");
+  }
+  if (error == http::error::body_limit) {
+    return problem(413, "the body is longer than " + std::to_string(body_limit) + " bytes");
+  }
+  return problem(400, "this is not an HTTP/1.1 request: " + error.message());
+}
+
+}  // namespace
+
+class Server::Impl : public std::enable_shared_from_this<Server::Impl> {
+ public:
+  class Connection;
+
+  Impl(asio::any_io_executor executor, SocketFile file, Source& source)
+      : acceptor_(executor), accept_again_(executor), file_(std::move(file)), source_(source) {
+    acceptor_.assign(Protocol{}, file_.release_descriptor());
+  }
+
+  void accept();
+  void stop();
+  void forget(const Connection& connection);
+  Source& source() { return source_; }
+
+ private:
+  void accepted(const error_code& error, Protocol::socket socket);
+  void make_room();
+
+  Protocol::acceptor acceptor_;
+  asio::steady_timer accept_again_;
+  SocketFile file_;
+  Source& source_;
+  std::vector<std::shared_ptr<Connection>> connections_;
+};
+
+/// One client, one request at a time. It holds the server weakly: once that is gone, nothing is asked of its source.
+class Server::Impl::Connection : public std::enable_shared_from_this<Connection> {
+ public:
+  Connection(Protocol::socket socket, std::weak_ptr<Impl> server)
+      : socket_(std::move(socket)), deadline_(socket_.get_executor()), server_(std::move(server)) {
+    may_write_ = may_write(socket_);
+  }
+
+  void start() { read_request(); }
+
+  void close() {
+    error_code ignored;
+    deadline_.cancel();
+    socket_.shutdown(Protocol::socket::shutdown_both, ignored);
+    socket_.close(ignored);
+    if (const auto server = server_.lock()) server->forget(*this);
+  }
+
+  /// When it was accepted, or last answered.
+  asio::steady_timer::time_point quiet_since() const { return quiet_since_; }
+
+ private:
+  void expire_after(asio::steady_timer::duration wait) {
+    deadline_.expires_after(wait);
+    deadline_.async_wait([weak = weak_from_this()](const error_code& error) {
+      const auto self = weak.lock();
+      if (!error && self && self->deadline_.expiry() <= asio::steady_timer::clock_type::now()) self->close();
+    });
+  }
+
+  void await_request() {
+    quiet_since_ = asio::steady_timer::clock_type::now();
+    if (buffer_.size() > 0) return read_request();
+    expire_after(idle_deadline);
+    socket_.async_wait(Protocol::socket::wait_read, [self = shared_from_this()](const error_code& error) {
+      if (!error) self->read_request();
+    });
+  }
+
+  void read_request() {
+    expire_after(request_deadline);
+    parser_.emplace();
+    parser_->header_limit(header_limit);
+    parser_->body_limit(body_limit);
+    http::async_read(socket_, buffer_, *parser_,
+                     [self = shared_from_this()](const error_code& error, std::size_t) { self->on_request(error); });
+  }
+
+  void on_request(const error_code& error) {
+    if (!socket_.is_open()) return;
+    if (!error) {
+      const auto server = server_.lock();
+      if (!server) return;
+      const auto& request = parser_->get();
+      return send(answer({request.method_string(), request.target(), may_write_}, server->source()),
+                  request.keep_alive());
+    }
+    const bool gone = error == http::error::end_of_stream || error == http::error::partial_message;
+    if (gone || !is_http_error(error)) return close();
+    send(refusal(error), false);
+  }
+
+  void send(Answer answer, bool keep_alive) {
+    if (!socket_.is_open()) return;  // the source ended the server
+    response_.emplace(static_cast<http::status>(answer.status), parser_->get().version());
+    response_->set(http::field::server, "holdfast");
+    response_->set(http::field::cache_control, "no-store");
+    response_->set(http::field::content_type, answer.content_type);
+    if (!answer.allow.empty()) response_->set(http::field::allow, answer.allow);
+    response_->keep_alive(keep_alive);
+    response_->content_length(answer.body.size());
+    if (parser_->get().method() != http::verb::head) response_->body() = std::move(answer.body);
+    http::async_write(socket_, *response_, [self = shared_from_this()](const error_code& error, std::size_t) {
+      if (!self->socket_.is_open()) return;
+      if (error || self->response_->need_eof()) return self->close();
+      self->await_request();
+    });
+  }
+
+  Protocol::socket socket_;
+  asio::steady_timer deadline_;
+  std::weak_ptr<Impl> server_;
+  bool may_write_ = false;
+  asio::steady_timer::time_point quiet_since_ = asio::steady_timer::clock_type::now();
+  boost::beast::flat_buffer buffer_{header_limit + body_limit};
+  std::optional<http::request_parser<http::string_body>> parser_;
+  std::optional<http::response<http::string_body>> response_;
+};
+
+void Server::Impl::accept() {
+  acceptor_.async_accept([weak = weak_from_this()](const error_code& error, Protocol::socket socket) {
+    if (const auto self = weak.lock()) self->accepted(error, std::move(socket));
+  });
+}
+
+void Server::Impl::accepted(const error_code& error, Protocol::socket socket) {
+  if (!acceptor_.is_open()) return;
+  if (error) {
+    accept_again_.expires_after(accept_pause);
+    accept_again_.async_wait([weak = weak_from_this()](const error_code& cancelled) {
+      const auto self = weak.lock();
+      if (!cancelled && self) self->accept();
+    });
+    return;
+  }
+  make_room();
+  connections_.push_back(std::make_shared<Connection>(std::move(socket), weak_from_this()));
+  connections_.back()->start();
+  accept();
+}
+
+/// Who has been quiet longest gives way: an honest client is answered within one turn of the loop, so that clients that
+/// stall can't keep it out.
+void Server::Impl::make_room() {
+  if (connections_.size() < connection_limit) return;
+  const auto quietest =
+      std::min_element(connections_.begin(), connections_.end(),
+                       [](const auto& left, const auto& right) { return left->quiet_since() < right->quiet_since(); });
+  const auto connection = *quietest;  // close() takes it out of the list
+  connection->close();
+}
+
+void Server::Impl::forget(const Connection& connection) {
+  std::erase_if(connections_, [&](const auto& known) { return known.get() == &connection; });
+}
+
+void Server::Impl::stop() {
+  error_code ignored;
+  acceptor_.close(ignored);
+  accept_again_.cancel();
+  for (const auto& connection : std::exchange(connections_, {})) connection->close();
+}
+
+Server::Server(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Server::Server(Server&&) noexcept = default;
+
+Server& Server::operator=(Server&& other) noexcept {
+  std::swap(impl_, other.impl_);
+  return *this;
+}
+
+Server::~Server() {
+  if (impl_) impl_->stop();
+}
+
+tl::expected<Server, std::string> Server::listen(asio::any_io_executor executor, const StatusSocketSpec& spec,
+                                                 Source& source) {
+  auto file = SocketFile::listen(spec);
+  if (!file) return tl::unexpected{file.error()};
+  auto impl = std::make_shared<Impl>(std::move(executor), std::move(*file), source);
+  impl->accept();
+  return Server{std::move(impl)};
+}
+
+}  // namespace holdfast::status

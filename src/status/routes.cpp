@@ -1,0 +1,106 @@
+#include "status/routes.hpp"
+
+#include <charconv>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "status/json.hpp"
+
+namespace holdfast::status {
+namespace {
+
+Answer text(unsigned status, std::string body) {
+  return {status, "text/plain; charset=utf-8", std::move(body), ""};
+}
+
+Answer done(unsigned status, const std::string& result) {
+  return {status, "application/json",
+          nlohmann::json{{"result", result}}.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n", ""};
+}
+
+Answer not_allowed(const std::string& allow) {
+  Answer answer = problem(405, "this address answers " + allow + " only");
+  answer.allow = allow;
+  return answer;
+}
+
+/// RFC 3986, 2.1. Absent: a percent sign without two hexadecimal digits.
+std::optional<std::string> percent_decoded(std::string_view encoded) {
+  std::string decoded;
+  for (std::size_t at = 0; at < encoded.size(); ++at) {
+    if (encoded[at] != '%') {
+      decoded += encoded[at];
+      continue;
+    }
+    unsigned value = 0;
+    const std::string_view digits = encoded.substr(at + 1, 2);
+    const auto parsed = std::from_chars(digits.data(), digits.data() + digits.size(), value, 16);
+    if (digits.size() != 2 || parsed.ec != std::errc{} || parsed.ptr != digits.data() + 2) return std::nullopt;
+    decoded += static_cast<char>(value);
+    at += 2;
+  }
+  return decoded;
+}
+
+Answer ready(const Report& report) {
+  std::string lines;
+  bool all_up = !report.tunnels.empty();
+  for (const TunnelReport& tunnel : report.tunnels) {
+    all_up = all_up && tunnel.up;
+    lines += tunnel.name + ": " + condition(tunnel) + "\n";
+  }
+  if (report.tunnels.empty()) lines = "no tunnels configured\n";
+  return text(all_up ? 200 : 503, std::move(lines));
+}
+
+Answer reload(Source& source) {
+  if (const auto refusal = source.reload()) return problem(422, *refusal);
+  return done(200, "reloaded");
+}
+
+Answer reconnect(Source& source, std::string_view encoded_name) {
+  const auto name = percent_decoded(encoded_name);
+  if (!name) return problem(400, "the tunnel's name is not correctly percent-encoded");
+  if (!source.reconnect(*name)) return problem(404, "no tunnel is called '" + *name + "'");
+  return done(202, "reconnecting");
+}
+
+/// The NAME of /v1/tunnels/NAME/reconnect.
+std::optional<std::string_view> reconnect_target(std::string_view path) {
+  constexpr std::string_view before = "/v1/tunnels/";
+  constexpr std::string_view after = "/reconnect";
+  if (path.size() <= before.size() + after.size() || !path.starts_with(before) || !path.ends_with(after))
+    return std::nullopt;
+  path = path.substr(before.size(), path.size() - before.size() - after.size());
+  if (path.find('/') != std::string_view::npos) return std::nullopt;
+  return path;
+}
+
+}  // namespace
+
+Answer problem(unsigned status, const std::string& error) {
+  const nlohmann::json body = {{"error", error}};
+  return {status, "application/json", body.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n", ""};
+}
+
+Answer answer(const Request& request, Source& source) {
+  const std::string_view path = request.target.substr(0, request.target.find('?'));
+  const bool reading = request.method == "GET" || request.method == "HEAD";
+  if (path == "/healthz" || path == "/readyz" || path == "/v1/status") {
+    if (!reading) return not_allowed("GET, HEAD");
+    if (path == "/healthz") return text(200, "ok\n");
+    const Report report = source.report();
+    return path == "/readyz" ? ready(report) : Answer{200, "application/json", to_json(report), ""};
+  }
+  const auto tunnel = reconnect_target(path);
+  if (path != "/v1/reload" && !tunnel) {
+    return problem(
+        404,
+        "there is no such address; these are: /healthz, /readyz, /v1/status, /v1/reload, /v1/tunnels/NAME/reconnect");
+  }
+  if (request.method != "POST") return not_allowed("POST");
+  if (!request.may_write) return problem(403, "only root and the user that holdfast runs as may do this");
+  return tunnel ? reconnect(source, *tunnel) : reload(source);
+}
+
+}  // namespace holdfast::status

@@ -1,0 +1,53 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <string>
+#include <tl/expected.hpp>
+
+#include "holdfast/config.hpp"
+
+namespace holdfast::status {
+
+/// A descriptor that is closed with its owner.
+class Descriptor {
+ public:
+  Descriptor() = default;
+  explicit Descriptor(int descriptor) : descriptor_(descriptor) {}
+  Descriptor(Descriptor&& other) noexcept : descriptor_(other.release()) {}
+  Descriptor& operator=(Descriptor&& other) noexcept;
+  ~Descriptor();
+
+  int get() const { return descriptor_; }
+  int release();
+
+ private:
+  int descriptor_ = -1;
+};
+
+/// A listening Unix socket and its file, which is removed with it.
+///
+/// Two processes that start at once are kept apart by a lock on PATH.lock, held for life: who has it may conclude from
+/// a refused connection that a socket file is left over, and replace it. Binding beside and renaming would leave the
+/// earlier of the two listening on a file that is gone. The lock file stays: removing it would let two lock two files.
+class SocketFile {
+ public:
+  static tl::expected<SocketFile, std::string> listen(const StatusSocketSpec& spec);
+  SocketFile(SocketFile&&) noexcept;
+  SocketFile& operator=(SocketFile&&) noexcept;
+  ~SocketFile();  ///< removes the file if it is still ours
+
+  /// The listening descriptor, non-blocking; the caller owns it from now on.
+  int release_descriptor() { return socket_.release(); }
+
+ private:
+  SocketFile(std::string path, Descriptor lock, Descriptor socket, dev_t device, ino_t inode);
+
+  std::string path_;
+  Descriptor lock_;
+  Descriptor socket_;
+  dev_t device_ = 0;
+  ino_t inode_ = 0;
+};
+
+}  // namespace holdfast::status

@@ -1,0 +1,244 @@
+#include "status/text.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <cstdlib>
+#include <sstream>
+#include <string_view>
+#include <vector>
+
+namespace holdfast::status {
+namespace {
+
+// ---- words and numbers -------------------------------------------------------------------------------------------
+
+template <typename... Arguments>
+std::string formatted(const char* format, Arguments... arguments) {
+  std::array<char, 64> text{};
+  std::snprintf(text.data(), text.size(), format, arguments...);
+  return text.data();
+}
+
+std::string bytes_text(std::uint64_t bytes) {
+  constexpr std::array<const char*, 5> units{"kB", "MB", "GB", "TB", "PB"};
+  if (bytes < 1000) return std::to_string(bytes) + " B";
+  double value = static_cast<double>(bytes) / 1000;
+  std::size_t unit = 0;
+  for (; value >= 999.95 && unit + 1 < units.size(); ++unit) value /= 1000;
+  return formatted("%.1f ", value) + units.at(unit);
+}
+
+std::string milliseconds_text(Duration duration) {
+  const double milliseconds = std::chrono::duration<double, std::milli>(duration).count();
+  return formatted(milliseconds < 10 ? "%.1f ms" : "%.0f ms", milliseconds);
+}
+
+std::string words(std::string name) {
+  std::replace(name.begin(), name.end(), '_', ' ');
+  return name;
+}
+
+/// "localhost:0" whose port the relay chose becomes "localhost:41237".
+std::string listener_text(const ForwardReport& forward) {
+  constexpr std::string_view any_port = ":0";
+  if (forward.bound_port == 0 || !forward.listener.ends_with(any_port)) return forward.listener;
+  return forward.listener.substr(0, forward.listener.size() - 1) + std::to_string(forward.bound_port);
+}
+
+std::string state_text(const TunnelReport& tunnel) {
+  return tunnel.phase.empty() ? words(tunnel.state) : words(tunnel.state) + ": " + words(tunnel.phase);
+}
+
+// ---- the table ---------------------------------------------------------------------------------------------------
+
+struct Row {
+  std::array<std::string, 7> cells;
+  std::vector<std::string> notes;  ///< lines below the row
+  std::string_view state_colour;
+};
+
+constexpr std::string_view green = "\x1b[32m";
+constexpr std::string_view yellow = "\x1b[33m";
+constexpr std::string_view red = "\x1b[31m";
+constexpr std::string_view plain = "\x1b[0m";
+
+std::string_view colour_of(const TunnelReport& tunnel) {
+  switch (health(tunnel)) {
+    case Health::ok:
+      return green;
+    case Health::warning:
+      return yellow;
+    case Health::critical:
+    case Health::unknown:
+      return red;
+  }
+  std::abort();
+}
+
+std::string session_note(const TunnelReport& tunnel) {
+  std::string note = "session " + std::to_string(tunnel.sessions_established);
+  if (!tunnel.address.empty()) note += " to " + tunnel.address;
+  if (tunnel.cipher) note += ", " + *tunnel.cipher;
+  if (tunnel.keepalive_rtt) note += ", round trip " + milliseconds_text(*tunnel.keepalive_rtt);
+  return note + ", " + bytes_text(tunnel.bytes_received) + " received, " + bytes_text(tunnel.bytes_sent) + " sent";
+}
+
+std::vector<std::string> notes_on(const TunnelReport& tunnel) {
+  std::vector<std::string> notes;
+  if (tunnel.state == "established") notes.push_back(session_note(tunnel));
+  if (tunnel.last_error) {
+    const Failure& failure = tunnel.last_error->failure;
+    notes.push_back("last error " + to_text(tunnel.last_error->age) + " ago: " + describe(failure));
+    if (!tunnel.up) notes.push_back("what to do: " + std::string{remedy(failure.cause)});
+  }
+  if (tunnel.next_retry) notes.push_back("next try in " + to_text(*tunnel.next_retry));
+  if (tunnel.refused_opens > 0) {
+    notes.push_back("the relay opened " + std::to_string(tunnel.refused_opens) +
+                    " channels that nobody asked for; all were refused");
+  }
+  return notes;
+}
+
+void add_rows(std::vector<Row>& rows, const TunnelReport& tunnel) {
+  Row row{{tunnel.name, state_text(tunnel), to_text(tunnel.in_state), tunnel.relay, "", "", ""}, {}, colour_of(tunnel)};
+  for (const ForwardReport& forward : tunnel.forwards) {
+    row.cells[4] = listener_text(forward) + " -> " + forward.target;
+    row.cells[5] = to_string(forward.state);
+    row.cells[6] = std::to_string(forward.connections) + " open, " + std::to_string(forward.accepted) + " in all";
+    if (forward.target_refused > 0)
+      row.cells[6] += ", " + std::to_string(forward.target_refused) + " refused by target";
+    rows.push_back(std::move(row));
+    row = {};
+  }
+  if (tunnel.forwards.empty()) rows.push_back(std::move(row));
+  rows.back().notes = notes_on(tunnel);
+}
+
+std::string head(const Report& report) {
+  const auto up =
+      std::count_if(report.tunnels.begin(), report.tunnels.end(), [](const auto& tunnel) { return tunnel.up; });
+  std::string text = "holdfast " + report.version + ", running for " + to_text(report.uptime) + " as process " +
+                     std::to_string(report.pid) + ": " + std::to_string(up) + " of " +
+                     std::to_string(report.tunnels.size()) +
+                     (report.tunnels.size() == 1 ? " tunnel up\n" : " tunnels up\n");
+  if (report.last_reload_error) {
+    text += "\nThe last reload was refused; the configuration of before is still in force:\n";
+    std::istringstream lines{*report.last_reload_error};
+    for (std::string line; std::getline(lines, line);) text += "    " + line + "\n";
+  }
+  return text;
+}
+
+/// Columns on the screen: UTF-8's continuation bytes take none.
+std::size_t width(const std::string& text) {
+  return static_cast<std::size_t>(
+      std::count_if(text.begin(), text.end(), [](char letter) { return (letter & 0xC0) != 0x80; }));
+}
+
+std::string line_of(const Row& row, const std::array<std::size_t, 7>& widths, Colour colour) {
+  std::string line;
+  std::size_t owed = 0;  // blanks before the next text, so that no line ends in blanks
+  for (std::size_t column = 0; column < row.cells.size(); ++column) {
+    const std::string& cell = row.cells.at(column);
+    if (!cell.empty()) {
+      const bool coloured = colour == Colour::ansi && column == 1 && !row.state_colour.empty();
+      line += std::string(owed, ' ');
+      line += coloured ? std::string{row.state_colour} + cell + std::string{plain} : cell;
+      owed = 0;
+    }
+    owed += widths.at(column) - width(cell) + 2;
+  }
+  return line + "\n";
+}
+
+// ---- the monitoring line -----------------------------------------------------------------------------------------
+
+std::string_view plugin_word(Health verdict) {
+  switch (verdict) {
+    case Health::ok:
+      return "OK";
+    case Health::warning:
+      return "WARNING";
+    case Health::critical:
+      return "CRITICAL";
+    case Health::unknown:
+      return "UNKNOWN";
+  }
+  std::abort();
+}
+
+/// 'label'=value[unit]: quotes and equals signs may not stand in a label.
+std::string metric(std::string label, const std::string& value) {
+  std::replace_if(
+      label.begin(), label.end(), [](char letter) { return letter == '\'' || letter == '='; }, '_');
+  return " '" + label + "'=" + value;
+}
+
+std::string performance_data(const Report& report) {
+  std::size_t up = 0;
+  std::string of_tunnels;
+  for (const TunnelReport& tunnel : report.tunnels) {
+    if (tunnel.up) ++up;
+    std::uint64_t connections = 0;
+    for (const ForwardReport& forward : tunnel.forwards) connections += forward.connections;
+    of_tunnels += metric(tunnel.name + "_connections", std::to_string(connections) + ";;;0");
+    of_tunnels += metric(tunnel.name + "_received", std::to_string(tunnel.bytes_received) + "c");
+    of_tunnels += metric(tunnel.name + "_sent", std::to_string(tunnel.bytes_sent) + "c");
+    if (tunnel.keepalive_rtt) {
+      const double seconds = std::chrono::duration<double>(*tunnel.keepalive_rtt).count();
+      of_tunnels += metric(tunnel.name + "_rtt", formatted("%.6fs;;;0", seconds));
+    }
+  }
+  return metric("tunnels_up", std::to_string(up) + ";;;0;" + std::to_string(report.tunnels.size())) + of_tunnels;
+}
+
+}  // namespace
+
+std::string table(const Report& report, Colour colour) {
+  std::string text = head(report);
+  if (report.tunnels.empty()) return text;
+
+  std::vector<Row> rows{{{"TUNNEL", "STATE", "FOR", "RELAY", "FORWARD", "LISTENER", "CONNECTIONS"}, {}, ""}};
+  for (const TunnelReport& tunnel : report.tunnels) add_rows(rows, tunnel);
+  std::array<std::size_t, 7> widths{};
+  for (const Row& row : rows) {
+    for (std::size_t column = 0; column < widths.size(); ++column)
+      widths.at(column) = std::max(widths.at(column), width(row.cells.at(column)));
+  }
+  text += "\n";
+  for (const Row& row : rows) {
+    text += line_of(row, widths, colour);
+    for (const std::string& note : row.notes) text += "    " + note + "\n";
+  }
+  return text;
+}
+
+std::string plugin_line(Health verdict, const std::string& text) {
+  std::string clean = text;
+  for (char& letter : clean) {
+    if (letter == '|') letter = '/';
+    if (letter == '\n' || letter == '\r') letter = ' ';
+  }
+  return "HOLDFAST " + std::string{plugin_word(verdict)} + " - " + clean;
+}
+
+std::string plugin_line(const Report& report) {
+  return plugin_line(health(report), summary(report)) + " |" + performance_data(report);
+}
+
+int plugin_exit_status(Health verdict) {
+  switch (verdict) {
+    case Health::ok:
+      return 0;
+    case Health::warning:
+      return 1;
+    case Health::critical:
+      return 2;
+    case Health::unknown:
+      return 3;
+  }
+  std::abort();
+}
+
+}  // namespace holdfast::status
