@@ -1,1 +1,187 @@
-namespace holdfast::cli {}
+#include "cli/cli.hpp"
+
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <iostream>
+
+#include "cli/commands.hpp"
+#include "cli/daemon.hpp"
+
+namespace holdfast::cli {
+namespace {
+
+constexpr const char* examples = R"(Examples:
+  holdfast check -c ./holdfast.yaml      find every mistake in a file before it is used
+  holdfast run -c ./holdfast.yaml        hold its tunnels, in the foreground
+  holdfast status                        what the running holdfast does, and why not more
+  holdfast reconnect relay               end the session of tunnel 'relay' and open a new one
+
+Exit status: 0 done; 1 failed; 2 bad usage or configuration. 'health' has its own.
+'holdfast COMMAND --help' says more about each command; so do holdfast(8) and holdfast.yaml(5).)";
+
+constexpr const char* run_text = R"(Hold the tunnels of the configuration until SIGTERM or SIGINT, in the foreground.
+
+A tunnel that drops is opened again, for as long as it takes. Under systemd the log goes to the journal, else to
+standard error. SIGHUP reloads the configuration. The first SIGTERM or SIGINT takes the listeners down on the relay
+and lets open connections finish for drain_timeout; the second ends at once.)";
+constexpr const char* run_footer =
+    R"(Exit status: 0 after an orderly stop; 1 when it can't run; 2 when the configuration can't be used.
+
+Examples:
+  holdfast run
+  holdfast run -c ./holdfast.yaml)";
+
+constexpr const char* check_text = R"(Read the configuration as 'run' would, and say all that is wrong with it.
+
+Problems go to standard error, each with file, line and column. If there is none, the effective configuration, with
+every default filled in, goes to standard output, and warnings to standard error. Run it as the user that holdfast
+runs as: whether that user can read the keys is part of the check.)";
+constexpr const char* check_footer = R"(Exit status: 0 it can be used; 2 it can't.
+
+Examples:
+  holdfast check
+  holdfast check -c ./holdfast.yaml && systemctl reload holdfast)";
+
+constexpr const char* status_text =
+    R"(Show what the running holdfast does: a row for each forward, and below each tunnel its session, its last error
+with what to do about it, and when it tries again.)";
+constexpr const char* status_footer =
+    R"text(Exit status: 0 the status was shown, whatever it says; 1 holdfast does not answer; 2 bad usage. For a verdict on
+the tunnels use 'holdfast health'.
+
+Examples:
+  holdfast status
+  watch holdfast status
+  holdfast status --json | jq -r '.tunnels[] | "\(.name): \(.condition)"')text";
+
+    constexpr const char* health_text =
+        R"(Check the running holdfast for a monitoring system, as the Monitoring Plugins guidelines (Nagios, Icinga, ...)
+say: one line on standard output, performance data behind '|', the verdict as exit status.)";
+constexpr const char* health_footer = R"(Exit status:
+  0 OK        every tunnel is up: its session stands, and the relay holds each of its listeners
+  1 WARNING   a session lacks a forward, or a tunnel is opening for the first time
+  2 CRITICAL  a tunnel is down, or holdfast does not answer
+  3 UNKNOWN   there is no tunnel, or this command was used wrongly
+
+Examples:
+  holdfast health
+  holdfast health --timeout 3 --socket /run/holdfast/status.sock)";
+
+constexpr const char* reload_text = R"(Have the running holdfast read its configuration again.
+
+Only tunnels whose configuration changed are touched. If the new configuration has a problem, nothing changes, and
+the problem is shown here and in 'holdfast status'. Only root and the user that holdfast runs as may do this.)";
+constexpr const char* reload_footer = R"(Exit status: 0 reloaded; 1 refused, or holdfast does not answer; 2 bad usage.
+
+Examples:
+  holdfast check && holdfast reload)";
+
+constexpr const char* reconnect_text = R"(End the session of one tunnel and open a new one, at once.
+
+Open connections may finish for drain_timeout. A tunnel that waits for its next try tries now. Only root and the user
+that holdfast runs as may do this.)";
+constexpr const char* reconnect_footer =
+    R"(Exit status: 0 it is reconnecting; 1 there is no such tunnel, or holdfast does not answer; 2 bad usage.
+
+Examples:
+  holdfast reconnect relay)";
+
+/// The parser, and what it parsed into.
+class CommandLine {
+ public:
+  CommandLine() {
+    app_.require_subcommand(1);
+    app_.footer(examples);
+    app_.set_help_flag("-h,--help", "Show this help");
+    app_.set_version_flag("--version", [] {
+      version();
+      return std::string{};
+    });
+    app_.get_formatter()->column_width(28);
+    app_.get_formatter()->label("SUBCOMMAND", "COMMAND");
+    app_.get_formatter()->label("Subcommands", "Commands");
+
+    add_config(add("run", "Hold the tunnels of the configuration", run_text, run_footer, run));
+    add_config(add("check", "Say what is wrong with a configuration", check_text, check_footer, check));
+    CLI::App& status_command = add("status", "Show what the running holdfast does", status_text, status_footer, status);
+    status_command.add_flag("--json", options_.json, "Print the document of /v1/status (docs/status.md)");
+    add_daemon(status_command);
+    health_ = &add("health", "One line and an exit status for monitoring", health_text, health_footer, health);
+    add_daemon(*health_);
+    add_daemon(add("reload", "Have the configuration read again", reload_text, reload_footer, reload));
+    CLI::App& reconnect_command =
+        add("reconnect", "Open a tunnel's session anew", reconnect_text, reconnect_footer, reconnect);
+    reconnect_command.add_option("TUNNEL", options_.tunnel, "The tunnel's name in the configuration")
+        ->required()
+        ->type_name("");
+    add_daemon(reconnect_command);
+    add("version", "Show the version", "Show the version.", "", [](const Options&) { return version(); });
+  }
+
+  int parse_and_run(int argc, const char* const* argv) {
+    try {
+      app_.parse(argc, argv);
+    } catch (const CLI::ParseError& stop) {
+      return stopped(stop);
+    }
+    return chosen_(options_);
+  }
+
+ private:
+  using Command = std::function<int(const Options&)>;
+
+  CLI::App& add(const std::string& name, const std::string& line, const std::string& text, const std::string& footer,
+                Command command) {
+    CLI::App* subcommand = app_.add_subcommand(name, line);
+    subcommand->footer(footer);
+    subcommand->set_help_flag("-h,--help", "Show this help");
+    subcommand->preparse_callback([subcommand, text](std::size_t) { subcommand->description(text); });
+    subcommand->callback([this, command = std::move(command)] { chosen_ = command; });
+    return *subcommand;
+  }
+
+  void add_config(CLI::App& command) {
+    command
+        .add_option("-c,--config", options_.config, std::string{"The configuration (default: "} + default_config + ")")
+        ->type_name("FILE");
+  }
+
+  void add_daemon(CLI::App& command) {
+    command
+        .add_option("-s,--socket", options_.socket,
+                    "The status socket (default: status_socket.path of the configuration)")
+        ->type_name("PATH");
+    add_config(command);
+    command.add_option("-t,--timeout", options_.timeout_seconds, "How long to wait for the answer (default: 10)")
+        ->type_name("SECONDS")
+        ->check(CLI::Range(0.1, 3600.0));
+  }
+
+  /// Help was asked for, or the command line is wrong.
+  int stopped(const CLI::ParseError& stop) {
+    if (stop.get_exit_code() == 0) return app_.exit(stop);
+    const auto parsed = app_.get_subcommands();
+    const std::string command = parsed.empty() ? "holdfast" : "holdfast " + parsed.front()->get_name();
+    const std::string text = std::string{stop.what()} + "; see '" + command + " --help'";
+    if (health_->parsed()) {
+      std::cout << "HOLDFAST UNKNOWN - " << text << '\n';
+      return 3;
+    }
+    return complain(misused, text);
+  }
+
+  CLI::App app_{"holdfast holds reverse SSH tunnels (ssh -R) to a relay, and keeps them alive.", "holdfast"};
+  CLI::App* health_ = nullptr;
+  Options options_;
+  Command chosen_;
+};
+
+}  // namespace
+
+int main(int argc, const char* const* argv) {
+  const int exit_status = CommandLine{}.parse_and_run(argc, argv);
+  if (!std::cout.flush()) return complain(failed, "can't write to standard output");
+  return exit_status;
+}
+
+}  // namespace holdfast::cli

@@ -205,4 +205,10 @@ tl::expected<Report, std::string> from_json(const std::string& text) {
   }
 }
 
+std::string error_text(const std::string& body) {
+  const Json document = Json::parse(body, nullptr, false);
+  const auto error = document.is_object() ? document.find("error") : document.end();
+  return error != document.end() && error->is_string() ? error->get<std::string>() : body;
+}
+
 }  // namespace holdfast::status

@@ -58,10 +58,21 @@ Answer reload(Source& source) {
   return done(200, "reloaded");
 }
 
+/// "; there are: relay, backup"
+std::string known_names(const Source& source) {
+  constexpr std::size_t most = 10;
+  const Report report = source.report();
+  std::string names;
+  for (std::size_t index = 0; index < report.tunnels.size() && index < most; ++index) {
+    names += (index == 0 ? "; there are: " : ", ") + report.tunnels[index].name;
+  }
+  return report.tunnels.size() > most ? names + ", ..." : names;
+}
+
 Answer reconnect(Source& source, std::string_view encoded_name) {
   const auto name = percent_decoded(encoded_name);
   if (!name) return problem(400, "the tunnel's name is not correctly percent-encoded");
-  if (!source.reconnect(*name)) return problem(404, "no tunnel is called '" + *name + "'");
+  if (!source.reconnect(*name)) return problem(404, "no tunnel is called '" + *name + "'" + known_names(source));
   return done(202, "reconnecting");
 }
 

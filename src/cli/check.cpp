@@ -1,0 +1,23 @@
+#include <iostream>
+
+#include "cli/commands.hpp"
+#include "config/load.hpp"
+
+namespace holdfast::cli {
+
+int check(const Options& options) {
+  const std::string file = options.config.value_or(default_config);
+  const auto loaded = config::load(file);
+  if (!loaded) {
+    for (const config::Problem& problem : loaded.error()) std::cerr << config::to_string(problem) << '\n';
+    const std::size_t count = loaded.error().size();
+    std::cerr << "holdfast: " << file << " can't be used: " << count << (count == 1 ? " problem\n" : " problems\n");
+    return misused;
+  }
+  for (const config::Problem& warning : loaded->warnings)
+    std::cerr << "warning: " << config::to_string(warning) << '\n';
+  std::cout << config::to_yaml(loaded->config);
+  return done;
+}
+
+}  // namespace holdfast::cli

@@ -1,0 +1,33 @@
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "holdfast/time.hpp"
+
+/// One function a subcommand, each in its own file; what they return is the exit status.
+namespace holdfast::cli {
+
+inline constexpr int done = 0;
+inline constexpr int failed = 1;
+inline constexpr int misused = 2;  ///< the command line or the configuration is wrong
+
+inline constexpr const char* default_config = "/etc/holdfast/holdfast.yaml";
+
+struct Options {
+  std::optional<std::string> config;  ///< absent: default_config
+  std::optional<std::string> socket;  ///< absent: as the configuration says
+  double timeout_seconds = 10;
+  bool json = false;
+  std::string tunnel;
+};
+
+int run(const Options& options);
+int check(const Options& options);
+int status(const Options& options);
+int health(const Options& options);
+int reload(const Options& options);
+int reconnect(const Options& options);
+int version();
+
+}  // namespace holdfast::cli

@@ -1,0 +1,23 @@
+#pragma once
+
+#include <string>
+#include <tl/expected.hpp>
+
+#include "cli/commands.hpp"
+#include "status/client.hpp"
+
+namespace holdfast::cli {
+
+struct Unanswered {
+  int exit_status = failed;  ///< `misused` when the configuration that was named can't be used
+  std::string text;
+};
+
+/// One request to the running holdfast, over the socket that the options or the configuration name.
+tl::expected<status::Response, Unanswered> ask(const Options& options, const std::string& method,
+                                               const std::string& target);
+
+/// Prints "holdfast: text" to standard error; returns the exit status, for `return complain(...)`.
+int complain(int exit_status, const std::string& text);
+
+}  // namespace holdfast::cli
