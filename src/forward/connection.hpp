@@ -1,0 +1,78 @@
+#pragma once
+
+#include <boost/asio/steady_timer.hpp>
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "forward/target.hpp"
+#include "forward/turns.hpp"
+#include "ssh/channel.hpp"
+
+namespace holdfast::forward {
+
+/// One forwarded connection: a channel and a local socket, both ways, until both directions ended.
+///
+///     relay ──▶ channel ──on_data──▶ [pending] ──▶ local socket      down
+///     relay ◀── channel ◀──────────────────────── local socket      up
+///
+/// Down: on_data() sends to the socket directly; what the kernel does not take waits in `pending`, and meanwhile
+/// everything else stays in the channel, behind which the relay's window closes. Up: the socket is read only when the
+/// channel has room, in turns with the other connections. So a connection holds at most two of the windows that we
+/// grant (one in `pending`, one in the channel) whatever its two ends do; a relay that overruns its window is cut off.
+///
+/// EOF is passed on as half a close, each way. A local reset closes the channel at once; a channel that ends without
+/// EOF (closed, or its session lost) resets the local socket, after what had come was delivered.
+class Connection final : public ssh::ChannelObserver, public Sender, public std::enable_shared_from_this<Connection> {
+ public:
+  /// `on_end` is called once, from the loop, after both ends are closed.
+  Connection(Socket socket, ssh::Channel channel, std::shared_ptr<Turns> turns, std::function<void()> on_end);
+
+  void start();
+  /// Closes the channel and resets the local socket, at once, without on_end.
+  void abort();
+
+  std::size_t on_data(std::span<const std::byte> data) override;
+  void on_ready() override;
+  Served serve(std::span<std::byte> buffer) override;
+
+ private:
+  enum class Ending { close, reset };
+
+  void await_readable();
+  void await_writable();
+  void await_error();
+  /// Sends `pending_`, then what the channel kept back, until the kernel takes no more.
+  void flush();
+  /// How much of `data` the kernel took; none when the socket is broken.
+  std::optional<std::size_t> send_down(std::span<const std::byte> data);
+  void finish_if_over();
+  /// Ends after the kernel has delivered what it holds, or after a while.
+  void end_after_delivery(Ending ending);
+  void poll_delivery(Ending ending, int polls_left);
+  void end(Ending ending);
+  /// end(), for inside libssh.
+  void fail_soon();
+  void close_both(Ending ending);
+  void close_channel();
+
+  Socket socket_;
+  std::optional<ssh::Channel> channel_;  ///< none: over, but for what the kernel still delivers
+  std::shared_ptr<Turns> turns_;
+  std::function<void()> on_end_;
+  boost::asio::steady_timer delivery_;
+
+  std::vector<std::byte> pending_;
+  std::size_t pending_sent_ = 0;
+  bool left_behind_ = false;  ///< on_data() declined: the channel holds more
+  bool taking_ = false;       ///< inside take_buffered(), where libssh may call on_data()
+  bool writable_awaited_ = false;
+  bool broken_ = false;     ///< fail_soon() was called
+  bool local_eof_ = false;  ///< read, and passed on
+  bool relay_eof_ = false;  ///< received, and passed on
+};
+
+}  // namespace holdfast::forward
