@@ -1,0 +1,35 @@
+#pragma once
+
+#include <string>
+
+#include "support/process.hpp"
+#include "support/temp_dir.hpp"
+
+namespace holdfast::test {
+
+/// A Unix account that exists only for the processes started with it: nss_wrapper (Debian's libnss-wrapper, preloaded)
+/// gives them a passwd and a group file of our own. So a relay runs without privileges, with a home and a login shell,
+/// also where the tests run as root, as CI does: the processes then drop to a uid that is otherwise unused. A normal
+/// user's tests run it under that user's own uid. Libssh's own tests do it this way.
+class Account {
+ public:
+  explicit Account(std::string name = "tunnel");
+
+  const std::string& name() const { return name_; }
+  std::string home() const { return dir_ / "home"; }
+  const TempDir& dir() const { return dir_; }  ///< owned by the account
+
+  void set_locked(bool locked);  ///< passwd's password field "!", which sshd (UsePAM no) takes for a locked account
+
+  /// Runs argv as this account.
+  Command command(std::vector<std::string> argv) const;
+  /// A file in dir() that belongs to the account.
+  std::string write(const std::string& name, std::string_view content, unsigned mode = 0600) const;
+
+ private:
+  std::string name_;
+  UserId id_;
+  TempDir dir_;
+};
+
+}  // namespace holdfast::test

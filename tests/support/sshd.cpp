@@ -1,0 +1,128 @@
+#include "support/sshd.hpp"
+
+#include <signal.h>
+
+#include <filesystem>
+#include <sstream>
+#include <stdexcept>
+
+#include "support/net.hpp"
+
+namespace holdfast::test {
+
+Sshd::Sshd(SshdOptions options) : options_(std::move(options)), port_(free_port()) {
+  account_.write("log", "", 0644);
+  start();
+}
+
+std::string Sshd::config_text() const {
+  std::ostringstream text;
+  for (const std::string& line : options_.config) {
+    if (line.rfind("Match", 0) != 0) {
+      text << line << '\n';
+    }
+  }
+  text << "Port " << port_ << "\nListenAddress 127.0.0.1\n";
+  if (options_.ipv6) {
+    text << "ListenAddress ::1\n";
+  }
+  int number = 0;
+  for (const KeyType type : options_.host_keys) {
+    const std::string name = "host_key_" + std::to_string(number++);
+    text << "HostKey " << account_.write(name, read_file(host_key(type, options_.host_key_set))) << '\n';
+  }
+  std::string keys;
+  for (const std::string& line : options_.authorized_keys ? *options_.authorized_keys : all_client_public_keys()) {
+    keys += line + "\n";
+  }
+  text << "AuthorizedKeysFile " << account_.write("authorized_keys", keys) << '\n'
+       << "StrictModes no\nUsePAM no\nPidFile none\nLogLevel VERBOSE\nUseDNS no\nPrintMotd no\n";
+  return text.str();
+}
+
+void Sshd::start() {
+  const std::string config = account_.write("sshd_config", config_text());
+  // Absolute paths: sshd changes to / and then runs itself again for each connection.
+  tree_.emplace(account_.command({"/usr/sbin/sshd", "-D", "-f", config, "-E", log_path()}));
+  const bool up = wait_until([this] { return is_listening(port_) || !tree_->root_running(); });
+  if (!up || !tree_->root_running()) {
+    throw std::runtime_error(
+        "sshd did not start (are openssh-server and libnss-wrapper installed?): " + tree_->output() + log());
+  }
+}
+
+void Sshd::stop() {
+  tree_.reset();
+}
+
+void Sshd::restart() {
+  stop();
+  start();
+}
+
+bool Sshd::running() const {
+  return tree_ && tree_->root_running();
+}
+
+void Sshd::kill_listener() {
+  ::kill(tree_->root(), SIGKILL);
+  if (!wait_until([this] { return !tree_->root_running(); })) {
+    throw std::runtime_error("sshd survived SIGKILL");
+  }
+}
+
+void Sshd::kill_sessions() {
+  for (const pid_t pid : sessions()) {
+    ::kill(pid, SIGKILL);
+  }
+}
+
+std::vector<pid_t> Sshd::sessions() const {
+  return tree_->descendants();
+}
+
+void Sshd::freeze() {
+  tree_->signal_all(SIGSTOP);
+}
+
+void Sshd::thaw() {
+  tree_->signal_all(SIGCONT);
+}
+
+std::string Sshd::log() const {
+  return read_file(log_path());
+}
+
+std::string Sshd::known_hosts() const {
+  std::string lines;
+  for (const KeyType type : options_.host_keys) {
+    lines +=
+        "[" + host() + "]:" + std::to_string(port_) + " " + public_key(host_key(type, options_.host_key_set)) + "\n";
+  }
+  return lines;
+}
+
+std::vector<std::string> Sshd::ssh_command(std::vector<std::string> options, const std::string& command) const {
+  const std::string known = account_.write("known_hosts", known_hosts(), 0644);
+  std::vector<std::string> argv{"ssh",
+                                "-F",
+                                "none",
+                                "-o",
+                                "UserKnownHostsFile=" + known,
+                                "-o",
+                                "BatchMode=yes",
+                                "-o",
+                                "IdentitiesOnly=yes",
+                                "-i",
+                                client_key(),
+                                "-p",
+                                std::to_string(port_)};
+  argv.insert(argv.end(), options.begin(), options.end());
+  argv.push_back(user() + "@" + host());
+  if (!command.empty()) {
+    argv.push_back(command);
+  }
+  return argv;
+}
+
+}  // namespace holdfast::test

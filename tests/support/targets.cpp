@@ -1,0 +1,93 @@
+#include "support/targets.hpp"
+
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <exception>
+#include <utility>
+
+#include "support/pattern.hpp"
+
+namespace holdfast::test {
+
+Conversation echo() {
+  return greet_then_echo("");
+}
+
+Conversation greet_then_echo(std::string greeting) {
+  return [greeting = std::move(greeting)](Socket& socket) {
+    socket.send(greeting);
+    for (std::string data = socket.receive(); !data.empty(); data = socket.receive()) {
+      socket.send(data);
+    }
+  };
+}
+
+Conversation sink() {
+  return [](Socket& socket) {
+    std::size_t total = 0;
+    for (std::string data = socket.receive(); !data.empty(); data = socket.receive()) {
+      total += data.size();
+    }
+    socket.send(std::to_string(total));
+  };
+}
+
+Conversation source(std::uint64_t seed, std::size_t count) {
+  return [seed, count](Socket& socket) {
+    Pattern pattern(seed);
+    for (std::size_t left = count; left > 0;) {
+      const std::size_t piece = std::min<std::size_t>(left, 65536);
+      socket.send(pattern.next(piece));
+      left -= piece;
+    }
+  };
+}
+
+TargetServer::TargetServer(Conversation conversation, Listener listener)
+    : conversation_(std::move(conversation)), listener_(std::move(listener)), acceptor_([this] { serve(); }) {}
+
+TargetServer::~TargetServer() {
+  ending_ = true;
+  ::shutdown(listener_.fd(), SHUT_RDWR);  // wakes the acceptor
+  acceptor_.join();
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& socket : sockets_) {
+      ::shutdown(socket->fd(), SHUT_RDWR);
+    }
+  }
+  for (std::thread& thread : threads_) {
+    thread.join();
+  }
+}
+
+void TargetServer::serve() {
+  while (!ending_) {
+    std::shared_ptr<Socket> socket;
+    try {
+      socket = std::make_shared<Socket>(listener_.accept(1h));
+    } catch (const std::exception&) {
+      continue;
+    }
+    socket->set_timeout(120s);
+    ++accepted_;
+    ++open_;
+    {
+      const std::lock_guard lock(mutex_);
+      sockets_.push_back(socket);
+    }
+    threads_.emplace_back([this, socket] {
+      try {
+        conversation_(*socket);
+      } catch (const std::exception&) {  // the caller went away: what many tests do on purpose
+      }
+      const std::lock_guard lock(mutex_);
+      std::erase(sockets_, socket);
+      socket->close();
+      --open_;
+    });
+  }
+}
+
+}  // namespace holdfast::test

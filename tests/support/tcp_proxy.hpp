@@ -1,0 +1,75 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <list>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+
+#include "support/net.hpp"
+
+namespace holdfast::test {
+
+/// A TCP proxy on the loopback, in a thread: the bad network between a client and a relay.
+class TcpProxy {
+ public:
+  enum Direction { to_server = 0, to_client = 1 };
+
+  explicit TcpProxy(std::uint16_t server_port);
+  ~TcpProxy();
+  TcpProxy(const TcpProxy&) = delete;
+  TcpProxy& operator=(const TcpProxy&) = delete;
+
+  std::uint16_t port() const { return listener_.port(); }
+  std::uint64_t bytes(Direction direction) const;  ///< passed on, all connections together
+  std::size_t accepted() const;
+  std::size_t open() const;
+
+  /// A hole in the network: nothing is passed on, FIN and RST neither; new connections are accepted, and silent.
+  void freeze();
+  void thaw();
+  /// freeze() as soon as one connection has passed on this many bytes in this direction, exactly.
+  void freeze_after(Direction direction, std::uint64_t bytes);
+  /// Inverts the byte at this offset of each connection from now on.
+  void flip_byte(Direction direction, std::uint64_t offset);
+  /// Ends all connections on both sides, with FIN or with RST.
+  void cut(bool with_reset);
+
+ private:
+  struct Pipe {
+    std::string waiting;
+    std::uint64_t passed = 0;
+    bool at_end = false;
+    bool end_passed_on = false;
+  };
+  struct Connection {
+    Socket client;
+    Socket server;
+    std::array<Pipe, 2> pipes;
+    bool broken = false;
+  };
+
+  void serve();
+  void accept_one();
+  void receive(Socket& from, Connection& connection, Direction direction);
+  void pass_on(Socket& to, Connection& connection, Direction direction);
+  void wake();
+
+  std::uint16_t server_port_;
+  Listener listener_;
+  std::array<int, 2> wake_pipe_{};
+  mutable std::mutex mutex_;  // guards all below
+  std::list<Connection> connections_;
+  std::array<std::uint64_t, 2> bytes_{};
+  std::array<std::optional<std::uint64_t>, 2> freeze_at_{};
+  std::array<std::optional<std::uint64_t>, 2> flip_at_{};
+  std::size_t accepted_ = 0;
+  bool frozen_ = false;
+  bool ending_ = false;
+  std::thread thread_;
+};
+
+}  // namespace holdfast::test
