@@ -6,6 +6,7 @@
 
 #include "cli/commands.hpp"
 #include "cli/daemon.hpp"
+#include "holdfast/version.hpp"
 
 namespace holdfast::cli {
 namespace {
@@ -54,8 +55,8 @@ Examples:
   watch holdfast status
   holdfast status --json | jq -r '.tunnels[] | "\(.name): \(.condition)"')text";
 
-    constexpr const char* health_text =
-        R"(Check the running holdfast for a monitoring system, as the Monitoring Plugins guidelines (Nagios, Icinga, ...)
+constexpr const char* health_text =
+    R"(Check the running holdfast for a monitoring system, as the Monitoring Plugins guidelines (Nagios, Icinga, ...)
 say: one line on standard output, performance data behind '|', the verdict as exit status.)";
 constexpr const char* health_footer = R"(Exit status:
   0 OK        every tunnel is up: its session stands, and the relay holds each of its listeners
@@ -93,13 +94,11 @@ class CommandLine {
     app_.require_subcommand(1);
     app_.footer(examples);
     app_.set_help_flag("-h,--help", "Show this help");
-    app_.set_version_flag("--version", [] {
-      version();
-      return std::string{};
-    });
+    app_.set_version_flag("--version", std::string{"holdfast "} + holdfast::version, "Show the version");
     app_.get_formatter()->column_width(28);
     app_.get_formatter()->label("SUBCOMMAND", "COMMAND");
-    app_.get_formatter()->label("Subcommands", "Commands");
+    add_config(app_);
+    add_socket(app_);
 
     add_config(add("run", "Hold the tunnels of the configuration", run_text, run_footer, run));
     add_config(add("check", "Say what is wrong with a configuration", check_text, check_footer, check));
@@ -133,11 +132,19 @@ class CommandLine {
   CLI::App& add(const std::string& name, const std::string& line, const std::string& text, const std::string& footer,
                 Command command) {
     CLI::App* subcommand = app_.add_subcommand(name, line);
+    subcommand->group("Commands");
     subcommand->footer(footer);
     subcommand->set_help_flag("-h,--help", "Show this help");
-    subcommand->preparse_callback([subcommand, text](std::size_t) { subcommand->description(text); });
+    subcommand->preparse_callback([subcommand, text](std::size_t) { subcommand->description(text + "\n"); });
     subcommand->callback([this, command = std::move(command)] { chosen_ = command; });
     return *subcommand;
+  }
+
+  /// A CLI11 validator: empty when it is good.
+  static std::string seconds(const std::string& text) {
+    double value = 0;
+    const bool good = CLI::detail::lexical_cast(text, value) && value >= 0.1 && value <= 3600;
+    return good ? "" : "'" + text + "' is not between 0.1 and 3600 seconds";
   }
 
   void add_config(CLI::App& command) {
@@ -146,15 +153,26 @@ class CommandLine {
         ->type_name("FILE");
   }
 
-  void add_daemon(CLI::App& command) {
+  void add_socket(CLI::App& command) {
     command
         .add_option("-s,--socket", options_.socket,
                     "The status socket (default: status_socket.path of the configuration)")
         ->type_name("PATH");
+  }
+
+  void add_daemon(CLI::App& command) {
+    add_socket(command);
     add_config(command);
     command.add_option("-t,--timeout", options_.timeout_seconds, "How long to wait for the answer (default: 10)")
         ->type_name("SECONDS")
-        ->check(CLI::Range(0.1, 3600.0));
+        ->check(CLI::Range(0.1, 3600.0).description(""));
+  }
+
+  std::string what_is_wrong(const CLI::ParseError& stop) const {
+    const auto unexpected = app_.remaining(true);
+    if (!unexpected.empty()) return "there is no command or option '" + unexpected.front() + "'";
+    if (app_.get_subcommands().empty()) return "a command is missing";
+    return stop.what();
   }
 
   /// Help was asked for, or the command line is wrong.
@@ -162,7 +180,7 @@ class CommandLine {
     if (stop.get_exit_code() == 0) return app_.exit(stop);
     const auto parsed = app_.get_subcommands();
     const std::string command = parsed.empty() ? "holdfast" : "holdfast " + parsed.front()->get_name();
-    const std::string text = std::string{stop.what()} + "; see '" + command + " --help'";
+    const std::string text = what_is_wrong(stop) + "; see '" + command + " --help'";
     if (health_->parsed()) {
       std::cout << "HOLDFAST UNKNOWN - " << text << '\n';
       return 3;
@@ -170,7 +188,7 @@ class CommandLine {
     return complain(misused, text);
   }
 
-  CLI::App app_{"holdfast holds reverse SSH tunnels (ssh -R) to a relay, and keeps them alive.", "holdfast"};
+  CLI::App app_{"holdfast holds reverse SSH tunnels (ssh -R) to a relay, and keeps them alive.\n", "holdfast"};
   CLI::App* health_ = nullptr;
   Options options_;
   Command chosen_;

@@ -9,7 +9,8 @@ namespace holdfast::cli {
 int reload(const Options& options) {
   const auto response = ask(options, "POST", "/v1/reload");
   if (!response) return complain(response.error().exit_status, response.error().text);
-  if (response->status != 200) return complain(failed, "not reloaded: " + status::error_text(response->body));
+  if (response->status != 200)
+    return complain(failed, "not reloaded, nothing has changed:\n" + status::error_text(response->body));
   std::cout << "reloaded\n";
   return done;
 }

@@ -34,8 +34,14 @@ std::optional<std::string> group_of(const std::string& path) {
   return "'" + std::string{entry.gr_name} + "'";
 }
 
+bool is_other_file(const std::string& path) {
+  struct stat found {};
+  return ::stat(path.c_str(), &found) == 0 && !S_ISSOCK(found.st_mode);
+}
+
 std::string connect_error(const std::string& path, const error_code& error) {
   namespace errc = boost::system::errc;
+  if (is_other_file(path)) return path + " is not a socket: name holdfast's status socket (status_socket.path)";
   if (error == errc::no_such_file_or_directory || error == errc::connection_refused || error == errc::not_a_directory) {
     return "nobody listens on " + path + ": is holdfast running? Look with: systemctl status holdfast";
   }

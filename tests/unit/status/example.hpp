@@ -1,0 +1,48 @@
+#pragma once
+
+#include "holdfast/report.hpp"
+
+namespace holdfast::test {
+
+/// One tunnel up that dropped once, one that waits for its next try: every key of the schema has a value somewhere.
+inline Report example_report() {
+  using namespace std::chrono_literals;
+  TunnelReport relay;
+  relay.name = "relay";
+  relay.relay = "relay.example:22";
+  relay.address = "192.0.2.7:22";
+  relay.state = "established";
+  relay.up = true;
+  relay.in_state = 11400s;
+  relay.attempt = 3;
+  relay.sessions_established = 2;
+  relay.last_error = FailureReport{
+      {Cause::connection_lost, "read from", "relay.example:22", "Connection reset by peer"}, 11460s + 250ms};
+  relay.forwards = {{"localhost:4649", "localhost:22", ForwardState::held, 4649, 2, 118, 0},
+                    {"*:0", "[::1]:8080", ForwardState::held, 41234, 0, 3, 1}};
+  relay.refused_opens = 4;
+  relay.bytes_received = 1234567;
+  relay.bytes_sent = 999;
+  relay.keepalive_rtt = 31234us;
+  relay.cipher = "aes128-gcm@openssh.com";
+
+  TunnelReport backup;
+  backup.name = "backup";
+  backup.relay = "backup.example:2222";
+  backup.state = "backing_off";
+  backup.in_state = 4s;
+  backup.attempt = 17;
+  backup.next_retry = 12s + 345ms;
+  backup.last_error = FailureReport{{Cause::connection_refused, "connect", "backup.example:2222", ""}, 4s};
+  backup.forwards = {{"localhost:4650", "/run/app.sock", ForwardState::pending, 0, 0, 0, 0}};
+
+  Report report;
+  report.version = "0.1.0";
+  report.pid = 4711;
+  report.uptime = 12000s;
+  report.last_reload_error = "holdfast.yaml:3:5: tunnels.relay.prot: unknown key; did you mean 'port'?";
+  report.tunnels = {relay, backup};
+  return report;
+}
+
+}  // namespace holdfast::test

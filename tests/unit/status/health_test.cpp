@@ -1,0 +1,111 @@
+#include <doctest/doctest.h>
+
+#include "holdfast/report.hpp"
+
+using namespace holdfast;
+using namespace std::chrono_literals;
+
+namespace {
+
+TunnelReport tunnel(const std::string& state) {
+  TunnelReport report;
+  report.name = "relay";
+  report.relay = "relay.example:22";
+  report.state = state;
+  report.forwards = {{"localhost:4649", "localhost:22", ForwardState::pending, 0, 0, 0, 0}};
+  return report;
+}
+
+TunnelReport up() {
+  TunnelReport report = tunnel("established");
+  report.up = true;
+  report.sessions_established = 1;
+  report.forwards.at(0).state = ForwardState::held;
+  return report;
+}
+
+TunnelReport degraded() {
+  TunnelReport report = up();
+  report.up = false;
+  report.forwards.push_back({"localhost:80", "localhost:80", ForwardState::refused, 0, 0, 0, 0});
+  return report;
+}
+
+TunnelReport backing_off() {
+  TunnelReport report = tunnel("backing_off");
+  report.next_retry = 12s;
+  report.last_error = FailureReport{{Cause::connection_refused, "connect", "relay.example:22", ""}, 3s};
+  return report;
+}
+
+TunnelReport opening() {
+  TunnelReport report = tunnel("opening");
+  report.phase = "key_exchange";
+  return report;
+}
+
+Report of(std::vector<TunnelReport> tunnels) {
+  Report report;
+  report.tunnels = std::move(tunnels);
+  return report;
+}
+
+}  // namespace
+
+TEST_CASE("health is the worst of the tunnels") {
+  CHECK(health(of({})) == Health::unknown);
+  CHECK(health(of({up()})) == Health::ok);
+  CHECK(health(of({up(), degraded()})) == Health::warning);
+  CHECK(health(of({backing_off(), degraded(), up()})) == Health::critical);
+}
+
+TEST_CASE("a tunnel that opens for the first time is a warning, and one that comes back is critical") {
+  for (const char* state : {"idle", "opening", "requesting_forwards"}) {
+    CAPTURE(state);
+    CHECK(health(of({tunnel(state)})) == Health::warning);
+
+    TunnelReport was_up = tunnel(state);
+    was_up.sessions_established = 1;
+    CHECK(health(of({was_up})) == Health::critical);
+
+    TunnelReport failed_before = tunnel(state);
+    failed_before.last_error = backing_off().last_error;
+    CHECK(health(of({failed_before})) == Health::critical);
+  }
+}
+
+TEST_CASE("a tunnel that has given up its session is critical") {
+  for (const char* state : {"draining", "closing", "backing_off", "stopped"}) {
+    CAPTURE(state);
+    CHECK(health(of({tunnel(state)})) == Health::critical);
+  }
+}
+
+TEST_CASE("a condition says in words what keeps a tunnel from being up") {
+  CHECK(condition(up()) == "up");
+  CHECK(condition(backing_off()) == "backing off, next try in 12 s (connect relay.example:22: connection refused)");
+  CHECK(condition(opening()) == "opening: key exchange");
+  CHECK(condition(tunnel("requesting_forwards")) == "requesting forwards");
+  CHECK(condition(tunnel("stopped")) == "stopped");
+  CHECK(condition(degraded()) == "established, but 1 of 2 forwards is missing: localhost:80 refused");
+
+  TunnelReport none = degraded();
+  none.forwards.at(0).state = ForwardState::requested;
+  CHECK(condition(none) ==
+        "established, but 2 of 2 forwards are missing: localhost:4649 requested, localhost:80 refused");
+}
+
+TEST_CASE("a summary counts the tunnels and gives the conditions of those that are down") {
+  CHECK(summary(of({})) == "no tunnels configured");
+  CHECK(summary(of({up()})) == "1 of 1 tunnel up");
+  CHECK(summary(of({up(), backing_off()})) ==
+        "1 of 2 tunnels up; relay: backing off, next try in 12 s (connect relay.example:22: connection refused)");
+}
+
+TEST_CASE("a summary of many tunnels stays one short line") {
+  const std::string text = summary(of(std::vector<TunnelReport>(100, opening())));
+  CHECK(
+      text ==
+      "0 of 100 tunnels up; relay: opening: key exchange; relay: opening: key exchange; relay: opening: key exchange; "
+      "and 97 more");
+}

@@ -1,0 +1,130 @@
+#include "status/json.hpp"
+
+#include <doctest/doctest.h>
+
+#include <fstream>
+#include <sstream>
+
+#include "unit/status/example.hpp"
+
+using namespace holdfast;
+using namespace std::chrono_literals;
+
+namespace {
+
+std::string replaced(std::string text, const std::string& from, const std::string& to) {
+  const auto at = text.find(from);
+  REQUIRE(at != std::string::npos);
+  return text.replace(at, from.size(), to);
+}
+
+std::string error_of(const std::string& document) {
+  const auto report = status::from_json(document);
+  REQUIRE_FALSE(report.has_value());
+  return report.error();
+}
+
+}  // namespace
+
+TEST_CASE("the document of schema 1 stays as it is, key by key") {
+  std::ifstream file{GOLDEN_DOCUMENT};
+  std::stringstream golden;
+  golden << file.rdbuf();
+  std::string document = status::to_json(test::example_report());
+  for (const Cause cause : {Cause::connection_lost, Cause::connection_refused}) {
+    document = replaced(document, std::string{remedy(cause)}, "(a sentence)");  // free to be worded better
+  }
+  CHECK(document == golden.str());
+}
+
+TEST_CASE("a report survives the way through JSON and back") {
+  const std::string document = status::to_json(test::example_report());
+  const auto report = status::from_json(document);
+  REQUIRE(report.has_value());
+  CHECK(status::to_json(*report) == document);
+
+  const TunnelReport& relay = report->tunnels.at(0);
+  CHECK(relay.keepalive_rtt == Duration{31234us});
+  CHECK(relay.forwards.at(1).bound_port == 41234);
+  CHECK_FALSE(relay.next_retry.has_value());
+  const TunnelReport& backup = report->tunnels.at(1);
+  CHECK(backup.next_retry == Duration{12345ms});
+  CHECK(backup.last_error->failure == Failure{Cause::connection_refused, "connect", "backup.example:2222", ""});
+  CHECK(backup.address.empty());
+  CHECK_FALSE(backup.cipher.has_value());
+}
+
+TEST_CASE("every cause survives the way through JSON and back") {
+  for (int value = 0; value <= static_cast<int>(Cause::local_error); ++value) {
+    Report report = test::example_report();
+    report.tunnels.at(0).last_error->failure.cause = static_cast<Cause>(value);
+    const auto again = status::from_json(status::to_json(report));
+    REQUIRE(again.has_value());
+    CHECK(again->tunnels.at(0).last_error->failure.cause == static_cast<Cause>(value));
+  }
+}
+
+TEST_CASE("an empty report is a document as well") {
+  const auto report = status::from_json(status::to_json(Report{}));
+  REQUIRE(report.has_value());
+  CHECK(report->tunnels.empty());
+  CHECK_FALSE(report->last_reload_error.has_value());
+}
+
+TEST_CASE("bytes that are no UTF-8 are replaced and don't throw") {
+  Report report = test::example_report();
+  report.tunnels.at(0).last_error->failure.detail = "bye \xff\xc3";
+  const auto again = status::from_json(status::to_json(report));
+  REQUIRE(again.has_value());
+  CHECK(again->tunnels.at(0).last_error->failure.detail == "bye \xef\xbf\xbd\xef\xbf\xbd");
+}
+
+TEST_CASE("keys that a newer daemon adds are ignored, and keys that an older one lacks are empty") {
+  std::string document = status::to_json(test::example_report());
+  document = replaced(document, R"("pid": 4711,)", R"("pid": 4711, "moon": {"phase": [1, 2]},)");
+  document = replaced(document, R"("cipher": "aes128-gcm@openssh.com")", R"("sun": null)");
+  const auto report = status::from_json(document);
+  REQUIRE(report.has_value());
+  CHECK(report->pid == 4711);
+  CHECK_FALSE(report->tunnels.at(0).cipher.has_value());
+}
+
+TEST_CASE("a cause that a newer daemon adds keeps its name") {
+  const std::string document =
+      replaced(status::to_json(test::example_report()), R"("connection_lost")", R"("moon_in_the_way")");
+  const auto report = status::from_json(document);
+  REQUIRE(report.has_value());
+  const Failure& failure = report->tunnels.at(0).last_error->failure;
+  CHECK(failure.cause == Cause::local_error);
+  CHECK(failure.detail == "cause moon_in_the_way, new since this version: Connection reset by peer");
+}
+
+TEST_CASE("another schema is refused with the versions and what to do") {
+  CHECK(error_of(replaced(status::to_json(Report{}), R"("schema": 1)", R"("schema": 2)")) ==
+        "the status has schema 2, and this holdfast reads schema 1: use the holdfast command of the version that is "
+        "running");
+}
+
+TEST_CASE("what is no status document is an error, not an exception") {
+  for (const char* document : {"", "{", "[]", "null", "{}", R"({"schema": "1"})", R"({"schema": 1})",
+                               R"({"schema": 1, "version": "1", "tunnels": 5})",
+                               R"({"schema": 1, "version": "1", "tunnels": [{}]})", "\xff"}) {
+    CAPTURE(document);
+    CHECK(error_of(document).starts_with("this is not a status document of holdfast: "));
+  }
+}
+
+TEST_CASE("durations out of any range are bounded") {
+  const std::string document =
+      replaced(status::to_json(test::example_report()), R"("uptime_seconds": 12000.0)", R"("uptime_seconds": 1e300)");
+  const auto report = status::from_json(document);
+  REQUIRE(report.has_value());
+  CHECK(report->uptime == Duration{1000000000s});
+}
+
+TEST_CASE("the text of a problem body is found, and any other body is its own text") {
+  CHECK(status::error_text(R"({"error":"no tunnel is called 'x'"})") == "no tunnel is called 'x'");
+  CHECK(status::error_text("plain") == "plain");
+  CHECK(status::error_text(R"({"error":5})") == R"({"error":5})");
+  CHECK(status::error_text("[]") == "[]");
+}

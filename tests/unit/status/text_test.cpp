@@ -1,0 +1,103 @@
+#include "status/text.hpp"
+
+#include <doctest/doctest.h>
+
+#include "unit/status/example.hpp"
+
+using namespace holdfast;
+using namespace std::chrono_literals;
+using status::Colour;
+
+TEST_CASE("the table shows each forward in a row, and what is worth knowing below each tunnel") {
+  CHECK(status::table(test::example_report(), Colour::no) ==
+        R"(holdfast 0.1.0, running for 3 h 20 min as process 4711: 1 of 2 tunnels up
+
+The last reload was refused; the configuration of before is still in force:
+    holdfast.yaml:3:5: tunnels.relay.prot: unknown key; did you mean 'port'?
+
+TUNNEL  STATE        FOR         RELAY                FORWARD                          LISTENER  CONNECTIONS
+relay   established  3 h 10 min  relay.example:22     localhost:4649 -> localhost:22   held      2 open, 118 in all
+                                                      *:41234 -> [::1]:8080            held      0 open, 3 in all, 1 refused by target
+    session 2 to 192.0.2.7:22, aes128-gcm@openssh.com, round trip 31 ms, 1.2 MB received, 999 B sent
+    last error 3 h 11 min ago: read from relay.example:22: connection lost (Connection reset by peer)
+    the relay opened 4 channels that nobody asked for; all were refused
+backup  backing off  4.0 s       backup.example:2222  localhost:4650 -> /run/app.sock  pending   0 open, 0 in all
+    last error 4.0 s ago: connect backup.example:2222: connection refused
+    what to do: )" +
+            std::string{remedy(Cause::connection_refused)} +
+            R"(
+    next try in 12 s
+)");
+}
+
+TEST_CASE("colour changes no column, and is off unless asked for") {
+  const std::string plain = status::table(test::example_report(), Colour::no);
+  std::string coloured = status::table(test::example_report(), Colour::ansi);
+  CHECK(plain.find('\x1b') == std::string::npos);
+  CHECK(coloured.find("\x1b[32mestablished\x1b[0m") != std::string::npos);
+  CHECK(coloured.find("\x1b[31mbacking off\x1b[0m") != std::string::npos);
+  for (std::size_t at = 0; (at = coloured.find('\x1b')) != std::string::npos;) {
+    coloured.erase(at, coloured.find('m', at) - at + 1);
+  }
+  CHECK(coloured == plain);
+}
+
+TEST_CASE("letters of more than one byte don't shift the columns") {
+  Report report = test::example_report();
+  report.tunnels.at(0).name = "höhle";
+  report.tunnels.at(1).name = "hohle";
+  const std::string text = status::table(report, Colour::no);
+  CHECK(text.find("\nhöhle   established") != std::string::npos);
+  CHECK(text.find("\nhohle   backing off") != std::string::npos);
+}
+
+TEST_CASE("the table of no tunnels says so") {
+  Report report;
+  report.version = "0.1.0";
+  report.pid = 7;
+  report.uptime = 12s;
+  CHECK(status::table(report, Colour::no) == "holdfast 0.1.0, running for 12 s as process 7: 0 of 0 tunnels up\n");
+}
+
+TEST_CASE("bytes are shown with the unit that suits them") {
+  Report report = test::example_report();
+  const auto shown = [&](std::uint64_t bytes) {
+    report.tunnels.at(0).bytes_received = bytes;
+    const std::string text = status::table(report, Colour::no);
+    const std::string before = "round trip 31 ms, ";
+    const auto from = text.find(before) + before.size();
+    return text.substr(from, text.find(" received", from) - from);
+  };
+  CHECK(shown(0) == "0 B");
+  CHECK(shown(999) == "999 B");
+  CHECK(shown(1000) == "1.0 kB");
+  CHECK(shown(999'949) == "999.9 kB");
+  CHECK(shown(999'950) == "1.0 MB");
+  CHECK(shown(123'456'789'012) == "123.5 GB");
+  CHECK(shown(UINT64_MAX) == "18446.7 PB");
+}
+
+TEST_CASE("the monitoring line has the verdict, the summary and the performance data") {
+  Report report = test::example_report();
+  CHECK(status::plugin_line(report) ==
+        "HOLDFAST CRITICAL - 1 of 2 tunnels up; backup: backing off, next try in 12 s (connect backup.example:2222: "
+        "connection refused) | 'tunnels_up'=1;;;0;2 'relay_connections'=2;;;0 'relay_received'=1234567c "
+        "'relay_sent'=999c 'relay_rtt'=0.031234s;;;0 'backup_connections'=0;;;0 'backup_received'=0c 'backup_sent'=0c");
+  report.tunnels.pop_back();
+  CHECK(status::plugin_line(report).starts_with("HOLDFAST OK - 1 of 1 tunnel up | 'tunnels_up'=1;;;0;1 "));
+  CHECK(status::plugin_line(Report{}) == "HOLDFAST UNKNOWN - no tunnels configured | 'tunnels_up'=0;;;0;0");
+}
+
+TEST_CASE("text from outside can't forge performance data or a second line") {
+  CHECK(status::plugin_line(Health::critical, "a|b=1\nc\rd") == "HOLDFAST CRITICAL - a/b=1 c d");
+  Report report = test::example_report();
+  report.tunnels.at(0).name = "it's=1";
+  CHECK(status::plugin_line(report).find(" 'it_s_1_sent'=999c") != std::string::npos);
+}
+
+TEST_CASE("the exit status is the Monitoring Plugins'") {
+  CHECK(status::plugin_exit_status(Health::ok) == 0);
+  CHECK(status::plugin_exit_status(Health::warning) == 1);
+  CHECK(status::plugin_exit_status(Health::critical) == 2);
+  CHECK(status::plugin_exit_status(Health::unknown) == 3);
+}
