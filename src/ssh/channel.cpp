@@ -1,1 +1,316 @@
 #include "ssh/channel.hpp"
+
+#include <libssh/callbacks.h>
+
+#include <algorithm>
+
+#include "ssh/link.hpp"
+
+namespace holdfast::ssh {
+namespace {
+
+/// What one write() takes at most: a share of the link that keeps the others' latency low.
+constexpr std::size_t largest_write = std::size_t{64} * 1024;
+/// libssh grants at most 1,280,000 bytes on top of a half-full buffer (channels.c, WINDOWBASE). Whoever fills more
+/// than this ignores the window.
+constexpr std::size_t most_buffered = std::size_t{4} * 1024 * 1024;
+
+}  // namespace
+
+/// libssh's channel with what its callbacks recorded. They run inside almost any call into libssh, so that they set
+/// flags only, and hand data over.
+class Channel::State {
+ public:
+  State(std::shared_ptr<Link> link, ssh_channel channel) : link_(std::move(link)), channel_(channel) {
+    callbacks_.size = sizeof callbacks_;
+    callbacks_.userdata = this;
+    callbacks_.channel_data_function = &State::data_arrived;
+    callbacks_.channel_eof_function = [](ssh_session, ssh_channel, void* self) {
+      static_cast<State*>(self)->end_arrived(false);
+    };
+    callbacks_.channel_close_function = [](ssh_session, ssh_channel, void* self) {
+      static_cast<State*>(self)->end_arrived(true);
+    };
+    ssh_set_channel_callbacks(channel_, &callbacks_);
+  }
+  State(const State&) = delete;
+  State& operator=(const State&) = delete;
+
+  bool is_open() const { return channel_ != nullptr && !remote_closed_ && !released_; }
+  bool at_eof() const { return remote_eof_ && buffered_ == 0; }
+  bool released() const { return released_; }
+  bool close_sent() const { return close_sent_; }
+  bool remote_closed() const { return remote_closed_; }
+  bool window_ignored() const { return buffered_ > most_buffered; }
+
+  void observe(ChannelObserver* observer) { observer_ = observer; }
+
+  void release() {
+    observer_ = nullptr;
+    release_softly();
+  }
+
+  /// The session closes under its owner: it is still to be told.
+  void release_softly() {
+    released_ = true;
+    changed_ = true;
+    if (channel_ != nullptr) link_->wake();
+  }
+
+  std::size_t writable() {
+    if (!is_open() || eof_sent_) return 0;
+    const std::size_t window =
+        link_->output_blocked() ? 0 : std::min<std::size_t>(ssh_channel_window_size(channel_), largest_write);
+    if (window == 0) waiting_ = true;
+    return window;
+  }
+
+  std::size_t write(std::span<const std::byte> data) {
+    const std::size_t count = std::min(data.size(), writable());
+    if (count == 0) return 0;
+    const auto packets = link_->packets.out_packets;
+    const int taken = ssh_channel_write(channel_, data.data(), static_cast<std::uint32_t>(count));
+    link_->wake();
+    if (taken <= 0) {  // the relay exchanges keys, or the session is dead, which its next turn finds
+      waiting_ = true;
+      return 0;
+    }
+    // Not one packet went out: we exchange keys, and libssh queues for later what it takes meanwhile. At least the
+    // end of the exchange and one queued packet have to be sent before there is room again.
+    if (link_->packets.out_packets == packets) link_->writable_from_packet = packets + 2;
+    if (static_cast<std::size_t>(taken) < count) waiting_ = true;
+    return static_cast<std::size_t>(taken);
+  }
+
+  void send_eof() {
+    if (!is_open() || eof_sent_) return;
+    eof_sent_ = true;
+    ssh_channel_send_eof(channel_);  // SSH_AGAIN means that it is queued
+    link_->wake();
+  }
+
+  /// In one read: libssh re-opens the whole window after any read, however small, and so would buffer without a bound.
+  std::vector<std::byte> take_buffered() {
+    stalled_ = false;
+    std::vector<std::byte> data(std::exchange(buffered_, 0));
+    if (channel_ == nullptr || data.empty()) return {};
+    const int count = ssh_channel_read(channel_, data.data(), static_cast<std::uint32_t>(data.size()), 0);
+    data.resize(count > 0 ? static_cast<std::size_t>(count) : 0);
+    link_->wake();
+    return data;
+  }
+
+  /// The first call sends only EOF while output is pending, and says SSH_AGAIN; the second then queues CLOSE.
+  void send_close() {
+    for (int attempt = 0; attempt < 3 && !close_sent_; ++attempt) {
+      const int rc = ssh_channel_close(channel_);
+      if (rc == SSH_OK) close_sent_ = true;
+      if (rc == SSH_ERROR) return;
+    }
+  }
+
+  /// Both CLOSEs are through, so that libssh frees it at once and nothing is called any more.
+  void free() {
+    ssh_remove_channel_callbacks(channel_, &callbacks_);
+    ssh_channel_free(std::exchange(channel_, nullptr));
+  }
+
+  /// libssh frees the channel with the session.
+  void cut_off() {
+    if (channel_ != nullptr) ssh_remove_channel_callbacks(channel_, &callbacks_);
+    channel_ = nullptr;
+    buffered_ = 0;
+    changed_ = true;
+  }
+
+  bool wants_notice() {
+    if (observer_ == nullptr) return false;
+    return changed_ || (waiting_ && is_open() && !link_->output_blocked() && ssh_channel_window_size(channel_) > 0);
+  }
+
+  void notify() {
+    if (observer_ == nullptr) return;
+    changed_ = false;
+    waiting_ = false;
+    observer_->on_ready();
+  }
+
+ private:
+  static int data_arrived(ssh_session, ssh_channel, void* data, std::uint32_t length, int is_stderr, void* self) {
+    // A forwarded connection has no second stream (RFC 4254, 7.2): what comes there is dropped.
+    if (is_stderr != 0) return static_cast<int>(length);
+    return static_cast<int>(static_cast<State*>(self)->take(data, length));
+  }
+
+  /// `data` is all that libssh holds. What is not taken stays there and keeps the window shut.
+  std::size_t take(const void* data, std::size_t length) {
+    if (released_) return length;
+    std::size_t taken = 0;
+    if (!stalled_ && observer_ != nullptr) {
+      taken = std::min(observer_->on_data({static_cast<const std::byte*>(data), length}), length);
+    }
+    buffered_ = length - taken;
+    stalled_ = buffered_ > 0;
+    return taken;
+  }
+
+  void end_arrived(bool closed) {
+    remote_eof_ = true;
+    remote_closed_ = remote_closed_ || closed;
+    changed_ = true;
+  }
+
+  std::shared_ptr<Link> link_;
+  ssh_channel channel_;
+  ssh_channel_callbacks_struct callbacks_{};
+  ChannelObserver* observer_ = nullptr;
+  std::size_t buffered_ = 0;  ///< left in libssh by the observer
+  bool stalled_ = false;      ///< the observer left something: it gets nothing more until it took that
+  bool waiting_ = false;      ///< the owner was told that there is no room
+  bool changed_ = false;
+  bool eof_sent_ = false;
+  bool remote_eof_ = false;
+  bool remote_closed_ = false;
+  bool released_ = false;
+  bool close_sent_ = false;
+};
+
+void close_released(Link& link) {
+  for (std::size_t i = 0; i < link.channels.size(); ++i) {
+    if (link.channels[i]->released() && !link.channels[i]->close_sent()) link.channels[i]->send_close();
+  }
+}
+
+void free_closed(Link& link) {
+  std::erase_if(link.channels, [](const std::shared_ptr<Channel::State>& state) {
+    const bool over = state->close_sent() && state->remote_closed();
+    if (over) state->free();
+    return over;
+  });
+}
+
+void notify_channels(Link& link, std::size_t first) {
+  // A copy: an observer may let channels go, accept new ones or end the session.
+  std::vector<std::shared_ptr<Channel::State>> ready;
+  std::copy_if(link.channels.begin(), link.channels.end(), std::back_inserter(ready),
+               [](const std::shared_ptr<Channel::State>& state) { return state->wants_notice(); });
+  if (ready.empty()) return;
+  std::rotate(ready.begin(), ready.begin() + static_cast<std::ptrdiff_t>(first % ready.size()), ready.end());
+  for (const auto& state : ready) state->notify();
+}
+
+void release_all(Link& link) {
+  for (const auto& state : link.channels) {
+    if (!state->released()) state->release_softly();
+  }
+}
+
+bool all_closes_sent(const Link& link) {
+  return std::all_of(link.channels.begin(), link.channels.end(),
+                     [](const std::shared_ptr<Channel::State>& state) { return state->close_sent(); });
+}
+
+bool window_ignored(const Link& link) {
+  return std::any_of(link.channels.begin(), link.channels.end(),
+                     [](const std::shared_ptr<Channel::State>& state) { return state->window_ignored(); });
+}
+
+std::vector<std::shared_ptr<Channel::State>> cut_off(Link& link) {
+  for (const auto& state : link.channels) state->cut_off();
+  for (auto* request : link.held) request->forget();
+  link.session = nullptr;
+  return std::exchange(link.channels, {});
+}
+
+void tell_gone(const std::vector<std::shared_ptr<Channel::State>>& channels) {
+  for (const auto& state : channels) state->notify();
+}
+
+OpenRequest::State::State(std::shared_ptr<Link> link, MessageHandle message)
+    : link_(std::move(link)), message_(std::move(message)) {
+  link_->held.insert(this);
+}
+
+OpenRequest::State::~State() {
+  refuse();
+  link_->held.erase(this);
+}
+
+MessageHandle OpenRequest::State::take() {
+  link_->held.erase(this);
+  return std::move(message_);
+}
+
+std::optional<Channel> OpenRequest::State::accept() {
+  const auto message = take();
+  if (!message) return std::nullopt;
+  ssh_channel channel = ssh_message_channel_request_open_reply_accept(message.get());
+  link_->wake();
+  if (channel == nullptr) return std::nullopt;
+  link_->channels.push_back(std::make_shared<Channel::State>(link_, channel));
+  return Channel{link_->channels.back()};
+}
+
+void OpenRequest::State::refuse() {
+  const auto message = take();
+  if (!message) return;
+  ssh_message_reply_default(message.get());
+  link_->wake();
+}
+
+OpenRequest::OpenRequest(std::size_t forward, std::string originator, std::uint16_t originator_port,
+                         std::unique_ptr<State> state)
+    : forward_(forward),
+      originator_(std::move(originator)),
+      originator_port_(originator_port),
+      state_(std::move(state)) {}
+OpenRequest::~OpenRequest() = default;
+OpenRequest::OpenRequest(OpenRequest&&) noexcept = default;
+OpenRequest& OpenRequest::operator=(OpenRequest&&) noexcept = default;
+
+std::optional<Channel> OpenRequest::accept() {
+  const auto state = std::move(state_);
+  return state ? state->accept() : std::nullopt;
+}
+
+void OpenRequest::refuse() {
+  state_.reset();
+}
+
+Channel::Channel(std::shared_ptr<State> state) : state_(std::move(state)) {}
+Channel::Channel(Channel&&) noexcept = default;
+
+Channel::~Channel() {
+  if (state_) state_->release();
+}
+
+Channel& Channel::operator=(Channel&& other) noexcept {
+  if (this == &other) return *this;
+  if (state_) state_->release();
+  state_ = std::move(other.state_);
+  return *this;
+}
+
+void Channel::observe(ChannelObserver* observer) {
+  state_->observe(observer);
+}
+std::size_t Channel::writable() const {
+  return state_->writable();
+}
+std::size_t Channel::write(std::span<const std::byte> data) {
+  return state_->write(data);
+}
+void Channel::send_eof() {
+  state_->send_eof();
+}
+std::vector<std::byte> Channel::take_buffered() {
+  return state_->take_buffered();
+}
+bool Channel::at_eof() const {
+  return state_->at_eof();
+}
+bool Channel::is_open() const {
+  return state_->is_open();
+}
+
+}  // namespace holdfast::ssh

@@ -1,1 +1,498 @@
+#include <utility>
+//
+#include <boost/asio/post.hpp>
+#include <boost/asio/write.hpp>
+#include <cstdlib>
+
+#include "ssh/authentication.hpp"
+#include "ssh/descriptor.hpp"
+#include "ssh/errors.hpp"
+#include "ssh/global_requests.hpp"
+#include "ssh/host_key.hpp"
+#include "ssh/link.hpp"
+#include "ssh/options.hpp"
 #include "ssh/session.hpp"
+
+namespace holdfast::ssh {
+
+namespace asio = boost::asio;
+using asio::ip::tcp;
+using boost::system::error_code;
+
+namespace {
+
+/// Bytes that one turn takes in before others get theirs.
+constexpr std::uint64_t turn_quota = 256 * 1024;
+/// Answers that a peer provokes without reading them; far above what the session itself ever queues.
+constexpr std::uint64_t most_unsent = std::uint64_t{64} * 1024 * 1024;
+constexpr std::uint64_t packet_overhead = 64;
+
+}  // namespace
+
+/// One turn of the session (turn()) pumps libssh, advances what is under way, hands out what came, looks for death,
+/// and waits for the socket again. All of libssh runs in turns and in the owner's calls; observers are called from
+/// turns only, between calls into libssh.
+class Session::Impl : public std::enable_shared_from_this<Impl> {
+ public:
+  Impl(tcp::socket socket, const TunnelSpec& spec, SessionObserver& observer)
+      : socket_(std::move(socket)), spec_(spec), observer_(&observer), global_(spec.remote_forward) {}
+
+  void init() {
+    link_->wake = [weak = weak_from_this()] {
+      if (const auto self = weak.lock()) self->schedule_turn();
+    };
+  }
+
+  void open() { enter(Stage::connecting); }
+
+  void authenticate() {
+    if (stage_ == Stage::keys_exchanged) enter(Stage::authenticating);
+  }
+
+  void request_forward(std::size_t forward) {
+    global_.listen(forward);
+    schedule_turn();
+  }
+
+  void cancel_forward(std::size_t forward) {
+    global_.cancel(forward);
+    schedule_turn();
+  }
+
+  void send_keepalive() {
+    global_.keepalive();
+    schedule_turn();
+  }
+
+  void close() {
+    if (stage_ != Stage::closing && stage_ != Stage::lingering) enter(Stage::closing);
+  }
+
+  /// The owner is gone, or wants no more.
+  void drop() {
+    observer_ = nullptr;
+    if (stage_ != Stage::over) end();
+  }
+
+  Traffic traffic() const {
+    return {link_->socket.in_bytes, link_->socket.out_bytes, link_->packets.in_packets};
+  }
+
+  const std::string& cipher() const { return cipher_; }
+
+ private:
+  enum class Stage { idle, connecting, keys_exchanged, authenticating, running, closing, lingering, over };
+
+  void enter(Stage stage) {
+    if (stage_ == Stage::over) return;
+    stage_ = stage;
+    schedule_turn();
+  }
+
+  bool over() const { return stage_ == Stage::over; }
+  bool has_keys() const { return stage_ != Stage::idle && stage_ != Stage::connecting; }
+
+  void schedule_turn() {
+    if (turn_posted_ || over()) return;
+    turn_posted_ = true;
+    asio::post(socket_.get_executor(), [self = shared_from_this()] {
+      self->turn_posted_ = false;
+      self->turn();
+    });
+  }
+
+  void turn() {
+    if (over() || stage_ == Stage::idle) return;
+    if (stage_ == Stage::lingering) return linger();
+    if (!session_ && stage_ == Stage::closing) return finish(std::nullopt);
+    if (!session_) {
+      if (auto failure = start()) return finish(std::move(failure));
+    }
+    ++turns_;
+    turn_began_at_ = link_->socket.in_bytes;
+    pump();
+    if (failed()) return;
+    advance();
+    if (over() || stage_ == Stage::lingering) return;
+    report_traffic();
+    if (over()) return;
+    if (failed()) return;
+    notify_channels(*link_, turns_);
+    if (over()) return;
+    if (link_->socket.in_bytes - turn_began_at_ >= turn_quota) schedule_turn();
+    await();
+  }
+
+  // ---- libssh's side -------------------------------------------------------------------------------------------
+
+  std::optional<Failure> start() {
+    descriptor_ = duplicate(socket_.native_handle());
+    if (descriptor_ < 0) return local_failure(errno);
+    session_.reset(ssh_new());
+    event_.reset(ssh_event_new());
+    if (!session_ || !event_) return local_failure(ENOMEM);
+    link_->session = session_.get();
+    ssh_set_blocking(session_.get(), 0);
+    ssh_set_counters(session_.get(), &link_->socket, &link_->packets);
+    if (auto failure = apply_options(session_.get(), descriptor_, spec_)) return failure;
+    limit_unsent(socket_.native_handle());
+    const int rc = ssh_connect(session_.get());
+    set_nonblocking(socket_.native_handle());
+    if (rc == SSH_ERROR) return explain_end();
+    if (ssh_event_add_session(event_.get(), session_.get()) != SSH_OK) return local_failure(ENOMEM);
+    return std::nullopt;
+  }
+
+  /// Until libssh has nothing left to read or write, or the quota is used up.
+  void pump() {
+    if (global_.pumps() && stage_ == Stage::running) return;
+    look_at_first_line();
+    while (!is_dead(session_.get())) {
+      const int rc = ssh_event_dopoll(event_.get(), 0);
+      // libssh takes O_NONBLOCK away when it considers the socket connected.
+      if (stage_ == Stage::connecting) set_nonblocking(socket_.native_handle());
+      if (rc != SSH_OK || link_->socket.in_bytes - turn_began_at_ >= turn_quota) break;
+    }
+    if (link_->socket.in_bytes != turn_began_at_) acknowledge_at_once(socket_.native_handle());
+  }
+
+  /// libssh drops what comes before a banner, which is what explains most of those that never get one.
+  void look_at_first_line() {
+    if (stage_ != Stage::connecting || banner_seen_ || link_->socket.in_bytes != 0) return;
+    first_line_ = peek_line(socket_.native_handle());
+  }
+
+  void advance() {
+    switch (stage_) {
+      case Stage::connecting:
+        return advance_connect();
+      case Stage::authenticating:
+        return advance_authentication();
+      case Stage::running:
+        return advance_running();
+      case Stage::closing:
+        return advance_close();
+      case Stage::idle:
+      case Stage::keys_exchanged:
+      case Stage::lingering:
+      case Stage::over:
+        return;
+    }
+  }
+
+  void advance_connect() {
+    const int rc = ssh_connect(session_.get());
+    set_nonblocking(socket_.native_handle());
+    if (!banner_seen_ && ssh_get_serverbanner(session_.get()) != nullptr) {
+      banner_seen_ = true;
+      observer_->on_banner();
+      if (stage_ != Stage::connecting) return;
+    }
+    if (rc == SSH_AGAIN || failed()) return;
+    if (rc != SSH_OK) return finish(explain_end());
+    if (auto failure = verify_host_key(session_.get(), spec_)) return finish(std::move(failure));
+    if (const char* name = ssh_get_cipher_out(session_.get())) cipher_ = name;
+    stage_ = Stage::keys_exchanged;
+    observer_->on_keys_exchanged();
+  }
+
+  void advance_authentication() {
+    if (!authentication_) {
+      authentication_ = std::make_unique<Authentication>(socket_.get_executor(), spec_, link_->wake);
+    }
+    const auto state = authentication_->step(session_.get());
+    if (failed() || state == Authentication::State::again) return;
+    if (state == Authentication::State::failed) return finish(authentication_->failure(session_.get()));
+    authentication_.reset();
+    stage_ = Stage::running;
+    schedule_turn();  // requests may be waiting
+    observer_->on_authenticated();
+  }
+
+  void advance_running() {
+    for (const auto& answer : global_.advance(session_.get(), link_->packets)) {
+      std::visit([this](const auto& what) { report(what); }, answer);
+      if (stage_ != Stage::running) return;
+    }
+    if (failed()) return;
+    take_messages();
+    if (stage_ != Stage::running) return;
+    reap();
+  }
+
+  void report(const ForwardAnswer& answer) { observer_->on_forward_answered(answer.forward, answer.bound_port); }
+  void report(const CancelAnswer& answer) { observer_->on_forward_cancelled(answer.forward); }
+  void report(const KeepaliveAnswer& answer) { observer_->on_keepalive_answered(answer.round_trip); }
+  void report(const PortUnreadable& answer) {
+    finish(Failure{Cause::relay_disconnected, "listen on", listener_name(spec_.remote_forward.at(answer.forward)),
+                   "the relay's answer does not tell the port that it chose"});
+  }
+
+  void reap() {
+    close_released(*link_);
+    take_messages();  // none that names a channel may be left when that is freed
+    if (stage_ == Stage::running || stage_ == Stage::closing) free_closed(*link_);
+  }
+
+  // ---- channel opens -------------------------------------------------------------------------------------------
+
+  /// ssh_message_get() pumps when its queue is empty, so that a flood would keep this from ending: then the rest waits
+  /// for the next turn, which begins with it.
+  void take_messages() {
+    while (MessageHandle message{ssh_message_get(session_.get())}) {
+      take(std::move(message));
+      if (over() || link_->socket.in_bytes - turn_began_at_ >= 2 * turn_quota) return;
+    }
+  }
+
+  void take(MessageHandle message) {
+    if (ssh_message_type(message.get()) != SSH_REQUEST_CHANNEL_OPEN) {
+      ssh_message_reply_default(message.get());
+      return;
+    }
+    if (ssh_message_subtype(message.get()) != SSH_CHANNEL_FORWARDED_TCPIP) {
+      return refuse(message, "a channel of type " + channel_type(ssh_message_subtype(message.get())));
+    }
+    const std::string address = ssh_message_channel_request_open_destination(message.get());
+    const int port = ssh_message_channel_request_open_destination_port(message.get());
+    const auto forward = global_.find(address, static_cast<std::uint16_t>(port));
+    if (!forward && global_.is_cancelling(static_cast<std::uint16_t>(port))) return refuse(message, "");
+    if (!forward) {
+      return refuse(message, "a connection to " + sanitize(address) + " port " + std::to_string(port));
+    }
+    const bool full = link_->channels.size() + link_->held.size() >= spec_.max_connections;
+    if (full || stage_ != Stage::running) return refuse(message, "");
+    hand_over(*forward, std::move(message));
+  }
+
+  void hand_over(std::size_t forward, MessageHandle message) {
+    auto originator = sanitize(ssh_message_channel_request_open_originator(message.get()));
+    const auto port = static_cast<std::uint16_t>(ssh_message_channel_request_open_originator_port(message.get()));
+    auto state = std::make_unique<OpenRequest::State>(link_, std::move(message));
+    observer_->on_open_request(OpenRequest{forward, std::move(originator), port, std::move(state)});
+  }
+
+  /// `what` is for the owner's eyes; empty when there is nothing wrong with the request.
+  void refuse(const MessageHandle& message, const std::string& what) {
+    ssh_message_reply_default(message.get());
+    if (!what.empty() && observer_ != nullptr && stage_ == Stage::running) observer_->on_unwanted_open(what);
+  }
+
+  static std::string channel_type(int type) {
+    switch (type) {
+      case SSH_CHANNEL_SESSION:
+        return "session";
+      case SSH_CHANNEL_DIRECT_TCPIP:
+        return "direct-tcpip";
+      case SSH_CHANNEL_X11:
+        return "x11";
+      case SSH_CHANNEL_AUTH_AGENT:
+        return "auth-agent@openssh.com";
+      default:
+        return "unknown to libssh";
+    }
+  }
+
+  // ---- the end -------------------------------------------------------------------------------------------------
+
+  void advance_close() {
+    if (has_authenticated()) {
+      release_all(*link_);
+      reap();
+      if (failed()) return;
+    }
+    const bool pending = (ssh_get_status(session_.get()) & SSH_WRITE_PENDING) != 0;
+    if (pending || !all_closes_sent(*link_)) return;
+    say_goodbye();
+  }
+
+  bool has_authenticated() const { return !link_->channels.empty(); }
+
+  /// Everything is written: DISCONNECT, FIN, and wait until the relay has read both.
+  void say_goodbye() {
+    const auto channels = cut_off(*link_);
+    authentication_.reset();
+    ssh_disconnect(session_.get());
+    release_libssh();
+    error_code ignored;
+    socket_.shutdown(tcp::socket::shutdown_send, ignored);
+    stage_ = Stage::lingering;
+    post_gone(channels);
+    linger();
+  }
+
+  /// Reads until the relay closes, so that our close sends no RST that could overtake the DISCONNECT.
+  void linger() {
+    if (discard_input(socket_.native_handle())) return finish(std::nullopt);
+    await();
+  }
+
+  /// True after it ended the session.
+  bool failed() {
+    if (over() || stage_ == Stage::lingering) return true;
+    if (is_dead(session_.get())) {
+      finish(explain_end());
+    } else if (window_ignored(*link_)) {
+      finish(misbehaviour("it sends more than its window allows"));
+    } else if (unsent() > most_unsent) {
+      finish(misbehaviour("it does not read what it asked for"));
+    }
+    return over();
+  }
+
+  Failure explain_end() const {
+    return explain({progress(), ssh_get_error(session_.get()), first_line_}, spec_);
+  }
+
+  Failure misbehaviour(const std::string& detail) const {
+    return {Cause::relay_disconnected, std::string{operation_name(progress())}, relay_name(spec_), detail};
+  }
+
+  Failure local_failure(int error) const {
+    return {Cause::local_error, "open a session with", relay_name(spec_),
+            boost::system::system_error{error, boost::system::system_category()}.code().message()};
+  }
+
+  Progress progress() const {
+    if (!has_keys()) return banner_seen_ ? Progress::key_exchange : Progress::banner;
+    const bool established = stage_ == Stage::running || stage_ == Stage::closing;
+    return established ? Progress::established : Progress::authentication;
+  }
+
+  /// How much libssh holds unsent, at most: what it packed since it last had nothing left, less what went out.
+  std::uint64_t unsent() {
+    const auto& packets = link_->packets;
+    if ((ssh_get_status(session_.get()) & SSH_WRITE_PENDING) == 0) {
+      flushed_ = {link_->socket.out_bytes, packets.out_bytes + packet_overhead * packets.out_packets};
+      return 0;
+    }
+    const auto packed = packets.out_bytes + packet_overhead * packets.out_packets - flushed_.packed;
+    const auto sent = link_->socket.out_bytes - flushed_.sent;
+    return packed > sent ? packed - sent : 0;
+  }
+
+  /// The session is over; tells the owner.
+  void finish(std::optional<Failure> failure) {
+    if (over()) return;
+    const bool closing = stage_ == Stage::closing || stage_ == Stage::lingering;
+    end();
+    SessionObserver* observer = std::exchange(observer_, nullptr);
+    if (observer == nullptr) return;
+    if (closing || !failure) {
+      observer->on_closed();
+    } else {
+      observer->on_failed(std::move(*failure));
+    }
+  }
+
+  void end() {
+    stage_ = Stage::over;
+    authentication_.reset();
+    const auto channels = cut_off(*link_);
+    if (session_) ssh_silent_disconnect(session_.get());
+    release_libssh();
+    error_code ignored;
+    socket_.close(ignored);
+    post_gone(channels);
+  }
+
+  /// The duplicate has to be closed before the socket is: while it is open, epoll would go on watching for a
+  /// descriptor that Asio has forgotten.
+  void release_libssh() {
+    link_->session = nullptr;
+    event_.reset();
+    session_.reset();
+    close_duplicate(std::exchange(descriptor_, -1), socket_.native_handle());
+  }
+
+  void post_gone(const std::vector<std::shared_ptr<Channel::State>>& channels) {
+    if (!channels.empty()) asio::post(socket_.get_executor(), [channels] { tell_gone(channels); });
+  }
+
+  // ---- the socket ----------------------------------------------------------------------------------------------
+
+  void report_traffic() {
+    const auto seen = std::exchange(reported_, traffic());
+    if (reported_.bytes_received == seen.bytes_received) return;
+    observer_->on_received(reported_.packets_received != seen.packets_received);
+  }
+
+  void await() {
+    if (!awaiting_read_) {
+      awaiting_read_ = true;
+      socket_.async_wait(tcp::socket::wait_read, [self = shared_from_this()](error_code error) {
+        self->awaiting_read_ = false;
+        if (error != asio::error::operation_aborted) self->turn();
+      });
+    }
+    const bool pending = session_ && (ssh_get_status(session_.get()) & SSH_WRITE_PENDING) != 0;
+    if (!pending || awaiting_write_) return;
+    awaiting_write_ = true;
+    socket_.async_wait(tcp::socket::wait_write, [self = shared_from_this()](error_code error) {
+      self->awaiting_write_ = false;
+      if (error != asio::error::operation_aborted) self->turn();
+    });
+  }
+
+  struct Flushed {
+    std::uint64_t sent = 0;
+    std::uint64_t packed = 0;
+  };
+
+  tcp::socket socket_;
+  const TunnelSpec& spec_;
+  SessionObserver* observer_;
+  std::shared_ptr<Link> link_ = std::make_shared<Link>();
+  int descriptor_ = -1;  ///< libssh's duplicate of the socket
+  SessionHandle session_;
+  EventHandle event_;
+  std::unique_ptr<Authentication> authentication_;
+  GlobalRequests global_;
+  Stage stage_ = Stage::idle;
+  std::string first_line_;
+  std::string cipher_;
+  Traffic reported_;
+  Flushed flushed_;
+  std::uint64_t turn_began_at_ = 0;
+  std::size_t turns_ = 0;
+  bool banner_seen_ = false;
+  bool turn_posted_ = false;
+  bool awaiting_read_ = false;
+  bool awaiting_write_ = false;
+};
+
+Session::Session(tcp::socket socket, const TunnelSpec& spec, SessionObserver& observer)
+    : impl_(std::make_shared<Impl>(std::move(socket), spec, observer)) {
+  impl_->init();
+}
+
+Session::~Session() {
+  impl_->drop();
+}
+
+void Session::open() {
+  impl_->open();
+}
+void Session::authenticate() {
+  impl_->authenticate();
+}
+void Session::request_forward(std::size_t forward) {
+  impl_->request_forward(forward);
+}
+void Session::cancel_forward(std::size_t forward) {
+  impl_->cancel_forward(forward);
+}
+void Session::send_keepalive() {
+  impl_->send_keepalive();
+}
+void Session::close() {
+  impl_->close();
+}
+Traffic Session::traffic() const {
+  return impl_->traffic();
+}
+std::string Session::cipher() const {
+  return impl_->cipher();
+}
+
+}  // namespace holdfast::ssh

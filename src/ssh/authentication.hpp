@@ -1,0 +1,48 @@
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "holdfast/config.hpp"
+#include "holdfast/failure.hpp"
+#include "ssh/agent.hpp"
+#include "ssh/identity.hpp"
+
+namespace holdfast::ssh {
+
+/// Tries the identities in order, then the agent. Without 'none' and without asking whether a key would do: a round
+/// trip each.
+class Authentication {
+ public:
+  enum class State { again, succeeded, failed };
+
+  /// `wake` asks for another step() after something happened outside of the session.
+  Authentication(boost::asio::any_io_executor executor, const TunnelSpec& spec, std::function<void()> wake);
+
+  State step(ssh_session session);
+  /// After `failed`.
+  Failure failure(ssh_session session) const;
+
+ private:
+  enum class AgentState { untried, asked, ready, done };
+
+  State try_identity(ssh_session session);
+  State try_agent(ssh_session session);
+  void ask_agent();
+
+  boost::asio::any_io_executor executor_;
+  const TunnelSpec& spec_;
+  std::function<void()> wake_;
+  Identities identities_;
+  std::size_t next_ = 0;
+  std::vector<std::string> refused_;
+  bool partial_ = false;
+  AgentState agent_ = AgentState::untried;
+  std::unique_ptr<AgentQuery> query_;
+};
+
+}  // namespace holdfast::ssh

@@ -1,0 +1,26 @@
+#pragma once
+
+#include <string>
+
+/// What libssh's way with descriptors needs (docs/decisions/0002-libssh-owns-a-duplicate-descriptor.md), and a few
+/// socket options. Failing options are ignored: they only tune.
+namespace holdfast::ssh {
+
+/// A close-on-exec duplicate, or -1 with errno.
+int duplicate(int socket);
+/// Closes `descriptor` if it still is a duplicate of `socket`. On some errors libssh has closed it already, and its
+/// number may be another's by now.
+void close_duplicate(int descriptor, int socket);
+
+void set_nonblocking(int socket);
+/// Acknowledges what arrived without delay: hides the peer's Nagle stalls.
+void acknowledge_at_once(int socket);
+/// Keeps what the kernel holds unsent short, so that a small write beside bulk does not queue behind megabytes.
+void limit_unsent(int socket);
+
+/// The first line that waits in the socket, without taking it; empty if nothing does.
+std::string peek_line(int socket);
+/// Throws away what arrived. True at the end of the stream, or on an error.
+bool discard_input(int socket);
+
+}  // namespace holdfast::ssh

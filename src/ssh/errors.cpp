@@ -1,0 +1,99 @@
+#include "ssh/errors.hpp"
+
+#include <cstdlib>
+
+namespace holdfast::ssh {
+namespace {
+
+constexpr std::size_t longest_text = 200;
+
+bool holds(std::string_view text, std::string_view part) {
+  return text.find(part) != std::string_view::npos;
+}
+
+/// What stands behind `marker`, or the whole text.
+std::string_view after(std::string_view text, std::string_view marker) {
+  const auto at = text.find(marker);
+  return at == std::string_view::npos ? text : text.substr(at + marker.size());
+}
+
+bool broken_packet(std::string_view error) {
+  return holds(error, "HMAC error") || holds(error, "Decryption error") || holds(error, "Packet len too high") ||
+         holds(error, "left to be read < 0") || holds(error, "read padding") || holds(error, "Invalid padding") ||
+         holds(error, "sequence number overflow");
+}
+
+Failure lost(const Death& death, Failure failure) {
+  failure.cause = Cause::connection_lost;
+  const bool closed = holds(death.error, "disconnected");
+  failure.detail = closed ? "the relay closed the connection" : sanitize(after(death.error, "Socket error: "));
+  if (death.progress != Progress::banner) return failure;
+  if (!death.first_line.empty()) {
+    failure.cause = Cause::protocol_mismatch;
+    failure.detail = "it said \"" + sanitize(death.first_line) + "\"";
+    // OpenSSH's way to say no before the protocol begins (sshd.c, drop_connection).
+    if (holds(death.first_line, "MaxStartups") || holds(death.first_line, "Not allowed at this time")) {
+      failure.cause = Cause::relay_disconnected;
+    }
+  } else if (closed) {
+    failure.detail = "the relay closed the connection without a banner: a ban, MaxStartups, or a firewall between";
+  }
+  return failure;
+}
+
+}  // namespace
+
+std::string sanitize(std::string_view text) {
+  std::string clean{text.substr(0, longest_text)};
+  for (char& letter : clean) {
+    if (letter < 0x20 || letter > 0x7e) letter = '?';
+  }
+  if (text.size() > longest_text) clean.replace(longest_text - 3, 3, "...");
+  return clean;
+}
+
+std::string_view operation_name(Progress progress) {
+  switch (progress) {
+    case Progress::banner:
+      return "read the banner of";
+    case Progress::key_exchange:
+      return "exchange keys with";
+    case Progress::authentication:
+      return "authenticate to";
+    case Progress::established:
+      return "hold the session with";
+  }
+  std::abort();
+}
+
+Failure explain(const Death& death, const TunnelSpec& spec) {
+  const std::string_view error = death.error;
+  Failure failure{Cause::connection_lost, std::string{operation_name(death.progress)}, relay_name(spec), ""};
+  if (holds(error, "SSH_MSG_DISCONNECT")) {
+    failure.cause = death.progress == Progress::authentication && holds(error, "Too many authentication failures")
+                        ? Cause::authentication_refused
+                        : Cause::relay_disconnected;
+    failure.detail = sanitize(after(after(error, "SSH_MSG_DISCONNECT: "), ":"));
+    return failure;
+  }
+  if (holds(error, "no match for method")) {
+    failure.cause = Cause::no_common_algorithm;
+    failure.detail = sanitize(after(error, "no match for method "));
+    return failure;
+  }
+  if (holds(error, "Socket error")) return lost(death, std::move(failure));
+
+  failure.detail = sanitize(error);
+  if (death.progress == Progress::banner) {
+    failure.cause = Cause::protocol_mismatch;
+  } else if (death.progress == Progress::key_exchange) {
+    failure.cause = Cause::key_exchange_failed;
+  } else if (broken_packet(error)) {
+    failure.cause = Cause::integrity_failed;
+  } else if (holds(error, "Packet filter")) {
+    failure.cause = Cause::protocol_mismatch;
+  }
+  return failure;
+}
+
+}  // namespace holdfast::ssh

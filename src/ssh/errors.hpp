@@ -1,0 +1,29 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "holdfast/config.hpp"
+#include "holdfast/failure.hpp"
+
+namespace holdfast::ssh {
+
+/// What the relay said, made fit for a log line: control and non-ASCII bytes become '?', at most 200 bytes are kept.
+std::string sanitize(std::string_view text);
+
+/// How far a session came; decides what an error text of libssh means.
+enum class Progress { banner, key_exchange, authentication, established };
+
+/// "read the banner of", "exchange keys with", ...: the operation of a Failure.
+std::string_view operation_name(Progress progress);
+
+/// What is known about the end of a session.
+struct Death {
+  Progress progress{};
+  std::string error;       ///< ssh_get_error()
+  std::string first_line;  ///< the first that came from the relay; decides between silence and another protocol
+};
+
+Failure explain(const Death& death, const TunnelSpec& spec);
+
+}  // namespace holdfast::ssh

@@ -1,0 +1,123 @@
+#include "ssh/global_requests.hpp"
+
+#include <algorithm>
+#include <limits>
+
+namespace holdfast::ssh {
+
+GlobalRequests::GlobalRequests(const std::vector<RemoteForward>& forwards)
+    : forwards_(forwards), listeners_(forwards.size()) {}
+
+void GlobalRequests::listen(std::size_t forward) {
+  queue_.emplace_back(Listen{forward});
+}
+
+void GlobalRequests::cancel(std::size_t forward) {
+  listeners_.at(forward).cancelling = true;
+  queue_.emplace_back(Cancel{forward});
+}
+
+void GlobalRequests::keepalive() {
+  const bool waiting = std::any_of(queue_.begin(), queue_.end(), [](const Request& request) {
+    return std::holds_alternative<Keepalive>(request);
+  });
+  if (!waiting) queue_.emplace_back(Keepalive{});
+}
+
+std::vector<GlobalAnswer> GlobalRequests::advance(ssh_session session, const ssh_counter_struct& packets) {
+  std::vector<GlobalAnswer> answers;
+  while (!queue_.empty()) {
+    auto answer = step(session, packets);
+    if (!answer) break;
+    queue_.pop_front();
+    answers.push_back(*answer);
+  }
+  return answers;
+}
+
+bool GlobalRequests::pumps() const {
+  if (queue_.empty()) return false;
+  const auto* request = std::get_if<Listen>(&queue_.front());
+  return request != nullptr && forwards_.at(request->forward).port == 0;
+}
+
+GlobalRequests::Answer GlobalRequests::step(ssh_session session, const ssh_counter_struct& packets) {
+  return std::visit([&](auto& request) { return perform(request, session, packets); }, queue_.front());
+}
+
+GlobalRequests::Answer GlobalRequests::perform(const Listen& request, ssh_session session,
+                                               const ssh_counter_struct& packets) {
+  const RemoteForward& forward = forwards_.at(request.forward);
+  if (forward.port == 0) return listen_on_any_port(request.forward, session, packets);
+  int unused = 0;
+  const int rc = ssh_channel_listen_forward(session, forward.bind_address.c_str(), forward.port, &unused);
+  if (rc == SSH_AGAIN) return std::nullopt;
+  if (rc != SSH_OK) return ForwardAnswer{request.forward, std::nullopt};
+  listeners_.at(request.forward) = {forward.port, false};
+  return ForwardAnswer{request.forward, forward.port};
+}
+
+/// libssh reads the port from the last packet that it received, whatever that was. So the answer has to be the only
+/// packet of the read that brought it.
+GlobalRequests::Answer GlobalRequests::listen_on_any_port(std::size_t forward, ssh_session session,
+                                                          const ssh_counter_struct& packets) {
+  for (;;) {
+    const auto bytes_before = packets.in_bytes;
+    const auto packets_before = packets.in_packets;
+    int port = -1;
+    const int rc = ssh_channel_listen_forward(session, forwards_.at(forward).bind_address.c_str(), 0, &port);
+    if (rc == SSH_AGAIN) {
+      if (packets.in_bytes == bytes_before) return std::nullopt;
+      continue;
+    }
+    if (rc != SSH_OK && port == -1) return ForwardAnswer{forward, std::nullopt};
+    const bool readable = rc == SSH_OK && packets.in_packets == packets_before + 1;
+    if (!readable || port <= 0 || port > std::numeric_limits<std::uint16_t>::max()) return PortUnreadable{forward};
+    const auto bound = static_cast<std::uint16_t>(port);
+    listeners_.at(forward) = {bound, false};
+    return ForwardAnswer{forward, bound};
+  }
+}
+
+GlobalRequests::Answer GlobalRequests::perform(const Cancel& request, ssh_session session, const ssh_counter_struct&) {
+  Listener& listener = listeners_.at(request.forward);
+  if (listener.port != 0) {
+    // The relay compares the address as it was spelled; a refusal means that it holds no such listener any more.
+    const auto& address = forwards_.at(request.forward).bind_address;
+    if (ssh_channel_cancel_forward(session, address.c_str(), listener.port) == SSH_AGAIN) return std::nullopt;
+  }
+  listener = {};
+  return CancelAnswer{request.forward};
+}
+
+/// ssh_send_keepalive() never tells about the answer, so that is collected by another call: while the slot is taken it
+/// sends nothing and only looks. (Should the answer have come within ssh_send_keepalive() itself, the slot is free, and
+/// the relay gets one needless question about a listener that can't exist.)
+GlobalRequests::Answer GlobalRequests::perform(Keepalive& request, ssh_session session, const ssh_counter_struct&) {
+  if (!request.sent) {
+    request.sent = Clock::now();
+    ssh_send_keepalive(session);
+    return std::nullopt;
+  }
+  if (ssh_channel_cancel_forward(session, "keepalive.invalid", 0) == SSH_AGAIN) return std::nullopt;
+  return KeepaliveAnswer{Clock::now() - *request.sent};
+}
+
+std::optional<std::size_t> GlobalRequests::find(const std::string& address, std::uint16_t port) const {
+  std::optional<std::size_t> by_port;
+  for (std::size_t i = 0; i < listeners_.size(); ++i) {
+    if (port == 0 || listeners_[i].port != port || listeners_[i].cancelling) continue;
+    if (forwards_[i].bind_address == address) return i;
+    const bool any_address = forwards_[i].bind_address == "localhost" || forwards_[i].bind_address.empty();
+    if (any_address && !by_port) by_port = i;
+  }
+  return by_port;
+}
+
+bool GlobalRequests::is_cancelling(std::uint16_t port) const {
+  return std::any_of(listeners_.begin(), listeners_.end(), [port](const Listener& listener) {
+    return port != 0 && listener.port == port && listener.cancelling;
+  });
+}
+
+}  // namespace holdfast::ssh

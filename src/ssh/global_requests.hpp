@@ -1,0 +1,83 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "holdfast/config.hpp"
+#include "holdfast/time.hpp"
+#include "ssh/handles.hpp"
+
+namespace holdfast::ssh {
+
+struct ForwardAnswer {
+  std::size_t forward = 0;
+  std::optional<std::uint16_t> bound_port;  ///< absent: refused
+};
+struct CancelAnswer {
+  std::size_t forward = 0;
+};
+struct KeepaliveAnswer {
+  Duration round_trip{};
+};
+/// The relay took a port 0 request, but the port can't be told.
+struct PortUnreadable {
+  std::size_t forward = 0;
+};
+using GlobalAnswer = std::variant<ForwardAnswer, CancelAnswer, KeepaliveAnswer, PortUnreadable>;
+
+/// The session's global requests (RFC 4254, 4), one after the other: libssh has one slot for keepalive, tcpip-forward
+/// and cancel-tcpip-forward, and a request made while it is taken is not sent but gets the other one's answer.
+class GlobalRequests {
+ public:
+  explicit GlobalRequests(const std::vector<RemoteForward>& forwards);
+
+  void listen(std::size_t forward);
+  void cancel(std::size_t forward);
+  /// Nothing happens while one is outstanding.
+  void keepalive();
+
+  /// Sends what can be sent and collects what came. Call after each pump.
+  std::vector<GlobalAnswer> advance(ssh_session session, const ssh_counter_struct& packets);
+  /// While true, advance() does the pumping: the port of a port 0 request can only be read right behind its answer.
+  bool pumps() const;
+
+  /// The forward that a connection to this listener belongs to. The relay repeats the address that it was asked for,
+  /// as OpenSSH does; where that is the default, any address will do, as for OpenSSH's client.
+  std::optional<std::size_t> find(const std::string& address, std::uint16_t port) const;
+  /// A cancelled listener's last connections: no reason for suspicion.
+  bool is_cancelling(std::uint16_t port) const;
+
+ private:
+  struct Listener {
+    std::uint16_t port = 0;  ///< 0: not held
+    bool cancelling = false;
+  };
+  struct Listen {
+    std::size_t forward = 0;
+  };
+  struct Cancel {
+    std::size_t forward = 0;
+  };
+  struct Keepalive {
+    std::optional<TimePoint> sent;
+  };
+  using Request = std::variant<Listen, Cancel, Keepalive>;
+  using Answer = std::optional<GlobalAnswer>;
+
+  Answer step(ssh_session session, const ssh_counter_struct& packets);
+  Answer perform(const Listen& request, ssh_session session, const ssh_counter_struct& packets);
+  Answer perform(const Cancel& request, ssh_session session, const ssh_counter_struct& packets);
+  Answer perform(Keepalive& request, ssh_session session, const ssh_counter_struct& packets);
+  Answer listen_on_any_port(std::size_t forward, ssh_session session, const ssh_counter_struct& packets);
+
+  const std::vector<RemoteForward>& forwards_;
+  std::vector<Listener> listeners_;  ///< parallel to forwards_
+  std::deque<Request> queue_;        ///< the first may be under way
+};
+
+}  // namespace holdfast::ssh

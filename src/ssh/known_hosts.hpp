@@ -1,0 +1,47 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+/// Pure: what a known_hosts file (sshd(8), SSH_KNOWN_HOSTS FILE FORMAT) says about a host and a key. libssh's own check
+/// is not used: it ignores @revoked, takes a negated pattern for a match and calls a host unknown whose line it can't
+/// parse.
+namespace holdfast::ssh {
+
+struct PublicKey {
+  std::string type;    ///< "ssh-ed25519"
+  std::string base64;  ///< the blob, as it stands in known_hosts and authorized_keys
+
+  friend bool operator==(const PublicKey&, const PublicKey&) = default;
+};
+
+enum class HostKeyVerdict {
+  known,       ///< a line for this host holds the key
+  unknown,     ///< no line for this host
+  changed,     ///< a line holds another key of the same type
+  other_type,  ///< lines for this host hold keys of other types only
+  revoked,     ///< a @revoked line holds the key
+  unreadable,  ///< none of the above, and a line for this host can't be parsed
+};
+
+struct Judgement {
+  HostKeyVerdict verdict{};
+  int line = 0;  ///< that decided, from 1; 0 for `unknown`
+
+  friend bool operator==(const Judgement&, const Judgement&) = default;
+};
+
+/// As OpenSSH, a key stored under the bare name is good for any port; nothing else of such a line counts for
+/// another port than 22, except @revoked.
+Judgement judge_host_key(std::string_view known_hosts, const std::string& host, std::uint16_t port,
+                         const PublicKey& key);
+
+/// The key types that are stored for the host, without repetition, in the file's order.
+std::vector<std::string> known_key_types(std::string_view known_hosts, const std::string& host, std::uint16_t port);
+
+/// How OpenSSH stores the host: "relay.example", or "[relay.example]:2222" when the port is not 22; lower case.
+std::string known_hosts_name(const std::string& host, std::uint16_t port);
+
+}  // namespace holdfast::ssh

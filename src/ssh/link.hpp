@@ -1,0 +1,66 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <unordered_set>
+#include <vector>
+
+#include "ssh/channel.hpp"
+#include "ssh/handles.hpp"
+
+namespace holdfast::ssh {
+
+/// What a session shares with its channels and open requests, which may outlive it.
+struct Link {
+  ssh_session session = nullptr;  ///< null once the session is gone
+  std::function<void()> wake;     ///< asks for a turn of the session
+  std::vector<std::shared_ptr<Channel::State>> channels;
+  std::unordered_set<OpenRequest::State*> held;  ///< unanswered
+  ssh_counter_struct socket{};                   ///< bytes on the wire
+  ssh_counter_struct packets{};                  ///< payload and packets
+  /// Set when a write was only queued because keys are being exchanged: no more until that many packets went out.
+  std::uint64_t writable_from_packet = 0;
+
+  /// libssh buffers without a bound, so nothing is written while it has something left.
+  bool output_blocked() const {
+    return (ssh_get_status(session) & SSH_WRITE_PENDING) != 0 || packets.out_packets < writable_from_packet;
+  }
+};
+
+class OpenRequest::State {
+ public:
+  State(std::shared_ptr<Link> link, MessageHandle message);
+  ~State();
+  State(const State&) = delete;
+  State& operator=(const State&) = delete;
+
+  std::optional<Channel> accept();
+  void refuse();
+  /// The session ends: frees the message without an answer.
+  void forget() { message_.reset(); }
+
+ private:
+  MessageHandle take();
+
+  std::shared_ptr<Link> link_;
+  MessageHandle message_;
+};
+
+/// Sends CLOSE for every channel that was let go. Outside of libssh's callbacks only.
+void close_released(Link& link);
+/// Frees those whose CLOSE came back. No message of the session may be queued in libssh: it could name the channel.
+void free_closed(Link& link);
+/// Tells each channel's observer what changed. `first` rotates, so that none is always served first.
+void notify_channels(Link& link, std::size_t first);
+/// The owners' hold ends: all are to be closed.
+void release_all(Link& link);
+bool all_closes_sent(const Link& link);
+/// True if a peer sent more than its window allows.
+bool window_ignored(const Link& link);
+/// Cuts channels and requests off from the session, which is about to be freed. Returns the channels, to be told.
+std::vector<std::shared_ptr<Channel::State>> cut_off(Link& link);
+void tell_gone(const std::vector<std::shared_ptr<Channel::State>>& channels);
+
+}  // namespace holdfast::ssh

@@ -1,0 +1,15 @@
+#pragma once
+
+#include <optional>
+
+#include "holdfast/config.hpp"
+#include "holdfast/failure.hpp"
+#include "ssh/handles.hpp"
+
+namespace holdfast::ssh {
+
+/// Makes a fresh session use the connected `descriptor` and the spec's algorithms, and read no file, no environment
+/// and no passwd entry by itself. A name that libssh does not know is a local_error that says which.
+std::optional<Failure> apply_options(ssh_session session, int descriptor, const TunnelSpec& spec);
+
+}  // namespace holdfast::ssh
