@@ -33,8 +33,8 @@ class AgentQuery::Impl : public std::enable_shared_from_this<Impl> {
 
   void cancel() {
     handler_ = nullptr;
+    timer_.cancel();
     error_code ignored;
-    timer_.cancel(ignored);
     socket_.close(ignored);
   }
 

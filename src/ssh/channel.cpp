@@ -3,6 +3,7 @@
 #include <libssh/callbacks.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "ssh/link.hpp"
 

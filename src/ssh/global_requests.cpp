@@ -18,9 +18,8 @@ void GlobalRequests::cancel(std::size_t forward) {
 }
 
 void GlobalRequests::keepalive() {
-  const bool waiting = std::any_of(queue_.begin(), queue_.end(), [](const Request& request) {
-    return std::holds_alternative<Keepalive>(request);
-  });
+  const bool waiting = std::any_of(queue_.begin(), queue_.end(),
+                                   [](const Request& request) { return std::holds_alternative<Keepalive>(request); });
   if (!waiting) queue_.emplace_back(Keepalive{});
 }
 

@@ -90,9 +90,9 @@ std::optional<Failure> meet(const TunnelSpec& spec, const std::string& known, co
     case StrictHostKeyChecking::accept_new:
       return store(spec, known, server);
     case StrictHostKeyChecking::yes:
-      return host_key_failure(
-          Cause::host_key_unknown, spec,
-          "no line for it in " + spec.user_known_hosts_file + "; it shows " + server.key.type + " " + server.fingerprint);
+      return host_key_failure(Cause::host_key_unknown, spec,
+                              "no line for it in " + spec.user_known_hosts_file + "; it shows " + server.key.type +
+                                  " " + server.fingerprint);
   }
   std::abort();
 }

@@ -121,9 +121,8 @@ tl::expected<KeyHandle, std::string> load_private_key(const std::string& path) {
   auto import = import_private_key(*text);
   ::explicit_bzero(text->data(), text->size());
   if (import.key) return std::move(import.key);
-  return tl::unexpected(path + (import.needs_passphrase
-                                    ? " needs a passphrase: use an agent or an unencrypted key"
-                                    : ": no private key that libssh can read"));
+  return tl::unexpected(path + (import.needs_passphrase ? " needs a passphrase: use an agent or an unencrypted key"
+                                                        : ": no private key that libssh can read"));
 }
 
 }  // namespace

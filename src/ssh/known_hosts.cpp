@@ -82,8 +82,7 @@ bool matches(std::string_view patterns, const std::string& name) {
 KeyHandle import_key(std::string_view type, std::string_view base64) {
   ssh_key key = nullptr;
   const auto kind = ssh_key_type_from_name(std::string{type}.c_str());
-  if (kind == SSH_KEYTYPE_UNKNOWN ||
-      ssh_pki_import_pubkey_base64(std::string{base64}.c_str(), kind, &key) != SSH_OK) {
+  if (kind == SSH_KEYTYPE_UNKNOWN || ssh_pki_import_pubkey_base64(std::string{base64}.c_str(), kind, &key) != SSH_OK) {
     return nullptr;
   }
   return KeyHandle{key};

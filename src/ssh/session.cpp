@@ -74,9 +74,7 @@ class Session::Impl : public std::enable_shared_from_this<Impl> {
     if (stage_ != Stage::over) end();
   }
 
-  Traffic traffic() const {
-    return {link_->socket.in_bytes, link_->socket.out_bytes, link_->packets.in_packets};
-  }
+  Traffic traffic() const { return {link_->socket.in_bytes, link_->socket.out_bytes, link_->packets.in_packets}; }
 
   const std::string& cipher() const { return cipher_; }
 
@@ -151,6 +149,7 @@ class Session::Impl : public std::enable_shared_from_this<Impl> {
       const int rc = ssh_event_dopoll(event_.get(), 0);
       // libssh takes O_NONBLOCK away when it considers the socket connected.
       if (stage_ == Stage::connecting) set_nonblocking(socket_.native_handle());
+      pump_broke_ = rc == SSH_ERROR;
       if (rc != SSH_OK || link_->socket.in_bytes - turn_began_at_ >= turn_quota) break;
     }
     if (link_->socket.in_bytes != turn_began_at_) acknowledge_at_once(socket_.native_handle());
@@ -296,17 +295,15 @@ class Session::Impl : public std::enable_shared_from_this<Impl> {
   // ---- the end -------------------------------------------------------------------------------------------------
 
   void advance_close() {
-    if (has_authenticated()) {
+    if (!link_->channels.empty()) {
       release_all(*link_);
       reap();
+      pump();  // libssh writes on only after it saw the socket writable
       if (failed()) return;
     }
     const bool pending = (ssh_get_status(session_.get()) & SSH_WRITE_PENDING) != 0;
-    if (pending || !all_closes_sent(*link_)) return;
-    say_goodbye();
+    if (!pending && all_closes_sent(*link_)) say_goodbye();
   }
-
-  bool has_authenticated() const { return !link_->channels.empty(); }
 
   /// Everything is written: DISCONNECT, FIN, and wait until the relay has read both.
   void say_goodbye() {
@@ -330,7 +327,7 @@ class Session::Impl : public std::enable_shared_from_this<Impl> {
   /// True after it ended the session.
   bool failed() {
     if (over() || stage_ == Stage::lingering) return true;
-    if (is_dead(session_.get())) {
+    if (pump_broke_ || is_dead(session_.get())) {
       finish(explain_end());
     } else if (window_ignored(*link_)) {
       finish(misbehaviour("it sends more than its window allows"));
@@ -340,9 +337,7 @@ class Session::Impl : public std::enable_shared_from_this<Impl> {
     return over();
   }
 
-  Failure explain_end() const {
-    return explain({progress(), ssh_get_error(session_.get()), first_line_}, spec_);
-  }
+  Failure explain_end() const { return explain({progress(), ssh_get_error(session_.get()), first_line_}, spec_); }
 
   Failure misbehaviour(const std::string& detail) const {
     return {Cause::relay_disconnected, std::string{operation_name(progress())}, relay_name(spec_), detail};
@@ -456,6 +451,7 @@ class Session::Impl : public std::enable_shared_from_this<Impl> {
   std::uint64_t turn_began_at_ = 0;
   std::size_t turns_ = 0;
   bool banner_seen_ = false;
+  bool pump_broke_ = false;
   bool turn_posted_ = false;
   bool awaiting_read_ = false;
   bool awaiting_write_ = false;
