@@ -1,1 +1,119 @@
 #include "config/load.hpp"
+
+#include <array>
+#include <cerrno>
+#include <cstdio>
+#include <memory>
+#include <system_error>
+
+#include "config/document.hpp"
+#include "config/listeners.hpp"
+#include "config/report.hpp"
+#include "config/tunnel.hpp"
+#include "config/types.hpp"
+
+namespace holdfast::config {
+namespace {
+
+constexpr std::array status_socket_keys{
+    key<SocketPath, &StatusSocketSpec::path>("path"),
+    key<UserName, &StatusSocketSpec::group>("group"),
+};
+
+/// A path alone, or a mapping.
+struct StatusSocket : Mapping<status_socket_keys> {
+  static void read(const Value& value, StatusSocketSpec& into) {
+    if (value.node().kind == Node::Kind::scalar) return SocketPath::read(value, into.path);
+    Mapping::read(value, into);
+  }
+};
+
+/// The file's own keys. Tunnels start from the defaults, wherever in the file those stand.
+struct File {
+  std::optional<Value> defaults;
+  std::optional<Value> tunnels;
+  StatusSocketSpec status_socket;
+};
+
+struct Later {
+  static void read(const Value& value, std::optional<Value>& into) { into = value; }
+  static Node write(const std::optional<Value>& /*value*/) { return {}; }
+};
+
+constexpr std::array file_keys{
+    key<Later, &File::defaults>("defaults"),
+    key<Later, &File::tunnels>("tunnels"),
+    key<StatusSocket, &File::status_socket>("status_socket"),
+};
+
+std::vector<TunnelSpec> read_tunnels(const Value& tunnels, const Defaults& defaults) {
+  std::vector<TunnelEntry> entries;
+  for (const Value::Member& tunnel : tunnels.members()) entries.push_back(read_tunnel(tunnel, defaults));
+  if (entries.empty() && tunnels.node().kind == Node::Kind::mapping) tunnels.refuse("there is no tunnel in it");
+  refuse_colliding_listeners(entries);
+  std::vector<TunnelSpec> specs;
+  for (TunnelEntry& entry : entries) specs.push_back(std::move(entry.spec));
+  return specs;
+}
+
+Config read_file(const Value& root) {
+  File file;
+  const Given given = read_record<File>(root, file_keys, file);
+  Config config;
+  config.status_socket = std::move(file.status_socket);
+  Defaults defaults;
+  defaults.spec.user_known_hosts_file = default_known_hosts;
+  if (file.defaults) read_defaults(*file.defaults, defaults);
+  if (file.tunnels)
+    config.tunnels = read_tunnels(*file.tunnels, defaults);
+  else if (root.node().kind == Node::Kind::mapping)
+    root.refuse("required key 'tunnels' is missing");
+  return config;
+}
+
+struct CloseFile {
+  void operator()(std::FILE* file) const { std::fclose(file); }
+};
+
+}  // namespace
+
+tl::expected<Loaded, Problems> parse(std::string_view text, const std::string& file_name, const Files& files) {
+  Report report(file_name);
+  const auto document = read_document(text);
+  if (!document) {
+    report.problem(document.error().mark, "", document.error().message);
+    return tl::unexpected(report.take_problems());
+  }
+  if (document->kind == Node::Kind::null) {
+    report.problem({}, "", "is empty; at least 'tunnels' has to be there");
+    return tl::unexpected(report.take_problems());
+  }
+  const Context context{report, files};
+  Config config = read_file(Value(*document, "", context));
+  if (report.has_problems()) return tl::unexpected(report.take_problems());
+  return Loaded{std::move(config), report.take_warnings()};
+}
+
+tl::expected<Loaded, Problems> load(const std::string& path, const Files& files) {
+  const auto unreadable = [&] {
+    return tl::unexpected(Problems{{path, 0, 0, "", "can't be read: " + std::generic_category().message(errno)}});
+  };
+  const std::unique_ptr<std::FILE, CloseFile> file(std::fopen(path.c_str(), "rbe"));
+  if (!file) return unreadable();
+  // One byte more than is allowed, so that parse() says so about a file that is larger.
+  std::string text(max_document_bytes + 1, '\0');
+  text.resize(std::fread(text.data(), 1, text.size(), file.get()));
+  if (std::ferror(file.get()) != 0) return unreadable();
+  return parse(text, path, files);
+}
+
+std::string to_yaml(const Config& config) {
+  std::vector<Entry> tunnels;
+  for (const TunnelSpec& spec : config.tunnels) tunnels.push_back({Node::scalar(spec.name), write_tunnel(spec)});
+  std::vector<Entry> file;
+  file.push_back({Node::scalar("status_socket"), StatusSocket::write(config.status_socket)});
+  file.push_back({Node::scalar("tunnels"), Node::mapping(std::move(tunnels))});
+  return write_document(Node::mapping(std::move(file)));
+}
+
+}  // namespace holdfast::config

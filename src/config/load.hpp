@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <tl/expected.hpp>
@@ -28,7 +29,10 @@ struct Loaded {
   std::vector<Problem> warnings;  ///< "strict_host_key_checking: no trusts whoever answers", and the like
 };
 
-/// What the parser asks of the file system, so that unit tests need none.
+/// Where host keys are remembered unless user_known_hosts_file says otherwise; the unit's StateDirectory=.
+inline constexpr const char* default_known_hosts = "/var/lib/holdfast/known_hosts";
+
+/// What the parser asks of the system it runs on, so that unit tests need none.
 class Files {
  public:
   enum class Kind { missing, not_a_file, unreadable, exposed, good };
@@ -36,6 +40,8 @@ class Files {
   /// `exposed`: a private key that group or others may read.
   virtual Kind private_key(const std::string& path) const = 0;
   virtual Kind readable_file(const std::string& path) const = 0;
+  /// The environment's CREDENTIALS_DIRECTORY, which systemd sets for units with LoadCredential=.
+  virtual std::optional<std::string> credentials_directory() const = 0;
 };
 
 /// The real one.

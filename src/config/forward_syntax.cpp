@@ -1,0 +1,147 @@
+#include "config/forward_syntax.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <cstdint>
+#include <vector>
+
+#include "config/text.hpp"
+
+namespace holdfast::config {
+namespace {
+
+template <class T>
+using Result = tl::expected<T, std::string>;
+using Fields = std::vector<std::string>;
+
+tl::unexpected<std::string> error(std::string message) {
+  return tl::unexpected(std::move(message));
+}
+
+bool is_path(const std::string& field) {
+  return field.starts_with('/');
+}
+
+/// Splits at colons, but not inside brackets, which it takes off; a path goes on to the end.
+Result<Fields> split(std::string_view text) {
+  Fields fields;
+  while (true) {
+    if (text.starts_with('/')) {
+      fields.emplace_back(text);
+      return fields;
+    }
+    const bool bracketed = text.starts_with('[');
+    const std::size_t end = text.find(bracketed ? ']' : ':');
+    if (bracketed && end == std::string_view::npos) return error("']' is missing");
+    if (bracketed && end == 1) return error("the brackets are empty");
+    fields.emplace_back(bracketed ? text.substr(1, end - 1) : text.substr(0, end));
+    if (end == std::string_view::npos) return fields;
+    text.remove_prefix(bracketed ? end + 1 : end);
+    if (text.empty()) return fields;
+    if (text.front() != ':') return error("expected ':' after ']'");
+    text.remove_prefix(1);
+  }
+}
+
+Result<std::uint16_t> port(const std::string& text, int lowest) {
+  std::uint16_t number = 0;
+  const char* const end = text.data() + text.size();
+  const auto [rest, failed] = std::from_chars(text.data(), end, number);
+  if (failed != std::errc{} || rest != end || number < lowest)
+    return error(quote(text) + " is not a port from " + std::to_string(lowest) + " to 65535");
+  return number;
+}
+
+Result<std::string> host(const std::string& text, const char* what) {
+  if (text.empty()) return error(std::string("the ") + what + " is empty");
+  if (has_space_or_control(text) || text.find_first_of("/@[]") != std::string::npos)
+    return error(quote(text) + " is not a " + what);
+  return text;
+}
+
+Result<RemoteForward> listener_from(const Fields& fields) {
+  if (fields.empty() || fields.size() > 2)
+    return error("the relay's side is [bind_address:]port, with IPv6 in brackets");
+  if (std::any_of(fields.begin(), fields.end(), is_path)) return error("the relay's side can't be a socket path");
+  RemoteForward forward;
+  const auto bound_port = port(fields.back(), 0);
+  if (!bound_port) return error(bound_port.error());
+  forward.port = *bound_port;
+  if (fields.size() == 1) return forward;
+  const std::string& address = fields.front();
+  if (address.empty() || address == "*") {
+    forward.bind_address.clear();
+    return forward;
+  }
+  auto named = host(address, "bind address");
+  if (!named) return error(named.error());
+  forward.bind_address = *std::move(named);
+  return forward;
+}
+
+Result<Target> target_from(const Fields& fields) {
+  static constexpr std::size_t longest_socket_path = 107;  // sun_path, with its final zero
+  if (fields.size() == 1 && is_path(fields[0])) {
+    if (fields[0].size() > longest_socket_path) return error("the socket's path is longer than 107 bytes");
+    return UnixTarget{fields[0]};
+  }
+  if (fields.size() != 2) return error("the target is host:port or /socket, with IPv6 in brackets");
+  auto name = host(fields[0], "target host");
+  if (!name) return error(name.error());
+  const auto number = port(fields[1], 1);
+  if (!number) return error(number.error());
+  return TcpTarget{*std::move(name), *number};
+}
+
+Result<RemoteForward> join_sides(Result<RemoteForward> listener, Result<Target> target) {
+  if (!listener) return listener;
+  if (!target) return error(target.error());
+  listener->target = *std::move(target);
+  return listener;
+}
+
+}  // namespace
+
+Result<RemoteForward> parse_listener(std::string_view text) {
+  const auto fields = split(text);
+  return fields ? listener_from(*fields) : error(fields.error());
+}
+
+Result<Target> parse_target(std::string_view text) {
+  const auto fields = split(text);
+  return fields ? target_from(*fields) : error(fields.error());
+}
+
+Result<RemoteForward> parse_forward(std::string_view text) {
+  static constexpr std::string_view blanks = " \t";
+  if (const std::size_t blank = text.find_first_of(blanks); blank != std::string_view::npos) {
+    const std::size_t target = text.find_first_not_of(blanks, blank);
+    return join_sides(parse_listener(text.substr(0, blank)),
+                      parse_target(target == std::string_view::npos ? std::string_view{} : text.substr(target)));
+  }
+  const auto fields = split(text);
+  if (!fields) return error(fields.error());
+  const std::size_t target_size = is_path(fields->back()) ? 1 : 2;
+  if (fields->size() <= target_size) return error("a target is missing; the relay can't be asked for a SOCKS proxy");
+  const auto middle = fields->end() - static_cast<std::ptrdiff_t>(target_size);
+  return join_sides(listener_from(Fields(fields->begin(), middle)), target_from(Fields(middle, fields->end())));
+}
+
+std::string format_forward(const RemoteForward& forward) {
+  return listener_name(forward) + ":" + target_name(forward.target);
+}
+
+bool listeners_collide(const RemoteForward& one, const RemoteForward& other) {
+  if (one.port != other.port || one.port == 0) return false;
+  const auto covers = [](const std::string& wide, const std::string& narrow) {
+    const bool narrow_is_v6 = narrow.find(':') != std::string::npos;
+    if (wide == narrow || wide.empty()) return true;
+    if (wide == "localhost") return narrow == "127.0.0.1" || narrow == "::1";
+    if (wide == "0.0.0.0") return !narrow_is_v6;
+    if (wide == "::") return narrow_is_v6 || narrow == "localhost";
+    return false;
+  };
+  return covers(one.bind_address, other.bind_address) || covers(other.bind_address, one.bind_address);
+}
+
+}  // namespace holdfast::config

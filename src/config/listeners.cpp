@@ -1,0 +1,41 @@
+#include "config/listeners.hpp"
+
+#include <algorithm>
+#include <map>
+#include <tuple>
+
+#include "config/forward_syntax.hpp"
+
+namespace holdfast::config {
+namespace {
+
+struct Listener {
+  const RemoteForward* forward;
+  const TunnelSpec* tunnel;
+  Mark mark;
+};
+
+}  // namespace
+
+void refuse_colliding_listeners(const std::vector<TunnelEntry>& tunnels) {
+  using Port = std::tuple<std::string, std::uint16_t, std::uint16_t>;  // host_name, its SSH port, the listener's
+  std::map<Port, std::vector<Listener>> taken;
+  for (const auto& [tunnel, places] : tunnels) {
+    for (std::size_t i = 0; i < tunnel.remote_forward.size(); ++i) {
+      const RemoteForward& forward = tunnel.remote_forward[i];
+      auto& others = taken[{tunnel.host_name, tunnel.port, forward.port}];
+      const auto first = std::find_if(others.begin(), others.end(), [&](const Listener& other) {
+        return listeners_collide(*other.forward, forward);
+      });
+      if (first == others.end()) {
+        others.push_back({&forward, &tunnel, places[i].mark()});
+        continue;
+      }
+      const std::string owner = first->tunnel == &tunnel ? "this tunnel" : "tunnel " + first->tunnel->name;
+      places[i].refuse("listener " + listener_name(forward) + " collides with " + listener_name(*first->forward) +
+                       " of " + owner + " in line " + std::to_string(first->mark.line));
+    }
+  }
+}
+
+}  // namespace holdfast::config

@@ -1,0 +1,54 @@
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+
+#include "config/load.hpp"
+
+namespace holdfast::config {
+namespace {
+
+class SystemFiles final : public Files {
+ public:
+  Kind private_key(const std::string& path) const override {
+    struct stat info {};
+    const Kind kind = look_at(path, info);
+    return kind == Kind::good && exposed(info) ? Kind::exposed : kind;
+  }
+
+  Kind readable_file(const std::string& path) const override {
+    struct stat info {};
+    return look_at(path, info);
+  }
+
+  std::optional<std::string> credentials_directory() const override {
+    const char* const directory = std::getenv("CREDENTIALS_DIRECTORY");  // NOLINT(concurrency-mt-unsafe): one thread
+    if (directory == nullptr || *directory == '\0') return std::nullopt;
+    return directory;
+  }
+
+ private:
+  static Kind look_at(const std::string& path, struct stat& info) {
+    if (::stat(path.c_str(), &info) != 0) return errno == ENOENT || errno == ENOTDIR ? Kind::missing : Kind::unreadable;
+    if (!S_ISREG(info.st_mode)) return Kind::not_a_file;
+    return ::faccessat(AT_FDCWD, path.c_str(), R_OK, AT_EACCESS) == 0 ? Kind::good : Kind::unreadable;
+  }
+
+  /// OpenSSH (authfile.c, sshkey_perm_ok) looks at the group's bits of the user's own files only: a credential that
+  /// systemd passes belongs to root and shows the mask of its access list there. Others may read in no case.
+  static bool exposed(const struct stat& info) {
+    const bool own = info.st_uid == ::geteuid();
+    return (info.st_mode & (own ? 077U : 007U)) != 0;
+  }
+};
+
+}  // namespace
+
+const Files& system_files() {
+  static const SystemFiles files;
+  return files;
+}
+
+}  // namespace holdfast::config

@@ -1,0 +1,147 @@
+#include "config/tunnel.hpp"
+
+#include <algorithm>
+
+#include "config/forward_syntax.hpp"
+#include "config/text.hpp"
+#include "config/tunnel_keys.hpp"
+
+namespace holdfast::config {
+namespace {
+
+using std::chrono::minutes;
+
+constexpr std::size_t longest_name = 64;
+
+/// The name goes into URLs, log fields and file names.
+bool is_tunnel_name(std::string_view name) {
+  static constexpr std::string_view allowed = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
+  return name.size() <= longest_name && name.find_first_not_of(allowed) == std::string_view::npos && name != "." &&
+         name != "..";
+}
+
+/// One tunnel under inspection: its effective settings, and where each of them was given.
+class Inspection {
+ public:
+  Inspection(const TunnelSpec& spec, const Value& name, const Given& own, const Given& defaults)
+      : spec_(spec), name_(name), own_(own), defaults_(defaults) {}
+
+  void require_keys() const;
+  void find_contradictions() const;
+  void warn_of_host_keys() const;
+  void warn_of_liveness() const;
+  void warn_of_accounts_and_ports() const;
+
+ private:
+  bool given(std::string_view key) const { return own_.contains(key) || defaults_.contains(key); }
+  const Value& place(std::string_view key) const {
+    if (const auto own = own_.find(key); own != own_.end()) return own->second;
+    const auto inherited = defaults_.find(key);
+    return inherited != defaults_.end() ? inherited->second : name_;
+  }
+
+  const TunnelSpec& spec_;
+  const Value& name_;
+  const Given& own_;
+  const Given& defaults_;
+};
+
+void Inspection::require_keys() const {
+  for (const char* const key : {"host_name", "user", "remote_forward"})
+    if (!given(key)) name_.refuse("required key '" + std::string(key) + "' is missing");
+  if (!given("identity_file") && !given("identity_agent"))
+    name_.refuse("required key 'identity_file' (or 'identity_agent') is missing");
+  if (own_.contains("remote_forward") && spec_.remote_forward.empty())
+    place("remote_forward").refuse("the list is empty; a tunnel holds at least one forward");
+}
+
+void Inspection::find_contradictions() const {
+  const bool v6 = spec_.bind_address.find(':') != std::string::npos;
+  const AddressFamily other = v6 ? AddressFamily::inet : AddressFamily::inet6;
+  if (!spec_.bind_address.empty() && spec_.address_family == other)
+    place("bind_address").refuse(quote(spec_.bind_address) + " contradicts address_family " + (v6 ? "inet" : "inet6"));
+  if (given("identity_file") && given("identity_agent") && spec_.identity_file.empty() && spec_.identity_agent.empty())
+    place("identity_agent").refuse("neither a key nor an agent is left to log in with");
+}
+
+void Inspection::warn_of_host_keys() const {
+  const Value& strict = place("strict_host_key_checking");
+  const Value& known_hosts = place("user_known_hosts_file");
+  switch (spec_.strict_host_key_checking) {
+    case StrictHostKeyChecking::no:
+      strict.warn(
+          "'no' trusts whoever answers, and whoever answers can take the forwards over; 'accept-new' costs nothing");
+      return;
+    case StrictHostKeyChecking::accept_new:
+      for (const char* const fleeting : {"/tmp/", "/run/", "/dev/"})
+        if (spec_.user_known_hosts_file.starts_with(fleeting))
+          known_hosts.warn("is gone after a reboot, and then any host key is accepted as new");
+      return;
+    case StrictHostKeyChecking::yes:
+      if (spec_.host_key_fingerprint.empty() &&
+          name_.files().readable_file(spec_.user_known_hosts_file) == Files::Kind::missing)
+        known_hosts.warn(
+            quote(spec_.user_known_hosts_file) +
+            " does not exist: with strict_host_key_checking 'yes' no relay is trusted; fill it with ssh-keyscan");
+      return;
+  }
+}
+
+void Inspection::warn_of_liveness() const {
+  const auto interval = spec_.liveness.server_alive_interval;
+  if (interval == Duration::zero())
+    place("server_alive_interval")
+        .warn("'0' asks for no sign of life: a relay that goes silent is noticed late or never");
+  else if (interval > minutes{15})
+    place("server_alive_interval").warn("many carriers forget a connection that is idle for longer than a few minutes");
+  if (interval != Duration::zero() && spec_.liveness.server_alive_count_max == 0)
+    place("server_alive_count_max").warn("'0' ends a session that is idle for one interval, without asking the relay");
+}
+
+void Inspection::warn_of_accounts_and_ports() const {
+  static constexpr std::uint16_t first_unprivileged = 1024;
+  if (spec_.user == "root") {
+    place("user").warn("whoever gets this device's key is root on the relay; an account of its own is enough");
+    return;
+  }
+  for (const RemoteForward& forward : spec_.remote_forward)
+    if (forward.port != 0 && forward.port < first_unprivileged)
+      place("remote_forward")
+          .warn("only root may listen below port 1024 on the relay, and " + listener_name(forward) +
+                " is asked for as " + quote(spec_.user));
+}
+
+}  // namespace
+
+void read_defaults(const Value& value, Defaults& defaults) {
+  defaults.given = read_record(value, tunnel_keys(), defaults.spec);
+  if (const auto forwards = defaults.given.find("remote_forward"); forwards != defaults.given.end()) {
+    forwards->second.refuse("can't be a default: the relay gives a listener to one tunnel only");
+    defaults.given.erase(forwards);
+    defaults.spec.remote_forward.clear();
+  }
+}
+
+TunnelEntry read_tunnel(const Value::Member& tunnel, const Defaults& defaults) {
+  TunnelEntry entry;
+  entry.spec = defaults.spec;
+  entry.spec.name = tunnel.name;
+  if (!is_tunnel_name(tunnel.name))
+    tunnel.name_place.refuse("a tunnel's name has 1 to 64 letters, digits, '.', '_' or '-'");
+  const Given own = read_record(tunnel.value, tunnel_keys(), entry.spec);
+  if (const auto forwards = own.find("remote_forward"); forwards != own.end())
+    entry.forwards = forwards->second.items();
+  const Inspection inspection(entry.spec, tunnel.name_place, own, defaults.given);
+  inspection.require_keys();
+  inspection.find_contradictions();
+  inspection.warn_of_host_keys();
+  inspection.warn_of_liveness();
+  inspection.warn_of_accounts_and_ports();
+  return entry;
+}
+
+Node write_tunnel(const TunnelSpec& spec) {
+  return write_record(tunnel_keys(), spec);
+}
+
+}  // namespace holdfast::config

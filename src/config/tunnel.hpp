@@ -1,0 +1,30 @@
+#pragma once
+
+#include <vector>
+
+#include "config/value.hpp"
+#include "holdfast/config.hpp"
+
+namespace holdfast::config {
+
+/// What every tunnel starts from: the built-in values, and over them what `defaults:` gives.
+struct Defaults {
+  TunnelSpec spec;
+  Given given;
+};
+
+void read_defaults(const Value& value, Defaults& defaults);
+
+/// A tunnel as read, with the places that later checks complain about.
+struct TunnelEntry {
+  TunnelSpec spec;
+  std::vector<Value> forwards;  ///< parallel to spec.remote_forward
+};
+
+/// Reads one tunnel and checks it as a whole: what is missing, what contradicts itself, what will be regretted.
+TunnelEntry read_tunnel(const Value::Member& tunnel, const Defaults& defaults);
+
+/// All keys of a tunnel but its name.
+Node write_tunnel(const TunnelSpec& spec);
+
+}  // namespace holdfast::config
