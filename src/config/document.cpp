@@ -6,8 +6,10 @@
 #include <yaml-cpp/parser.h>
 
 #include <algorithm>
+#include <array>
 #include <optional>
 #include <sstream>
+#include <utility>
 
 #include "config/text.hpp"
 
@@ -37,9 +39,15 @@ class Lines {
     return number < lines_.size() ? lines_[number] : std::string_view{};
   }
 
-  static std::size_t column(const YAML::Mark& mark) { return static_cast<std::size_t>(std::max(mark.column, 0)); }
+  bool has_null_at(const YAML::Mark& mark) const {
+    const std::string_view whole = line(mark);
+    const std::string_view rest = whole.substr(std::min(whole.size(), column(mark)));
+    return rest.starts_with('~') || rest.starts_with("null") || rest.starts_with("Null") || rest.starts_with("NULL");
+  }
 
  private:
+  static std::size_t column(const YAML::Mark& mark) { return static_cast<std::size_t>(std::max(mark.column, 0)); }
+
   std::vector<std::string_view> lines_;
 };
 
@@ -54,7 +62,11 @@ class TreeBuilder : public YAML::EventHandler {
     started_ = true;
   }
   void OnDocumentEnd() override {}
-  void OnNull(const YAML::Mark& mark, YAML::anchor_t /*anchor*/) override { add(Node::Kind::null, mark); }
+  void OnNull(const YAML::Mark& mark, YAML::anchor_t /*anchor*/) override {
+    const bool spelled_out = lines_.has_null_at(mark);
+    const Mark place = spelled_out ? lines_.place(mark) : place_of_nothing(mark);
+    add(Node::Kind::null, mark).mark = place;
+  }
   void OnAlias(const YAML::Mark& mark, YAML::anchor_t /*anchor*/) override {
     refuse(mark, "aliases (*name) are not supported; 'defaults' holds what tunnels share");
   }
@@ -101,6 +113,13 @@ class TreeBuilder : public YAML::EventHandler {
     return !open_.empty() && open_.back().node->kind == Node::Kind::mapping && !open_.back().key;
   }
 
+  /// yaml-cpp places a value that isn't there at the next token; a reader looks for it after its key.
+  Mark place_of_nothing(const YAML::Mark& mark) const {
+    if (open_.empty()) return lines_.place(mark);
+    const Open& parent = open_.back();
+    return parent.key ? parent.key->mark : parent.node->mark;
+  }
+
   Node& add(Node::Kind kind, const YAML::Mark& mark) {
     Node node;
     node.kind = kind;
@@ -126,23 +145,45 @@ class TreeBuilder : public YAML::EventHandler {
   bool started_ = false;
 };
 
-/// Some forwards begin with a character that means something else to YAML; its own messages don't help there.
-std::string hint(std::string_view line, std::size_t column) {
-  for (const char special : {'*', '['}) {
-    const bool at_mark = column < line.size() && line[column] == special;
-    const bool before_mark = column > 0 && column <= line.size() && line[column - 1] == special;
-    const std::size_t value = line.find_first_not_of(" -");
-    const bool begins_value = value != std::string_view::npos && line[value] == special;
-    if (at_mark || before_mark || begins_value)
-      return "; a value that begins with '" + std::string(1, special) + "' has to be quoted";
+/// What yaml-cpp's shorter messages come from in practice.
+constexpr std::array<std::pair<std::string_view, std::string_view>, 8> explanations{{
+    {"end of map not found", "the indentation does not fit the lines above"},
+    {"end of sequence not found", "the indentation does not fit the lines above"},
+    {"end of map flow not found", "'}' is missing"},
+    {"end of sequence flow not found", "']' is missing"},
+    {"illegal map value", "a ': ' that does not belong here, or is missing in the line before"},
+    {"illegal EOF in scalar", "the closing quote is missing"},
+    {"unknown token", "a value that begins with this character has to be quoted"},
+    {"the referenced anchor is not defined", "an alias (*name) without its anchor"},
+}};
+
+/// Some forwards begin with a character that means something else to YAML.
+bool value_begins_with(std::string_view line, char special) {
+  const std::size_t mapped = line.find(": ");
+  for (const std::size_t from : {std::size_t{0}, mapped == std::string_view::npos ? 0 : mapped + 1}) {
+    const std::size_t value = line.find_first_not_of(" -", from);
+    if (value != std::string_view::npos && line[value] == special) return true;
   }
-  return {};
+  return false;
+}
+
+std::string explain(const std::string& message, std::string_view line) {
+  if (line.substr(0, line.find_first_not_of(" \t")).find('\t') != std::string_view::npos)
+    return "a tab can't indent; use spaces";
+  const auto* const known =
+      std::find_if(explanations.begin(), explanations.end(), [&](const auto& each) { return each.first == message; });
+  std::string explained(known == explanations.end() ? message : known->second);
+  for (const char special : {'*', '['})
+    if (value_begins_with(line, special))
+      explained += "; a value that begins with '" + std::string(1, special) + "' has to be quoted";
+  return explained;
 }
 
 tl::expected<Node, SyntaxError> parse_yaml(std::string_view text) {
   const Lines lines(text);
   TreeBuilder builder(lines);
-  std::istringstream stream{std::string(text)};
+  // yaml-cpp takes an open quote as closed when nothing but newlines follows it.
+  std::istringstream stream{std::string(text.substr(0, text.find_last_not_of(" \t\r\n") + 1))};
   try {
     YAML::Parser parser(stream);
     while (parser.HandleNextDocument(builder)) {
@@ -153,7 +194,7 @@ tl::expected<Node, SyntaxError> parse_yaml(std::string_view text) {
   } catch (const YAML::Exception& error) {
     return tl::unexpected(SyntaxError{
         lines.place(error.mark),
-        "YAML syntax: " + error.msg + hint(lines.line(error.mark), Lines::column(error.mark)),
+        "YAML syntax: " + explain(error.msg, lines.line(error.mark)),
     });
   }
 }

@@ -51,7 +51,7 @@ void Inspection::require_keys() const {
     if (!given(key)) name_.refuse("required key '" + std::string(key) + "' is missing");
   if (!given("identity_file") && !given("identity_agent"))
     name_.refuse("required key 'identity_file' (or 'identity_agent') is missing");
-  if (own_.contains("remote_forward") && spec_.remote_forward.empty())
+  if (given("remote_forward") && place("remote_forward").items().empty())
     place("remote_forward").refuse("the list is empty; a tunnel holds at least one forward");
 }
 
@@ -129,6 +129,7 @@ TunnelEntry read_tunnel(const Value::Member& tunnel, const Defaults& defaults) {
   if (!is_tunnel_name(tunnel.name))
     tunnel.name_place.refuse("a tunnel's name has 1 to 64 letters, digits, '.', '_' or '-'");
   const Given own = read_record(tunnel.value, tunnel_keys(), entry.spec);
+  if (tunnel.value.node().kind != Node::Kind::mapping) return entry;
   if (const auto forwards = own.find("remote_forward"); forwards != own.end())
     entry.forwards = forwards->second.items();
   const Inspection inspection(entry.spec, tunnel.name_place, own, defaults.given);

@@ -75,15 +75,17 @@ std::vector<Value::Member> Value::members() const {
   return members;
 }
 
-void refuse_unknown_key(const Value::Member& member, std::span<const std::string_view> known) {
+std::optional<std::string_view> refuse_unknown_key(const Value::Member& member,
+                                                   std::span<const std::string_view> known) {
   static constexpr std::size_t few = 6;
   if (member.name == "<<") {
     member.name_place.refuse("merge keys are not supported; 'defaults' holds what tunnels share");
-  } else if (nearest(member.name, known)) {
-    member.name_place.refuse("unknown key" + did_you_mean(member.name, known));
-  } else {
-    member.name_place.refuse("unknown key" + (known.size() <= few ? "; known here: " + join(known) : ""));
+    return std::nullopt;
   }
+  const auto meant = nearest(member.name, known);
+  const std::string others = known.size() <= few ? "; known here: " + join(known) : "";
+  member.name_place.refuse("unknown key" + (meant ? "; did you mean '" + std::string(*meant) + "'?" : others));
+  return meant;
 }
 
 }  // namespace holdfast::config

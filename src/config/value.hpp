@@ -85,22 +85,28 @@ constexpr auto key(std::string_view name) {
 /// By name, where each given key stands.
 using Given = std::map<std::string_view, Value>;
 
-void refuse_unknown_key(const Value::Member& member, std::span<const std::string_view> known);
+/// Answers the known key that was probably meant.
+std::optional<std::string_view> refuse_unknown_key(const Value::Member& member,
+                                                   std::span<const std::string_view> known);
 
 /// Reads what the mapping gives over what `record` holds already.
 template <class Record>
 Given read_record(const Value& value, std::span<const Key<Record>> keys, Record& record) {
   Given given;
+  const auto find = [&](std::string_view name) {
+    return std::find_if(keys.begin(), keys.end(), [&](const auto& each) { return each.name == name; });
+  };
   for (const Value::Member& member : value.members()) {
-    const auto known =
-        std::find_if(keys.begin(), keys.end(), [&](const auto& each) { return each.name == member.name; });
+    auto known = find(member.name);
     if (known == keys.end()) {
       std::vector<std::string_view> names;
       for (const auto& each : keys) names.push_back(each.name);
-      refuse_unknown_key(member, names);
-      continue;
+      // Read on as what was probably meant: one slip is one problem, and hides no other.
+      const auto meant = refuse_unknown_key(member, names);
+      if (!meant) continue;
+      known = find(*meant);
     }
-    given.emplace(known->name, member.value);
+    given.insert_or_assign(known->name, member.value);
     known->read(member.value, record);
   }
   return given;
