@@ -14,6 +14,7 @@ class UncheckedFiles final : public config::Files {
  public:
   Kind private_key(const std::string&) const override { return Kind::good; }
   Kind readable_file(const std::string&) const override { return Kind::good; }
+  std::optional<std::string> credentials_directory() const override { return "/run/credentials"; }
 };
 
 struct SocketPath {
