@@ -59,35 +59,37 @@ class Channel::State {
   }
 
   std::size_t writable() {
-    if (!is_open() || eof_sent_) return 0;
-    const std::size_t window =
-        link_->output_blocked() ? 0 : std::min<std::size_t>(ssh_channel_window_size(channel_), largest_write);
-    if (window == 0) waiting_ = true;
-    return window;
+    if (!is_open() || eof_wanted_) return 0;
+    const std::size_t room = can_write() ? std::min<std::size_t>(ssh_channel_window_size(channel_), largest_write) : 0;
+    if (room == 0) waiting_ = true;
+    return room;
   }
 
+  /// Whatever was promised by writable() is taken: libssh takes nothing while the relay exchanges keys, and does not
+  /// tell beforehand.
   std::size_t write(std::span<const std::byte> data) {
     const std::size_t count = std::min(data.size(), writable());
     if (count == 0) return 0;
-    const auto packets = link_->packets.out_packets;
-    const int taken = ssh_channel_write(channel_, data.data(), static_cast<std::uint32_t>(count));
+    const std::size_t taken = pass_on(data.first(count));
+    unsent_.assign(data.begin() + static_cast<std::ptrdiff_t>(taken),
+                   data.begin() + static_cast<std::ptrdiff_t>(count));
     link_->wake();
-    if (taken <= 0) {  // the relay exchanges keys, or the session is dead, which its next turn finds
-      waiting_ = true;
-      return 0;
-    }
-    // Not one packet went out: we exchange keys, and libssh queues for later what it takes meanwhile. At least the
-    // end of the exchange and one queued packet have to be sent before there is room again.
-    if (link_->packets.out_packets == packets) link_->writable_from_packet = packets + 2;
-    if (static_cast<std::size_t>(taken) < count) waiting_ = true;
-    return static_cast<std::size_t>(taken);
+    return count;
   }
 
   void send_eof() {
-    if (!is_open() || eof_sent_) return;
-    eof_sent_ = true;
-    ssh_channel_send_eof(channel_);  // SSH_AGAIN means that it is queued
+    if (!is_open() || eof_wanted_) return;
+    eof_wanted_ = true;
+    if (unsent_.empty()) pass_on_eof();
     link_->wake();
+  }
+
+  /// What write() and send_eof() left over, as soon as it can go. In each turn.
+  void flush() {
+    if (channel_ == nullptr || unsent_.empty() || link_->output_blocked()) return;
+    const std::size_t taken = pass_on(unsent_);
+    unsent_.erase(unsent_.begin(), unsent_.begin() + static_cast<std::ptrdiff_t>(taken));
+    if (unsent_.empty() && eof_wanted_) pass_on_eof();
   }
 
   /// In one read: libssh re-opens the whole window after any read, however small, and so would buffer without a bound.
@@ -103,6 +105,7 @@ class Channel::State {
 
   /// The first call sends only EOF while output is pending, and says SSH_AGAIN; the second then queues CLOSE.
   void send_close() {
+    if (!unsent_.empty() && !remote_closed_) return;
     for (int attempt = 0; attempt < 3 && !close_sent_; ++attempt) {
       const int rc = ssh_channel_close(channel_);
       if (rc == SSH_OK) close_sent_ = true;
@@ -121,12 +124,13 @@ class Channel::State {
     if (channel_ != nullptr) ssh_remove_channel_callbacks(channel_, &callbacks_);
     channel_ = nullptr;
     buffered_ = 0;
+    unsent_.clear();
     changed_ = true;
   }
 
   bool wants_notice() {
     if (observer_ == nullptr) return false;
-    return changed_ || (waiting_ && is_open() && !link_->output_blocked() && ssh_channel_window_size(channel_) > 0);
+    return changed_ || (waiting_ && is_open() && can_write() && ssh_channel_window_size(channel_) > 0);
   }
 
   void notify() {
@@ -137,6 +141,20 @@ class Channel::State {
   }
 
  private:
+  bool can_write() const { return unsent_.empty() && !link_->output_blocked(); }
+
+  std::size_t pass_on(std::span<const std::byte> data) {
+    const auto packets = link_->packets.out_packets;
+    const int taken = ssh_channel_write(channel_, data.data(), static_cast<std::uint32_t>(data.size()));
+    if (taken <= 0) return 0;  // keys are being exchanged, or the session is dead, which its next turn finds
+    // Not one packet went out: we began an exchange of keys, and libssh queues for later what it takes meanwhile. At
+    // least the end of the exchange and one queued packet have to be sent before there is room again.
+    if (link_->packets.out_packets == packets) link_->writable_from_packet = packets + 2;
+    return static_cast<std::size_t>(taken);
+  }
+
+  void pass_on_eof() { ssh_channel_send_eof(channel_); }  // SSH_AGAIN means that it is queued
+
   static int data_arrived(ssh_session, ssh_channel, void* data, std::uint32_t length, int is_stderr, void* self) {
     // A forwarded connection has no second stream (RFC 4254, 7.2): what comes there is dropped.
     if (is_stderr != 0) return static_cast<int>(length);
@@ -165,16 +183,21 @@ class Channel::State {
   ssh_channel channel_;
   ssh_channel_callbacks_struct callbacks_{};
   ChannelObserver* observer_ = nullptr;
+  std::vector<std::byte> unsent_;
   std::size_t buffered_ = 0;  ///< left in libssh by the observer
   bool stalled_ = false;      ///< the observer left something: it gets nothing more until it took that
   bool waiting_ = false;      ///< the owner was told that there is no room
   bool changed_ = false;
-  bool eof_sent_ = false;
+  bool eof_wanted_ = false;
   bool remote_eof_ = false;
   bool remote_closed_ = false;
   bool released_ = false;
   bool close_sent_ = false;
 };
+
+void flush_channels(Link& link) {
+  for (std::size_t i = 0; i < link.channels.size(); ++i) link.channels[i]->flush();
+}
 
 void close_released(Link& link) {
   for (std::size_t i = 0; i < link.channels.size(); ++i) {

@@ -48,6 +48,8 @@ class OpenRequest::State {
   MessageHandle message_;
 };
 
+/// Writes what channels could not write during a key exchange.
+void flush_channels(Link& link);
 /// Sends CLOSE for every channel that was let go. Outside of libssh's callbacks only.
 void close_released(Link& link);
 /// Frees those whose CLOSE came back. No message of the session may be queued in libssh: it could name the channel.

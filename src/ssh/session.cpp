@@ -228,6 +228,7 @@ class Session::Impl : public std::enable_shared_from_this<Impl> {
   }
 
   void reap() {
+    flush_channels(*link_);
     close_released(*link_);
     take_messages();  // none that names a channel may be left when that is freed
     if (stage_ == Stage::running || stage_ == Stage::closing) free_closed(*link_);

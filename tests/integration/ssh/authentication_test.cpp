@@ -1,0 +1,222 @@
+// Keys, certificates, the agent, and the relay's refusals.
+#include <doctest/doctest.h>
+
+#include "client.hpp"
+#include "ssh/identity.hpp"
+#include "support/net.hpp"
+#include "support/targets.hpp"
+
+using namespace holdfast;
+using namespace holdfast::test;
+
+namespace {
+
+struct Login {
+  explicit Login(const Sshd& sshd, std::vector<std::string> identities = {}) : client(Client::spec_for(sshd, dir)) {
+    client.spec.identity_file = std::move(identities);
+  }
+  bool succeeds() { return client.log_in(); }
+  Failure failure() {
+    client.open();
+    return client.wait_for_failure();
+  }
+  TempDir dir;
+  Client client;
+};
+
+/// A real ssh-agent that holds these unencrypted keys.
+struct Agent {
+  explicit Agent(const std::vector<std::string>& keys) : process({{"ssh-agent", "-D", "-a", path()}}) {
+    REQUIRE(wait_until([this] { return std::filesystem::exists(path()); }));
+    for (const auto& key : keys) run_checked({{"ssh-add", "-q", key}, {{"SSH_AUTH_SOCK", path()}}});
+  }
+  std::string path() const { return dir / "agent"; }
+  TempDir dir;
+  Process process;
+};
+
+bool mentions(const Failure& failure, const std::string& text) {
+  return failure.detail.find(text) != std::string::npos;
+}
+
+}  // namespace
+
+TEST_CASE("keys of each type log in") {
+  const Sshd sshd;
+  for (const KeyType type : {KeyType::ed25519, KeyType::ecdsa, KeyType::rsa}) {
+    Login login{sshd, {client_key(type)}};
+    CHECK(login.succeeds());
+  }
+}
+
+TEST_CASE("an rsa key signs with SHA-2: a relay that takes nothing else takes it") {
+  const Sshd sshd{{.config = {"PubkeyAcceptedAlgorithms rsa-sha2-512,rsa-sha2-256"}}};
+  Login login{sshd, {client_key(KeyType::rsa)}};
+  CHECK(login.succeeds());
+}
+
+TEST_CASE("keys are tried one after the other") {
+  const Sshd sshd;
+  Login login{sshd, {stranger_key(), client_key()}};
+  CHECK(login.succeeds());
+}
+
+TEST_CASE("a relay that takes no key refuses, and its methods are told") {
+  const Sshd sshd{{.config = {"PasswordAuthentication yes"}}};
+  Login login{sshd, {stranger_key()}};
+  const Failure failure = login.failure();
+  CHECK(failure.cause == Cause::authentication_refused);
+  CHECK(mentions(failure, "offers publickey,password"));
+  CHECK(mentions(failure, stranger_key()));
+}
+
+TEST_CASE("a DISCONNECT for too many failures is noticed and is a refusal") {
+  const Sshd sshd{{.config = {"MaxAuthTries 1"}}};
+  Login login{sshd, {stranger_key(), client_key(KeyType::rsa)}};
+  const Failure failure = login.failure();
+  CHECK(failure.cause == Cause::authentication_refused);
+  CHECK(mentions(failure, "Too many authentication failures"));
+}
+
+TEST_CASE("a locked account is a refusal") {
+  Sshd sshd;
+  sshd.account().set_locked(true);
+  Login login{sshd, {client_key()}};
+  CHECK(login.failure().cause == Cause::authentication_refused);
+}
+
+TEST_CASE("a key that is not enough is a refusal that says so") {
+  const Sshd sshd{{.config = {"PasswordAuthentication yes", "AuthenticationMethods publickey,password"}}};
+  Login login{sshd, {client_key()}};
+  const Failure failure = login.failure();
+  CHECK(failure.cause == Cause::authentication_refused);
+  CHECK(mentions(failure, "password after a partial success"));
+}
+
+TEST_CASE("a relay that wants two keys gets two keys") {
+  const Sshd sshd{{.config = {"AuthenticationMethods publickey,publickey"}}};
+  Login login{sshd, {client_key(), client_key(KeyType::rsa)}};
+  CHECK(login.succeeds());
+}
+
+TEST_CASE("a key with a passphrase is refused without a prompt") {
+  const Sshd sshd;
+  Login login{sshd, {encrypted_key()}};
+  const Failure failure = login.failure();
+  CHECK(failure.cause == Cause::identity_unusable);
+  CHECK(mentions(failure, "needs a passphrase: use an agent or an unencrypted key"));
+}
+
+TEST_CASE("an encrypted PEM key is refused without a prompt too") {
+  const Sshd sshd;
+  const TempDir dir;
+  const std::string path = dir / "id_rsa";
+  run_checked({{"ssh-keygen", "-q", "-t", "rsa", "-b", "2048", "-m", "PEM", "-N", "secret", "-f", path}});
+  Login login{sshd, {path}};
+  CHECK(mentions(login.failure(), "needs a passphrase"));
+}
+
+TEST_CASE("a missing and a broken key are told apart by name") {
+  const Sshd sshd;
+  Login login{sshd};
+  write_file(login.dir / "broken", "garbage");
+  login.client.spec.identity_file = {login.dir / "missing", login.dir / "broken"};
+  const Failure failure = login.failure();
+  CHECK(failure.cause == Cause::identity_unusable);
+  CHECK(mentions(failure, "missing: No such file or directory"));
+  CHECK(mentions(failure, "broken: no private key"));
+}
+
+TEST_CASE("an unusable key does not keep a usable one from being tried") {
+  const Sshd sshd;
+  Login login{sshd, {encrypted_key(), "/nonexistent", client_key()}};
+  CHECK(login.succeeds());
+}
+
+TEST_CASE("no identity at all is an error of the configuration") {
+  const Sshd sshd;
+  Login login{sshd};
+  CHECK(login.failure().cause == Cause::identity_unusable);
+}
+
+TEST_CASE("a certificate logs in where the key alone does not") {
+  Account names;
+  const std::string ca = public_key(ca_key());
+  SshdOptions options;
+  options.authorized_keys = {"cert-authority " + ca};
+  const Sshd sshd{options};
+  for (const KeyType type : {KeyType::ed25519, KeyType::ecdsa, KeyType::rsa}) {
+    const TempDir dir;
+    const std::string key = dir / "id";
+    write_file(key, read_file(client_key(type)));
+    write_file(key + ".pub", read_file(client_key(type) + ".pub"));
+    Login bare{sshd, {key}};
+    CHECK(bare.failure().cause == Cause::authentication_refused);
+
+    const std::string certificate = sign_certificate(key, sshd.user());
+    CHECK_MESSAGE(Login(sshd, {key}).succeeds(), "beside the key");
+    const std::string elsewhere = dir / "elsewhere.pub";
+    std::filesystem::rename(certificate, elsewhere);
+    Login named{sshd, {stranger_key(), key}};
+    named.client.spec.certificate_file = {elsewhere};
+    CHECK(named.succeeds());
+  }
+}
+
+TEST_CASE("a certificate belongs to one key") {
+  const TempDir dir;
+  const std::string key = dir / "id";
+  run_checked({{"ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key}});
+  const std::string certificate = read_file(sign_certificate(key, "tunnel"));
+  const auto blob = [](const std::string& line) {
+    const auto begin = line.find(' ') + 1;
+    return line.substr(begin, line.find_first_of(" \n", begin) - begin);
+  };
+  CHECK(ssh::certifies(blob(certificate), blob(public_key(key))));
+  CHECK_FALSE(ssh::certifies(blob(certificate), blob(public_key(client_key()))));
+  CHECK_FALSE(ssh::certifies("", blob(public_key(key))));
+  CHECK_FALSE(ssh::certifies(blob(certificate), ""));
+}
+
+TEST_CASE("an agent's key logs in, also in place of an encrypted file") {
+  const Sshd sshd;
+  const Agent agent{{stranger_key(), client_key()}};
+  Login login{sshd, {encrypted_key()}};
+  login.client.spec.identity_agent = agent.path();
+  CHECK(login.succeeds());
+}
+
+TEST_CASE("an agent without a key, and none at all, are named") {
+  const Sshd sshd;
+  const Agent empty{{}};
+  Login login{sshd};
+  login.client.spec.identity_agent = empty.path();
+  CHECK(mentions(login.failure(), "holds no key"));
+  Login nobody{sshd};
+  nobody.client.spec.identity_agent = "/nonexistent/agent";
+  CHECK(mentions(nobody.failure(), "No such file or directory"));
+}
+
+TEST_CASE("an agent that does not answer holds up nobody, and is given up after five seconds") {
+  const Sshd sshd;
+  const TempDir dir;
+  const TargetServer wedged{[](Socket& socket) { (void)socket.receive_all(); }, Listener::unix_socket(dir / "agent")};
+  Login login{sshd};
+  login.client.spec.identity_agent = dir / "agent";
+  const Failure failure = login.failure();
+  CHECK(mentions(failure, "does not answer"));
+  CHECK(login.client.longest_turn < std::chrono::milliseconds{300});
+}
+
+TEST_CASE("a session may be dropped while the agent is asked") {
+  const Sshd sshd;
+  const TempDir dir;
+  const TargetServer wedged{[](Socket& socket) { (void)socket.receive_all(); }, Listener::unix_socket(dir / "agent")};
+  Login login{sshd};
+  login.client.spec.identity_agent = dir / "agent";
+  login.client.open();
+  REQUIRE(login.client.run_until([&] { return wedged.accepted() == 1; }));
+  login.client.session.reset();
+  CHECK(login.client.run_until([&] { return wedged.open() == 0; }));
+  CHECK_FALSE(login.client.ended());
+}
