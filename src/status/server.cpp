@@ -23,11 +23,6 @@ namespace http = boost::beast::http;
 using Protocol = asio::local::stream_protocol;
 using boost::system::error_code;
 
-constexpr std::uint32_t header_limit = 8 * 1024;
-constexpr std::uint64_t body_limit = 1024;
-constexpr std::chrono::seconds request_deadline{5};  ///< from a request's first byte until its answer is sent
-constexpr std::chrono::seconds idle_deadline{30};    ///< between two requests of one connection
-constexpr std::size_t connection_limit = 32;
 constexpr std::chrono::milliseconds accept_pause{200};  ///< after accept(2) failed, for example for want of descriptors
 
 /// Root, and the user that we run as (SO_PEERCRED, unix(7): who called connect).
@@ -43,12 +38,12 @@ bool is_http_error(const error_code& error) {
 }
 
 /// The answer to a request that could not be read; the connection ends with it.
-Answer refusal(const error_code& error) {
+Answer refusal(const error_code& error, const Limits& limits) {
   if (error == http::error::header_limit || error == http::error::buffer_overflow) {
-    return problem(431, "the header is longer than " + std::to_string(header_limit) + " bytes");
+    return problem(431, "the header is longer than " + std::to_string(limits.header_bytes) + " bytes");
   }
   if (error == http::error::body_limit) {
-    return problem(413, "the body is longer than " + std::to_string(body_limit) + " bytes");
+    return problem(413, "the body is longer than " + std::to_string(limits.body_bytes) + " bytes");
   }
   return problem(400, "this is not an HTTP/1.1 request: " + error.message());
 }
@@ -59,8 +54,8 @@ class Server::Impl : public std::enable_shared_from_this<Server::Impl> {
  public:
   class Connection;
 
-  Impl(asio::any_io_executor executor, SocketFile file, Source& source)
-      : acceptor_(executor), accept_again_(executor), file_(std::move(file)), source_(source) {
+  Impl(asio::any_io_executor executor, SocketFile file, Source& source, const Limits& limits)
+      : acceptor_(executor), accept_again_(executor), file_(std::move(file)), source_(source), limits_(limits) {
     acceptor_.assign(Protocol{}, file_.release_descriptor());
   }
 
@@ -77,14 +72,19 @@ class Server::Impl : public std::enable_shared_from_this<Server::Impl> {
   asio::steady_timer accept_again_;
   SocketFile file_;
   Source& source_;
+  Limits limits_;
   std::vector<std::shared_ptr<Connection>> connections_;
 };
 
 /// One client, one request at a time. It holds the server weakly: once that is gone, nothing is asked of its source.
 class Server::Impl::Connection : public std::enable_shared_from_this<Connection> {
  public:
-  Connection(Protocol::socket socket, std::weak_ptr<Impl> server)
-      : socket_(std::move(socket)), deadline_(socket_.get_executor()), server_(std::move(server)) {
+  Connection(Protocol::socket socket, std::weak_ptr<Impl> server, const Limits& limits)
+      : socket_(std::move(socket)),
+        deadline_(socket_.get_executor()),
+        server_(std::move(server)),
+        limits_(limits),
+        buffer_(limits.header_bytes + limits.body_bytes) {
     may_write_ = may_write(socket_);
   }
 
@@ -113,17 +113,17 @@ class Server::Impl::Connection : public std::enable_shared_from_this<Connection>
   void await_request() {
     quiet_since_ = asio::steady_timer::clock_type::now();
     if (buffer_.size() > 0) return read_request();
-    expire_after(idle_deadline);
+    expire_after(limits_.idle);
     socket_.async_wait(Protocol::socket::wait_read, [self = shared_from_this()](const error_code& error) {
       if (!error) self->read_request();
     });
   }
 
   void read_request() {
-    expire_after(request_deadline);
+    expire_after(limits_.request);
     parser_.emplace();
-    parser_->header_limit(header_limit);
-    parser_->body_limit(body_limit);
+    parser_->header_limit(limits_.header_bytes);
+    parser_->body_limit(limits_.body_bytes);
     http::async_read(socket_, buffer_, *parser_,
                      [self = shared_from_this()](const error_code& error, std::size_t) { self->on_request(error); });
   }
@@ -139,7 +139,7 @@ class Server::Impl::Connection : public std::enable_shared_from_this<Connection>
     }
     const bool gone = error == http::error::end_of_stream || error == http::error::partial_message;
     if (gone || !is_http_error(error)) return close();
-    send(refusal(error), false);
+    send(refusal(error, limits_), false);
   }
 
   void send(Answer answer, bool keep_alive) {
@@ -162,9 +162,10 @@ class Server::Impl::Connection : public std::enable_shared_from_this<Connection>
   Protocol::socket socket_;
   asio::steady_timer deadline_;
   std::weak_ptr<Impl> server_;
+  Limits limits_;
   bool may_write_ = false;
   asio::steady_timer::time_point quiet_since_ = asio::steady_timer::clock_type::now();
-  boost::beast::flat_buffer buffer_{header_limit + body_limit};
+  boost::beast::flat_buffer buffer_;
   std::optional<http::request_parser<http::string_body>> parser_;
   std::optional<http::response<http::string_body>> response_;
 };
@@ -186,7 +187,7 @@ void Server::Impl::accepted(const error_code& error, Protocol::socket socket) {
     return;
   }
   make_room();
-  connections_.push_back(std::make_shared<Connection>(std::move(socket), weak_from_this()));
+  connections_.push_back(std::make_shared<Connection>(std::move(socket), weak_from_this(), limits_));
   connections_.back()->start();
   accept();
 }
@@ -194,7 +195,7 @@ void Server::Impl::accepted(const error_code& error, Protocol::socket socket) {
 /// Who has been quiet longest gives way: an honest client is answered within one turn of the loop, so that clients that
 /// stall can't keep it out.
 void Server::Impl::make_room() {
-  if (connections_.size() < connection_limit) return;
+  if (connections_.size() < limits_.connections) return;
   const auto quietest =
       std::min_element(connections_.begin(), connections_.end(),
                        [](const auto& left, const auto& right) { return left->quiet_since() < right->quiet_since(); });
@@ -226,10 +227,10 @@ Server::~Server() {
 }
 
 tl::expected<Server, std::string> Server::listen(asio::any_io_executor executor, const StatusSocketSpec& spec,
-                                                 Source& source) {
+                                                 Source& source, const Limits& limits) {
   auto file = SocketFile::listen(spec);
   if (!file) return tl::unexpected{file.error()};
-  auto impl = std::make_shared<Impl>(std::move(executor), std::move(*file), source);
+  auto impl = std::make_shared<Impl>(std::move(executor), std::move(*file), source, limits);
   impl->accept();
   return Server{std::move(impl)};
 }

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
+#include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -8,6 +10,7 @@
 
 #include "holdfast/config.hpp"
 #include "holdfast/report.hpp"
+#include "holdfast/time.hpp"
 
 namespace holdfast::status {
 
@@ -24,13 +27,22 @@ class Source {
   ~Source() = default;
 };
 
+/// What a client may take: slow, silent and greedy ones lose their own connection and nothing else.
+struct Limits {
+  std::uint32_t header_bytes = 8 * 1024;
+  std::uint32_t body_bytes = 1024;
+  Duration request = std::chrono::seconds{5};  ///< from a request's first byte until its answer is sent
+  Duration idle = std::chrono::seconds{30};    ///< between two requests of one connection
+  std::size_t connections = 32;                ///< for one more, the one that was quiet longest is closed
+};
+
 /// HTTP/1.1 on a Unix socket; the routes and the JSON are in docs/status.md.
 class Server {
  public:
   /// Binds and listens. A socket file that nobody listens on is replaced; a live one, or a file that is no socket,
   /// is an error. `source` must outlive the server.
   static tl::expected<Server, std::string> listen(boost::asio::any_io_executor executor, const StatusSocketSpec& spec,
-                                                  Source& source);
+                                                  Source& source, const Limits& limits = {});
   Server(Server&&) noexcept;
   Server& operator=(Server&&) noexcept;
   ~Server();  ///< closes all connections and removes the socket file

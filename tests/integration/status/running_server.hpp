@@ -1,0 +1,89 @@
+#pragma once
+
+#include <atomic>
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+#include <mutex>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <utility>  // Boost 1.74 misses it
+
+#include "status/server.hpp"
+#include "support/temp_dir.hpp"
+#include "unit/status/example.hpp"
+
+namespace holdfast::test {
+
+/// Answers from the server's thread, is set from the test's.
+class FakeSource final : public status::Source {
+ public:
+  Report report() const override {
+    ++reports;
+    const std::lock_guard lock{mutex_};
+    return report_;
+  }
+  std::optional<std::string> reload() override {
+    ++reloads;
+    const std::lock_guard lock{mutex_};
+    return refusal_;
+  }
+  bool reconnect(const std::string& tunnel) override {
+    ++reconnects;
+    return tunnel == "relay";
+  }
+
+  void show(Report report) {
+    const std::lock_guard lock{mutex_};
+    report_ = std::move(report);
+  }
+  void refuse_reload(std::string why) {
+    const std::lock_guard lock{mutex_};
+    refusal_ = std::move(why);
+  }
+
+  mutable std::atomic<int> reports = 0;
+  std::atomic<int> reloads = 0;
+  std::atomic<int> reconnects = 0;
+
+ private:
+  mutable std::mutex mutex_;
+  Report report_ = example_report();
+  std::optional<std::string> refusal_;
+};
+
+/// A server with a loop of its own.
+class RunningServer {
+ public:
+  RunningServer(FakeSource& source, const StatusSocketSpec& spec, const status::Limits& limits = {}) {
+    auto server = status::Server::listen(loop_.get_executor(), spec, source, limits);
+    if (!server) throw std::runtime_error{server.error()};
+    server_.emplace(std::move(*server));
+    thread_ = std::thread{[this] {
+      const auto forever = boost::asio::make_work_guard(loop_);
+      loop_.run();
+    }};
+  }
+  ~RunningServer() { stop(); }
+  RunningServer(const RunningServer&) = delete;
+  RunningServer& operator=(const RunningServer&) = delete;
+
+  /// Ends the server in its own thread, as the program does, and then the loop.
+  void stop() {
+    if (!thread_.joinable()) return;
+    boost::asio::post(loop_, [this] {
+      server_.reset();
+      loop_.stop();
+    });
+    thread_.join();
+  }
+
+ private:
+  boost::asio::io_context loop_{1};
+  std::optional<status::Server> server_;
+  std::thread thread_;
+};
+
+}  // namespace holdfast::test

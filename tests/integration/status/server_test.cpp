@@ -1,0 +1,384 @@
+#include "status/server.hpp"
+
+#include <doctest/doctest.h>
+#include <poll.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <filesystem>
+
+#include "integration/status/running_server.hpp"
+#include "status/json.hpp"
+#include "support/http_unix.hpp"
+#include "support/net.hpp"
+
+using namespace holdfast;
+using namespace holdfast::test;
+
+namespace {
+
+constexpr status::Limits patient{};
+
+status::Limits impatient() {
+  status::Limits limits;
+  limits.request = 150ms;
+  limits.idle = 150ms;
+  return limits;
+}
+
+/// A server on a path of its own, and raw clients of it.
+struct Lab {
+  explicit Lab(const status::Limits& limits = patient) : server(source, {path, ""}, limits) {}
+
+  Socket connect() const { return Socket::connect_unix(path); }
+  HttpResponse ask(const std::string& method, const std::string& target) const {
+    return http_request(path, method, target);
+  }
+
+  TempDir directory;
+  std::string path = directory / "status.sock";
+  FakeSource source;
+  RunningServer server;
+};
+
+std::string request(const std::string& line, const std::string& more = "") {
+  return line + " HTTP/1.1\r\nHost: x\r\n" + more + "\r\n";
+}
+
+/// Reads one response with a Content-Length from a connection that stays open.
+std::string next_response(Socket& client) {
+  std::string head = client.receive_until("\r\n\r\n");
+  const std::string field = "Content-Length: ";
+  const auto at = head.find(field);
+  REQUIRE(at != std::string::npos);
+  return head + client.receive_exactly(std::stoul(head.substr(at + field.size())));
+}
+
+/// Looks without reading.
+bool has_hung_up(const Socket& client) {
+  pollfd look{client.fd(), 0, 0};
+  return ::poll(&look, 1, 0) == 1 && (look.revents & POLLHUP) != 0;
+}
+
+std::string first_line(const std::string& response) {
+  return response.substr(0, response.find("\r\n"));
+}
+
+}  // namespace
+
+TEST_CASE("the status comes over the socket") {
+  const Lab lab;
+  const HttpResponse response = lab.ask("GET", "/v1/status");
+  CHECK(response.status == 200);
+  CHECK(response.body == status::to_json(example_report()));
+  CHECK(lab.ask("GET", "/healthz").body == "ok\n");
+  CHECK(lab.ask("GET", "/readyz").status == 503);
+}
+
+TEST_CASE("a reload and a reconnect reach the source, and their refusals the client") {
+  Lab lab;
+  CHECK(lab.ask("POST", "/v1/reload").status == 200);
+  CHECK(lab.source.reloads == 1);
+  lab.source.refuse_reload("line 3 is wrong");
+  CHECK(lab.ask("POST", "/v1/reload").status == 422);
+  CHECK(lab.ask("POST", "/v1/reload").body == "{\"error\":\"line 3 is wrong\"}\n");
+  CHECK(lab.ask("POST", "/v1/tunnels/relay/reconnect").status == 202);
+  CHECK(lab.ask("POST", "/v1/tunnels/other/reconnect").status == 404);
+  CHECK(lab.source.reconnects == 2);
+}
+
+TEST_CASE("a connection is kept for the next request") {
+  const Lab lab;
+  Socket client = lab.connect();
+  for (int round = 0; round < 3; ++round) {
+    client.send(request("GET /healthz"));
+    CHECK(first_line(next_response(client)) == "HTTP/1.1 200 OK");
+  }
+}
+
+TEST_CASE("pipelined requests are answered in their order") {
+  const Lab lab;
+  Socket client = lab.connect();
+  client.send(request("GET /healthz") + request("GET /readyz") + request("GET /nothing") +
+              request("GET /healthz", "Connection: close\r\n"));
+  CHECK(first_line(next_response(client)) == "HTTP/1.1 200 OK");
+  CHECK(first_line(next_response(client)) == "HTTP/1.1 503 Service Unavailable");
+  CHECK(first_line(next_response(client)) == "HTTP/1.1 404 Not Found");
+  CHECK(first_line(next_response(client)) == "HTTP/1.1 200 OK");
+  CHECK(client.closed_by_peer());
+}
+
+TEST_CASE("HEAD has the length of GET's body and no body") {
+  const Lab lab;
+  Socket client = lab.connect();
+  client.send(request("HEAD /v1/status", "Connection: close\r\n"));
+  const std::string response = client.receive_all();
+  CHECK(response.find("\r\nContent-Length: " + std::to_string(status::to_json(example_report()).size()) + "\r\n") !=
+        std::string::npos);
+  CHECK(response.ends_with("\r\n\r\n"));
+}
+
+TEST_CASE("HTTP/1.0 is answered and closed") {
+  const Lab lab;
+  Socket client = lab.connect();
+  client.send("GET /healthz HTTP/1.0\r\n\r\n");
+  const std::string response = client.receive_all();
+  CHECK(first_line(response) == "HTTP/1.0 200 OK");
+  CHECK(response.ends_with("\r\n\r\nok\n"));
+}
+
+TEST_CASE("another method is 405 and names those that there are") {
+  const Lab lab;
+  const HttpResponse response = lab.ask("DELETE", "/v1/reload");
+  CHECK(response.status == 405);
+  CHECK(response.head.find("Allow: POST\r\n") != std::string::npos);
+  CHECK(lab.ask("BREW", "/healthz").status == 405);
+}
+
+TEST_CASE("what is no HTTP is 400, and costs the connection") {
+  const Lab lab;
+  for (const std::string& garbage :
+       {std::string{"garbage\r\n\r\n"}, std::string{"SSH-2.0-OpenSSH_9.2\r\n"}, std::string(64, '\0'),
+        std::string{"\x16\x03\x01\x02"} + std::string(200, 'x'), std::string{"GET /healthz HTTP/9.9\r\n\r\n"},
+        std::string{"GET /healthz HTTP/1.1\r\nno colon\r\n\r\n"},
+        std::string{"POST /v1/reload HTTP/1.1\r\nContent-Length: -1\r\n\r\n"},
+        std::string{"POST /v1/reload HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nx"},
+        std::string{"POST /v1/reload HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"}}) {
+    CAPTURE(garbage);
+    Socket client = lab.connect();
+    client.send(garbage);
+    const std::string response = client.receive_all();
+    CHECK(first_line(response).ends_with(" 400 Bad Request"));
+    CHECK(response.find("{\"error\":\"this is not an HTTP/1.1 request: ") != std::string::npos);
+  }
+  CHECK(lab.source.reloads == 0);
+  CHECK(lab.ask("GET", "/healthz").status == 200);
+}
+
+TEST_CASE("a header over the limit is 431") {
+  const Lab lab;
+  Socket client = lab.connect();
+  client.send(request("GET /healthz", "X-Long: " + std::string(patient.header_bytes, 'x') + "\r\n"));
+  CHECK(first_line(client.receive_until("\r\n")) == "HTTP/1.1 431 Request Header Fields Too Large");
+  CHECK(client.closed_by_peer());
+
+  Socket endless = lab.connect();
+  endless.send(std::string(patient.header_bytes + 1000, 'G'));
+  CHECK(endless.closed_by_peer());
+
+  Socket just_fits = lab.connect();
+  just_fits.send(request("GET /healthz", "X-Long: " + std::string(patient.header_bytes - 100, 'x') + "\r\n"));
+  CHECK(first_line(next_response(just_fits)) == "HTTP/1.1 200 OK");
+}
+
+TEST_CASE("a body over the limit is 413 and does nothing, announced, chunked or whole") {
+  const Lab lab;
+  const std::string body(patient.body_bytes + 1, 'x');
+  const std::string length = "Content-Length: " + std::to_string(body.size()) + "\r\n";
+  for (const std::string& oversized :
+       {request("POST /v1/reload", length), request("POST /v1/reload", length) + body,
+        request("POST /v1/reload", "Transfer-Encoding: chunked\r\n") + "401\r\n" + body + "\r\n0\r\n\r\n"}) {
+    Socket client = lab.connect();
+    client.send(oversized);
+    CHECK(first_line(client.receive_until("\r\n")) == "HTTP/1.1 413 Payload Too Large");
+    CHECK(client.closed_by_peer());
+  }
+  CHECK(lab.source.reloads == 0);
+
+  Socket fits = lab.connect();
+  fits.send(request("POST /v1/reload", "Content-Length: 1024\r\n") + std::string(1024, 'x'));
+  CHECK(first_line(next_response(fits)) == "HTTP/1.1 200 OK");
+}
+
+TEST_CASE("a client that says nothing, or half of a request, is closed at the deadline") {
+  const Lab lab{impatient()};
+  for (const std::string& said : {std::string{}, std::string{"GET /hea"}, std::string{"GET /healthz HTTP/1.1\r\nHost"},
+                                  std::string{"POST /v1/reload HTTP/1.1\r\nContent-Length: 9\r\n\r\nhalf"}}) {
+    CAPTURE(said);
+    Socket client = lab.connect();
+    client.send(said);
+    CHECK(client.closed_by_peer());
+  }
+  CHECK(lab.source.reloads == 0);
+}
+
+TEST_CASE("a client that goes on a byte at a time does not move the deadline") {
+  const Lab lab{impatient()};
+  Socket client = lab.connect();
+  const auto began = std::chrono::steady_clock::now();
+  client.send("GET /healthz HTTP/1.1\r\nX: ");
+  bool closed = false;
+  try {
+    while (!closed && std::chrono::steady_clock::now() - began < 10s) {
+      client.send("x");
+      closed = client.closed_by_peer(20ms);
+    }
+  } catch (const std::system_error&) {
+    closed = true;  // EPIPE
+  }
+  CHECK(closed);
+}
+
+TEST_CASE("a client that keeps its connection and asks no more is closed") {
+  const Lab lab{impatient()};
+  Socket client = lab.connect();
+  client.send(request("GET /healthz"));
+  CHECK(first_line(next_response(client)) == "HTTP/1.1 200 OK");
+  CHECK(client.closed_by_peer());
+}
+
+TEST_CASE("an idle connection lives longer than a request may take") {
+  status::Limits limits;
+  limits.request = 50ms;
+  const Lab lab{limits};
+  Socket client = lab.connect();
+  client.send(request("GET /healthz"));
+  next_response(client);
+  CHECK_FALSE(client.closed_by_peer(200ms));
+  client.send(request("GET /healthz"));
+  CHECK(first_line(next_response(client)) == "HTTP/1.1 200 OK");
+}
+
+TEST_CASE("a client that asks and does not read is closed, and meanwhile the others are served") {
+  Lab lab{impatient()};
+  Report huge = example_report();
+  huge.tunnels.resize(2000, huge.tunnels.front());
+  lab.source.show(huge);
+  Socket deaf = lab.connect();
+  deaf.send(request("GET /v1/status"));
+  CHECK(wait_until([&] { return lab.source.reports > 0; }));
+  CHECK(lab.ask("GET", "/healthz").status == 200);
+  CHECK(wait_until([&] { return has_hung_up(deaf); }));
+  CHECK(deaf.receive_all().size() < status::to_json(huge).size());
+}
+
+TEST_CASE("clients that vanish at any point cost nothing") {
+  Lab lab;
+  Report huge = example_report();
+  huge.tunnels.resize(300, huge.tunnels.front());
+  lab.source.show(huge);
+  for (const std::string& said : {std::string{}, std::string{"GET /v1/sta"}, request("GET /v1/status"),
+                                  request("GET /v1/status") + request("GET /v1/status")}) {
+    for (int round = 0; round < 10; ++round) {
+      Socket client = lab.connect();
+      client.send(said);
+    }
+  }
+  CHECK(lab.ask("GET", "/healthz").status == 200);
+}
+
+TEST_CASE("a client that half-closes after its request still gets the answer") {
+  const Lab lab;
+  Socket client = lab.connect();
+  client.send(request("GET /healthz", "Connection: close\r\n"));
+  client.finish_sending();
+  CHECK(client.receive_all().ends_with("ok\n"));
+}
+
+TEST_CASE("a flood of silent connections keeps nobody out, and the oldest of them give way") {
+  const Lab lab;
+  std::vector<Socket> flood;
+  for (int count = 0; count < 200; ++count) flood.push_back(lab.connect());
+  CHECK(lab.ask("GET", "/healthz").status == 200);
+  // The honest client took the place of one, too.
+  for (std::size_t index = 0; index < flood.size() - patient.connections + 1; ++index) {
+    CAPTURE(index);
+    CHECK(flood[index].closed_by_peer());
+  }
+  Socket& newest = flood.back();
+  newest.send(request("GET /healthz"));
+  CHECK(first_line(next_response(newest)) == "HTTP/1.1 200 OK");
+}
+
+TEST_CASE("a connection that is in use outlives quiet ones when there are too many") {
+  status::Limits limits;
+  limits.connections = 2;
+  const Lab lab{limits};
+  Socket used = lab.connect();
+  Socket quiet = lab.connect();
+  used.send(request("GET /healthz"));
+  next_response(used);
+  const Socket third = lab.connect();
+  CHECK(quiet.closed_by_peer());
+  used.send(request("GET /healthz"));
+  CHECK(first_line(next_response(used)) == "HTTP/1.1 200 OK");
+}
+
+TEST_CASE("the end of the server closes its connections, and nothing is asked of the source any more") {
+  Lab lab;
+  Socket half = lab.connect();
+  half.send("GET /v1/status HTTP/1.1\r\n");
+  Socket idle = lab.connect();
+  idle.send(request("GET /healthz"));
+  next_response(idle);
+  lab.server.stop();
+  CHECK(half.closed_by_peer());
+  CHECK(idle.closed_by_peer());
+  CHECK(lab.source.reports == 0);
+  CHECK_FALSE(std::filesystem::exists(lab.path));
+}
+
+TEST_CASE("another user may read and may not write") {
+  if (::geteuid() != 0) return;
+  const Lab lab;
+  std::filesystem::permissions(lab.directory.path(), std::filesystem::perms{0755});
+  // The system call itself changes this thread only, and SO_PEERCRED has the user of connect(2).
+  constexpr long unchanged = -1;
+  constexpr long nobody = 65534;
+  REQUIRE(::syscall(SYS_setresuid, unchanged, nobody, unchanged) == 0);
+  Socket client;
+  try {
+    client = lab.connect();
+  } catch (...) {
+  }
+  REQUIRE(::syscall(SYS_setresuid, unchanged, 0L, unchanged) == 0);
+  REQUIRE(client.is_open());
+
+  client.send(request("GET /healthz"));
+  CHECK(first_line(next_response(client)) == "HTTP/1.1 200 OK");
+  for (const char* target : {"/v1/reload", "/v1/tunnels/relay/reconnect"}) {
+    client.send(request(std::string{"POST "} + target));
+    const std::string response = next_response(client);
+    CHECK(first_line(response) == "HTTP/1.1 403 Forbidden");
+    CHECK(response.ends_with("{\"error\":\"only root and the user that holdfast runs as may do this\"}\n"));
+  }
+  CHECK(lab.source.reloads == 0);
+  CHECK(lab.source.reconnects == 0);
+}
+
+TEST_CASE("without descriptors the server waits instead of spinning, and goes on when there are some") {
+  const Lab lab;
+  // Made before the limit falls; only the server needs another one.
+  const int client_fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  Socket client{client_fd};
+  rlimit before{};
+  REQUIRE(::getrlimit(RLIMIT_NOFILE, &before) == 0);
+  rlimit none = before;
+  none.rlim_cur = 0;
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  std::memcpy(static_cast<char*>(address.sun_path), lab.path.data(), lab.path.size());
+
+  const auto cpu_time = [] {
+    rusage usage{};
+    ::getrusage(RUSAGE_SELF, &usage);
+    return std::chrono::seconds{usage.ru_utime.tv_sec + usage.ru_stime.tv_sec} +
+           std::chrono::microseconds{usage.ru_utime.tv_usec + usage.ru_stime.tv_usec};
+  };
+  REQUIRE(::setrlimit(RLIMIT_NOFILE, &none) == 0);
+  const auto began = cpu_time();
+  const int connected = ::connect(client_fd, reinterpret_cast<const sockaddr*>(&address), sizeof address);
+  client.send(request("GET /healthz"));
+  const bool unanswered = !client.closed_by_peer(500ms);
+  const auto used = cpu_time() - began;
+  REQUIRE(::setrlimit(RLIMIT_NOFILE, &before) == 0);
+
+  CHECK(connected == 0);
+  CHECK(unanswered);
+  CHECK(used < 200ms);
+  CHECK(first_line(next_response(client)) == "HTTP/1.1 200 OK");
+}
