@@ -31,11 +31,11 @@ class Lines {
     const std::string_view before = line(mark).substr(0, column(mark));
     const auto characters = std::count_if(
         before.begin(), before.end(), [](char byte) { return (static_cast<unsigned char>(byte) & 0xC0U) != 0x80U; });
-    return {std::max(mark.line, 0) + 1, static_cast<int>(characters) + 1};
+    return {mark.line + 1, static_cast<int>(characters) + 1};
   }
 
   std::string_view line(const YAML::Mark& mark) const {
-    const auto number = static_cast<std::size_t>(std::max(mark.line, 0));
+    const auto number = static_cast<std::size_t>(mark.line);
     return number < lines_.size() ? lines_[number] : std::string_view{};
   }
 
@@ -46,7 +46,7 @@ class Lines {
   }
 
  private:
-  static std::size_t column(const YAML::Mark& mark) { return static_cast<std::size_t>(std::max(mark.column, 0)); }
+  static std::size_t column(const YAML::Mark& mark) { return static_cast<std::size_t>(mark.column); }
 
   std::vector<std::string_view> lines_;
 };
@@ -179,11 +179,20 @@ std::string explain(const std::string& message, std::string_view line) {
   return explained;
 }
 
+YAML::Mark mark_at(std::string_view text, std::size_t offset) {
+  const std::string_view before = text.substr(0, offset);
+  YAML::Mark mark;
+  mark.line = static_cast<int>(std::count(before.begin(), before.end(), '\n'));
+  mark.column = static_cast<int>(before.size() - (before.rfind('\n') + 1));
+  return mark;
+}
+
 tl::expected<Node, SyntaxError> parse_yaml(std::string_view text) {
+  // Without the last newline: yaml-cpp takes an open quote as closed when nothing but newlines follows it.
+  text = text.substr(0, text.find_last_not_of(" \t\r\n") + 1);
   const Lines lines(text);
   TreeBuilder builder(lines);
-  // yaml-cpp takes an open quote as closed when nothing but newlines follows it.
-  std::istringstream stream{std::string(text.substr(0, text.find_last_not_of(" \t\r\n") + 1))};
+  std::istringstream stream{std::string(text)};
   try {
     YAML::Parser parser(stream);
     while (parser.HandleNextDocument(builder)) {
@@ -192,19 +201,9 @@ tl::expected<Node, SyntaxError> parse_yaml(std::string_view text) {
   } catch (const SyntaxError& error) {
     return tl::unexpected(error);
   } catch (const YAML::Exception& error) {
-    return tl::unexpected(SyntaxError{
-        lines.place(error.mark),
-        "YAML syntax: " + explain(error.msg, lines.line(error.mark)),
-    });
+    return tl::unexpected(
+        SyntaxError{lines.place(error.mark), "YAML syntax: " + explain(error.msg, lines.line(error.mark))});
   }
-}
-
-Mark mark_of_offset(std::string_view text, std::size_t offset) {
-  YAML::Mark mark;
-  mark.line = static_cast<int>(std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(offset), '\n'));
-  const std::size_t newline = text.substr(0, offset).rfind('\n');
-  mark.column = static_cast<int>(newline == std::string_view::npos ? offset : offset - newline - 1);
-  return Lines(text).place(mark);
 }
 
 void write(YAML::Emitter& out, const Node& node) {
@@ -260,7 +259,7 @@ tl::expected<Node, SyntaxError> read_document(std::string_view text) {
     return tl::unexpected(SyntaxError{{}, "larger than " + std::to_string(max_document_bytes / 1024) + " KiB"});
   if (text.starts_with(byte_order_mark)) text.remove_prefix(byte_order_mark.size());
   if (const auto offset = first_binary_byte(text))
-    return tl::unexpected(SyntaxError{mark_of_offset(text, *offset), "not UTF-8 text"});
+    return tl::unexpected(SyntaxError{Lines(text).place(mark_at(text, *offset)), "not UTF-8 text"});
   return parse_yaml(text);
 }
 

@@ -82,6 +82,7 @@ Result<RemoteForward> listener_from(const Fields& fields) {
 Result<Target> target_from(const Fields& fields) {
   static constexpr std::size_t longest_socket_path = 107;  // sun_path, with its final zero
   if (fields.size() == 1 && is_path(fields[0])) {
+    if (has_space_or_control(fields[0])) return error("the socket's path contains a blank");
     if (fields[0].size() > longest_socket_path) return error("the socket's path is longer than 107 bytes");
     return UnixTarget{fields[0]};
   }

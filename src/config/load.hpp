@@ -41,7 +41,7 @@ class Files {
   virtual Kind private_key(const std::string& path) const = 0;
   virtual Kind readable_file(const std::string& path) const = 0;
   /// The environment's CREDENTIALS_DIRECTORY, which systemd sets for units with LoadCredential=.
-  virtual std::optional<std::string> credentials_directory() const = 0;
+  virtual std::optional<std::string> credentials_directory() const { return std::nullopt; }
 };
 
 /// The real one.

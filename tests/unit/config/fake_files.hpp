@@ -1,0 +1,37 @@
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+
+#include "config/load.hpp"
+
+namespace holdfast::config {
+
+/// Every file is there and as it should be, unless `files` says otherwise.
+class FakeFiles final : public Files {
+ public:
+  Kind private_key(const std::string& path) const override { return kind(path); }
+  Kind readable_file(const std::string& path) const override { return kind(path); }
+  std::optional<std::string> credentials_directory() const override { return credentials; }
+
+  std::map<std::string, Kind> files;
+  std::optional<std::string> credentials;
+
+ private:
+  Kind kind(const std::string& path) const {
+    const auto known = files.find(path);
+    return known == files.end() ? Kind::good : known->second;
+  }
+};
+
+/// What parse() says about the text as "h.yaml": one line a problem, empty if there is none.
+inline std::string problems_of(std::string_view text, const Files& files = FakeFiles{}) {
+  const auto loaded = parse(text, "h.yaml", files);
+  std::string lines;
+  if (!loaded)
+    for (const Problem& problem : loaded.error()) lines += to_string(problem) + "\n";
+  return lines;
+}
+
+}  // namespace holdfast::config

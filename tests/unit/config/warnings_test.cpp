@@ -1,0 +1,89 @@
+#include <doctest/doctest.h>
+
+#include "fake_files.hpp"
+
+using namespace holdfast::config;
+
+namespace {
+
+std::string warnings_of(const std::string& lines, const Files& files = FakeFiles{}) {
+  const std::string text =
+      "tunnels:\n"
+      "  relay:\n"
+      "    host_name: relay.example\n"
+      "    identity_file: /etc/holdfast/key\n" +
+      lines + (lines.find("user:") == std::string::npos ? "    user: device\n" : "") +
+      (lines.find("remote_forward:") == std::string::npos ? "    remote_forward: 4649:localhost:22\n" : "");
+  const auto loaded = parse(text, "h.yaml", files);
+  REQUIRE_MESSAGE(loaded, problems_of(text, files));
+  std::string warnings;
+  for (const Problem& warning : loaded->warnings) warnings += to_string(warning) + "\n";
+  return warnings;
+}
+
+const std::string five = "h.yaml:5:";
+
+}  // namespace
+
+TEST_CASE("an ordinary tunnel is not warned about") {
+  CHECK(warnings_of("") == "");
+  CHECK(warnings_of("    server_alive_interval: 15m\n    server_alive_count_max: 1\n") == "");
+}
+
+TEST_CASE("what will be regretted is allowed with a warning") {
+  CHECK(warnings_of("    strict_host_key_checking: no\n") ==
+        five +
+            "31: tunnels.relay.strict_host_key_checking: 'no' trusts whoever answers, and whoever answers can take the "
+            "forwards over; 'accept-new' costs nothing\n");
+  CHECK(
+      warnings_of("    server_alive_interval: 0\n") ==
+      five +
+          "28: tunnels.relay.server_alive_interval: '0' asks for no sign of life: a relay that goes silent is noticed "
+          "late or never\n");
+  CHECK(warnings_of("    server_alive_interval: 20m\n") ==
+        five +
+            "28: tunnels.relay.server_alive_interval: many carriers forget a connection that is idle for longer than a "
+            "few minutes\n");
+  CHECK(
+      warnings_of("    server_alive_count_max: 0\n") ==
+      five +
+          "29: tunnels.relay.server_alive_count_max: '0' ends a session that is idle for one interval, without asking "
+          "the relay\n");
+  CHECK(warnings_of("    user: root\n") ==
+        five +
+            "11: tunnels.relay.user: whoever gets this device's key is root on the relay; an account of its own is "
+            "enough\n");
+  CHECK(warnings_of("    remote_forward: 80:localhost:80\n") ==
+        five +
+            "21: tunnels.relay.remote_forward: only root may listen below port 1024 on the relay, and localhost:80 is "
+            "asked for as 'device'\n");
+  CHECK(warnings_of("    user_known_hosts_file: /run/holdfast/known_hosts\n") ==
+        five +
+            "28: tunnels.relay.user_known_hosts_file: is gone after a reboot, and then any host key is accepted as "
+            "new\n");
+}
+
+TEST_CASE("strict host key checking without a single known host is warned about") {
+  FakeFiles files;
+  files.files = {{"/var/lib/holdfast/known_hosts", Files::Kind::missing}};
+  CHECK(warnings_of("    strict_host_key_checking: yes\n") == "");
+  CHECK(warnings_of("    strict_host_key_checking: yes\n", files) ==
+        "h.yaml:2:3: tunnels.relay: '/var/lib/holdfast/known_hosts' does not exist: with strict_host_key_checking "
+        "'yes' no "
+        "relay is trusted; fill it with ssh-keyscan\n");
+  CHECK(warnings_of("    strict_host_key_checking: yes\n"
+                    "    host_key_fingerprint: SHA256:uNiVztksCsDhcc0u9e8BrsbKxqRTJOHQ+BRv1NdMRL0\n",
+                    files) == "");
+}
+
+TEST_CASE("a default that is regretted is warned about once") {
+  const auto loaded = parse(
+      "defaults: {user: device, identity_file: /k, strict_host_key_checking: no}\n"
+      "tunnels:\n"
+      "  a: {host_name: h, remote_forward: 2001:h:1}\n"
+      "  b: {host_name: h, remote_forward: 2002:h:1}\n",
+      "h.yaml", FakeFiles{});
+  REQUIRE(loaded);
+  REQUIRE(loaded->warnings.size() == 1);
+  CHECK(to_string(loaded->warnings[0]).starts_with("h.yaml:1:71: defaults.strict_host_key_checking: 'no' trusts"));
+}
