@@ -165,7 +165,7 @@ class CommandLine {
     add_config(command);
     command.add_option("-t,--timeout", options_.timeout_seconds, "How long to wait for the answer (default: 10)")
         ->type_name("SECONDS")
-        ->check(CLI::Range(0.1, 3600.0).description(""));
+        ->check(seconds);
   }
 
   std::string what_is_wrong(const CLI::ParseError& stop) const {
