@@ -17,8 +17,6 @@ namespace asio = boost::asio;
 using boost::system::error_code;
 
 constexpr std::size_t turn_quota = std::size_t{128} * 1024;
-/// Above every window that we grant: only a relay that breaks the protocol gets there.
-constexpr std::size_t overrun = std::size_t{16} * 1024 * 1024;
 constexpr std::size_t kept_capacity = std::size_t{64} * 1024;
 
 constexpr std::chrono::milliseconds delivery_poll{20};
@@ -53,10 +51,6 @@ void Connection::abort() {
 std::size_t Connection::on_data(std::span<const std::byte> data) {
   if (broken_) return data.size();
   if (!pending_.empty() || left_behind_ || taking_) {
-    if (data.size() > overrun) {
-      fail_soon();
-      return data.size();
-    }
     left_behind_ = true;
     return 0;
   }
@@ -120,30 +114,36 @@ Sender::Served Connection::serve(std::span<std::byte> buffer) {
   for (std::size_t total = 0; total < turn_quota;) {
     const std::size_t room = std::min(channel_->writable(), buffer.size());
     if (room == 0) return total == 0 ? Served::nothing : Served::some;
+    if (!untaken_.empty()) {
+      if (!send_up(std::exchange(untaken_, {}))) return Served::nothing;
+      continue;
+    }
     const ssize_t got = ::recv(socket_.native_handle(), buffer.data(), room, MSG_DONTWAIT);
     if (got < 0 && would_block(errno)) {
       await_readable();
       return Served::all;
     }
-    if (got < 0) {
-      end(Ending::close);
+    if (got <= 0) {
+      got == 0 ? pass_local_eof() : end(Ending::close);
       return Served::all;
     }
-    if (got == 0) {
-      local_eof_ = true;
-      channel_->send_eof();
-      finish_if_over();
-      return Served::all;
-    }
-    const auto size = static_cast<std::size_t>(got);
-    if (channel_->write(buffer.first(size)) != size) {
-      // Read but not taken: going on would leave a hole in the stream.
-      end(Ending::reset);
-      return Served::all;
-    }
-    total += size;
+    total += static_cast<std::size_t>(got);
+    if (!send_up(buffer.first(static_cast<std::size_t>(got)))) return Served::nothing;
   }
   return Served::some;
+}
+
+bool Connection::send_up(std::span<const std::byte> data) {
+  const std::size_t taken = channel_->write(data);
+  // The room that there was can be gone, when the relay has just begun to exchange keys.
+  untaken_.assign(data.begin() + static_cast<std::ptrdiff_t>(taken), data.end());
+  return untaken_.empty();
+}
+
+void Connection::pass_local_eof() {
+  local_eof_ = true;
+  channel_->send_eof();
+  finish_if_over();
 }
 
 // Both.

@@ -21,8 +21,9 @@ namespace holdfast::forward {
 ///
 /// Down: on_data() sends to the socket directly; what the kernel does not take waits in `pending`, and meanwhile
 /// everything else stays in the channel, behind which the relay's window closes. Up: the socket is read only when the
-/// channel has room, in turns with the other connections. So a connection holds at most two of the windows that we
-/// grant (one in `pending`, one in the channel) whatever its two ends do; a relay that overruns its window is cut off.
+/// channel has room, in turns with the other connections, at most 32 KiB at a time. So whatever its two ends do, a
+/// connection holds at most two of the windows that we grant (one in `pending`, one in the channel) and one such read;
+/// the session cuts off a relay that overruns its window.
 ///
 /// EOF is passed on as half a close, each way. A local reset closes the channel at once; a channel that ends without
 /// EOF (closed, or its session lost) resets the local socket, after what had come was delivered.
@@ -49,6 +50,9 @@ class Connection final : public ssh::ChannelObserver, public Sender, public std:
   void flush();
   /// How much of `data` the kernel took; none when the socket is broken.
   std::optional<std::size_t> send_down(std::span<const std::byte> data);
+  /// False when the channel did not take all; the rest is kept.
+  bool send_up(std::span<const std::byte> data);
+  void pass_local_eof();
   void finish_if_over();
   /// Ends after the kernel has delivered what it holds, or after a while.
   void end_after_delivery(Ending ending);
@@ -70,9 +74,10 @@ class Connection final : public ssh::ChannelObserver, public Sender, public std:
   bool left_behind_ = false;  ///< on_data() declined: the channel holds more
   bool taking_ = false;       ///< inside take_buffered(), where libssh may call on_data()
   bool writable_awaited_ = false;
-  bool broken_ = false;     ///< fail_soon() was called
-  bool local_eof_ = false;  ///< read, and passed on
-  bool relay_eof_ = false;  ///< received, and passed on
+  std::vector<std::byte> untaken_;  ///< read, but not taken by the channel; at most one read
+  bool broken_ = false;             ///< fail_soon() was called
+  bool local_eof_ = false;          ///< read, and passed on
+  bool relay_eof_ = false;          ///< received, and passed on
 };
 
 }  // namespace holdfast::forward

@@ -56,10 +56,8 @@ class JournalSink final : public spdlog::sinks::base_sink<spdlog::details::null_
     std::vector<iovec> parts;
     parts.reserve(fields.size());
     for (const std::string& field : fields) parts.push_back({const_cast<char*>(field.data()), field.size()});
-    if (sd_journal_sendv(parts.data(), static_cast<int>(parts.size())) < 0) {
-      // The stream on standard error leads to the journal too, only without fields (sd-daemon(3) for the prefix).
-      fmt::print(stderr, "<{}>{}\n", syslog_priority(event_.level), line(event_.text, *event_.fields));
-    }
+    // journald is gone only if standard error, which leads to it, is gone too: there is nowhere left to complain.
+    static_cast<void>(sd_journal_sendv(parts.data(), static_cast<int>(parts.size())));
   }
   void flush_() override {}
 
