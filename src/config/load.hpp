@@ -35,17 +35,20 @@ inline constexpr const char* default_known_hosts = "/var/lib/holdfast/known_host
 /// What the parser asks of the system it runs on, so that unit tests need none.
 class Files {
  public:
-  enum class Kind { missing, not_a_file, unreadable, exposed, good };
+  /// `exposed`: a private key that somebody else may read. `unseen`: there is no telling from here; only warned about.
+  enum class Kind { missing, not_a_file, unreadable, exposed, unseen, good };
   virtual ~Files() = default;
-  /// `exposed`: a private key that group or others may read.
   virtual Kind private_key(const std::string& path) const = 0;
   virtual Kind readable_file(const std::string& path) const = 0;
   /// The environment's CREDENTIALS_DIRECTORY, which systemd sets for units with LoadCredential=.
-  virtual std::optional<std::string> credentials_directory() const { return std::nullopt; }
+  virtual std::optional<std::string> credentials_directory() const = 0;
 };
 
 /// The real one.
 const Files& system_files();
+/// The same, for a look at the configuration from outside of the service: credentials are taken to be where systemd
+/// will put them, unseen, unless the environment says where to look.
+const Files& files_outside_service();
 
 /// All problems of the text at once, in the file's order.
 tl::expected<Loaded, Problems> parse(std::string_view text, const std::string& file_name, const Files& files);

@@ -35,9 +35,34 @@ std::optional<std::string> read_credential_path(const Value& value) {
   const auto directory = value.files().credentials_directory();
   if (directory) return *directory + text->substr(variable.size());
   value.refuse(
-      "CREDENTIALS_DIRECTORY is not set: systemd sets it for a unit with LoadCredential=; to check by hand, set "
-      "it to the directory of the key");
+      "CREDENTIALS_DIRECTORY is not set: systemd sets it for a unit with LoadCredential=; elsewhere set it to the "
+      "directory of the key");
   return std::nullopt;
+}
+
+/// Whether a file of that kind can be used; refuses or warns if need be.
+bool usable(const Value& value, const std::string& what, const std::string& path, Files::Kind kind) {
+  const std::string file = what + " " + quote(path);
+  switch (kind) {
+    case Files::Kind::missing:
+      value.refuse(file + " does not exist");
+      return false;
+    case Files::Kind::not_a_file:
+      value.refuse(file + " is not a regular file");
+      return false;
+    case Files::Kind::unreadable:
+      value.refuse(file + " can't be read by this user");
+      return false;
+    case Files::Kind::exposed:
+      value.refuse(file + " can be read by others; chmod 600 it");
+      return false;
+    case Files::Kind::unseen:
+      value.warn(file + " is not checked: only the service sees its credentials");
+      return true;
+    case Files::Kind::good:
+      return true;
+  }
+  return false;
 }
 
 }  // namespace
@@ -61,34 +86,12 @@ void PrivateKey::read(const Value& value, std::string& into) {
   auto path = read_credential_path(value);
   if (!path) return;
   if (path->ends_with(".pub")) return value.refuse(quote(*path) + " is the public key; name the private one");
-  switch (value.files().private_key(*path)) {
-    case Files::Kind::missing:
-      return value.refuse("private key " + quote(*path) + " does not exist");
-    case Files::Kind::not_a_file:
-      return value.refuse("private key " + quote(*path) + " is not a regular file");
-    case Files::Kind::unreadable:
-      return value.refuse("private key " + quote(*path) + " can't be read by this user");
-    case Files::Kind::exposed:
-      return value.refuse("private key " + quote(*path) + " can be read by others; chmod 600 it");
-    case Files::Kind::good:
-      into = *std::move(path);
-  }
+  if (usable(value, "private key", *path, value.files().private_key(*path))) into = *std::move(path);
 }
 
 void Certificate::read(const Value& value, std::string& into) {
   auto path = read_credential_path(value);
-  if (!path) return;
-  switch (value.files().readable_file(*path)) {
-    case Files::Kind::missing:
-      return value.refuse("certificate " + quote(*path) + " does not exist");
-    case Files::Kind::not_a_file:
-      return value.refuse("certificate " + quote(*path) + " is not a regular file");
-    case Files::Kind::unreadable:
-      return value.refuse("certificate " + quote(*path) + " can't be read by this user");
-    case Files::Kind::exposed:
-    case Files::Kind::good:
-      into = *std::move(path);
-  }
+  if (path && usable(value, "certificate", *path, value.files().readable_file(*path))) into = *std::move(path);
 }
 
 }  // namespace holdfast::config

@@ -10,7 +10,7 @@
 namespace holdfast::config {
 namespace {
 
-class SystemFiles final : public Files {
+class SystemFiles : public Files {
  public:
   Kind private_key(const std::string& path) const override {
     struct stat info {};
@@ -44,7 +44,33 @@ class SystemFiles final : public Files {
   }
 };
 
+/// As an operator sees it: credentials exist while the service runs, and for the service only.
+class FilesOutsideService final : public SystemFiles {
+ public:
+  Kind private_key(const std::string& path) const override {
+    return unseen(path) ? Kind::unseen : SystemFiles::private_key(path);
+  }
+  Kind readable_file(const std::string& path) const override {
+    return unseen(path) ? Kind::unseen : SystemFiles::readable_file(path);
+  }
+  std::optional<std::string> credentials_directory() const override {
+    return SystemFiles::credentials_directory().value_or(service_credentials);
+  }
+
+ private:
+  static constexpr const char* service_credentials = "/run/credentials/holdfast.service";
+
+  bool unseen(const std::string& path) const {
+    return !SystemFiles::credentials_directory() && path.starts_with(service_credentials + std::string("/"));
+  }
+};
+
 }  // namespace
+
+const Files& files_outside_service() {
+  static const FilesOutsideService files;
+  return files;
+}
 
 const Files& system_files() {
   static const SystemFiles files;

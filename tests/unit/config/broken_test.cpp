@@ -267,9 +267,8 @@ TEST_CASE("paths are absolute, and keys are there and private") {
       {"identity_file: ~/.ssh/id", ": '~/.ssh/id': '~' is not expanded; write the path from / on"},
       {"identity_file: $HOME/id", ": '$HOME/id': variables are not expanded; write the path from / on"},
       {"identity_file: ${CREDENTIALS_DIRECTORY}/id",
-       ": CREDENTIALS_DIRECTORY is not set: systemd sets it for a unit with LoadCredential=; to check by hand, set it "
-       "to "
-       "the directory of the key"},
+       ": CREDENTIALS_DIRECTORY is not set: systemd sets it for a unit with LoadCredential=; elsewhere set it to the "
+       "directory of the key"},
       {"identity_file: /gone", ": private key '/gone' does not exist"},
       {"identity_file: /dir", ": private key '/dir' is not a regular file"},
       {"identity_file: /locked", ": private key '/locked' can't be read by this user"},
@@ -278,7 +277,7 @@ TEST_CASE("paths are absolute, and keys are there and private") {
       {"certificate_file: /gone", ": certificate '/gone' does not exist"},
       {"certificate_file: /dir", ": certificate '/dir' is not a regular file"},
       {"certificate_file: /locked", ": certificate '/locked' can't be read by this user"},
-      {"certificate_file: /open", ""},
+      {"certificate_file: /open", ": certificate '/open' can be read by others; chmod 600 it"},
       {"identity_agent: SSH_AUTH_SOCK", ": 'SSH_AUTH_SOCK' is a relative path; write it from / on"},
       {"identity_agent: /" + std::string(107, 'a'), ": a text of 108 bytes is longer than 107 bytes"},
       {"user_known_hosts_file: known_hosts", ": 'known_hosts' is a relative path; write it from / on"},

@@ -49,6 +49,32 @@ TEST_CASE("a private key is good only while nobody else may read it") {
   CHECK(system_files().private_key("/dev/null") == Kind::not_a_file);
 }
 
+TEST_CASE("credentials are the service's own; from outside they are believed in, with a warning") {
+  REQUIRE(::unsetenv("CREDENTIALS_DIRECTORY") == 0);
+  const std::string text =
+      "tunnels: {a: {host_name: h, user: u, identity_file: \"${CREDENTIALS_DIRECTORY}/key\", remote_forward: "
+      "2000:h:1}}";
+  CHECK_FALSE(parse(text, "h.yaml", system_files()));
+  const auto outside = parse(text, "h.yaml", files_outside_service());
+  REQUIRE(outside);
+  REQUIRE(outside->warnings.size() == 1);
+  CHECK(
+      to_string(outside->warnings[0]) ==
+      "h.yaml:1:53: tunnels.a.identity_file: private key '/run/credentials/holdfast.service/key' is not checked: only "
+      "the service sees its credentials");
+
+  const TemporaryDirectory directory;
+  directory.write("key", "", 0600);
+  REQUIRE(::setenv("CREDENTIALS_DIRECTORY", directory.path.c_str(), 1) == 0);
+  for (const Files* const files : {&system_files(), &files_outside_service()}) {
+    const auto checked = parse(text, "h.yaml", *files);
+    REQUIRE(checked);
+    CHECK(checked->config.tunnels[0].identity_file == std::vector<std::string>{directory.path / "key"});
+    CHECK(checked->warnings.empty());
+  }
+  REQUIRE(::unsetenv("CREDENTIALS_DIRECTORY") == 0);
+}
+
 TEST_CASE("a file is loaded as it is parsed, and says why it can't be") {
   const TemporaryDirectory directory;
   const std::string key = directory.write("key", "", 0600);
