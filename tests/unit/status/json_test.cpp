@@ -18,6 +18,13 @@ std::string replaced(std::string text, const std::string& from, const std::strin
   return text.replace(at, from.size(), to);
 }
 
+std::string content_of(const char* path) {
+  std::ifstream file{path};
+  std::stringstream content;
+  content << file.rdbuf();
+  return content.str();
+}
+
 std::string error_of(const std::string& document) {
   const auto report = status::from_json(document);
   REQUIRE_FALSE(report.has_value());
@@ -27,14 +34,32 @@ std::string error_of(const std::string& document) {
 }  // namespace
 
 TEST_CASE("the document of schema 1 stays as it is, key by key") {
-  std::ifstream file{GOLDEN_DOCUMENT};
-  std::stringstream golden;
-  golden << file.rdbuf();
   std::string document = status::to_json(test::example_report());
   for (const Cause cause : {Cause::connection_lost, Cause::connection_refused}) {
     document = replaced(document, std::string{remedy(cause)}, "(a sentence)");  // free to be worded better
   }
-  CHECK(document == golden.str());
+  CHECK(document == content_of(GOLDEN_DOCUMENT));
+}
+
+TEST_CASE("every key and every cause has its line in the documentation") {
+  const std::string manual = content_of(STATUS_MANUAL);
+  const auto documented = [&](const std::string& name) {
+    CAPTURE(name);
+    CHECK(manual.find("`" + name + "`") != std::string::npos);
+  };
+  std::istringstream lines{content_of(GOLDEN_DOCUMENT)};
+  int keys = 0;
+  for (std::string line; std::getline(lines, line);) {
+    const auto begin = line.find('"');
+    const auto end = line.find("\":");
+    if (end == std::string::npos) continue;
+    documented(line.substr(begin + 1, end - begin - 1));
+    ++keys;
+  }
+  CHECK(keys > 50);
+  for (int value = 0; value <= static_cast<int>(Cause::local_error); ++value) {
+    documented(std::string{to_string(static_cast<Cause>(value))});
+  }
 }
 
 TEST_CASE("a report survives the way through JSON and back") {
