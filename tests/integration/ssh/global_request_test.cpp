@@ -63,11 +63,11 @@ TEST_CASE("forwards of one port on different addresses are told apart") {
 }
 
 TEST_CASE("a port that another process holds is refused, and can be asked for again") {
-  auto other = std::make_optional(Listener::tcp(free_port()));
-  Held held{{forward_to(other->port())}, {"AddressFamily inet"}};  // else ::1 alone would do
+  const std::uint16_t port = free_port();
+  Held held{{forward_to(port)}, {"AddressFamily inet"}};  // else ::1 alone would do
+  auto other = std::make_optional(Listener::tcp(port));
   CHECK(held.client.listen(0) == 0);
   CHECK(held.client.answered.size() == 1);
-  const std::uint16_t port = other->port();
   other.reset();
   CHECK(held.client.listen(0) == port);
 }
