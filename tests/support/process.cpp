@@ -332,7 +332,7 @@ Finished run(const Command& command, std::chrono::milliseconds limit) {
 
 std::string run_checked(const Command& command, std::chrono::milliseconds limit) {
   Finished finished = run(command, limit);
-  if (finished.status != ExitStatus{0, 0}) {
+  if (finished.status != success) {
     throw std::runtime_error(command_line(command) + " failed: " + finished.errors + finished.output);
   }
   return finished.output;

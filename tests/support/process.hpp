@@ -31,6 +31,7 @@ struct ExitStatus {
 
   friend bool operator==(const ExitStatus&, const ExitStatus&) = default;
 };
+inline constexpr ExitStatus success{0, 0};
 
 /// A child process with its standard output and error captured. It leads a process group of its own; the destructor
 /// kills the group, and the kernel the child if the test dies first (PR_SET_PDEATHSIG: also if only the thread dies

@@ -1,0 +1,80 @@
+#include "support/dropbear.hpp"
+
+#include <doctest/doctest.h>
+
+#include <csignal>
+#include <optional>
+
+#include "scenario.hpp"
+#include "support/pattern.hpp"
+
+using namespace holdfast::test;
+
+TEST_CASE("Dropbear as the relay: connect, traffic, restart, and the listener gone at the end") {
+  Dropbear relay;
+  const TargetServer target(echo());
+  const std::uint16_t port = free_port();
+  Holdfast holdfast(Tunnel::to(relay).forward(to_local(port, target.port())));
+  REQUIRE(holdfast.wait_for_up());
+  CHECK(echoes(port));
+  Socket caller = Socket::connect_tcp("127.0.0.1", port);
+  for (int piece = 0; piece < 50; ++piece) {
+    const std::string data = Pattern(static_cast<std::uint64_t>(piece)).next(60000);
+    caller.send(data);
+    CHECK(caller.receive_exactly(data.size()) == data);
+  }
+  relay.stop();
+  CHECK(caller.closed_by_peer());
+  REQUIRE(holdfast.wait_for_failure("connection_refused"));
+  relay.start();
+  REQUIRE(holdfast.wait_for_up());
+  CHECK(echoes(port));
+  holdfast.signal(SIGTERM);
+  CHECK(holdfast.wait() == success);
+  CHECK_FALSE(is_listening(port));
+}
+
+TEST_CASE("Dropbear answers keepalives, and is noticed when it is frozen") {
+  Dropbear relay;
+  const std::uint16_t port = free_port();
+  const Holdfast holdfast(Tunnel::to(relay)
+                              .forward(to_local(port, 1))
+                              .set("server_alive_interval", "1")
+                              .set("server_alive_count_max", "1"));
+  REQUIRE(holdfast.wait_for_up());
+  CHECK(holds_for([&] { return holdfast.tunnel()["attempt"] == 1 && holdfast.tunnel()["up"] == true; }, 3500ms));
+  CHECK_FALSE(holdfast.tunnel()["keepalive_rtt_seconds"].is_null());
+  const Stopwatch watch;
+  relay.freeze();
+  REQUIRE(holdfast.wait_for_failure("relay_silent"));
+  CHECK(watch.elapsed() <= 2000ms + slack);
+  relay.thaw();
+  CHECK(holdfast.wait_for_up());
+}
+
+TEST_CASE("a port that is taken on a Dropbear relay is refused, then had") {
+  Dropbear relay;
+  const TargetServer target(echo());
+  const std::uint16_t port = free_port();
+  std::optional<Listener> v4(Listener::tcp(port));
+  std::optional<Listener> v6(Listener::tcp(port, true));
+  const Holdfast holdfast(Tunnel::to(relay).forward(to_local(port, target.port())));
+  REQUIRE(holdfast.wait_for_failure("forward_refused"));
+  v4.reset();
+  v6.reset();
+  REQUIRE(holdfast.wait_for_up());
+  CHECK(echoes(port));
+}
+
+TEST_CASE("Dropbear lets each kind of key in") {
+  const Dropbear relay;
+  KeyType type{};
+  SUBCASE("ecdsa") {
+    type = KeyType::ecdsa;
+  }
+  SUBCASE("rsa") {
+    type = KeyType::rsa;
+  }
+  const Holdfast holdfast(Tunnel::to(relay).forward(to_local(free_port(), 1)).set("identity_file", client_key(type)));
+  CHECK(holdfast.wait_for_up());
+}

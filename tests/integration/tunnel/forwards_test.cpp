@@ -1,0 +1,149 @@
+#include <doctest/doctest.h>
+
+#include <string>
+#include <vector>
+
+#include "scenario.hpp"
+
+using namespace holdfast::test;
+
+namespace {
+
+/// Takes a port of the relay as a plain server there would, on both addresses that "localhost" means to sshd: it
+/// grants a forward that it could bind on one of them only.
+struct TakenPort {
+  explicit TakenPort(std::uint16_t port) : v4(Listener::tcp(port)), v6(Listener::tcp(port, true)) {}
+  Listener v4;
+  Listener v6;
+};
+
+bool refused_with_words(const Json& tunnel, std::uint16_t port) {
+  const Json& error = tunnel["last_error"];
+  return !error.is_null() && error["cause"] == "forward_refused" && error["remedy"] != "" &&
+         error["subject"] == "localhost:" + std::to_string(port);
+}
+
+}  // namespace
+
+TEST_CASE("a port that another server holds is asked for until it is free") {
+  const Sshd relay;
+  const TargetServer target(echo());
+  const std::uint16_t port = free_port();
+  std::optional<TakenPort> taken(port);
+  const Holdfast holdfast(Tunnel::to(relay).forward(to_local(port, target.port())));
+  REQUIRE(holdfast.wait_for_failure("forward_refused"));
+  CHECK(refused_with_words(holdfast.tunnel(), port));
+  CHECK(holdfast.wait_for([](const Json& now) { return now["attempt"].get<int>() >= 3; }));
+  CHECK(holdfast.tunnel()["sessions_established"] == 0);
+  taken.reset();
+  REQUIRE(holdfast.wait_for_up());
+  CHECK(echoes(port));
+}
+
+TEST_CASE("a port that another ssh -R holds is left alone, and taken over once that ends") {
+  const Sshd relay;
+  const TargetServer target(echo());
+  const TargetServer others(greet_then_echo("other\n"));
+  const std::uint16_t port = free_port();
+  Process other({relay.ssh_command({"-N", "-R", to_local(port, others.port())})});
+  REQUIRE(wait_until([&] { return is_listening(port); }));
+  const Holdfast holdfast(Tunnel::to(relay).forward(to_local(port, target.port())));
+  REQUIRE(holdfast.wait_for_failure("forward_refused"));
+  CHECK(Socket::connect_tcp("127.0.0.1", port).receive_until("\n") == "other\n");
+  other.kill();
+  REQUIRE(holdfast.wait_for_up());
+  CHECK(echoes(port));
+}
+
+TEST_CASE("with exit_on_forward_failure one refused forward of two keeps the tunnel down") {
+  const Sshd relay;
+  const TargetServer target(echo());
+  const std::uint16_t good = free_port();
+  const std::uint16_t bad = free_port();
+  std::optional<TakenPort> taken(bad);
+  const Holdfast holdfast(Tunnel::to(relay)
+                              .forward(to_local(good, target.port()))
+                              .forward(to_local(bad, target.port()))
+                              .set("exit_on_forward_failure", "yes"));
+  REQUIRE(holdfast.wait_for([](const Json& now) { return now["attempt"].get<int>() >= 3; }));
+  const Json tunnel = holdfast.tunnel();
+  CHECK(refused_with_words(tunnel, bad));
+  CHECK(tunnel["sessions_established"] == 0);
+  CHECK(holdfast.command({"health"}).status.code == 2);
+  CHECK(wait_until([&] { return !is_listening(good); }));  // between two attempts it is given back
+  taken.reset();
+  REQUIRE(holdfast.wait_for_up());
+  CHECK(echoes(good));
+  CHECK(echoes(bad));
+}
+
+TEST_CASE("without exit_on_forward_failure it stays, says what is missing, and asks again on the same session") {
+  const Sshd relay;
+  const TargetServer target(echo());
+  const std::uint16_t good = free_port();
+  const std::uint16_t bad = free_port();
+  std::optional<TakenPort> taken(bad);
+  const Holdfast holdfast(Tunnel::to(relay)
+                              .forward(to_local(good, target.port()))
+                              .forward(to_local(bad, target.port()))
+                              .set("exit_on_forward_failure", "no"));
+  REQUIRE(holdfast.wait_for([](const Json& now) { return now["state"] == "established"; }));
+  Json tunnel = holdfast.tunnel();
+  CHECK(tunnel["up"] == false);
+  CHECK(refused_with_words(tunnel, bad));
+  CHECK(tunnel["forwards"][0]["state"] == "held");
+  CHECK(tunnel["forwards"][1]["state"] != "held");
+  CHECK(tunnel["forwards"][1]["bound_port"].is_null());
+  CHECK(echoes(good));
+  CHECK(holdfast.command({"health"}).status.code == 1);
+
+  Socket caller = Socket::connect_tcp("127.0.0.1", good);
+  taken.reset();
+  REQUIRE(holdfast.wait_for_up());
+  CHECK(echoes(bad));
+  caller.send("x");
+  CHECK(caller.receive_exactly(1) == "x");
+  CHECK(holdfast.tunnel()["attempt"] == 1);
+  CHECK(holdfast.command({"health"}).status.code == 0);
+}
+
+TEST_CASE("a relay that forbids forwarding refuses it, and the status says so") {
+  SshdOptions options;
+  SUBCASE("AllowTcpForwarding no") {
+    options.config = {"AllowTcpForwarding no"};
+  }
+  SUBCASE("AllowTcpForwarding local") {
+    options.config = {"AllowTcpForwarding local"};
+  }
+  SUBCASE("PermitListen of another port") {
+    options.config = {"PermitListen localhost:1234"};
+  }
+  SUBCASE("permitlisten of another port") {
+    options.authorized_keys = {"permitlisten=\"localhost:1234\" " + public_key(client_key())};
+  }
+  SUBCASE("no-port-forwarding") {
+    options.authorized_keys = {"restrict " + public_key(client_key())};
+  }
+  Sshd relay(options);
+  const TargetServer target(echo());
+  const std::uint16_t port = free_port();
+  const Holdfast holdfast(Tunnel::to(relay).forward(to_local(port, target.port())));
+  REQUIRE(holdfast.wait_for_failure("forward_refused"));
+  CHECK(refused_with_words(holdfast.tunnel(), port));
+  CHECK_FALSE(is_listening(port));
+  relay.options() = {};
+  relay.restart();
+  CHECK(holdfast.wait_for_up());
+}
+
+TEST_CASE("permitlisten of exactly this port is enough") {
+  const std::uint16_t port = free_port();
+  SshdOptions options;
+  options.authorized_keys = {"restrict,port-forwarding,permitlisten=\"localhost:" + std::to_string(port) + "\" " +
+                             public_key(client_key())};
+  const Sshd relay(options);
+  const TargetServer target(echo());
+  const Holdfast holdfast(Tunnel::to(relay).forward(to_local(port, target.port())));
+  REQUIRE(holdfast.wait_for_up());
+  CHECK(echoes(port));
+}
