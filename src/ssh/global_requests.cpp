@@ -81,11 +81,13 @@ GlobalRequests::Answer GlobalRequests::listen_on_any_port(std::size_t forward, s
 GlobalRequests::Answer GlobalRequests::perform(const Cancel& request, ssh_session session, const ssh_counter_struct&) {
   Listener& listener = listeners_.at(request.forward);
   if (listener.port != 0) {
-    // The relay compares the address as it was spelled; a refusal means that it holds no such listener any more.
+    // The relay compares the address as it was spelled. Dropbear refuses nevertheless, and goes on listening: then
+    // the listener stays marked as one whose connections are turned away.
     const auto& address = forwards_.at(request.forward).bind_address;
-    if (ssh_channel_cancel_forward(session, address.c_str(), listener.port) == SSH_AGAIN) return std::nullopt;
+    const int rc = ssh_channel_cancel_forward(session, address.c_str(), listener.port);
+    if (rc == SSH_AGAIN) return std::nullopt;
+    if (rc == SSH_OK) listener = {};
   }
-  listener = {};
   return CancelAnswer{request.forward};
 }
 

@@ -1,8 +1,8 @@
 #include <utility>
 //
 #include <boost/asio/post.hpp>
-#include <boost/asio/write.hpp>
-#include <cstdlib>
+#include <boost/asio/steady_timer.hpp>
+#include <chrono>
 
 #include "ssh/authentication.hpp"
 #include "ssh/descriptor.hpp"
@@ -26,6 +26,8 @@ constexpr std::uint64_t turn_quota = 256 * 1024;
 /// Answers that a peer provokes without reading them; far above what the session itself ever queues.
 constexpr std::uint64_t most_unsent = std::uint64_t{64} * 1024 * 1024;
 constexpr std::uint64_t packet_overhead = 64;
+/// How long visitors get to read what is on its way to them, once all is closed.
+constexpr std::chrono::seconds longest_goodbye{2};
 
 }  // namespace
 
@@ -303,13 +305,24 @@ class Session::Impl : public std::enable_shared_from_this<Impl> {
       if (failed()) return;
     }
     const bool pending = (ssh_get_status(session_.get()) & SSH_WRITE_PENDING) != 0;
-    if (!pending && all_closes_sent(*link_)) say_goodbye();
+    if (pending || !all_closes_sent(*link_)) return;
+    if (link_->channels.empty() || goodbye_due_) return say_goodbye();
+    // sshd throws away at DISCONNECT what a visitor has not read yet, and answers CLOSE when there is nothing left.
+    if (std::exchange(goodbye_awaited_, true)) return;
+    goodbye_.expires_after(longest_goodbye);
+    goodbye_.async_wait([weak = weak_from_this()](error_code error) {
+      const auto self = weak.lock();
+      if (!self || error) return;
+      self->goodbye_due_ = true;
+      self->turn();
+    });
   }
 
   /// Everything is written: DISCONNECT, FIN, and wait until the relay has read both.
   void say_goodbye() {
-    const auto channels = cut_off(*link_);
+    goodbye_.cancel();
     authentication_.reset();
+    const auto channels = cut_off(*link_);
     ssh_disconnect(session_.get());
     release_libssh();
     error_code ignored;
@@ -350,7 +363,8 @@ class Session::Impl : public std::enable_shared_from_this<Impl> {
   }
 
   Progress progress() const {
-    if (!has_keys()) return banner_seen_ ? Progress::key_exchange : Progress::banner;
+    const bool spoke = banner_seen_ || (session_ && ssh_get_serverbanner(session_.get()) != nullptr);
+    if (!has_keys()) return spoke ? Progress::key_exchange : Progress::banner;
     const bool established = stage_ == Stage::running || stage_ == Stage::closing;
     return established ? Progress::established : Progress::authentication;
   }
@@ -384,6 +398,7 @@ class Session::Impl : public std::enable_shared_from_this<Impl> {
   void end() {
     stage_ = Stage::over;
     authentication_.reset();
+    goodbye_.cancel();
     const auto channels = cut_off(*link_);
     if (session_) ssh_silent_disconnect(session_.get());
     release_libssh();
@@ -444,6 +459,7 @@ class Session::Impl : public std::enable_shared_from_this<Impl> {
   EventHandle event_;
   std::unique_ptr<Authentication> authentication_;
   GlobalRequests global_;
+  asio::steady_timer goodbye_{socket_.get_executor()};
   Stage stage_ = Stage::idle;
   std::string first_line_;
   std::string cipher_;
@@ -452,6 +468,8 @@ class Session::Impl : public std::enable_shared_from_this<Impl> {
   std::uint64_t turn_began_at_ = 0;
   std::size_t turns_ = 0;
   bool banner_seen_ = false;
+  bool goodbye_awaited_ = false;
+  bool goodbye_due_ = false;
   bool pump_broke_ = false;
   bool turn_posted_ = false;
   bool awaiting_read_ = false;

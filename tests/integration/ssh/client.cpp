@@ -33,6 +33,7 @@ void Peer::flush() {
     if (taken == 0) return;
   }
   if (finish_when_sent) channel_->send_eof();
+  if (let_go_when_sent) let_go();
 }
 
 void Peer::take_buffered() {

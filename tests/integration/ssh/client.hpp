@@ -39,6 +39,7 @@ class Peer final : public ssh::ChannelObserver {
   std::string outgoing;
   std::size_t budget = SIZE_MAX;  ///< on_data() takes that much and no more
   bool finish_when_sent = false;
+  bool let_go_when_sent = false;
   std::size_t ready_calls = 0;
 
  private:
