@@ -18,12 +18,14 @@ struct Listener {
 }  // namespace
 
 void refuse_colliding_listeners(const std::vector<TunnelEntry>& tunnels) {
-  using Port = std::tuple<std::string, std::uint16_t, std::uint16_t>;  // host_name, its SSH port, the listener's
+  using Port = std::tuple<std::string, std::uint16_t, std::uint16_t>;  // the relay, its SSH port, the listener's
   std::map<Port, std::vector<Listener>> taken;
   for (const auto& [tunnel, places] : tunnels) {
+    // Without a host, which was refused already, a tunnel shares its relay with no other.
+    const std::string& relay = tunnel.host_name.empty() ? tunnel.name : tunnel.host_name;
     for (std::size_t i = 0; i < tunnel.remote_forward.size(); ++i) {
       const RemoteForward& forward = tunnel.remote_forward[i];
-      auto& others = taken[{tunnel.host_name, tunnel.port, forward.port}];
+      auto& others = taken[{relay, tunnel.port, forward.port}];
       const auto first = std::find_if(others.begin(), others.end(), [&](const Listener& other) {
         return listeners_collide(*other.forward, forward);
       });

@@ -27,7 +27,7 @@ class Inspection {
       : spec_(spec), name_(name), own_(own), defaults_(defaults) {}
 
   void require_keys() const;
-  void find_contradictions() const;
+  void refuse_contradictions() const;
   void warn_of_host_keys() const;
   void warn_of_liveness() const;
   void warn_of_accounts_and_ports() const;
@@ -49,19 +49,18 @@ class Inspection {
 void Inspection::require_keys() const {
   for (const char* const key : {"host_name", "user", "remote_forward"})
     if (!given(key)) name_.refuse("required key '" + std::string(key) + "' is missing");
-  if (!given("identity_file") && !given("identity_agent"))
-    name_.refuse("required key 'identity_file' (or 'identity_agent') is missing");
+  const bool no_key = !given("identity_file") || place("identity_file").items().empty();
+  const bool no_agent = !given("identity_agent") || place("identity_agent").node().text == "none";
+  if (no_key && no_agent) name_.refuse("required key 'identity_file' (or 'identity_agent') is missing");
   if (given("remote_forward") && place("remote_forward").items().empty())
     place("remote_forward").refuse("the list is empty; a tunnel holds at least one forward");
 }
 
-void Inspection::find_contradictions() const {
+void Inspection::refuse_contradictions() const {
   const bool v6 = spec_.bind_address.find(':') != std::string::npos;
   const AddressFamily other = v6 ? AddressFamily::inet : AddressFamily::inet6;
   if (!spec_.bind_address.empty() && spec_.address_family == other)
     place("bind_address").refuse(quote(spec_.bind_address) + " contradicts address_family " + (v6 ? "inet" : "inet6"));
-  if (given("identity_file") && given("identity_agent") && spec_.identity_file.empty() && spec_.identity_agent.empty())
-    place("identity_agent").refuse("neither a key nor an agent is left to log in with");
 }
 
 void Inspection::warn_of_host_keys() const {
@@ -134,7 +133,7 @@ TunnelEntry read_tunnel(const Value::Member& tunnel, const Defaults& defaults) {
     entry.forwards = forwards->second.items();
   const Inspection inspection(entry.spec, tunnel.name_place, own, defaults.given);
   inspection.require_keys();
-  inspection.find_contradictions();
+  inspection.refuse_contradictions();
   inspection.warn_of_host_keys();
   inspection.warn_of_liveness();
   inspection.warn_of_accounts_and_ports();

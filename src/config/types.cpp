@@ -16,6 +16,11 @@ bool equal_ignoring_case(std::string_view one, std::string_view other) {
                     [&](char a, char b) { return lower(a) == lower(b); });
 }
 
+bool is_one_of(std::string_view text, std::initializer_list<std::string_view> words) {
+  return std::any_of(words.begin(), words.end(),
+                     [&](std::string_view word) { return equal_ignoring_case(text, word); });
+}
+
 std::vector<std::string_view> words_of(std::string_view text, std::string_view separators) {
   std::vector<std::string_view> words;
   while (true) {
@@ -149,13 +154,10 @@ void Algorithms::read(const Value& value, std::string& into) {
 void Boolean::read(const Value& value, bool& into) {
   const auto text = value.text();
   if (!text) return;
-  for (const std::string_view word : {"yes", "true", "on"})
-    if (equal_ignoring_case(*text, word)) into = true;
-  for (const std::string_view word : {"no", "false", "off"})
-    if (equal_ignoring_case(*text, word)) into = false;
-  for (const std::string_view word : {"yes", "true", "on", "no", "false", "off"})
-    if (equal_ignoring_case(*text, word)) return;
-  value.refuse(quote(*text) + " is neither yes nor no");
+  const bool yes = is_one_of(*text, {"yes", "true", "on"});
+  const bool no = is_one_of(*text, {"no", "false", "off"});
+  if (!yes && !no) return value.refuse(quote(*text) + " is neither yes nor no");
+  into = yes;
 }
 
 void Forward::read(const Value& value, RemoteForward& into) {

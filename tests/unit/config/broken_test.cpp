@@ -256,6 +256,23 @@ TEST_CASE("hosts, accounts and forwards are refused with what is wrong about the
   });
 }
 
+TEST_CASE("a tunnel needs somebody to log in as, and something to log in with") {
+  const std::string nothing =
+      "h.yaml:2:3: tunnels.relay: required key 'identity_file' (or 'identity_agent') is missing\n";
+  check({
+      {instead("identity_file", "port: 22"), nothing},
+      {instead("identity_file", "identity_file: []"), nothing},
+      {instead("identity_file", "identity_agent: none"), nothing},
+      {instead("identity_file", "identity_file: []\n    identity_agent: none"), nothing},
+      {instead("identity_file", "identity_file: []\n    identity_agent: /run/agent"), ""},
+      {instead("identity_file", "identity_agent: agent"),
+       "h.yaml:5:21: tunnels.relay.identity_agent: 'agent' is a relative path; write it from / on\n"},
+      {instead("user", "port: 22"), "h.yaml:2:3: tunnels.relay: required key 'user' is missing\n"},
+      {instead("host_name", "port: 22"), "h.yaml:2:3: tunnels.relay: required key 'host_name' is missing\n"},
+      {instead("remote_forward", "port: 22"), "h.yaml:2:3: tunnels.relay: required key 'remote_forward' is missing\n"},
+  });
+}
+
 TEST_CASE("paths are absolute, and keys are there and private") {
   FakeFiles files;
   files.files = {{"/gone", Files::Kind::missing},
