@@ -96,9 +96,28 @@ architecture_names_each_folder() {
   done
 }
 
+# The option tables of src/config look like key<Type, ...>("name").
+configuration_documents_each_key() {
+  local name
+  sources src/config | xargs -r grep -ohE '\bkey<.*>\("[a-z_]+"\)' | sed 's/.*("\(.*\)")/\1/' | sort -u |
+    while IFS= read -r name; do
+      grep -qsE "\b$name\b" docs/configuration.md || echo "$name"
+    done
+}
+
+operations_explain_each_cause() {
+  local name
+  [ -f include/holdfast/failure.hpp ] || return
+  sed -n '/^enum class Cause/,/^};/s/^ *\([a-z_]*\),.*/\1/p' include/holdfast/failure.hpp |
+    while IFS= read -r name; do
+      grep -qsF "\`$name\`" docs/operations.md || echo "$name"
+    done
+}
+
 offences=$(
   for rule in third_party_headers_stay_in_their_folder the_core_includes_std_only includes_follow_the_arrows \
-    no_coroutines no_fixed_sleeps the_core_is_told_the_time architecture_names_each_folder; do
+    no_coroutines no_fixed_sleeps the_core_is_told_the_time architecture_names_each_folder \
+    configuration_documents_each_key operations_explain_each_cause; do
     "$rule" | sed "s,^,$rule: ,"
   done
 )

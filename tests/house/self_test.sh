@@ -12,20 +12,21 @@ fresh_tree() {
     "$work/tree/tests/unit"
   printf '#include <vector>\n#include "holdfast/time.hpp"\n' >"$work/tree/src/core/good.cpp"
   printf '#include <libssh/libssh.h>\n#include "net/resolver.hpp"\n// no sleep_for here\n' >"$work/tree/src/ssh/good.cpp"
-  printf 'core ssh net unit\n' >"$work/tree/ARCHITECTURE.md"
+  printf 'core ssh net config unit\n' >"$work/tree/ARCHITECTURE.md"
 }
 
-# expect RULE FILE TEXT: with TEXT in FILE, house.sh names this rule and this file, and nothing else.
+# expect RULE FILE TEXT [WHAT]: with TEXT in FILE, house.sh names this rule and WHAT (the file), and nothing else.
 expect() {
+  local what=${4:-$2}
   fresh_tree
   case $2 in
     */) mkdir -p "$work/tree/$2" ;;
-    *) printf '%s\n' "$3" >"$work/tree/$2" ;;
+    *) mkdir -p "$work/tree/$(dirname "$2")" && printf '%s\n' "$3" >"$work/tree/$2" ;;
   esac
   local said
   said=$("$here/house.sh" "$work/tree")
-  if [ $? -ne 1 ] || [ "$(printf '%s\n' "$said" | grep -c .)" -ne 1 ] || [ "${said#"$1: $2"}" = "$said" ]; then
-    printf 'planted "%s" in %s, expected one line "%s: %s...", got:\n%s\n' "$3" "$2" "$1" "$2" "$said"
+  if [ $? -ne 1 ] || [ "$(printf '%s\n' "$said" | grep -c .)" -ne 1 ] || [ "${said#"$1: $what"}" = "$said" ]; then
+    printf 'planted "%s" in %s, expected one line "%s: %s...", got:\n%s\n' "$3" "$2" "$1" "$what" "$said"
     failed=1
   fi
 }
@@ -45,4 +46,6 @@ expect no_fixed_sleeps tests/unit/bad.cpp '  std::this_thread::sleep_for(1s);'
 expect no_fixed_sleeps src/net/bad.cpp '  ::sleep(1);'
 expect the_core_is_told_the_time src/core/bad.cpp '  auto now = Clock::now();'
 expect architecture_names_each_folder src/orphan/ ''
+expect configuration_documents_each_key src/config/bad.cpp '    key<Number, &Spec::port>("prot"),' prot
+expect operations_explain_each_cause include/holdfast/failure.hpp "$(printf 'enum class Cause {\n  gremlins,  ///< why\n};')" gremlins
 exit "$failed"
