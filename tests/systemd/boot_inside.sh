@@ -1,0 +1,116 @@
+#!/usr/bin/env bash
+# Runs inside the container of boot.sh, as root, once it has booted. Prints a line a check.
+# shellcheck disable=SC2317,SC2016  # the conditions are called by name, or evaluated later
+set -uo pipefail
+failed=0
+
+# check TEXT SECONDS COMMAND...: the command must come true within this time.
+check() {
+  local text=$1 end=$((SECONDS + $2)) said
+  shift 2
+  until said=$("$@" 2>&1); do
+    if [ "$SECONDS" -ge "$end" ]; then
+      printf 'FAILED: %s\n%s\n' "$text" "$said"
+      failed=1
+      return 1
+    fi
+    sleep 0.1
+  done
+  echo "ok: $text"
+}
+listens() { ss -Hltn "sport = :$1" | grep -q .; }
+gone() { ! listens "$1"; }
+property() { systemctl show --value --property="$1" holdfast; }
+is() { local found; found=$(property "$1"); [ "$found" = "$2" ] || { echo "$1 is $found"; false; }; }
+is_not() { [ "$(property "$1")" != "$2" ]; }
+status_text() { property StatusText | tee /dev/stderr | grep -q "$1"; }
+journal_has() { journalctl --no-pager --output=cat -u holdfast | grep -q -- "$1"; }
+as_nobody_in() { setpriv --reuid=nobody --regid=nogroup --groups="$1" "${@:2}"; }
+denied() { [[ $(as_nobody_in nogroup holdfast health) == *'permission denied'* ]]; }
+
+# ---- the README's steps -----------------------------------------------------------------------------------------
+
+systemd-sysusers && systemd-tmpfiles --create holdfast.conf || failed=1
+ssh-keygen -q -t ed25519 -N '' -C device -f /etc/holdfast/id_ed25519
+useradd --create-home --password '*' tunnel
+useradd --create-home --password '*' pi
+install -d -o tunnel -m 700 ~tunnel/.ssh
+install -d -o pi -m 700 ~pi/.ssh
+echo "restrict,port-forwarding,permitlisten=\"localhost:4649\",permitlisten=\"localhost:4650\" $(cat /etc/holdfast/id_ed25519.pub)" \
+  >~tunnel/.ssh/authorized_keys
+ssh-keygen -q -t ed25519 -N '' -f /root/.ssh/id_ed25519 2>/dev/null || { mkdir -m 700 /root/.ssh; ssh-keygen -q -t ed25519 -N '' -f /root/.ssh/id_ed25519; }
+cp /root/.ssh/id_ed25519.pub ~pi/.ssh/authorized_keys
+cat >/etc/holdfast/holdfast.yaml <<'YAML'
+tunnels:
+  relay:
+    host_name: 127.0.0.1
+    port: 2222
+    user: tunnel
+    identity_file: ${CREDENTIALS_DIRECTORY}/id_ed25519
+    user_known_hosts_file: /var/lib/holdfast/known_hosts
+    strict_host_key_checking: accept-new
+    remote_forward:
+      - 4649:localhost:22
+YAML
+# Shorter than the unit's, so that the test need not wait a minute; a sanitizer's leak check can't run in the sandbox.
+mkdir -p /etc/systemd/system/holdfast.service.d
+printf '[Service]\nWatchdogSec=4\nEnvironment=ASAN_OPTIONS=detect_leaks=0\n' >/etc/systemd/system/holdfast.service.d/test.conf
+systemctl daemon-reload
+
+# ---- start ------------------------------------------------------------------------------------------------------
+
+check "the unit is enabled and started" 1 systemctl enable --now holdfast
+check "it is ready" 1 is ActiveState active
+check "the relay has the listener" 15 listens 4649
+check "STATUS says so" 5 status_text '1 of 1 tunnel'
+check "it runs as its own user" 1 test "$(ps -o user= -p "$(property MainPID)")" = holdfast
+check "the key in /etc is root's alone" 1 test "$(stat -c %U:%a /etc/holdfast/id_ed25519)" = root:600
+check "known_hosts was written below /var/lib" 1 grep -q 127.0.0.1 /var/lib/holdfast/known_hosts
+check "one can log in through the relay" 15 ssh -o StrictHostKeyChecking=no -o BatchMode=yes -p 4649 pi@localhost true
+check "the journal has it by field" 1 eval 'journalctl -q TUNNEL=relay STATE=established | grep .'
+check "health is ok for root" 5 holdfast health
+check "and for a member of the group holdfast" 5 as_nobody_in holdfast holdfast health
+check "and for nobody else" 1 denied
+
+# ---- reload -----------------------------------------------------------------------------------------------------
+
+pid=$(property MainPID)
+echo '      - 4650:localhost:22' >>/etc/holdfast/holdfast.yaml
+check "reload works" 5 systemctl reload holdfast
+check "the new listener is there" 15 listens 4650
+check "by the same process" 1 is MainPID "$pid"
+cp /etc/holdfast/holdfast.yaml /root/good.yaml
+echo 'nonsense: true' >>/etc/holdfast/holdfast.yaml
+systemctl reload holdfast
+check "a bad file is refused in the log" 5 journal_has nonsense
+check "and changes nothing" 1 eval 'listens 4649 && listens 4650 && is ActiveState active && is MainPID "$pid"'
+cp /root/good.yaml /etc/holdfast/holdfast.yaml
+check "the mended file is taken" 5 systemctl reload holdfast
+
+# ---- what systemd is there for ----------------------------------------------------------------------------------
+
+kill -STOP "$pid"
+check "the watchdog ends a process that hangs" 20 is_not MainPID "$pid"
+check "and systemd starts another" 20 eval 'is ActiveState active && is_not MainPID 0 && is NRestarts 1'
+check "which holds the listeners again" 30 eval 'listens 4649 && listens 4650'
+pid=$(property MainPID)
+kill -KILL "$pid"
+check "so it does after a crash" 20 eval 'is NRestarts 2 && is ActiveState active'
+check "with the listeners" 30 eval 'listens 4649 && listens 4650'
+
+# ---- stop -------------------------------------------------------------------------------------------------------
+
+systemctl stop holdfast
+check "once stop returns, the listeners are gone" 0 eval 'gone 4649 && gone 4650'
+check "the end was orderly" 0 eval 'is Result success && is ExecMainStatus 0'
+check "it starts again" 5 systemctl start holdfast
+check "with its listener" 15 listens 4649
+
+# A visitor that outlives the network keeps holdfast draining for a while when the machine goes down: boot.sh looks at
+# the order.
+systemd-run --quiet --unit=visitor --property=DefaultDependencies=no \
+  bash -c 'exec 3<>/dev/tcp/127.0.0.1/4649 && exec sleep infinity' || failed=1
+check "a visitor is connected" 10 eval 'holdfast status | grep "1 open"'
+
+[ "$failed" = 0 ] && touch /var/lib/boot-test/passed
+exit 0
