@@ -114,10 +114,6 @@ Sender::Served Connection::serve(std::span<std::byte> buffer) {
   for (std::size_t total = 0; total < turn_quota;) {
     const std::size_t room = std::min(channel_->writable(), buffer.size());
     if (room == 0) return total == 0 ? Served::nothing : Served::some;
-    if (!untaken_.empty()) {
-      if (!send_up(std::exchange(untaken_, {}))) return Served::nothing;
-      continue;
-    }
     const ssize_t got = ::recv(socket_.native_handle(), buffer.data(), room, MSG_DONTWAIT);
     if (got < 0 && would_block(errno)) {
       await_readable();
@@ -127,17 +123,15 @@ Sender::Served Connection::serve(std::span<std::byte> buffer) {
       got == 0 ? pass_local_eof() : end(Ending::close);
       return Served::all;
     }
-    total += static_cast<std::size_t>(got);
-    if (!send_up(buffer.first(static_cast<std::size_t>(got)))) return Served::nothing;
+    const auto size = static_cast<std::size_t>(got);
+    if (channel_->write(buffer.first(size)) != size) {
+      // Taken from the socket but not by the channel: to go on would leave a hole in the stream.
+      end(Ending::reset);
+      return Served::all;
+    }
+    total += size;
   }
   return Served::some;
-}
-
-bool Connection::send_up(std::span<const std::byte> data) {
-  const std::size_t taken = channel_->write(data);
-  // The room that there was can be gone, when the relay has just begun to exchange keys.
-  untaken_.assign(data.begin() + static_cast<std::ptrdiff_t>(taken), data.end());
-  return untaken_.empty();
 }
 
 void Connection::pass_local_eof() {

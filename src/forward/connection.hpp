@@ -50,8 +50,6 @@ class Connection final : public ssh::ChannelObserver, public Sender, public std:
   void flush();
   /// How much of `data` the kernel took; none when the socket is broken.
   std::optional<std::size_t> send_down(std::span<const std::byte> data);
-  /// False when the channel did not take all; the rest is kept.
-  bool send_up(std::span<const std::byte> data);
   void pass_local_eof();
   void finish_if_over();
   /// Ends after the kernel has delivered what it holds, or after a while.
@@ -74,10 +72,9 @@ class Connection final : public ssh::ChannelObserver, public Sender, public std:
   bool left_behind_ = false;  ///< on_data() declined: the channel holds more
   bool taking_ = false;       ///< inside take_buffered(), where libssh may call on_data()
   bool writable_awaited_ = false;
-  std::vector<std::byte> untaken_;  ///< read, but not taken by the channel; at most one read
-  bool broken_ = false;             ///< fail_soon() was called
-  bool local_eof_ = false;          ///< read, and passed on
-  bool relay_eof_ = false;          ///< received, and passed on
+  bool broken_ = false;     ///< fail_soon() was called
+  bool local_eof_ = false;  ///< read, and passed on
+  bool relay_eof_ = false;  ///< received, and passed on
 };
 
 }  // namespace holdfast::forward

@@ -1,0 +1,77 @@
+#include "integration/forward/tunnel.hpp"
+
+#include <boost/asio/ip/tcp.hpp>
+#include <stdexcept>
+
+namespace holdfast::test {
+
+Tunnel::Tunnel(const Sshd& relay, const std::vector<Target>& targets, const std::function<void(TunnelSpec&)>& change) {
+  spec_.name = "relay";
+  spec_.host_name = relay.host();
+  spec_.port = relay.port();
+  spec_.user = relay.user();
+  spec_.identity_file = {client_key()};
+  spec_.user_known_hosts_file = dir_ / "known_hosts";
+  write_file(spec_.user_known_hosts_file, relay.known_hosts());
+  spec_.strict_host_key_checking = StrictHostKeyChecking::yes;
+  for (const Target& target : targets) spec_.remote_forward.push_back({"localhost", free_port(), target});
+  change(spec_);
+  connections_ =
+      std::make_unique<forward::Connections>(loop_.get_executor(), resolver_, spec_, [this](const std::string& line) {
+        const std::lock_guard lock(mutex_);
+        log_.push_back(line);
+      });
+  boost::asio::post(loop_, [this] { open(); });
+  thread_ = std::thread([this] { loop_.run(); });
+  const std::string problem = ready_.get_future().get();
+  if (problem.empty()) return;
+  end();
+  throw std::runtime_error(problem);
+}
+
+Tunnel::~Tunnel() {
+  end();
+}
+
+void Tunnel::end() {
+  on_loop([this] {
+    connections_.reset();
+    session_.reset();
+  });
+  loop_.stop();
+  thread_.join();
+}
+
+std::vector<std::string> Tunnel::log() const {
+  const std::lock_guard lock(mutex_);
+  return log_;
+}
+
+forward::Counters Tunnel::counters(std::size_t forward) {
+  return on_loop([this, forward] { return connections_->counters(forward); });
+}
+
+void Tunnel::open() {
+  using boost::asio::ip::tcp;
+  tcp::socket socket(loop_);
+  socket.connect({boost::asio::ip::make_address(spec_.host_name), spec_.port});
+  socket.set_option(tcp::no_delay(true));
+  session_ = std::make_unique<ssh::Session>(std::move(socket), spec_, *this);
+  session_->open();
+}
+
+void Tunnel::on_authenticated() {
+  for (std::size_t i = 0; i < spec_.remote_forward.size(); ++i) session_->request_forward(i);
+}
+
+void Tunnel::on_forward_answered(std::size_t, std::optional<std::uint16_t> bound_port) {
+  ports_.push_back(bound_port.value_or(0));
+  if (ports_.size() == spec_.remote_forward.size()) ready_.set_value("");
+}
+
+void Tunnel::on_failed(Failure failure) {
+  failed_ = true;
+  if (ports_.size() < spec_.remote_forward.size()) ready_.set_value(describe(failure));
+}
+
+}  // namespace holdfast::test
