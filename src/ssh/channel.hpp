@@ -13,7 +13,8 @@ namespace holdfast::ssh {
 /// What a channel tells its owner.
 class ChannelObserver {
  public:
-  /// Called INSIDE libssh: must not call the channel or the session. Returns how many bytes it took; with less than
+  /// Called INSIDE libssh: must not call the channel or the session. It may come during any call of any channel, its
+  /// own write() included: libssh reads while it writes. Returns how many bytes it took; with less than
   /// all, the rest stays in the channel (the relay's window closes behind it) until take_buffered().
   virtual std::size_t on_data(std::span<const std::byte> data) = 0;
   /// From the event loop, after each turn in which something of this channel may have changed: room to write, EOF or
@@ -42,7 +43,7 @@ class Channel {
   /// How much write() would take now: 0 while the session has output pending, a rekey runs, the peer's window is
   /// closed, or the channel is not open. Read that much from the source, not more.
   std::size_t writable() const;
-  /// Takes at most writable() bytes; returns how many.
+  /// Takes at most writable() bytes, and all of them; returns how many.
   std::size_t write(std::span<const std::byte> data);
   /// Half-close: no more data from us. Idempotent.
   void send_eof();
@@ -51,7 +52,8 @@ class Channel {
   std::vector<std::byte> take_buffered();
   /// The relay sent EOF, and everything before it was handed over.
   bool at_eof() const;
-  /// False once the relay sent CLOSE or the session is gone. Data that came before stays readable.
+  /// False once the relay sent CLOSE or the session is gone. Data that came before CLOSE stays readable; what a session
+  /// that is gone had not handed over is lost.
   bool is_open() const;
 
  private:

@@ -32,6 +32,7 @@ class SessionObserver {
   virtual void on_authenticated() = 0;
   /// `bound_port` is absent when the relay refused; equal to the requested port unless that was 0.
   virtual void on_forward_answered(std::size_t forward, std::optional<std::uint16_t> bound_port) = 0;
+  /// Answered, even if by a refusal (Dropbear does not find its own listener): nobody gets in there any more.
   virtual void on_forward_cancelled(std::size_t forward) = 0;
   virtual void on_received(bool whole_packet) = 0;
   virtual void on_keepalive_answered(Duration round_trip) = 0;
@@ -65,7 +66,9 @@ class Session {
   void cancel_forward(std::size_t forward);
   /// keepalive@openssh.com. A probe whose predecessor is unanswered can't be sent and is only counted by the caller.
   void send_keepalive();
-  /// Writes what is queued, closes channels, SSH_MSG_DISCONNECT, FIN: on_closed (also on an error).
+  /// Writes what is queued, closes channels, waits up to 2 s for the relay's CLOSEs (until its visitors have read what
+  /// was on its way), SSH_MSG_DISCONNECT, FIN, and waits for the relay to close: on_closed (also on an error). Has no
+  /// deadline over a dead link: the owner drops it.
   void close();
 
   Traffic traffic() const;
