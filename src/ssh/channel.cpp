@@ -196,12 +196,12 @@ class Channel::State {
 };
 
 void flush_channels(Link& link) {
-  for (std::size_t i = 0; i < link.channels.size(); ++i) link.channels[i]->flush();
+  for (const auto& state : link.channels) state->flush();
 }
 
 void close_released(Link& link) {
-  for (std::size_t i = 0; i < link.channels.size(); ++i) {
-    if (link.channels[i]->released() && !link.channels[i]->close_sent()) link.channels[i]->send_close();
+  for (const auto& state : link.channels) {
+    if (state->released() && !state->close_sent()) state->send_close();
   }
 }
 
