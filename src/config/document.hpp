@@ -44,7 +44,7 @@ struct SyntaxError {
 };
 
 /// Larger files and deeper nesting than any configuration needs are refused before they cost anything.
-inline constexpr std::size_t max_document_bytes = 256 * 1024;
+inline constexpr std::size_t max_document_bytes = std::size_t{256} * 1024;
 inline constexpr std::size_t max_document_depth = 16;
 
 /// The one document of the text. Beyond YAML's own rules refused: what is not UTF-8 text, a second document, tags,

@@ -14,7 +14,7 @@ struct Unit {
 };
 
 constexpr std::array time_units{Unit{'w', 604800}, Unit{'d', 86400}, Unit{'h', 3600}, Unit{'m', 60}, Unit{'s', 1}};
-constexpr std::array size_units{Unit{'G', 1024 * 1024 * 1024}, Unit{'M', 1024 * 1024}, Unit{'K', 1024}};
+constexpr std::array size_units{Unit{'G', 1 << 30}, Unit{'M', 1 << 20}, Unit{'K', 1 << 10}};
 
 /// Far beyond any use, and small enough that nobody who multiplies one by a count has to think of overflow.
 constexpr std::int64_t longest_seconds = std::int64_t{400} * 86400;

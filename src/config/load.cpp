@@ -47,11 +47,14 @@ constexpr std::array file_keys{
 };
 
 std::vector<TunnelSpec> read_tunnels(const Value& tunnels, const Defaults& defaults) {
+  const std::vector<Value::Member> members = tunnels.members();
   std::vector<TunnelEntry> entries;
-  for (const Value::Member& tunnel : tunnels.members()) entries.push_back(read_tunnel(tunnel, defaults));
+  entries.reserve(members.size());
+  for (const Value::Member& tunnel : members) entries.push_back(read_tunnel(tunnel, defaults));
   if (entries.empty() && tunnels.node().kind == Node::Kind::mapping) tunnels.refuse("there is no tunnel in it");
   refuse_colliding_listeners(entries);
   std::vector<TunnelSpec> specs;
+  specs.reserve(entries.size());
   for (TunnelEntry& entry : entries) specs.push_back(std::move(entry.spec));
   return specs;
 }
@@ -109,6 +112,7 @@ tl::expected<Loaded, Problems> load(const std::string& path, const Files& files)
 
 std::string to_yaml(const Config& config) {
   std::vector<Entry> tunnels;
+  tunnels.reserve(config.tunnels.size());
   for (const TunnelSpec& spec : config.tunnels) tunnels.push_back({Node::scalar(spec.name), write_tunnel(spec)});
   std::vector<Entry> file;
   file.push_back({Node::scalar("status_socket"), StatusSocket::write(config.status_socket)});

@@ -174,7 +174,7 @@ Node Forward::write(const RemoteForward& forward) {
 }
 
 void Rekey::read(const Value& value, RekeyLimit& into) {
-  static constexpr std::uint64_t smallest = 64 * 1024;
+  static constexpr std::uint64_t smallest = std::uint64_t{64} * 1024;
   const auto text = value.text();
   if (!text) return;
   const auto words = words_of(without_blanks(*text), " ");

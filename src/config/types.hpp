@@ -145,6 +145,7 @@ struct ListOf {
   static Node write(const std::vector<T>& list) {
     if (list.empty()) return {};
     std::vector<Node> items;
+    items.reserve(list.size());
     for (const T& item : list) items.push_back(Item::write(item));
     return Node::list(std::move(items));
   }

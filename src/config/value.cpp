@@ -47,6 +47,7 @@ std::optional<std::string> Value::text() const {
 std::vector<Value> Value::items() const {
   if (node_->kind != Node::Kind::list) return {*this};
   std::vector<Value> items;
+  items.reserve(node_->items.size());
   for (const Node& item : node_->items)
     items.emplace_back(item, path_ + "[" + std::to_string(items.size()) + "]", *context_);
   return items;

@@ -100,6 +100,7 @@ Given read_record(const Value& value, std::span<const Key<Record>> keys, Record&
     auto known = find(member.name);
     if (known == keys.end()) {
       std::vector<std::string_view> names;
+      names.reserve(keys.size());
       for (const auto& each : keys) names.push_back(each.name);
       // Read on as what was probably meant: one slip is one problem, and hides no other.
       const auto meant = refuse_unknown_key(member, names);

@@ -64,7 +64,7 @@ TEST_CASE("what is not one YAML document is refused at its first offence") {
        "h.yaml:1:1: not UTF-8 text\n"},
       {"tunnels:\n  b\xe4r: 1\n", "h.yaml:2:4: not UTF-8 text\n"},
       {"tunnels:\n  b\xc3\xa4r\xc0\xaf: 1\n", "h.yaml:2:6: not UTF-8 text\n"},
-      {std::string(256 * 1024 + 1, '#'), "h.yaml: larger than 256 KiB\n"},
+      {std::string(262'145, '#'), "h.yaml: larger than 256 KiB\n"},
       {whole + "---\ntunnels: {}\n", "h.yaml:7:1: a second document starts here; there can be only one\n"},
       {"tunnels:\n\trelay:\n", "h.yaml:2:7: YAML syntax: a tab can't indent; use spaces\n"},
       {"tunnels:\n  relay:\n\tport: 22\n", "h.yaml:3:2: YAML syntax: a tab can't indent; use spaces\n"},
