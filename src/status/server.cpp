@@ -143,8 +143,9 @@ class Server::Impl::Connection : public std::enable_shared_from_this<Connection>
   }
 
   void send(Answer answer, bool keep_alive) {
-    if (!socket_.is_open()) return;  // the source ended the server
-    response_.emplace(static_cast<http::status>(answer.status), parser_->get().version());
+    if (!socket_.is_open()) return;                                     // the source ended the server
+    const unsigned version = parser_->get().version() == 10 ? 10 : 11;  // whatever a broken request claims
+    response_.emplace(static_cast<http::status>(answer.status), version);
     response_->set(http::field::server, "holdfast");
     response_->set(http::field::cache_control, "no-store");
     response_->set(http::field::content_type, answer.content_type);

@@ -31,7 +31,7 @@ class Source {
 struct Limits {
   std::uint32_t header_bytes = 8 * 1024;
   std::uint32_t body_bytes = 1024;
-  Duration request = std::chrono::seconds{5};  ///< from a request's first byte until its answer is sent
+  Duration request = std::chrono::seconds{5};  ///< from its first byte, or accept, until its answer is sent
   Duration idle = std::chrono::seconds{30};    ///< between two requests of one connection
   std::size_t connections = 32;                ///< for one more, the one that was quiet longest is closed
 };
