@@ -25,7 +25,7 @@ constexpr status::Limits patient{};
 
 status::Limits impatient() {
   status::Limits limits;
-  limits.request = 150ms;
+  limits.request = 500ms;
   limits.idle = 150ms;
   return limits;
 }
@@ -233,12 +233,12 @@ TEST_CASE("a client that keeps its connection and asks no more is closed") {
 
 TEST_CASE("an idle connection lives longer than a request may take") {
   status::Limits limits;
-  limits.request = 50ms;
+  limits.request = 500ms;
   const Lab lab{limits};
   Socket client = lab.connect();
   client.send(request("GET /healthz"));
   next_response(client);
-  CHECK_FALSE(client.closed_by_peer(200ms));
+  CHECK_FALSE(client.closed_by_peer(700ms));
   client.send(request("GET /healthz"));
   CHECK(first_line(next_response(client)) == "HTTP/1.1 200 OK");
 }

@@ -180,7 +180,7 @@ TEST_CASE("of two that start at once exactly one gets the socket") {
   const std::string path = directory / "status.sock";
   FakeSource source;
   boost::asio::io_context loop;
-  for (int round = 0; round < 500; ++round) {
+  for (int round = 0; round < 300; ++round) {
     std::atomic<int> ready = 0;
     std::optional<tl::expected<status::Server, std::string>> servers[2];
     const auto start = [&](std::size_t which) {
