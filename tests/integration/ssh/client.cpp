@@ -7,6 +7,7 @@
 namespace holdfast::test {
 
 std::size_t Peer::on_data(std::span<const std::byte> data) {
+  ++data_calls;
   const std::size_t count = std::min(budget, data.size());
   received.append(reinterpret_cast<const char*>(data.data()), count);
   if (budget != SIZE_MAX) budget -= count;
@@ -67,6 +68,7 @@ void Client::open() {
   tcp::socket socket{context};
   socket.connect({boost::asio::ip::make_address(spec.host_name), spec.port});
   socket.set_option(tcp::no_delay{true});
+  socket.non_blocking(true);  // as after async_connect: Asio will not set it again when libssh has taken it away
   session = std::make_unique<ssh::Session>(std::move(socket), spec, *this);
   session->open();
 }

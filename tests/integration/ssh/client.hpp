@@ -41,6 +41,7 @@ class Peer final : public ssh::ChannelObserver {
   bool finish_when_sent = false;
   bool let_go_when_sent = false;
   std::size_t ready_calls = 0;
+  std::size_t data_calls = 0;
 
  private:
   void flush();

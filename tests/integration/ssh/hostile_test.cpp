@@ -166,6 +166,7 @@ TEST_CASE("a reader that stalls shuts the window, and gets the rest in one piece
   peer.budget = 1000;
   REQUIRE(client.run_until([&] { return relay.done() || client.ended(); }));
   CHECK(peer.received.size() == 1000);
+  CHECK(peer.data_calls == 1);
   CHECK(sent < 3'000'000);
   peer.budget = SIZE_MAX;
   peer.take_buffered();
