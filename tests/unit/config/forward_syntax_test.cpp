@@ -77,7 +77,7 @@ TEST_CASE("a written forward reads back the same") {
 }
 
 TEST_CASE("listeners collide when one address covers the other on the same port") {
-  const auto collide = [](std::string one, std::string other) {
+  const auto collide = [](const std::string& one, const std::string& other) {
     const bool there = listeners_collide(to_host(one, 1, "h", 1), to_host(other, 1, "h", 2));
     CHECK(there == listeners_collide(to_host(other, 1, "h", 1), to_host(one, 1, "h", 2)));
     return there;

@@ -23,7 +23,7 @@ struct TemporaryDirectory {
   TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
 
   std::string write(const char* name, const std::string& text, ::mode_t mode) const {
-    const std::string file = path / name;
+    std::string file = path / name;
     std::ofstream(file) << text;
     REQUIRE(::chmod(file.c_str(), mode) == 0);
     return file;
@@ -38,7 +38,7 @@ TEST_CASE("a private key is good only while nobody else may read it") {
   const TemporaryDirectory directory;
   const std::string key = directory.write("key", "", 0600);
   CHECK(system_files().private_key(key) == Kind::good);
-  for (const ::mode_t mode : {0640, 0604, 0644, 0660}) {
+  for (const ::mode_t mode : {0640U, 0604U, 0644U, 0660U}) {
     directory.write("key", "", mode);
     CHECK(system_files().private_key(key) == Kind::exposed);
     CHECK(system_files().readable_file(key) == Kind::good);
