@@ -145,7 +145,7 @@ class Connections::Impl : public std::enable_shared_from_this<Impl> {
 
 Connections::Connections(asio::any_io_executor executor, net::Resolver& resolver, const TunnelSpec& spec,
                          std::function<void(const std::string&)> log)
-    : impl_(std::make_shared<Impl>(executor, resolver, spec, std::move(log))) {}
+    : impl_(std::make_shared<Impl>(std::move(executor), resolver, spec, std::move(log))) {}
 
 // The handler of one connection may hold the set for a moment longer.
 Connections::~Connections() {

@@ -299,7 +299,7 @@ class ResolveOperation final : public Operation {
 Resolver::Resolver(asio::any_io_executor executor) : Resolver(std::move(executor), system_lookup) {}
 
 Resolver::Resolver(asio::any_io_executor executor, Lookup lookup)
-    : impl_(std::make_shared<Impl>(executor, std::move(lookup))) {}
+    : impl_(std::make_shared<Impl>(std::move(executor), std::move(lookup))) {}
 
 Resolver::~Resolver() = default;
 

@@ -226,7 +226,7 @@ TEST_CASE("a target that does not answer is refused at the deadline") {
     sockaddr_storage address{};
     socklen_t size = sizeof address;
     ::getsockname(full.fd(), reinterpret_cast<sockaddr*>(&address), &size);
-    ::connect(fd, reinterpret_cast<sockaddr*>(&address), size);
+    static_cast<void>(::connect(fd, reinterpret_cast<sockaddr*>(&address), size));
     fillers.push_back(fd);
   }
   Tunnel tunnel(relay, {tcp(full.port())}, [](TunnelSpec& spec) { spec.connect_timeout = 1s; });

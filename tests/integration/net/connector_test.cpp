@@ -54,7 +54,7 @@ struct Silent {
     for (int i = 0; i < 4; ++i) {
       tcp::socket& client = clients.emplace_back(loop, tcp::v4());
       client.native_non_blocking(true);
-      ::connect(client.native_handle(), address.data(), static_cast<socklen_t>(address.size()));
+      static_cast<void>(::connect(client.native_handle(), address.data(), static_cast<socklen_t>(address.size())));
     }
     REQUIRE(test::wait_until([this] { return connected(clients.front()); }));
     REQUIRE_FALSE(connected(clients.back()));
