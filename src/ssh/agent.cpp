@@ -16,7 +16,7 @@ using boost::system::error_code;
 
 class AgentQuery::Impl : public std::enable_shared_from_this<Impl> {
  public:
-  Impl(asio::any_io_executor executor, Handler handler)
+  Impl(const asio::any_io_executor& executor, Handler handler)
       : socket_(executor), timer_(executor), handler_(std::move(handler)) {}
 
   void start(const std::string& path, Duration deadline) {
@@ -71,8 +71,9 @@ class AgentQuery::Impl : public std::enable_shared_from_this<Impl> {
   Handler handler_;
 };
 
-AgentQuery::AgentQuery(asio::any_io_executor executor, const std::string& path, Duration deadline, Handler handler)
-    : impl_(std::make_shared<Impl>(std::move(executor), std::move(handler))) {
+AgentQuery::AgentQuery(const asio::any_io_executor& executor, const std::string& path, Duration deadline,
+                       Handler handler)
+    : impl_(std::make_shared<Impl>(executor, std::move(handler))) {
   impl_->start(path, deadline);
 }
 

@@ -14,9 +14,9 @@ namespace holdfast::ssh {
 class AgentQuery {
  public:
   /// Empty: it answered and holds a key. Else why it is of no use.
-  using Handler = std::function<void(std::string problem)>;
+  using Handler = std::function<void(const std::string& problem)>;
 
-  AgentQuery(boost::asio::any_io_executor executor, const std::string& path, Duration deadline, Handler handler);
+  AgentQuery(const boost::asio::any_io_executor& executor, const std::string& path, Duration deadline, Handler handler);
   ~AgentQuery();
   AgentQuery(const AgentQuery&) = delete;
   AgentQuery& operator=(const AgentQuery&) = delete;

@@ -84,11 +84,12 @@ Authentication::State Authentication::try_identity(ssh_session session) {
 
 void Authentication::ask_agent() {
   agent_ = AgentState::asked;
-  query_ = std::make_unique<AgentQuery>(executor_, spec_.identity_agent, agent_deadline, [this](std::string problem) {
-    agent_ = problem.empty() ? AgentState::ready : AgentState::done;
-    if (!problem.empty()) identities_.problems.push_back("agent " + spec_.identity_agent + ": " + problem);
-    wake_();
-  });
+  query_ =
+      std::make_unique<AgentQuery>(executor_, spec_.identity_agent, agent_deadline, [this](const std::string& problem) {
+        agent_ = problem.empty() ? AgentState::ready : AgentState::done;
+        if (!problem.empty()) identities_.problems.push_back("agent " + spec_.identity_agent + ": " + problem);
+        wake_();
+      });
 }
 
 Authentication::State Authentication::try_agent(ssh_session session) {

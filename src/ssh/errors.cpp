@@ -84,14 +84,12 @@ Failure explain(const Death& death, const TunnelSpec& spec) {
   if (holds(error, "Socket error")) return lost(death, std::move(failure));
 
   failure.detail = sanitize(error);
-  if (death.progress == Progress::banner) {
+  if (death.progress == Progress::banner || holds(error, "Packet filter")) {
     failure.cause = Cause::protocol_mismatch;
   } else if (death.progress == Progress::key_exchange) {
     failure.cause = Cause::key_exchange_failed;
   } else if (broken_packet(error)) {
     failure.cause = Cause::integrity_failed;
-  } else if (holds(error, "Packet filter")) {
-    failure.cause = Cause::protocol_mismatch;
   }
   return failure;
 }

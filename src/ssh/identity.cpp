@@ -56,7 +56,8 @@ struct Import {
   bool needs_passphrase = false;
 };
 
-Import import_private_key(const std::string& text) {
+/// Wipes the text.
+Import import_private_key(std::string text) {
   Import result;
   const auto refuse = [](const char*, char*, std::size_t, int, int, void* asked) {
     *static_cast<bool*>(asked) = true;
@@ -66,6 +67,7 @@ Import import_private_key(const std::string& text) {
   if (ssh_pki_import_privkey_base64(text.c_str(), nullptr, refuse, &result.needs_passphrase, &key) == SSH_OK) {
     result.key.reset(key);
   }
+  ::explicit_bzero(text.data(), text.size());
   return result;
 }
 
@@ -118,8 +120,7 @@ std::vector<Certificate> load_certificates(const TunnelSpec& spec, std::vector<s
 tl::expected<KeyHandle, std::string> load_private_key(const std::string& path) {
   auto text = read_file(path, largest_key);
   if (!text) return tl::unexpected(path + ": " + errno_text(text.error()));
-  auto import = import_private_key(*text);
-  ::explicit_bzero(text->data(), text->size());
+  auto import = import_private_key(std::move(*text));
   if (import.key) return std::move(import.key);
   return tl::unexpected(path + (import.needs_passphrase ? " needs a passphrase: use an agent or an unencrypted key"
                                                         : ": no private key that libssh can read"));
