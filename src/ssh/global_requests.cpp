@@ -4,6 +4,12 @@
 #include <limits>
 
 namespace holdfast::ssh {
+namespace {
+
+/// The kernel gives no privileged port to who asks for any (ip_local_port_range).
+constexpr int lowest_chosen_port = 1024;
+
+}  // namespace
 
 GlobalRequests::GlobalRequests(const std::vector<RemoteForward>& forwards)
     : forwards_(forwards), listeners_(forwards.size()) {}
@@ -56,13 +62,13 @@ GlobalRequests::Answer GlobalRequests::perform(const Listen& request, ssh_sessio
   return ForwardAnswer{request.forward, forward.port};
 }
 
-/// libssh reads the port from the last packet that it received, whatever that was. So the answer has to be the only
-/// packet of the read that brought it.
+/// libssh reads the port from the last packet that it received, whatever that was. A packet behind the answer begins
+/// with the length of a name ("forwarded-tcpip") or the number of a channel, which are small; a port that a relay
+/// chooses is not.
 GlobalRequests::Answer GlobalRequests::listen_on_any_port(std::size_t forward, ssh_session session,
                                                           const ssh_counter_struct& packets) {
   for (;;) {
     const auto bytes_before = packets.in_bytes;
-    const auto packets_before = packets.in_packets;
     int port = -1;
     const int rc = ssh_channel_listen_forward(session, forwards_.at(forward).bind_address.c_str(), 0, &port);
     if (rc == SSH_AGAIN) {
@@ -70,8 +76,9 @@ GlobalRequests::Answer GlobalRequests::listen_on_any_port(std::size_t forward, s
       continue;
     }
     if (rc != SSH_OK && port == -1) return ForwardAnswer{forward, std::nullopt};
-    const bool readable = rc == SSH_OK && packets.in_packets == packets_before + 1;
-    if (!readable || port <= 0 || port > std::numeric_limits<std::uint16_t>::max()) return PortUnreadable{forward};
+    const bool readable =
+        rc == SSH_OK && port >= lowest_chosen_port && port <= std::numeric_limits<std::uint16_t>::max();
+    if (!readable) return PortUnreadable{forward};
     const auto bound = static_cast<std::uint16_t>(port);
     listeners_.at(forward) = {bound, false};
     return ForwardAnswer{forward, bound};
