@@ -6,6 +6,7 @@
 
 #include "client.hpp"
 #include "hostile_relay.hpp"
+#include "support/wait.hpp"
 
 using namespace holdfast;
 using namespace holdfast::test;
@@ -208,4 +209,33 @@ TEST_CASE("a request that outlives its session is spent") {
   CHECK(client.requests.front().originator_port() == 1);
   client.session.reset();
   CHECK_FALSE(client.requests.front().accept());
+}
+
+TEST_CASE("a chosen port is read though another message of the relay comes right before the answer") {
+  // As sshd's hostkeys-00@openssh.com does, which it sends as soon as a login is through.
+  constexpr std::uint16_t chosen = 40001;
+  std::atomic<bool> asked = false;
+  std::atomic<bool> both = false;
+  HostileRelay relay{[&](ssh_session session) {
+                       ssh_message request = ssh_message_get(session);
+                       asked = true;
+                       REQUIRE(wait_until([&] { return both.load(); }));
+                       ssh_set_blocking(session, 0);
+                       ssh_send_keepalive(session);
+                       ssh_message_global_request_reply_success(request, chosen);
+                       ssh_blocking_flush(session, 10000);
+                       ssh_message_free(request);
+                     },
+                     true};
+  const TempDir dir;
+  Client client{relay.spec(dir)};
+  client.spec.remote_forward[0].port = 0;
+  REQUIRE(client.log_in());
+  client.session->request_forward(0);
+  REQUIRE(client.run_until([&] { return asked.load(); }));
+  both = true;
+  REQUIRE(wait_until([&] { return relay.done(); }));  // the client's loop stands still meanwhile
+  REQUIRE(client.run_until([&] { return !client.answered.empty() || client.ended(); }));
+  REQUIRE_FALSE(client.ended());
+  CHECK(client.bound.at(0) == chosen);
 }
