@@ -1,5 +1,7 @@
 #include "holdfast/failure.hpp"
 
+#include <algorithm>
+#include <cctype>
 #include <cstdlib>
 
 namespace holdfast {
@@ -85,6 +87,12 @@ CauseText text_of(Cause cause) {
   std::abort();
 }
 
+/// "Connection refused" says no more than "connection refused".
+bool same_words(std::string_view left, std::string_view right) {
+  return std::equal(left.begin(), left.end(), right.begin(), right.end(),
+                    [](unsigned char one, unsigned char other) { return std::tolower(one) == std::tolower(other); });
+}
+
 }  // namespace
 
 std::string_view to_string(Cause cause) {
@@ -102,7 +110,7 @@ std::string describe(const Failure& failure) {
     if (letter == '_') letter = ' ';
   }
   text += ": " + reason;
-  if (!failure.detail.empty()) text += " (" + failure.detail + ")";
+  if (!failure.detail.empty() && !same_words(failure.detail, reason)) text += " (" + failure.detail + ")";
   return text;
 }
 

@@ -9,6 +9,8 @@
 #include <boost/asio/steady_timer.hpp>
 #include <cerrno>
 #include <chrono>
+#include <cstdint>
+#include <limits>
 #include <list>
 #include <optional>
 #include <utility>
@@ -82,8 +84,9 @@ std::optional<Failure> prepare(tcp::socket& socket, const tcp::endpoint& endpoin
   set_option(socket, IPPROTO_TCP, TCP_NODELAY, 1, error);
   set_option(socket, SOL_SOCKET, SO_KEEPALIVE, options.tcp_keep_alive ? 1 : 0, error);
   if (options.user_timeout > Duration::zero()) {
-    const auto timeout = std::chrono::ceil<std::chrono::milliseconds>(options.user_timeout).count();
-    set_option(socket, IPPROTO_TCP, TCP_USER_TIMEOUT, static_cast<unsigned>(timeout), error);
+    const std::int64_t wanted = std::chrono::ceil<std::chrono::milliseconds>(options.user_timeout).count();
+    const std::int64_t most = std::numeric_limits<int>::max();  // tcp(7): the kernel refuses more
+    set_option(socket, IPPROTO_TCP, TCP_USER_TIMEOUT, static_cast<int>(std::min(wanted, most)), error);
   }
   if (error) return failed(Cause::local_error, "connect", to_string(endpoint), error);
 

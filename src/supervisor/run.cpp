@@ -24,6 +24,10 @@ void raise_descriptor_limit() {
   ::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+std::string counted(std::size_t tunnels) {
+  return std::to_string(tunnels) + (tunnels == 1 ? " tunnel" : " tunnels");
+}
+
 }  // namespace
 
 int run(const std::string& config_path) {
@@ -63,8 +67,7 @@ int run(const std::string& config_path) {
   service::Watchdog watchdog{loop.get_executor()};
 
   log::write(LogLevel::info, "holdfast " + std::string{version} + " holds " +
-                                 std::to_string(supervisor.report().tunnels.size()) + " tunnel(s); status at " +
-                                 status_socket.path);
+                                 counted(supervisor.report().tunnels.size()) + "; status at " + status_socket.path);
   service::notify_ready();
   supervisor.start();
   loop.run();

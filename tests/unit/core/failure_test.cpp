@@ -19,5 +19,7 @@ TEST_CASE("every cause has a name of its own and a remedy that ends as a sentenc
 TEST_CASE("a failure reads as operation, subject, cause and detail") {
   CHECK(describe({Cause::host_key_changed, "verify host key of", "relay:22", "SHA256:abc"}) ==
         "verify host key of relay:22: host key changed (SHA256:abc)");
+  CHECK(describe({Cause::connection_refused, "connect", "relay:22", "Connection refused"}) ==
+        "connect relay:22: connection refused");
   CHECK(describe({Cause::relay_silent, "keep alive", "", ""}) == "keep alive: relay silent");
 }

@@ -83,7 +83,7 @@ TEST_CASE("a failure backs off with jitter, says so once, and is tried again as 
   REQUIRE(tunnel.lines.size() == 1);
   CHECK(tunnel.lines[0].failure == refused);
   CHECK(tunnel.lines[0].text ==
-        "connect 192.0.2.1:22: connection refused (Connection refused); next try in 0.5 s. Check that sshd runs on the "
+        "connect 192.0.2.1:22: connection refused; next try in 0.5 s. Check that sshd runs on the "
         "relay at this port and that no firewall rejects it.");
   CHECK(tunnel.wait().actions == Actions{Dial{}});
   CHECK(tunnel.state.attempt == 2);
