@@ -19,7 +19,7 @@ struct ForwardReport {
   ForwardState state{};
   std::uint16_t bound_port = 0;      ///< 0 unless held
   std::uint64_t connections = 0;     ///< open now
-  std::uint64_t accepted = 0;        ///< since the process started
+  std::uint64_t accepted = 0;        ///< since the tunnel was configured, like all counters here
   std::uint64_t target_refused = 0;  ///< the target did not take the connection
 };
 
@@ -59,7 +59,7 @@ struct Report {
 enum class Health { ok, warning, critical, unknown };
 
 /// ok: every tunnel is up. warning: established, but a forward is missing or opening for the first time.
-/// critical: a tunnel is down. unknown: there is no tunnel.
+/// warning too: the last reload was refused, so that the next start will fail. critical: a tunnel is down. unknown: there is no tunnel.
 Health health(const Report& report);
 /// What one tunnel adds to it.
 Health health(const TunnelReport& tunnel);

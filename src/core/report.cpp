@@ -42,6 +42,8 @@ Health health(const Report& report) {
   if (report.tunnels.empty()) return Health::unknown;
   Health worst = Health::ok;
   for (const TunnelReport& tunnel : report.tunnels) worst = std::max(worst, health(tunnel));
+  // All is well until the next start, which will refuse the file as the reload did.
+  if (report.last_reload_error) worst = std::max(worst, Health::warning);
   return worst;
 }
 
@@ -51,12 +53,16 @@ std::string condition(const TunnelReport& tunnel) {
   std::string text = words(tunnel.state);
   if (!tunnel.phase.empty()) text += ": " + words(tunnel.phase);
   if (tunnel.next_retry) text += ", next try in " + to_text(*tunnel.next_retry);
-  if (tunnel.last_error) text += " (" + describe(tunnel.last_error->failure) + ")";
-  return text;
+  if (!tunnel.last_error) return text;
+  // Only while backing off is the last error surely why: else its age tells.
+  const bool is_why = tunnel.state == "backing_off";
+  return text + " (" + (is_why ? "" : "last error " + to_text(tunnel.last_error->age) + " ago: ") +
+         describe(tunnel.last_error->failure) + ")";
 }
 
 std::string summary(const Report& report) {
   if (report.tunnels.empty()) return "no tunnels configured";
+  const std::string refused = report.last_reload_error ? "; the last reload was refused" : "";
   std::size_t down = 0;
   std::string conditions;
   for (const TunnelReport& tunnel : report.tunnels) {
@@ -66,7 +72,7 @@ std::string summary(const Report& report) {
   if (down > conditions_in_summary) conditions += "; and " + std::to_string(down - conditions_in_summary) + " more";
   const std::size_t all = report.tunnels.size();
   return std::to_string(all - down) + " of " + std::to_string(all) + (all == 1 ? " tunnel up" : " tunnels up") +
-         conditions;
+         conditions + refused;
 }
 
 }  // namespace holdfast

@@ -256,7 +256,9 @@ class Transition {
 
   void ask_next(Established& established) {
     if (request_pending(established.forwards)) {
-      established.ask_again = phase_deadline();
+      // A hole in the signal delays the answer as well: whether the relay still lives is for the liveness rule to say.
+      established.ask_again.reset();
+      if (!established.liveness.next_deadline()) established.ask_again = phase_deadline();
     } else if (any_in(established.forwards, ForwardState::refused)) {
       established.ask_again = now_ + next_wait(Cause::forward_refused);
     } else {

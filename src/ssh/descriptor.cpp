@@ -37,6 +37,11 @@ void limit_unsent(int socket) {
   ::setsockopt(socket, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &bytes, sizeof bytes);
 }
 
+void let_the_fin_be_repeated(int socket) {
+  const int never = 0;
+  ::setsockopt(socket, IPPROTO_TCP, TCP_USER_TIMEOUT, &never, sizeof never);
+}
+
 std::string peek_line(int socket) {
   char text[256];
   const ssize_t count = ::recv(socket, text, sizeof text, MSG_PEEK | MSG_DONTWAIT);

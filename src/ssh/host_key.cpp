@@ -48,6 +48,12 @@ tl::expected<std::string, int> read_known_hosts(const TunnelSpec& spec) {
   return text;
 }
 
+/// Half a line would be in the way of every later connection.
+void cut_off(int descriptor, off_t bytes) {
+  const off_t size = ::lseek(descriptor, 0, SEEK_END);
+  if (size >= bytes) static_cast<void>(::ftruncate(descriptor, size - bytes) == 0);
+}
+
 /// 0, or errno. One write() of a whole line, so that a crash or another process leaves no half of it.
 int append_line(const std::string& path, std::string line, bool after_newline) {
   const int descriptor = ::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0600);
@@ -60,18 +66,42 @@ int append_line(const std::string& path, std::string line, bool after_newline) {
   } else if (static_cast<std::size_t>(written) != line.size()) {
     error = ENOSPC;
   }
+  if (written > 0 && static_cast<std::size_t>(written) != line.size()) cut_off(descriptor, written);
   ::close(descriptor);
   return error;
 }
 
+/// What stands behind the last newline.
+std::string_view last_line(std::string_view text) {
+  const auto newline = text.rfind('\n');
+  return newline == std::string_view::npos ? text : text.substr(newline + 1);
+}
+
+std::string known_hosts_line(const TunnelSpec& spec, const ServerKey& server) {
+  return known_hosts_name(spec.host_name, spec.port) + " " + server.key.type + " " + server.key.base64 + "\n";
+}
+
+/// The power went while this very key was being written down, and the line broke off.
+bool is_torn(const TunnelSpec& spec, const std::string& known, const ServerKey& server) {
+  const auto torn = last_line(known);
+  return !torn.empty() && known_hosts_line(spec, server).starts_with(torn);
+}
+
 std::optional<Failure> store(const TunnelSpec& spec, const std::string& known, const ServerKey& server) {
-  const auto name = known_hosts_name(spec.host_name, spec.port);
-  const auto line = name + " " + server.key.type + " " + server.key.base64 + "\n";
+  const auto line = known_hosts_line(spec, server);
   const bool after_newline = known.empty() || known.back() == '\n';
   const int error = append_line(spec.user_known_hosts_file, line, after_newline);
   if (error == 0) return std::nullopt;
   return host_key_failure(Cause::known_hosts_unusable, spec,
                           "the new key can't be stored in " + spec.user_known_hosts_file + ": " + errno_text(error));
+}
+
+std::optional<Failure> complete(const TunnelSpec& spec, const std::string& known, const ServerKey& server) {
+  const auto whole_lines = known.substr(0, known.size() - last_line(known).size());
+  if (::truncate(spec.user_known_hosts_file.c_str(), static_cast<off_t>(whole_lines.size())) != 0) {
+    return host_key_failure(Cause::known_hosts_unusable, spec, spec.user_known_hosts_file + ": " + errno_text(errno));
+  }
+  return store(spec, whole_lines, server);
 }
 
 std::optional<Failure> check_pins(const TunnelSpec& spec, const ServerKey& server) {
@@ -116,12 +146,19 @@ std::optional<Failure> decide(const TunnelSpec& spec, const std::string& known, 
                               place + " holds keys of other types only; it shows " + shown);
     case HostKeyVerdict::unreadable:
       if (lax) return std::nullopt;
+      if (spec.strict_host_key_checking == StrictHostKeyChecking::accept_new && is_torn(spec, known, server)) {
+        return complete(spec, known, server);
+      }
       return host_key_failure(Cause::known_hosts_unusable, spec,
                               place + " is about this relay, but can't be parsed; it shows " + shown);
     case HostKeyVerdict::unknown:
       return meet(spec, known, server);
   }
   std::abort();
+}
+
+bool stored_since(const TunnelSpec& spec, const std::string& known) {
+  return spec.strict_host_key_checking == StrictHostKeyChecking::accept_new && read_known_hosts(spec) != known;
 }
 
 }  // namespace
@@ -135,16 +172,19 @@ std::string host_key_algorithms(const TunnelSpec& spec) {
   return join(algorithms);
 }
 
-std::optional<Failure> verify_host_key(ssh_session session, const TunnelSpec& spec) {
+HostKeyCheck verify_host_key(ssh_session session, const TunnelSpec& spec) {
   const auto server = server_key(session);
-  if (!server) return host_key_failure(Cause::key_exchange_failed, spec, "libssh gives no server key");
-  if (!spec.host_key_fingerprint.empty()) return check_pins(spec, *server);
+  if (!server) return {host_key_failure(Cause::key_exchange_failed, spec, "libssh gives no server key"), ""};
+  if (!spec.host_key_fingerprint.empty()) return {check_pins(spec, *server), ""};
   const auto known = read_known_hosts(spec);
   if (!known) {
-    return host_key_failure(Cause::known_hosts_unusable, spec,
-                            spec.user_known_hosts_file + ": " + errno_text(known.error()));
+    return {host_key_failure(Cause::known_hosts_unusable, spec,
+                             spec.user_known_hosts_file + ": " + errno_text(known.error())),
+            ""};
   }
-  return decide(spec, *known, *server);
+  HostKeyCheck check{decide(spec, *known, *server), ""};
+  if (!check.failure && stored_since(spec, *known)) check.stored = server->key.type + " " + server->fingerprint;
+  return check;
 }
 
 }  // namespace holdfast::ssh

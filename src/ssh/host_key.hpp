@@ -13,8 +13,13 @@ namespace holdfast::ssh {
 /// relay, so that a relay with several keys shows the one that can be checked.
 std::string host_key_algorithms(const TunnelSpec& spec);
 
+struct HostKeyCheck {
+  std::optional<Failure> failure;
+  std::string stored;  ///< "ssh-ed25519 SHA256:..." of a key that was unknown and is remembered now; else empty
+};
+
 /// Checks the key of a finished key exchange against host_key_fingerprint or the known_hosts file, and with accept-new
 /// stores an unknown one. Reads and writes the local disk.
-std::optional<Failure> verify_host_key(ssh_session session, const TunnelSpec& spec);
+HostKeyCheck verify_host_key(ssh_session session, const TunnelSpec& spec);
 
 }  // namespace holdfast::ssh

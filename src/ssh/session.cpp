@@ -191,7 +191,9 @@ class Session::Impl : public std::enable_shared_from_this<Impl> {
     }
     if (rc == SSH_AGAIN || failed()) return;
     if (rc != SSH_OK) return finish(explain_end());
-    if (auto failure = verify_host_key(session_.get(), spec_)) return finish(std::move(failure));
+    auto check = verify_host_key(session_.get(), spec_);
+    if (check.failure) return finish(std::move(check.failure));
+    if (!check.stored.empty()) observer_->on_host_key_stored(check.stored);
     if (const char* name = ssh_get_cipher_out(session_.get())) cipher_ = name;
     stage_ = Stage::keys_exchanged;
     observer_->on_keys_exchanged();
@@ -403,6 +405,7 @@ class Session::Impl : public std::enable_shared_from_this<Impl> {
     if (session_) ssh_silent_disconnect(session_.get());
     release_libssh();
     error_code ignored;
+    let_the_fin_be_repeated(socket_.native_handle());
     socket_.close(ignored);
     post_gone(channels);
   }

@@ -27,6 +27,8 @@ struct Traffic {
 class SessionObserver {
  public:
   virtual void on_banner() = 0;
+  /// accept-new: the relay's key was unknown and is remembered from now on; "ssh-ed25519 SHA256:...".
+  virtual void on_host_key_stored(const std::string& key) = 0;
   /// Keys exchanged and the relay's host key found good.
   virtual void on_keys_exchanged() = 0;
   virtual void on_authenticated() = 0;

@@ -3,13 +3,17 @@
 #include <sys/resource.h>
 
 #include <boost/asio/io_context.hpp>
-#include <iostream>
+#include <boost/asio/steady_timer.hpp>
+#include <chrono>
+#include <optional>
+#include <string>
 #include <utility>
 
 #include "config/load.hpp"
 #include "holdfast/version.hpp"
 #include "log/log.hpp"
 #include "service/service.hpp"
+#include "status/client.hpp"
 #include "status/server.hpp"
 #include "supervisor/supervisor.hpp"
 
@@ -26,6 +30,43 @@ void raise_descriptor_limit() {
 
 std::string counted(std::size_t tunnels) {
   return std::to_string(tunnels) + (tunnels == 1 ? " tunnel" : " tunnels");
+}
+
+/// The status socket, as soon as it can be had: a full /run or a wrong group must not keep the tunnels down.
+class StatusSocket {
+ public:
+  StatusSocket(boost::asio::io_context& loop, StatusSocketSpec spec, status::Source& source)
+      : loop_(loop), spec_(std::move(spec)), source_(source), again_(loop) {}
+
+  void open() {
+    auto server = status::Server::listen(loop_.get_executor(), spec_, source_);
+    if (server) {
+      server_.emplace(std::move(*server));
+      return;
+    }
+    if (server.error() != told_)
+      log::write(LogLevel::error, server.error() + "; trying again, the tunnels go on without");
+    told_ = server.error();
+    again_.expires_after(retry_interval);
+    again_.async_wait([this](const boost::system::error_code& error) {
+      if (!error) open();
+    });
+  }
+
+ private:
+  static constexpr std::chrono::seconds retry_interval{10};
+
+  boost::asio::io_context& loop_;
+  const StatusSocketSpec spec_;
+  status::Source& source_;
+  boost::asio::steady_timer again_;
+  std::optional<status::Server> server_;
+  std::string told_;
+};
+
+/// Two daemons would take the listeners from each other.
+bool another_runs(const StatusSocketSpec& spec) {
+  return status::request(spec.path, "GET", "/healthz", std::chrono::seconds{2}).has_value();
 }
 
 }  // namespace
@@ -47,11 +88,13 @@ int run(const std::string& config_path) {
                         [&] { service::notify_status(summary(running->report())); }, [&] { loop.stop(); }};
   running = &supervisor;
 
-  auto server = status::Server::listen(loop.get_executor(), status_socket, supervisor);
-  if (!server) {
-    log::write(LogLevel::error, server.error());
+  if (another_runs(status_socket)) {
+    log::write(LogLevel::error, "another holdfast answers on " + status_socket.path +
+                                    ": stop it first, or give this one a status_socket of its own");
     return 1;
   }
+  StatusSocket socket{loop, status_socket, supervisor};
+  socket.open();
   service::Signals signals{loop.get_executor(),
                            {[&] {
                               log::write(LogLevel::info, "stopping");

@@ -5,7 +5,7 @@
 namespace holdfast::supervisor {
 
 /// The daemon: loads the configuration, holds the tunnels and serves the status socket until SIGTERM or SIGINT.
-/// Returns the exit code: 0 after an orderly stop, 1 when the status socket can't be had, 2 for a bad configuration.
+/// Returns the exit code: 0 after an orderly stop, 1 when another one runs, 2 for a bad configuration.
 int run(const std::string& config_path);
 
 }  // namespace holdfast::supervisor

@@ -19,7 +19,7 @@ namespace holdfast::supervisor {
 class Supervisor final : public status::Source {
  public:
   /// `stopped` is called from the loop, once, when the last tunnel is down after stop(). `changed` is called from
-  /// the loop after a tunnel changed its phase.
+  /// the loop after a tunnel changed its phase or its listeners.
   Supervisor(boost::asio::any_io_executor executor, std::string config_path, Config config,
              std::function<void()> changed, std::function<void()> stopped);
 

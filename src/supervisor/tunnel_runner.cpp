@@ -20,6 +20,14 @@ std::string to_string(const boost::asio::ip::tcp::endpoint& endpoint) {
   return text.str();
 }
 
+std::size_t held_forwards(const Phase& phase) {
+  const ForwardTable* forwards = forwards_of(phase);
+  if (forwards == nullptr) return 0;
+  return static_cast<std::size_t>(std::count_if(forwards->begin(), forwards->end(), [](const ForwardProgress& forward) {
+    return forward.state == ForwardState::held;
+  }));
+}
+
 }  // namespace
 
 TunnelRunner::TunnelRunner(boost::asio::any_io_executor executor, net::Resolver& resolver, TunnelSpec spec,
@@ -34,6 +42,7 @@ TunnelRunner::TunnelRunner(boost::asio::any_io_executor executor, net::Resolver&
       phase_entered_(Clock::now()) {}
 
 void TunnelRunner::handle(const TunnelEvent& event) {
+  const std::size_t held_before = held_forwards(state_.phase);
   const std::size_t phase_before = state_.phase.index();
   const Attempt attempt_before = state_.attempt;
   Step result = step(spec_, std::move(state_), event, Clock::now(), jitter_);
@@ -44,11 +53,11 @@ void TunnelRunner::handle(const TunnelEvent& event) {
     std::visit([this](const auto& what) { perform(what); }, action);
   }
   arm_timer();
-  if (phase_changed) changed_();
+  if (phase_changed || held_forwards(state_.phase) != held_before) changed_();
 }
 
 void TunnelRunner::happened(SessionEvent event) {
-  handle(OfSession{state_.attempt, std::move(event)});
+  handle(OfSession{session_attempt_, std::move(event)});
 }
 
 void TunnelRunner::note_phase_change() {
@@ -78,6 +87,7 @@ void TunnelRunner::arm_timer() {
 // ---- actions ------------------------------------------------------------------------------------------------------
 
 void TunnelRunner::perform(const Dial&) {
+  session_attempt_ = state_.attempt;
   dial_ = resolver_.resolve(spec_.host_name, spec_.port, spec_.address_family,
                             [this](tl::expected<net::Endpoints, Failure> resolved) {
                               if (!resolved) return happened(SessionFailed{std::move(resolved.error())});
@@ -121,8 +131,15 @@ void TunnelRunner::perform(const DrainConnections&) {
   connections_.drain([this] { happened(ConnectionsDrained{}); });
 }
 
-void TunnelRunner::perform(const CloseSession&) {
+void TunnelRunner::drop_connections() {
+  if (const std::size_t open = connections_.open_count(); open > 0) {
+    write_log(LogLevel::info, "cutting " + std::to_string(open) + (open == 1 ? " connection" : " connections"));
+  }
   connections_.drop_all();
+}
+
+void TunnelRunner::perform(const CloseSession&) {
+  drop_connections();
   session_->close();
 }
 
@@ -131,7 +148,7 @@ void TunnelRunner::perform(const DropSession&) {
   socket_.reset();
   address_.clear();
   keepalive_rtt_.reset();
-  connections_.drop_all();
+  drop_connections();
   earlier_traffic_ = traffic();
   session_.reset();
 }
@@ -145,6 +162,10 @@ void TunnelRunner::perform(const Announce& line) {
 
 void TunnelRunner::on_banner() {
   happened(PhaseCompleted{OpeningPhase::banner});
+}
+void TunnelRunner::on_host_key_stored(const std::string& key) {
+  write_log(LogLevel::info, "the relay's host key was unknown and is trusted from now on: " + key + " (kept in " +
+                                spec_.user_known_hosts_file + "); compare it with the relay's own");
 }
 void TunnelRunner::on_keys_exchanged() {
   happened(PhaseCompleted{OpeningPhase::key_exchange});

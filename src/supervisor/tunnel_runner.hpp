@@ -21,7 +21,8 @@ namespace holdfast::supervisor {
 /// tunnel's timer, dial, session and connections; holds no decision of its own.
 class TunnelRunner final : private ssh::SessionObserver {
  public:
-  /// `changed` is called after each change of phase; the runner must not be destroyed inside it.
+  /// `changed` is called after each change of phase and of the listeners that are held; the runner must not be
+  /// destroyed inside it.
   TunnelRunner(boost::asio::any_io_executor executor, net::Resolver& resolver, TunnelSpec spec, UnitRandom jitter,
                std::function<void()> changed);
 
@@ -34,6 +35,7 @@ class TunnelRunner final : private ssh::SessionObserver {
 
  private:
   void on_banner() override;
+  void on_host_key_stored(const std::string& key) override;
   void on_keys_exchanged() override;
   void on_authenticated() override;
   void on_forward_answered(std::size_t forward, std::optional<std::uint16_t> bound_port) override;
@@ -61,6 +63,7 @@ class TunnelRunner final : private ssh::SessionObserver {
   void perform(const Announce& line);
 
   void connect(net::Endpoints endpoints);
+  void drop_connections();
   void write_log(LogLevel level, const std::string& text, std::optional<Cause> cause = std::nullopt) const;
   ssh::Traffic traffic() const;
 
@@ -74,6 +77,7 @@ class TunnelRunner final : private ssh::SessionObserver {
   boost::asio::steady_timer timer_;
   std::optional<TimePoint> armed_for_;
 
+  Attempt session_attempt_ = 0;  ///< whose dial or session stands now
   std::unique_ptr<net::Operation> dial_;
   std::optional<boost::asio::ip::tcp::socket> socket_;  ///< connected, not yet a session
   std::string address_;

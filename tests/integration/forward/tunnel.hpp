@@ -56,6 +56,7 @@ class Tunnel final : public ssh::SessionObserver {
   void on_received(bool) override {}
   void on_keepalive_answered(Duration) override {}
   void on_open_request(ssh::OpenRequest request) override { connections_->open(std::move(request)); }
+  void on_host_key_stored(const std::string&) override {}
   void on_unwanted_open(const std::string&) override {}
   void on_failed(Failure failure) override;
   void on_closed() override {}

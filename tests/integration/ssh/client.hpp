@@ -80,6 +80,7 @@ class Client final : public ssh::SessionObserver {
   void on_received(bool whole_packet) override;
   void on_keepalive_answered(Duration round_trip) override { round_trips.push_back(round_trip); }
   void on_open_request(ssh::OpenRequest request) override;
+  void on_host_key_stored(const std::string& key) override { stored_key = key; }
   void on_unwanted_open(const std::string& what) override { unwanted.push_back(what); }
   void on_failed(Failure what) override { failure = std::move(what); }
   void on_closed() override { closed = true; }
@@ -101,6 +102,7 @@ class Client final : public ssh::SessionObserver {
   std::vector<std::size_t> cancelled;
   std::vector<Duration> round_trips;
   std::vector<std::string> unwanted;
+  std::string stored_key;
   std::vector<ssh::OpenRequest> requests;
   std::list<Peer> peers;
   std::size_t received_calls = 0;

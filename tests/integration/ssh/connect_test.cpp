@@ -244,6 +244,7 @@ TEST_CASE("a session may be destroyed in any of its callbacks") {
     void on_received(bool) override { count(); }
     void on_keepalive_answered(Duration) override { count(); }
     void on_open_request(ssh::OpenRequest) override { count(); }
+    void on_host_key_stored(const std::string&) override { count(); }
     void on_unwanted_open(const std::string&) override { count(); }
     void on_failed(Failure) override { session.reset(); }
     void on_closed() override { session.reset(); }

@@ -232,3 +232,24 @@ TEST_CASE("a pin decides instead of known_hosts") {
   CHECK(failure.cause == Cause::host_key_not_pinned);
   CHECK(failure.detail.find(pin) != std::string::npos);
 }
+
+TEST_CASE("a line that broke off while this very key was written down is completed") {
+  const Sshd sshd;
+  Meeting first{sshd, "", StrictHostKeyChecking::accept_new};
+  REQUIRE(first.succeeds());
+  const std::string whole = first.stored();
+  CHECK(first.client.stored_key.starts_with("ssh-ed25519 SHA256:"));
+  for (const std::size_t length : {whole.size() - 2, whole.size() - 20, whole.find(' ') + 5}) {
+    CAPTURE(length);
+    Meeting torn{sshd, "# kept\n" + whole.substr(0, length), StrictHostKeyChecking::accept_new};
+    CHECK(torn.succeeds());
+    CHECK(torn.stored() == "# kept\n" + whole);
+  }
+}
+
+TEST_CASE("a line that broke off and is no beginning of this key's line is refused") {
+  const Sshd sshd;
+  Meeting meeting{sshd, "[127.0.0.1]:" + std::to_string(sshd.port()) + " ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIxxxx",
+                  StrictHostKeyChecking::accept_new};
+  CHECK(meeting.failure().cause == Cause::known_hosts_unusable);
+}

@@ -208,6 +208,16 @@ TEST_CASE("a forward asked for again and never answered ends the session") {
   CHECK(tunnel.in<BackingOff>().failure.cause == Cause::phase_timed_out);
 }
 
+TEST_CASE("a hole in the signal while a forward is asked for again is judged by the liveness rule alone") {
+  TunnelSpec spec = spec_with(2);
+  spec.exit_on_forward_failure = false;
+  Tunnel tunnel{spec};
+  tunnel.authenticate().session(ForwardAnswered{0, 4649}).session(ForwardAnswered{1, std::nullopt}).wait();
+  REQUIRE(tunnel.actions == Actions{RequestForward{1}});
+  CHECK(next_deadline(tunnel.state) == tunnel.in<Established>().liveness.next_deadline());
+  CHECK(tunnel.wait().actions == Actions{SendKeepalive{}});
+}
+
 // ---- liveness -----------------------------------------------------------------------------------------------------
 
 TEST_CASE("a silent relay is declared dead after three unanswered probes, 240 s after the last packet") {

@@ -95,6 +95,20 @@ TEST_CASE("a condition says in words what keeps a tunnel from being up") {
         "established, but 2 of 2 forwards are missing: localhost:4649 requested, localhost:80 refused");
 }
 
+TEST_CASE("an error is why a tunnel is down while it backs off; later its age is told") {
+  TunnelReport reopening = opening();
+  reopening.last_error = backing_off().last_error;
+  CHECK(condition(reopening) ==
+        "opening: key exchange (last error 3.0 s ago: connect relay.example:22: connection refused)");
+}
+
+TEST_CASE("a refused reload is a warning, for the next start will fail on the same file") {
+  Report report = of({up()});
+  report.last_reload_error = "holdfast.yaml:3:5: tunnels.relay.prot: unknown key";
+  CHECK(health(report) == Health::warning);
+  CHECK(summary(report) == "1 of 1 tunnel up; the last reload was refused");
+}
+
 TEST_CASE("a summary counts the tunnels and gives the conditions of those that are down") {
   CHECK(summary(of({})) == "no tunnels configured");
   CHECK(summary(of({up()})) == "1 of 1 tunnel up");

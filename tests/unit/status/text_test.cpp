@@ -81,9 +81,12 @@ TEST_CASE("the monitoring line has the verdict, the summary and the performance 
   Report report = test::example_report();
   CHECK(status::plugin_line(report) ==
         "HOLDFAST CRITICAL - 1 of 2 tunnels up; backup: backing off, next try in 12 s (connect backup.example:2222: "
-        "connection refused) | 'tunnels_up'=1;;;0;2 'relay_connections'=2;;;0 'relay_received'=1234567c "
+        "connection refused); the last reload was refused | 'tunnels_up'=1;;;0;2 'relay_connections'=2;;;0 "
+        "'relay_received'=1234567c "
         "'relay_sent'=999c 'relay_rtt'=0.031234s;;;0 'backup_connections'=0;;;0 'backup_received'=0c 'backup_sent'=0c");
   report.tunnels.pop_back();
+  CHECK(status::plugin_line(report).starts_with("HOLDFAST WARNING - 1 of 1 tunnel up; the last reload was refused | "));
+  report.last_reload_error.reset();
   CHECK(status::plugin_line(report).starts_with("HOLDFAST OK - 1 of 1 tunnel up | 'tunnels_up'=1;;;0;1 "));
   CHECK(status::plugin_line(Report{}) == "HOLDFAST UNKNOWN - no tunnels configured | 'tunnels_up'=0;;;0;0");
 }
