@@ -58,8 +58,8 @@ struct Report {
 
 enum class Health { ok, warning, critical, unknown };
 
-/// ok: every tunnel is up. warning: established, but a forward is missing or opening for the first time.
-/// warning too: the last reload was refused, so that the next start will fail. critical: a tunnel is down. unknown: there is no tunnel.
+/// ok: every tunnel is up. warning: established, but a forward is missing, or opening for the first time, or the last
+/// reload was refused, so that the next start will fail. critical: a tunnel is down. unknown: there is no tunnel.
 Health health(const Report& report);
 /// What one tunnel adds to it.
 Health health(const TunnelReport& tunnel);
