@@ -28,9 +28,10 @@ Failure lost(const Death& death, Failure failure) {
   const bool closed = holds(death.error, "disconnected");
   failure.detail = closed ? "the relay closed the connection" : sanitize(after(death.error, "Socket error: "));
   if (death.progress != Progress::banner) return failure;
-  if (!death.first_line.empty()) {
+  if (death.spoke) {
     failure.cause = Cause::protocol_mismatch;
-    failure.detail = "it said \"" + sanitize(death.first_line) + "\"";
+    failure.detail =
+        death.first_line.empty() ? "it sent no SSH banner" : "it said \"" + sanitize(death.first_line) + "\"";
     // OpenSSH's way to say no before the protocol begins (sshd.c, drop_connection).
     if (holds(death.first_line, "MaxStartups") || holds(death.first_line, "Not allowed at this time")) {
       failure.cause = Cause::relay_disconnected;
@@ -84,7 +85,7 @@ Failure explain(const Death& death, const TunnelSpec& spec) {
   if (holds(error, "Socket error")) return lost(death, std::move(failure));
 
   failure.detail = sanitize(error);
-  if (death.progress == Progress::banner || holds(error, "Packet filter")) {
+  if (death.progress == Progress::banner || holds(error, "Packet filter") || holds(error, "No version of SSH")) {
     failure.cause = Cause::protocol_mismatch;
   } else if (death.progress == Progress::key_exchange) {
     failure.cause = Cause::key_exchange_failed;

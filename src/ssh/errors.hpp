@@ -21,7 +21,8 @@ std::string_view operation_name(Progress progress);
 struct Death {
   Progress progress{};
   std::string error;       ///< ssh_get_error()
-  std::string first_line;  ///< the first that came from the relay; decides between silence and another protocol
+  std::string first_line;  ///< the first that came from the relay; empty if libssh took it before it could be seen
+  bool spoke = false;      ///< anything came from the relay; decides between silence and another protocol
 };
 
 Failure explain(const Death& death, const TunnelSpec& spec);

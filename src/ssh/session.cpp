@@ -353,7 +353,10 @@ class Session::Impl : public std::enable_shared_from_this<Impl> {
     return over();
   }
 
-  Failure explain_end() const { return explain({progress(), ssh_get_error(session_.get()), first_line_}, spec_); }
+  Failure explain_end() const {
+    const bool spoke = !first_line_.empty() || link_->socket.in_bytes != 0;
+    return explain({progress(), ssh_get_error(session_.get()), first_line_, spoke}, spec_);
+  }
 
   Failure misbehaviour(const std::string& detail) const {
     return {Cause::relay_disconnected, std::string{operation_name(progress())}, relay_name(spec_), detail};
