@@ -137,7 +137,9 @@ TEST_CASE("a tunnel that is changed, or removed, while it waits or while its rel
     relay.freeze();
     holdfast.write_config({Tunnel::to(other).forward(to_local(new_port, target.port()))});
     holdfast.signal(SIGHUP);
-    CHECK(holdfast.wait_for_up("relay", 30s));
+    CHECK(holdfast.wait_for(
+        [&](const Json& now) { return now["up"] == true && now["forwards"][0]["bound_port"] == new_port; }, "relay",
+        30s));
     CHECK(echoes(new_port));
   }
 }
