@@ -20,18 +20,27 @@ constexpr std::size_t turn_quota = std::size_t{128} * 1024;
 constexpr std::size_t kept_capacity = std::size_t{64} * 1024;
 
 constexpr std::chrono::milliseconds delivery_poll{20};
-constexpr int delivery_polls = 250;  // 5 s
+constexpr int delivery_polls = 250;  // 5 s without a byte
 
 bool would_block(int error) {
   return error == EAGAIN || error == EWOULDBLOCK || error == EINTR;
 }
 
+/// What the kernel took and the other end has not; 0 also if that can't be told.
+std::size_t unsent(Socket& socket) {
+  int count = 0;
+  if (::ioctl(socket.native_handle(), SIOCOUTQ, &count) != 0) return 0;
+  return static_cast<std::size_t>(count);
+}
+
 }  // namespace
 
-Connection::Connection(Socket socket, ssh::Channel channel, std::shared_ptr<Turns> turns, std::function<void()> on_end)
+Connection::Connection(Socket socket, ssh::Channel channel, std::shared_ptr<Turns> turns, Duration longest_stall,
+                       std::function<void()> on_end)
     : socket_(std::move(socket)),
       channel_(std::move(channel)),
       turns_(std::move(turns)),
+      longest_stall_(longest_stall),
       on_end_(std::move(on_end)),
       delivery_(socket_.get_executor()) {}
 
@@ -66,7 +75,10 @@ std::size_t Connection::on_data(std::span<const std::byte> data) {
 
 std::optional<std::size_t> Connection::send_down(std::span<const std::byte> data) {
   const ssize_t sent = ::send(socket_.native_handle(), data.data(), data.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
-  if (sent >= 0) return static_cast<std::size_t>(sent);
+  if (sent >= 0) {
+    sent_down_ += static_cast<std::size_t>(sent);
+    return static_cast<std::size_t>(sent);
+  }
   if (would_block(errno)) return 0;
   return std::nullopt;
 }
@@ -152,7 +164,10 @@ void Connection::on_ready() {
 }
 
 void Connection::finish_if_over() {
-  if (!pending_.empty() || left_behind_) return;
+  if (!pending_.empty() || left_behind_) {
+    if (!channel_->is_open()) watch_stall();
+    return;
+  }
   if (!relay_eof_ && channel_->at_eof()) {
     relay_eof_ = true;
     error_code gone;
@@ -160,6 +175,22 @@ void Connection::finish_if_over() {
   }
   if (relay_eof_ && local_eof_) return end(Ending::close);
   if (!channel_->is_open()) end_after_delivery(relay_eof_ ? Ending::close : Ending::reset);
+}
+
+void Connection::watch_stall() {
+  if (std::exchange(stall_watched_, true)) return;
+  delivery_.expires_after(longest_stall_);
+  delivery_.async_wait([weak = weak_from_this(), seen = delivered()](const error_code& error) {
+    const auto self = weak.lock();
+    if (!self || error || !self->channel_) return;
+    self->stall_watched_ = false;
+    if (self->delivered() == seen) return self->end(Ending::reset);
+    self->watch_stall();
+  });
+}
+
+std::size_t Connection::delivered() {
+  return sent_down_ - unsent(socket_);
 }
 
 // A reset is noticed even while the channel has no room and nothing is read.
@@ -184,18 +215,19 @@ void Connection::fail_soon() {
 
 void Connection::end_after_delivery(Ending ending) {
   close_channel();
-  poll_delivery(ending, delivery_polls);
+  poll_delivery(ending, delivered(), delivery_polls);
 }
 
 // A reset throws away what the kernel has not sent yet, and so does a close with unread input (RFC 1122, 4.2.2.13).
-void Connection::poll_delivery(Ending ending, int polls_left) {
-  int unsent = 0;
-  if (::ioctl(socket_.native_handle(), SIOCOUTQ, &unsent) != 0 || unsent == 0) return end(ending);
+void Connection::poll_delivery(Ending ending, std::size_t seen, int polls_left) {
+  if (unsent(socket_) == 0) return end(ending);
+  const std::size_t now = delivered();
+  if (now != seen) polls_left = delivery_polls;
   if (polls_left == 0) return end(Ending::reset);
   delivery_.expires_after(delivery_poll);
-  delivery_.async_wait([weak = weak_from_this(), ending, polls_left](const error_code& error) {
+  delivery_.async_wait([weak = weak_from_this(), ending, now, polls_left](const error_code& error) {
     const auto self = weak.lock();
-    if (self && !error) self->poll_delivery(ending, polls_left - 1);
+    if (self && !error) self->poll_delivery(ending, now, polls_left - 1);
   });
 }
 

@@ -10,6 +10,7 @@
 
 #include "forward/target.hpp"
 #include "forward/turns.hpp"
+#include "holdfast/time.hpp"
 #include "ssh/channel.hpp"
 
 namespace holdfast::forward {
@@ -26,11 +27,14 @@ namespace holdfast::forward {
 /// the session cuts off a relay that overruns its window.
 ///
 /// EOF is passed on as half a close, each way. A local reset closes the channel at once; a channel that ends without
-/// EOF (closed, or its session lost) resets the local socket, after what had come was delivered.
+/// EOF (closed, or its session lost) resets the local socket, after what had come was delivered or the socket took
+/// nothing for `longest_stall`.
 class Connection final : public ssh::ChannelObserver, public Sender, public std::enable_shared_from_this<Connection> {
  public:
   /// `on_end` is called once, from the loop, after both ends are closed.
-  Connection(Socket socket, ssh::Channel channel, std::shared_ptr<Turns> turns, std::function<void()> on_end);
+  /// `longest_stall`: see Limits.
+  Connection(Socket socket, ssh::Channel channel, std::shared_ptr<Turns> turns, Duration longest_stall,
+             std::function<void()> on_end);
 
   void start();
   /// Closes the channel and resets the local socket, at once, without on_end.
@@ -52,9 +56,13 @@ class Connection final : public ssh::ChannelObserver, public Sender, public std:
   std::optional<std::size_t> send_down(std::span<const std::byte> data);
   void pass_local_eof();
   void finish_if_over();
+  /// The channel is closed, and the local end does not take what is left.
+  void watch_stall();
+  /// Grows with what the local end has acknowledged (TCP) or read (Unix).
+  std::size_t delivered();
   /// Ends after the kernel has delivered what it holds, or after a while.
   void end_after_delivery(Ending ending);
-  void poll_delivery(Ending ending, int polls_left);
+  void poll_delivery(Ending ending, std::size_t seen, int polls_left);
   void end(Ending ending);
   /// end(), for inside libssh.
   void fail_soon();
@@ -64,11 +72,14 @@ class Connection final : public ssh::ChannelObserver, public Sender, public std:
   Socket socket_;
   std::optional<ssh::Channel> channel_;  ///< none: over, but for what the kernel still delivers
   std::shared_ptr<Turns> turns_;
+  Duration longest_stall_;
   std::function<void()> on_end_;
   boost::asio::steady_timer delivery_;
 
   std::vector<std::byte> pending_;
   std::size_t pending_sent_ = 0;
+  std::size_t sent_down_ = 0;  ///< all that the kernel took
+  bool stall_watched_ = false;
   bool left_behind_ = false;  ///< on_data() declined: the channel holds more
   bool taking_ = false;       ///< inside take_buffered(), where libssh may call on_data()
   bool writable_awaited_ = false;

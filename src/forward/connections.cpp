@@ -24,13 +24,14 @@ constexpr std::chrono::seconds longest_connect{10};
 class Connections::Impl : public std::enable_shared_from_this<Impl> {
  public:
   Impl(const asio::any_io_executor& executor, net::Resolver& resolver, const TunnelSpec& spec,
-       std::function<void(const std::string&)> log)
+       std::function<void(const std::string&)> log, Limits limits)
       : executor_(executor),
         resolver_(resolver),
         forwards_(spec.remote_forward),
         family_(spec.address_family),
         deadline_(std::min<Duration>(spec.connect_timeout, longest_connect)),
         max_connections_(spec.max_connections),
+        limits_(limits),
         refusals_(std::move(log)),
         counters_(forwards_.size()),
         turns_(std::make_shared<Turns>(executor)) {}
@@ -42,7 +43,8 @@ class Connections::Impl : public std::enable_shared_from_this<Impl> {
   void open(ssh::OpenRequest request) {
     if (draining_ || request.forward() >= forwards_.size()) return request.refuse();
     if (entries_.size() >= max_connections_) {
-      tell(request, {Cause::local_error, "accept", "connection", "max_connections are open"});
+      tell(request, {Cause::local_error, "accept", "connection",
+                     std::to_string(entries_.size()) + " connections are open already, max_connections"});
       return request.refuse();
     }
     const std::uint64_t id = next_id_++;
@@ -58,6 +60,7 @@ class Connections::Impl : public std::enable_shared_from_this<Impl> {
   void drain(std::function<void()> drained) {
     draining_ = true;
     drained_ = std::move(drained);
+    refuse_unanswered();
     answer_drain_if_empty();
   }
 
@@ -96,10 +99,10 @@ class Connections::Impl : public std::enable_shared_from_this<Impl> {
     std::optional<ssh::Channel> channel = request.accept();
     if (!channel) return forget(id);
     ++counters.accepted;
-    entry.connection =
-        std::make_shared<Connection>(std::move(*socket), std::move(*channel), turns_, [weak = weak_from_this(), id] {
-          if (const auto self = weak.lock()) self->forget(id);
-        });
+    entry.connection = std::make_shared<Connection>(std::move(*socket), std::move(*channel), turns_,
+                                                    limits_.longest_stall, [weak = weak_from_this(), id] {
+                                                      if (const auto self = weak.lock()) self->forget(id);
+                                                    });
     entry.connection->start();
   }
 
@@ -109,6 +112,14 @@ class Connections::Impl : public std::enable_shared_from_this<Impl> {
     --counters_[found->second.forward].open;
     entries_.erase(found);
     answer_drain_if_empty();
+  }
+
+  void refuse_unanswered() {
+    std::erase_if(entries_, [this](const auto& entry) {
+      if (!entry.second.request) return false;
+      --counters_[entry.second.forward].open;
+      return true;
+    });
   }
 
   void answer_drain_if_empty() {
@@ -134,6 +145,7 @@ class Connections::Impl : public std::enable_shared_from_this<Impl> {
   AddressFamily family_;
   Duration deadline_;
   std::size_t max_connections_;
+  Limits limits_;
   RefusalLog refusals_;
   std::vector<Counters> counters_;
   std::shared_ptr<Turns> turns_;
@@ -144,8 +156,8 @@ class Connections::Impl : public std::enable_shared_from_this<Impl> {
 };
 
 Connections::Connections(asio::any_io_executor executor, net::Resolver& resolver, const TunnelSpec& spec,
-                         std::function<void(const std::string&)> log)
-    : impl_(std::make_shared<Impl>(std::move(executor), resolver, spec, std::move(log))) {}
+                         std::function<void(const std::string&)> log, Limits limits)
+    : impl_(std::make_shared<Impl>(std::move(executor), resolver, spec, std::move(log), limits)) {}
 
 // The handler of one connection may hold the set for a moment longer.
 Connections::~Connections() {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -8,6 +9,7 @@
 #include <vector>
 
 #include "holdfast/config.hpp"
+#include "holdfast/time.hpp"
 #include "net/resolver.hpp"
 #include "ssh/channel.hpp"
 
@@ -19,18 +21,25 @@ struct Counters {
   std::uint64_t target_refused = 0;
 };
 
+struct Limits {
+  /// How long a connection whose relay end is closed waits for a local end that takes nothing of what is left.
+  Duration longest_stall = std::chrono::seconds{30};
+};
+
 /// The forwarded connections of one tunnel: channel to local socket, both ways, with bounded buffers and half-close.
 /// Survives sessions (the counters go on); the connections of a session that is gone end by themselves.
 class Connections {
  public:
-  /// `log` receives one line about each failed target connection.
+  /// `log` receives a line about connections that were refused, the same cause once a minute.
   Connections(boost::asio::any_io_executor executor, net::Resolver& resolver, const TunnelSpec& spec,
-              std::function<void(const std::string&)> log);
+              std::function<void(const std::string&)> log, Limits limits = {});
   ~Connections();
 
-  /// Connects to the forward's target (deadline: spec.connect_timeout, at most 10 s) and accepts, or refuses.
+  /// Connects to the forward's target (deadline: spec.connect_timeout, at most 10 s) and accepts, or refuses. More than
+  /// spec.max_connections are refused, and told.
   void open(ssh::OpenRequest request);
-  /// Refuses all that come from now on; `drained` is called from the loop as soon as none is open.
+  /// Refuses all that come from now on, and those whose target has not answered yet; `drained` is called from the loop
+  /// as soon as none is open.
   void drain(std::function<void()> drained);
   /// Resets all at once, and ends a drain without an answer; open() works again afterwards.
   void drop_all();

@@ -8,6 +8,8 @@ namespace {
 
 /// The kernel gives no privileged port to who asks for any (ip_local_port_range).
 constexpr int lowest_chosen_port = 1024;
+/// Of 4096 bytes at most: a relay that sends and sends, but no answer, must not keep the thread.
+constexpr int most_reads = 64;
 
 }  // namespace
 
@@ -67,7 +69,7 @@ GlobalRequests::Answer GlobalRequests::perform(const Listen& request, ssh_sessio
 /// chooses is not.
 GlobalRequests::Answer GlobalRequests::listen_on_any_port(std::size_t forward, ssh_session session,
                                                           const ssh_counter_struct& packets) {
-  for (;;) {
+  for (int reads = 0; reads < most_reads; ++reads) {
     const auto bytes_before = packets.in_bytes;
     int port = -1;
     const int rc = ssh_channel_listen_forward(session, forwards_.at(forward).bind_address.c_str(), 0, &port);
@@ -83,6 +85,7 @@ GlobalRequests::Answer GlobalRequests::listen_on_any_port(std::size_t forward, s
     listeners_.at(forward) = {bound, false};
     return ForwardAnswer{forward, bound};
   }
+  return std::nullopt;
 }
 
 GlobalRequests::Answer GlobalRequests::perform(const Cancel& request, ssh_session session, const ssh_counter_struct&) {

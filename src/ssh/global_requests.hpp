@@ -44,6 +44,7 @@ class GlobalRequests {
   /// Sends what can be sent and collects what came. Call after each pump.
   std::vector<GlobalAnswer> advance(ssh_session session, const ssh_counter_struct& packets);
   /// While true, advance() does the pumping: the port of a port 0 request can only be read right behind its answer.
+  /// It stops after a share; then bytes may be left, and another turn is due.
   bool pumps() const;
 
   /// The forward that a connection to this listener belongs to. The relay repeats the address that it was asked for,

@@ -26,6 +26,8 @@ constexpr std::uint64_t turn_quota = 256 * 1024;
 /// Answers that a peer provokes without reading them; far above what the session itself ever queues.
 constexpr std::uint64_t most_unsent = std::uint64_t{64} * 1024 * 1024;
 constexpr std::uint64_t packet_overhead = 64;
+/// On top of the owner's connections and as many that wait for the relay's CLOSE.
+constexpr std::size_t spare_channels = 64;
 /// How long visitors get to read what is on its way to them, once all is closed.
 constexpr std::chrono::seconds longest_goodbye{2};
 
@@ -119,7 +121,9 @@ class Session::Impl : public std::enable_shared_from_this<Impl> {
     if (failed()) return;
     notify_channels(*link_, turns_);
     if (over()) return;
-    if (link_->socket.in_bytes - turn_began_at_ >= turn_quota) schedule_turn();
+    const auto received = link_->socket.in_bytes - turn_began_at_;
+    // What pumps() may have stopped with bytes left inside libssh, for which the socket never becomes readable.
+    if (received >= turn_quota || (received > 0 && global_.pumps())) schedule_turn();
     await();
   }
 
@@ -264,8 +268,11 @@ class Session::Impl : public std::enable_shared_from_this<Impl> {
     if (!forward) {
       return refuse(message, "a connection to " + sanitize(address) + " port " + std::to_string(port));
     }
-    const bool full = link_->channels.size() + link_->held.size() >= spec_.max_connections;
-    if (full || stage_ != Stage::running) return refuse(message, "");
+    if (stage_ != Stage::running) return refuse(message, "");
+    // The owner keeps to max_connections, and tells. This is for a relay that never answers a CLOSE.
+    if (link_->channels.size() + link_->held.size() >= 2 * spec_.max_connections + spare_channels) {
+      return refuse(message, "more channels than it closes");
+    }
     hand_over(*forward, std::move(message));
   }
 

@@ -1,8 +1,10 @@
 #include <doctest/doctest.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <future>
 #include <system_error>
 #include <thread>
@@ -66,6 +68,32 @@ std::size_t fill(const Socket& socket, std::uint64_t seed, std::size_t limit) {
   }
   return total;
 }
+
+/// A target that answers nobody: its queue is full, and the kernel drops what comes next.
+class SilentTarget {
+ public:
+  SilentTarget() {
+    REQUIRE(::listen(full_.fd(), 0) == 0);
+    sockaddr_storage address{};
+    socklen_t size = sizeof address;
+    ::getsockname(full_.fd(), reinterpret_cast<sockaddr*>(&address), &size);
+    for (int& fd : fillers_) {
+      fd = ::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+      static_cast<void>(::connect(fd, reinterpret_cast<sockaddr*>(&address), size));
+    }
+  }
+  ~SilentTarget() {
+    for (const int fd : fillers_) ::close(fd);
+  }
+  SilentTarget(const SilentTarget&) = delete;
+  SilentTarget& operator=(const SilentTarget&) = delete;
+
+  Target target() const { return tcp(full_.port()); }
+
+ private:
+  Listener full_ = Listener::tcp();
+  std::array<int, 4> fillers_{};
+};
 
 /// A target of which the test holds the other end itself.
 struct HeldTarget {
@@ -217,25 +245,13 @@ TEST_CASE("a target that refuses closes the client's connection at once, is coun
 
 TEST_CASE("a target that does not answer is refused at the deadline") {
   Sshd relay;
-  // A full queue: the kernel drops what comes next.
-  const Listener full = Listener::tcp();
-  REQUIRE(::listen(full.fd(), 0) == 0);
-  std::vector<int> fillers;
-  for (int i = 0; i < 4; ++i) {
-    const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    sockaddr_storage address{};
-    socklen_t size = sizeof address;
-    ::getsockname(full.fd(), reinterpret_cast<sockaddr*>(&address), &size);
-    static_cast<void>(::connect(fd, reinterpret_cast<sockaddr*>(&address), size));
-    fillers.push_back(fd);
-  }
-  Tunnel tunnel(relay, {tcp(full.port())}, [](TunnelSpec& spec) { spec.connect_timeout = 1s; });
+  const SilentTarget silent;
+  Tunnel tunnel(relay, {silent.target()}, [](TunnelSpec& spec) { spec.connect_timeout = 1s; });
   Socket client = client_of(tunnel);
   CHECK(client.closed_by_peer());
   CHECK(tunnel.counters().target_refused == 1);
   REQUIRE(tunnel.log().size() == 1);
   CHECK(tunnel.log()[0].find("no answer within 1 s") != std::string::npos);
-  for (const int fd : fillers) ::close(fd);
 }
 
 TEST_CASE("a target that does not read holds up its own client only, with bounded buffers") {
@@ -287,7 +303,7 @@ TEST_CASE("200 connections at once each get their own bytes back") {
   CHECK(tunnel.counters().accepted == count);
 }
 
-TEST_CASE("more connections than allowed are refused") {
+TEST_CASE("more connections than allowed are refused, and told") {
   Sshd relay;
   TargetServer target(echo());
   Tunnel tunnel(relay, {tcp(target.port())}, [](TunnelSpec& spec) { spec.max_connections = 2; });
@@ -297,8 +313,9 @@ TEST_CASE("more connections than allowed are refused") {
   CHECK(echoes(second, "2"));
   Socket third = client_of(tunnel);
   CHECK(third.closed_by_peer());
+  REQUIRE(wait_until([&] { return tunnel.log().size() == 1; }));
+  CHECK(tunnel.log()[0].find("2 connections are open already, max_connections") != std::string::npos);
   first.close();
-  // There is room again as soon as the relay has closed the first one's channel too.
   CHECK(wait_until([&] {
     Socket fourth = client_of(tunnel);
     return !fourth.closed_by_peer(200ms) && echoes(fourth, "4");
@@ -319,6 +336,21 @@ TEST_CASE("a drain lets open connections finish, refuses new ones, and answers o
   CHECK(drained == 0);
   client.close();
   CHECK(wait_until([&] { return drained == 1; }));
+}
+
+TEST_CASE("a drain refuses at once those whose target has not answered") {
+  Sshd relay;
+  const SilentTarget silent;
+  Tunnel tunnel(relay, {silent.target()});
+  std::atomic<bool> drained = false;
+  Socket client = client_of(tunnel);
+  REQUIRE(wait_until([&] { return tunnel.counters().open == 1; }));
+  tunnel.on_loop([&] { tunnel.connections().drain([&] { drained = true; }); });
+  CHECK(client.closed_by_peer());
+  CHECK(wait_until([&] { return drained.load(); }));
+  CHECK(tunnel.counters().open == 0);
+  // Not by the deadline of the connect.
+  CHECK(tunnel.counters().target_refused == 0);
 }
 
 TEST_CASE("a drain of nothing answers at once, but not from inside") {
@@ -378,6 +410,19 @@ TEST_CASE("a lost session delivers what had come and then resets, so that nobody
   CHECK(right);
   CHECK(received > 0);
   CHECK(wait_until([&] { return tunnel.counters().open == 0; }));
+}
+
+TEST_CASE("a target that takes nothing is not waited for without end once the relay's end is gone") {
+  Sshd relay;
+  HeldTarget held;
+  Tunnel tunnel(relay, {held.target()}, [](TunnelSpec&) {}, {.longest_stall = 500ms});
+  const Socket client = client_of(tunnel);
+  Socket target = held.listener.accept();
+  fill(client, 1, 64 * mebibyte);
+  relay.kill_sessions();
+  REQUIRE(wait_until([&] { return tunnel.session_failed(); }));
+  CHECK(wait_until([&] { return tunnel.counters().open == 0; }));
+  CHECK(ends_by_reset(target));
 }
 
 TEST_CASE("what is still connecting when its session ends leaves nothing behind") {

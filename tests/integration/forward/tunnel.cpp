@@ -5,7 +5,8 @@
 
 namespace holdfast::test {
 
-Tunnel::Tunnel(const Sshd& relay, const std::vector<Target>& targets, const std::function<void(TunnelSpec&)>& change) {
+Tunnel::Tunnel(const Sshd& relay, const std::vector<Target>& targets, const std::function<void(TunnelSpec&)>& change,
+               forward::Limits limits) {
   spec_.name = "relay";
   spec_.host_name = relay.host();
   spec_.port = relay.port();
@@ -16,11 +17,11 @@ Tunnel::Tunnel(const Sshd& relay, const std::vector<Target>& targets, const std:
   spec_.strict_host_key_checking = StrictHostKeyChecking::yes;
   for (const Target& target : targets) spec_.remote_forward.push_back({"localhost", free_port(), target});
   change(spec_);
-  connections_ =
-      std::make_unique<forward::Connections>(loop_.get_executor(), resolver_, spec_, [this](const std::string& line) {
-        const std::lock_guard lock(mutex_);
-        log_.push_back(line);
-      });
+  const auto log = [this](const std::string& line) {
+    const std::lock_guard lock(mutex_);
+    log_.push_back(line);
+  };
+  connections_ = std::make_unique<forward::Connections>(loop_.get_executor(), resolver_, spec_, log, limits);
   boost::asio::post(loop_, [this] { open(); });
   thread_ = std::thread([this] { loop_.run(); });
   const std::string problem = ready_.get_future().get();

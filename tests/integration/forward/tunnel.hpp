@@ -29,7 +29,7 @@ class Tunnel final : public ssh::SessionObserver {
  public:
   Tunnel(
       const Sshd& relay, const std::vector<Target>& targets,
-      const std::function<void(TunnelSpec&)>& change = [](TunnelSpec&) {});
+      const std::function<void(TunnelSpec&)>& change = [](TunnelSpec&) {}, forward::Limits limits = {});
   ~Tunnel();
   Tunnel(const Tunnel&) = delete;
   Tunnel& operator=(const Tunnel&) = delete;

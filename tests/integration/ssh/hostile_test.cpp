@@ -84,10 +84,10 @@ TEST_CASE("connections before any forward was asked for are refused") {
   CHECK(client.unwanted.size() == 1);
 }
 
-TEST_CASE("no more than max_connections are open or waiting") {
+TEST_CASE("the session itself bounds what is open or waiting, generously, and tells") {
   std::atomic<int> taken = 0;
   HostileRelay relay{[&taken](ssh_session session) {
-    for (int i = 0; i < 5; ++i) taken += open_forwarded(session, "localhost", HostileRelay::granted_port) ? 1 : 0;
+    for (int i = 0; i < 75; ++i) taken += open_forwarded(session, "localhost", HostileRelay::granted_port) ? 1 : 0;
   }};
   const TempDir dir;
   TunnelSpec spec = relay.spec(dir);
@@ -96,8 +96,29 @@ TEST_CASE("no more than max_connections are open or waiting") {
   REQUIRE(client.log_in());
   REQUIRE(client.listen(0) != 0);
   REQUIRE(client.run_until([&] { return relay.done() || client.ended(); }));
-  CHECK(taken == 3);
-  CHECK(client.unwanted.empty());
+  CHECK(taken == 2 * 3 + 64);
+  CHECK(client.unwanted == std::vector<std::string>(5, "more channels than it closes"));
+}
+
+TEST_CASE("a relay that floods instead of telling a port leaves time for others") {
+  HostileRelay relay{[](ssh_session session) {
+                       const std::string noise(1000, 'x');  // several in one read
+                       for (int i = 0; i < 5000; ++i) ssh_send_ignore(session, noise.c_str());
+                     },
+                     true};
+  const TempDir dir;
+  TunnelSpec spec = relay.spec(dir);
+  spec.remote_forward[0].port = 0;
+  Client client{spec};
+  REQUIRE(client.log_in());
+  REQUIRE(wait_until([&] { return relay.done(); }));
+  const auto before = client.session->traffic().bytes_received;
+  const auto turns = client.received_calls;
+  client.session->request_forward(0);
+  REQUIRE(client.run_until([&] { return client.received_calls > turns || client.ended(); }));
+  const auto in_one_turn = client.session->traffic().bytes_received - before;
+  CHECK(in_one_turn > 0);
+  CHECK(in_one_turn <= std::uint64_t{1024} * 1024);
 }
 
 TEST_CASE("a relay that asks channels for shells and terminals is told no") {
