@@ -204,7 +204,7 @@ class RaceOperation final : public Operation {
 
 }  // namespace
 
-std::unique_ptr<Operation> connect(asio::any_io_executor executor, Endpoints endpoints, ConnectOptions options,
+std::unique_ptr<Operation> connect(const asio::any_io_executor& executor, Endpoints endpoints, ConnectOptions options,
                                    ConnectHandler handler) {
   auto race = std::make_shared<Race>(std::move(executor), std::move(endpoints), std::move(options), std::move(handler));
   race->start();

@@ -26,7 +26,7 @@ using ConnectHandler = std::function<void(tl::expected<boost::asio::ip::tcp::soc
 /// connects wins and the others are closed. The socket has TCP_NODELAY set. When all fail, the failure is that of the
 /// endpoint that got furthest (refused over timed out over unreachable). There is no deadline here: the owner cancels.
 /// The handler is called from the loop, never from inside connect().
-[[nodiscard]] std::unique_ptr<Operation> connect(boost::asio::any_io_executor executor, Endpoints endpoints,
+[[nodiscard]] std::unique_ptr<Operation> connect(const boost::asio::any_io_executor& executor, Endpoints endpoints,
                                                  ConnectOptions options, ConnectHandler handler);
 
 }  // namespace holdfast::net

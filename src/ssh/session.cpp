@@ -22,7 +22,7 @@ using boost::system::error_code;
 namespace {
 
 /// Bytes that one turn takes in before others get theirs.
-constexpr std::uint64_t turn_quota = 256 * 1024;
+constexpr std::uint64_t turn_quota = std::uint64_t{256} * 1024;
 /// Answers that a peer provokes without reading them; far above what the session itself ever queues.
 constexpr std::uint64_t most_unsent = std::uint64_t{64} * 1024 * 1024;
 constexpr std::uint64_t packet_overhead = 64;

@@ -121,7 +121,7 @@ std::optional<std::string> clear_leftover(const std::string& path, const sockadd
 std::optional<std::string> give_to_group(const std::string& path, const std::string& name) {
   struct group entry {};
   struct group* found = nullptr;
-  std::vector<char> buffer(16 * 1024);
+  std::vector<char> buffer(std::size_t{16} * 1024);
   int error = 0;
   while ((error = ::getgrnam_r(name.c_str(), &entry, buffer.data(), buffer.size(), &found)) == ERANGE) {
     buffer.resize(buffer.size() * 2);

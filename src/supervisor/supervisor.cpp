@@ -33,7 +33,7 @@ const TunnelSpec& spec_of(const Config& config, const std::string& name) {
 
 }  // namespace
 
-Supervisor::Supervisor(boost::asio::any_io_executor executor, std::string config_path, Config config,
+Supervisor::Supervisor(const boost::asio::any_io_executor& executor, std::string config_path, Config config,
                        std::function<void()> changed, std::function<void()> stopped)
     : executor_(executor),
       config_path_(std::move(config_path)),

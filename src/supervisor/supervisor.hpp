@@ -20,7 +20,7 @@ class Supervisor final : public status::Source {
  public:
   /// `stopped` is called from the loop, once, when the last tunnel is down after stop(). `changed` is called from
   /// the loop after a tunnel changed its phase or its listeners.
-  Supervisor(boost::asio::any_io_executor executor, std::string config_path, Config config,
+  Supervisor(const boost::asio::any_io_executor& executor, std::string config_path, Config config,
              std::function<void()> changed, std::function<void()> stopped);
 
   void start();

@@ -30,7 +30,7 @@ std::size_t held_forwards(const Phase& phase) {
 
 }  // namespace
 
-TunnelRunner::TunnelRunner(boost::asio::any_io_executor executor, net::Resolver& resolver, TunnelSpec spec,
+TunnelRunner::TunnelRunner(const boost::asio::any_io_executor& executor, net::Resolver& resolver, TunnelSpec spec,
                            UnitRandom jitter, std::function<void()> changed)
     : spec_(std::move(spec)),
       jitter_(std::move(jitter)),

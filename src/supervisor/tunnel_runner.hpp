@@ -23,8 +23,8 @@ class TunnelRunner final : private ssh::SessionObserver {
  public:
   /// `changed` is called after each change of phase and of the listeners that are held; the runner must not be
   /// destroyed inside it.
-  TunnelRunner(boost::asio::any_io_executor executor, net::Resolver& resolver, TunnelSpec spec, UnitRandom jitter,
-               std::function<void()> changed);
+  TunnelRunner(const boost::asio::any_io_executor& executor, net::Resolver& resolver, TunnelSpec spec,
+               UnitRandom jitter, std::function<void()> changed);
 
   /// Start, StopRequested, StopNow or ReconnectRequested.
   void handle(const TunnelEvent& event);
