@@ -104,10 +104,10 @@ class TargetOperation final : public net::Operation {
 
 }  // namespace
 
-std::unique_ptr<net::Operation> connect_target(asio::any_io_executor executor, net::Resolver& resolver,
+std::unique_ptr<net::Operation> connect_target(const asio::any_io_executor& executor, net::Resolver& resolver,
                                                const Target& target, AddressFamily family, Duration deadline,
                                                TargetHandler handler) {
-  auto connect = std::make_shared<TargetConnect>(std::move(executor), target_name(target), std::move(handler));
+  auto connect = std::make_shared<TargetConnect>(executor, target_name(target), std::move(handler));
   connect->arm(deadline);
   if (const auto* tcp = std::get_if<TcpTarget>(&target)) {
     connect->start_tcp(resolver, *tcp, family);

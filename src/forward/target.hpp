@@ -19,7 +19,7 @@ using TargetHandler = std::function<void(tl::expected<Socket, Failure>)>;
 
 /// Connects to a forward's target: a name is resolved and its addresses are tried in Happy Eyeballs order. `deadline`
 /// bounds all of it. The handler is called once, from the loop; destroying the operation cancels it.
-[[nodiscard]] std::unique_ptr<net::Operation> connect_target(boost::asio::any_io_executor executor,
+[[nodiscard]] std::unique_ptr<net::Operation> connect_target(const boost::asio::any_io_executor& executor,
                                                              net::Resolver& resolver, const Target& target,
                                                              AddressFamily family, Duration deadline,
                                                              TargetHandler handler);
