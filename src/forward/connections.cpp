@@ -155,9 +155,9 @@ class Connections::Impl : public std::enable_shared_from_this<Impl> {
   std::function<void()> drained_;
 };
 
-Connections::Connections(asio::any_io_executor executor, net::Resolver& resolver, const TunnelSpec& spec,
+Connections::Connections(const asio::any_io_executor& executor, net::Resolver& resolver, const TunnelSpec& spec,
                          std::function<void(const std::string&)> log, Limits limits)
-    : impl_(std::make_shared<Impl>(std::move(executor), resolver, spec, std::move(log), limits)) {}
+    : impl_(std::make_shared<Impl>(executor, resolver, spec, std::move(log), limits)) {}
 
 // The handler of one connection may hold the set for a moment longer.
 Connections::~Connections() {

@@ -31,7 +31,7 @@ struct Limits {
 class Connections {
  public:
   /// `log` receives a line about connections that were refused, the same cause once a minute.
-  Connections(boost::asio::any_io_executor executor, net::Resolver& resolver, const TunnelSpec& spec,
+  Connections(const boost::asio::any_io_executor& executor, net::Resolver& resolver, const TunnelSpec& spec,
               std::function<void(const std::string&)> log, Limits limits = {});
   ~Connections();
 

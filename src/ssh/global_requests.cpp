@@ -104,11 +104,14 @@ GlobalRequests::Answer GlobalRequests::perform(const Cancel& request, ssh_sessio
 /// ssh_send_keepalive() never tells about the answer, so that is collected by another call: while the slot is taken it
 /// sends nothing and only looks. (Should the answer have come within ssh_send_keepalive() itself, the slot is free, and
 /// the relay gets one needless question about a listener that can't exist.)
-GlobalRequests::Answer GlobalRequests::perform(Keepalive& request, ssh_session session, const ssh_counter_struct&) {
+GlobalRequests::Answer GlobalRequests::perform(Keepalive& request, ssh_session session,
+                                               const ssh_counter_struct& packets) {
   if (!request.sent) {
     request.sent = Clock::now();
+    const auto packets_before = packets.in_packets;
     ssh_send_keepalive(session);
-    return std::nullopt;
+    // The answer may have come within the call: then nothing else would make us look for it.
+    if (packets.in_packets == packets_before) return std::nullopt;
   }
   if (ssh_channel_cancel_forward(session, "keepalive.invalid", 0) == SSH_AGAIN) return std::nullopt;
   return KeepaliveAnswer{Clock::now() - *request.sent};
