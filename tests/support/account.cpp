@@ -53,7 +53,7 @@ Command Account::command(std::vector<std::string> argv) const {
 }
 
 std::string Account::write(const std::string& name, std::string_view content, unsigned mode) const {
-  const std::string path = dir_ / name;
+  std::string path = dir_ / name;
   write_file(path, content, mode);
   hand_over(path, id_);
   return path;

@@ -88,10 +88,14 @@ Tunnel& Tunnel::forward(const std::string& remote_forward) {
   return *this;
 }
 
-Holdfast::Holdfast(std::vector<Tunnel> tunnels, std::map<std::string, std::string> env) {
+Holdfast::Holdfast(const std::vector<Tunnel>& tunnels, std::map<std::string, std::string> env) : env_(std::move(env)) {
   write_config(tunnels);
-  process_ = std::make_unique<Process>(Command{{binary(), "run", "--config", config_path()}, std::move(env)});
+  start();
   living().insert(this);
+}
+
+void Holdfast::start() {
+  process_ = std::make_unique<Process>(Command{{binary(), "run", "--config", config_path()}, env_});
   const bool up = wait_until([this] {
     try {
       return !process_->running() || http_request(socket_path(), "GET", "/healthz").status == 200;
@@ -100,16 +104,17 @@ Holdfast::Holdfast(std::vector<Tunnel> tunnels, std::map<std::string, std::strin
     }
   });
   if (!up || !process_->running()) {
-    living().erase(this);
     throw std::runtime_error("holdfast did not start: " + log());
   }
 }
 
+void Holdfast::crash_and_start() {
+  process_->kill();
+  start();
+}
+
 Holdfast::~Holdfast() {
   living().erase(this);
-  if (!exit_matters_) {
-    return;
-  }
   process_->signal(SIGTERM);
   const auto status = process_->wait(30s);
   if (status != success || sanitizer_spoke(log())) {

@@ -41,7 +41,7 @@ struct Tunnel {
 class Holdfast {
  public:
   /// Returns when its status socket answers.
-  explicit Holdfast(std::vector<Tunnel> tunnels, std::map<std::string, std::string> env = {});
+  explicit Holdfast(const std::vector<Tunnel>& tunnels, std::map<std::string, std::string> env = {});
   explicit Holdfast(const Tunnel& tunnel) : Holdfast(std::vector<Tunnel>{tunnel}) {}
   ~Holdfast();
   Holdfast(const Holdfast&) = delete;
@@ -69,17 +69,21 @@ class Holdfast {
   /// `holdfast ARGS --socket ...`, run beside it.
   Finished command(std::vector<std::string> args) const;
 
+  /// SIGKILL, as a crash or a power cut would, and a new process with the same configuration.
+  void crash_and_start();
+
   pid_t pid() const { return process_->pid(); }
   void signal(int number) { process_->signal(number); }
   std::optional<ExitStatus> wait(std::chrono::milliseconds limit = 20s) { return process_->wait(limit); }
   bool running() { return process_->running(); }
-  void allow_bad_exit() { exit_matters_ = false; }  ///< the test itself ends it the hard way
   std::string log() const { return process_->errors() + process_->output(); }
 
  private:
+  void start();
+
   TempDir dir_;
+  std::map<std::string, std::string> env_;
   std::unique_ptr<Process> process_;
-  bool exit_matters_ = true;
 };
 
 }  // namespace holdfast::test

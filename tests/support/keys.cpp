@@ -29,7 +29,7 @@ const TempDir& key_dir() {
 std::string make_once(const std::string& name, KeyType type, const std::string& passphrase = "") {
   static std::mutex mutex;
   const std::lock_guard lock(mutex);
-  const std::string path = key_dir() / name;
+  std::string path = key_dir() / name;
   if (!std::filesystem::exists(path)) {
     Command keygen{{"ssh-keygen", "-q", "-t", type_name(type), "-N", passphrase, "-C", name, "-f", path}};
     if (type == KeyType::rsa) {

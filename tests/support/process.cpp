@@ -18,8 +18,6 @@
 #include <stdexcept>
 #include <system_error>
 
-extern char** environ;
-
 namespace holdfast::test {
 namespace {
 
@@ -57,13 +55,14 @@ std::vector<std::string> environment(const std::map<std::string, std::string>& a
     }
   }
   for (const auto& [name, value] : added) {
-    result.push_back(name + "=" + value);
+    result.push_back(std::string(name).append("=").append(value));
   }
   return result;
 }
 
 std::vector<char*> pointers(std::vector<std::string>& strings) {
   std::vector<char*> result;
+  result.reserve(strings.size() + 1);
   for (std::string& string : strings) {
     result.push_back(string.data());
   }

@@ -104,21 +104,13 @@ std::string Sshd::known_hosts() const {
 
 std::vector<std::string> Sshd::ssh_command(std::vector<std::string> options, const std::string& command) const {
   const std::string known = account_.write("known_hosts", known_hosts(), 0644);
-  std::vector<std::string> argv{"ssh",
-                                "-F",
-                                "none",
-                                "-o",
-                                "UserKnownHostsFile=" + known,
-                                "-o",
-                                "BatchMode=yes",
-                                "-o",
-                                "IdentitiesOnly=yes",
-                                "-i",
-                                client_key(),
-                                "-p",
-                                std::to_string(port_)};
+  std::vector<std::string> argv{"ssh", "-F", "none"};
   argv.insert(argv.end(), options.begin(), options.end());
-  argv.push_back(user() + "@" + host());
+  for (const std::string& ours : {"UserKnownHostsFile=" + known, std::string("BatchMode=yes"),
+                                  std::string("IdentitiesOnly=yes"), "IdentityFile=" + client_key()}) {
+    argv.insert(argv.end(), {"-o", ours});
+  }
+  argv.insert(argv.end(), {"-p", std::to_string(port_), user() + "@" + host()});
   if (!command.empty()) {
     argv.push_back(command);
   }

@@ -51,7 +51,7 @@ class Sshd {
 
   /// "[127.0.0.1]:PORT TYPE KEY", a line for each host key.
   std::string known_hosts() const;
-  /// `ssh -F none OPTIONS user@host COMMAND`, with the ed25519 client key and these known hosts.
+  /// `ssh -F none OPTIONS user@host COMMAND`, with the ed25519 client key and these known hosts. OPTIONS win.
   std::vector<std::string> ssh_command(std::vector<std::string> options, const std::string& command = "") const;
 
  private:

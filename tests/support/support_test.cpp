@@ -1,10 +1,10 @@
 // The fixtures must be what they claim to be, or the tests built on them prove nothing.
 #include <doctest/doctest.h>
 
-#include <algorithm>
 #include <csignal>
 #include <exception>
 #include <filesystem>
+#include <map>
 #include <string>
 
 #include "support/dropbear.hpp"
@@ -85,10 +85,12 @@ TEST_CASE("targets echo, greet, sink and source, on Unix sockets too") {
 
 TEST_CASE("an unprivileged sshd lets a key in and gives it a shell under the account's name") {
   Sshd sshd;
-  for (const KeyType type : {KeyType::ed25519, KeyType::ecdsa, KeyType::rsa}) {
-    std::vector<std::string> argv = sshd.ssh_command({}, "echo $USER; pwd");
-    *std::find(argv.begin(), argv.end(), client_key()) = client_key(type);
-    CHECK(run_checked({argv}) == sshd.user() + "\n" + sshd.account().home() + "\n");
+  const std::map<KeyType, std::string> keys{
+      {KeyType::ed25519, "ED25519"}, {KeyType::ecdsa, "ECDSA"}, {KeyType::rsa, "RSA"}};
+  for (const auto& [type, name] : keys) {
+    const auto ssh = sshd.ssh_command({"-i", client_key(type)}, "echo $USER; pwd");
+    CHECK(run_checked({ssh}) == sshd.user() + "\n" + sshd.account().home() + "\n");
+    CHECK(sshd.log_has("ssh2: " + name + " SHA256:"));
   }
   sshd.account().set_locked(true);
   CHECK(run({sshd.ssh_command({}, "true")}).status.code == 255);
@@ -133,9 +135,8 @@ TEST_CASE("a certificate signed by the authority is accepted, and the key alone 
   Sshd sshd(options);
   const std::string certificate = sign_certificate(client_key(KeyType::ecdsa), sshd.user());
   const auto login = [&](std::vector<std::string> more) {
-    std::vector<std::string> argv = sshd.ssh_command(std::move(more), "true");
-    *std::find(argv.begin(), argv.end(), client_key()) = client_key(KeyType::ecdsa);
-    return run({argv}).status.code;
+    more.insert(more.end(), {"-i", client_key(KeyType::ecdsa)});
+    return run({sshd.ssh_command(std::move(more), "true")}).status.code;
   };
   CHECK(login({"-o", "CertificateFile=" + certificate}) == 0);
   std::filesystem::remove(certificate);

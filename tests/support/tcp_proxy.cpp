@@ -15,7 +15,7 @@
 namespace holdfast::test {
 namespace {
 
-constexpr std::size_t buffer_limit = 256 * 1024;
+constexpr std::size_t buffer_limit = std::size_t{256} * 1024;
 
 void make_nonblocking(const Socket& socket) {
   ::fcntl(socket.fd(), F_SETFL, ::fcntl(socket.fd(), F_GETFL) | O_NONBLOCK);

@@ -26,12 +26,11 @@ bool poll_until(const std::function<bool()>& done, std::chrono::milliseconds lim
 
 }  // namespace
 
-bool wait_until(const std::function<bool()>& condition, std::chrono::milliseconds limit, std::source_location where) {
+bool wait_until(const std::function<bool()>& condition, std::chrono::milliseconds limit, const char* file, int line) {
   if (poll_until(condition, limit)) {
     return true;
   }
-  std::fprintf(stderr, "%s:%u: waited %lld ms in vain\n", where.file_name(), static_cast<unsigned>(where.line()),
-               static_cast<long long>(limit.count()));
+  std::fprintf(stderr, "%s:%d: waited %lld ms in vain\n", file, line, static_cast<long long>(limit.count()));
   return false;
 }
 

@@ -15,6 +15,8 @@ using namespace holdfast::test;
 
 namespace {
 
+constexpr std::size_t chunk = std::size_t{256} * 1024;
+
 std::size_t bulk_size() {
   const char* megabytes = std::getenv("HOLDFAST_TEST_BULK_MB");
   return (megabytes != nullptr ? std::strtoul(megabytes, nullptr, 10) : sanitized ? 32 : 1024) << 20;
@@ -23,7 +25,7 @@ std::size_t bulk_size() {
 void send_pattern(Socket& socket, std::uint64_t seed, std::size_t size) {
   Pattern pattern(seed);
   for (std::size_t left = size; left > 0;) {
-    const std::size_t piece = std::min<std::size_t>(left, 256 * 1024);
+    const std::size_t piece = std::min(left, chunk);
     socket.send(pattern.next(piece));
     left -= piece;
   }
@@ -34,7 +36,7 @@ void send_pattern(Socket& socket, std::uint64_t seed, std::size_t size) {
 std::size_t receive_pattern(Socket& socket, std::uint64_t seed) {
   Pattern pattern(seed);
   std::size_t good = 0;
-  for (std::string data = socket.receive(256 * 1024); !data.empty(); data = socket.receive(256 * 1024)) {
+  for (std::string data = socket.receive(chunk); !data.empty(); data = socket.receive(chunk)) {
     if (!pattern.matches(data)) {
       return good;
     }

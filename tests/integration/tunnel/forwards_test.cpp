@@ -19,7 +19,7 @@ struct TakenPort {
 
 bool refused_with_words(const Json& tunnel, std::uint16_t port) {
   const Json& error = tunnel["last_error"];
-  return !error.is_null() && error["cause"] == "forward_refused" && error["remedy"] != "" &&
+  return !error.is_null() && error["cause"] == "forward_refused" && !error["remedy"].get<std::string>().empty() &&
          error["subject"] == "localhost:" + std::to_string(port);
 }
 

@@ -20,6 +20,15 @@ void check_refusal(const Holdfast& holdfast, const std::string& cause, std::uint
   CHECK(holdfast.log().find(error["remedy"].get<std::string>()) != std::string::npos);
 }
 
+std::size_t logins(const Sshd& relay) {
+  const std::string log = relay.log();
+  std::size_t count = 0;
+  for (std::size_t at = 0; (at = log.find("Accepted publickey", at)) != std::string::npos; ++at) {
+    ++count;
+  }
+  return count;
+}
+
 std::string fingerprint(KeyType type, int set = 0) {
   const std::string line = run_checked({{"ssh-keygen", "-l", "-E", "sha256", "-f", host_key(type, set) + ".pub"}});
   const std::size_t begin = line.find("SHA256:");
@@ -43,7 +52,7 @@ TEST_CASE("a host key that changed is refused until the old one is back, whether
   relay.options().host_key_set = 1;
   relay.restart();
   check_refusal(holdfast, "host_key_changed", port);
-  CHECK_FALSE(relay.log_has("Accepted publickey for tunnel from 127.0.0.1 port 1 "));
+  CHECK(logins(relay) == 1);  // our key was not offered to a stranger
   relay.options().host_key_set = 0;
   relay.restart();
   CHECK(holdfast.wait_for_up());

@@ -43,6 +43,6 @@ inline constexpr bool sanitized = false;
 #endif
 
 /// What a machine that is busy with other tests may need on top of a time that is being checked.
-inline constexpr std::chrono::milliseconds slack = 2000ms;
+inline constexpr std::chrono::milliseconds slack = sanitized ? 8s : 3s;
 
 }  // namespace holdfast::test

@@ -1,6 +1,5 @@
 #include <doctest/doctest.h>
 
-#include <algorithm>
 #include <mutex>
 #include <string>
 #include <utility>
@@ -61,9 +60,6 @@ TEST_CASE("ssh through the forward reaches the target's sshd, and brings a megab
   Command ssh{device.ssh_command(
       {"-p", std::to_string(port), "-o", "HostKeyAlias=[127.0.0.1]:" + std::to_string(device.port())},
       "cat; echo done >&2")};
-  // ssh takes the first -p: leave only the one through the relay.
-  const auto direct = std::find(ssh.argv.begin(), ssh.argv.end(), "-p");
-  ssh.argv.erase(direct, direct + 2);
   ssh.input = megabyte;
   const Finished finished = run(ssh);
   CHECK_MESSAGE(finished.status == success, finished.errors);
