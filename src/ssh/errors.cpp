@@ -84,7 +84,8 @@ Failure explain(const Death& death, const TunnelSpec& spec) {
   if (holds(error, "Socket error")) return lost(death, std::move(failure));
 
   failure.detail = sanitize(error);
-  if (death.progress == Progress::banner || holds(error, "Packet filter")) {
+  // A banner of SSH 1 is found wanting only after it was told.
+  if (death.progress == Progress::banner || holds(error, "Packet filter") || holds(error, "No version of SSH")) {
     failure.cause = Cause::protocol_mismatch;
   } else if (death.progress == Progress::key_exchange) {
     failure.cause = Cause::key_exchange_failed;
