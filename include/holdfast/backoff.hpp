@@ -36,8 +36,9 @@ BackoffFamily backoff_family(Cause cause);
 /// How often in a row each family failed: the state beside the policy.
 class Backoff {
  public:
-  /// The wait after one more failure of this cause.
-  Duration next_wait(const BackoffSpec& spec, Cause cause, const UnitRandom& jitter);
+  /// The wait after one more failure of this cause. While an outage of the network is young (`outage`: how long it has
+  /// lasted), the wait is at most a quarter of it, so that what just went comes back soon.
+  Duration next_wait(const BackoffSpec& spec, Cause cause, Duration outage, const UnitRandom& jitter);
   void reset();
 
   friend bool operator==(const Backoff&, const Backoff&) = default;

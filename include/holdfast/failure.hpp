@@ -8,30 +8,33 @@ namespace holdfast {
 /// Why a tunnel is not up, as precisely as the device can tell. The names are part of the status schema
 /// (docs/status.md) and of the log's CAUSE field; they are only ever added to.
 enum class Cause {
-  name_not_found,             ///< the resolver says that the name does not exist
-  resolver_unavailable,       ///< no answer from DNS, or a temporary failure
-  connection_refused,         ///< TCP RST to our SYN: nobody listens, or a firewall rejects
-  connection_timed_out,       ///< no answer to our SYN
-  unreachable,                ///< no route, or an ICMP unreachable
-  local_address_unavailable,  ///< bind_address or bind_interface can't be used
-  connection_lost,            ///< reset or closed under a running session
-  relay_disconnected,         ///< the relay said SSH_MSG_DISCONNECT
-  relay_silent,               ///< server_alive_count_max probes unanswered
-  protocol_mismatch,          ///< what answers does not speak SSH 2
-  phase_timed_out,            ///< the relay stalled in a phase until its deadline
-  no_common_algorithm,        ///< key exchange found no shared algorithm
-  key_exchange_failed,        ///< any other failure before authentication
-  integrity_failed,           ///< a packet did not authenticate: tampered with, or corrupted
-  host_key_unknown,           ///< strict_host_key_checking: yes, and no line for this host
-  host_key_changed,           ///< known_hosts holds another key
-  host_key_revoked,           ///< the key stands behind @revoked
-  host_key_not_pinned,        ///< host_key_fingerprint lists other keys
-  known_hosts_unusable,       ///< unreadable, unwritable, or a line for this host that can't be parsed
-  identity_unusable,          ///< no private key could be loaded, or it needs a passphrase
-  authentication_refused,     ///< the relay took none of our keys
-  forward_refused,            ///< tcpip-forward answered with REQUEST_FAILURE
-  operator_request,           ///< `holdfast reconnect`, or a changed configuration
-  local_error,                ///< out of descriptors or memory, and the like
+  name_not_found,                 ///< the resolver says that the name does not exist
+  resolver_unavailable,           ///< no answer from DNS, or a temporary failure
+  connection_refused,             ///< TCP RST to our SYN: nobody listens, or a firewall rejects
+  connection_timed_out,           ///< no answer to our SYN
+  unreachable,                    ///< no route, or an ICMP unreachable
+  local_address_unavailable,      ///< bind_address or bind_interface can't be used
+  connection_lost,                ///< reset or closed under a running session
+  relay_disconnected,             ///< the relay said SSH_MSG_DISCONNECT
+  relay_silent,                   ///< server_alive_count_max probes unanswered
+  protocol_mismatch,              ///< what answers does not speak SSH 2
+  phase_timed_out,                ///< the relay stalled in a phase until its deadline
+  no_common_algorithm,            ///< key exchange found no shared algorithm
+  key_exchange_failed,            ///< any other failure before authentication
+  integrity_failed,               ///< a packet did not authenticate: tampered with, or corrupted
+  host_key_unknown,               ///< strict_host_key_checking: yes, and no line for this host
+  host_key_changed,               ///< known_hosts holds another key
+  host_key_revoked,               ///< the key stands behind @revoked
+  host_key_not_pinned,            ///< host_key_fingerprint lists other keys
+  known_hosts_unusable,           ///< unreadable, unwritable, or a line for this host that can't be parsed
+  identity_unusable,              ///< no private key could be loaded, or it needs a passphrase
+  authentication_refused,         ///< the relay took none of our keys
+  forward_refused,                ///< tcpip-forward answered with REQUEST_FAILURE
+  listener_held_live,             ///< somebody answers on the port of our listener
+  listener_held_stale,            ///< the port is open and silent: a dead session's, most likely
+  listener_held_by_other_device,  ///< another device has a live lease on it
+  operator_request,               ///< `holdfast reconnect`, or a changed configuration
+  local_error,                    ///< out of descriptors or memory, and the like
 };
 
 /// "host_key_changed" for Cause::host_key_changed.

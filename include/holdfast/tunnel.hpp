@@ -11,6 +11,7 @@
 #include "holdfast/backoff.hpp"
 #include "holdfast/config.hpp"
 #include "holdfast/failure.hpp"
+#include "holdfast/listeners.hpp"
 #include "holdfast/liveness.hpp"
 #include "holdfast/time.hpp"
 
@@ -32,22 +33,10 @@ namespace holdfast {
 /// Numbers the sessions of one tunnel from 1. An event of an earlier session is ignored.
 using Attempt = std::uint64_t;
 
-/// The phases of opening a session, in order. Each may take TunnelSpec::connect_timeout.
+/// The phases of opening a session, in order. Each may take TunnelSpec::connect_timeout; `connect` less while the
+/// outage is young, since TCP itself repeats a lost SYN ever more rarely.
 enum class OpeningPhase { resolve, connect, banner, key_exchange, authenticate };
 std::string_view to_string(OpeningPhase phase);
-
-enum class ForwardState { pending, requested, held, refused };
-std::string_view to_string(ForwardState state);
-
-struct ForwardProgress {
-  ForwardState state = ForwardState::pending;
-  std::uint16_t bound_port = 0;  ///< valid while held
-
-  friend bool operator==(const ForwardProgress&, const ForwardProgress&) = default;
-};
-
-/// Runs parallel to TunnelSpec::remote_forward.
-using ForwardTable = std::vector<ForwardProgress>;
 
 struct Idle {
   friend bool operator==(const Idle&, const Idle&) = default;
@@ -55,26 +44,42 @@ struct Idle {
 
 struct Opening {
   OpeningPhase phase{};
+  TimePoint since;
   TimePoint deadline;
 
   friend bool operator==(const Opening&, const Opening&) = default;
 };
 
-/// One tcpip-forward is under way at a time: libssh has one slot for global requests.
+/// What the log last said of a listener: held, or why it was refused.
+struct Told {
+  std::optional<Refusal> refusal;
+
+  friend bool operator==(const Told&, const Told&) = default;
+};
+
+/// An authenticated session: what it holds, and what is due on it.
+struct LiveSession {
+  Liveness liveness;
+  Listeners listeners;
+  bool lease_ready = false;
+  std::optional<TimePoint> beat_due;      ///< the next heartbeat on the lease's channel
+  std::optional<TimePoint> proof_due;     ///< the network changed: by when a packet has to come
+  std::vector<std::optional<Told>> told;  ///< parallel to the listeners
+
+  friend bool operator==(const LiveSession&, const LiveSession&) = default;
+};
+
+/// With exit_on_forward_failure, until all forwards are held; else until each was asked for once.
 struct RequestingForwards {
-  TimePoint deadline;
-  ForwardTable forwards;
+  LiveSession session;
 
   friend bool operator==(const RequestingForwards&, const RequestingForwards&) = default;
 };
 
-/// The session holds all of its forwards, or with exit_on_forward_failure off at least what it could get.
+/// Holds all of its forwards, or with exit_on_forward_failure off at least what it could get.
 struct Established {
   TimePoint since;
-  Liveness liveness;
-  ForwardTable forwards;
-  /// Set while a forward is missing: when it is asked for again, or by when the answer has to be there.
-  std::optional<TimePoint> ask_again;
+  LiveSession session;
 
   friend bool operator==(const Established&, const Established&) = default;
 };
@@ -131,6 +136,8 @@ struct TunnelState {
   Phase phase;
   Attempt attempt = 0;
   Backoff backoff;
+  std::optional<TimePoint> outage_since;   ///< the start, or the end of the last session that held for reset_after
+  std::optional<TimePoint> last_eviction;  ///< of a stale listener of ours
 
   friend bool operator==(const TunnelState&, const TunnelState&) = default;
 };
@@ -142,14 +149,11 @@ struct StopRequested {};       ///< finish politely, then Stopped
 struct StopNow {};             ///< skip the drain
 struct ReconnectRequested {};  ///< by the operator
 struct TimerExpired {};
+struct NetworkChanged {};  ///< a link came up, an address or the default route changed, or the device woke up
 
 /// Events of one session; they carry its attempt so that a late one can't touch its successor.
 struct PhaseCompleted {
   OpeningPhase phase{};
-};
-struct ForwardAnswered {
-  std::size_t forward = 0;
-  std::optional<std::uint16_t> bound_port;  ///< absent: refused
 };
 struct ListenerCancelled {
   std::size_t forward = 0;
@@ -158,20 +162,25 @@ struct Received {
   bool whole_packet = false;
 };
 struct ConnectionsDrained {};
+struct LeaseOpened {};  ///< the relay's script answers: evictions and heartbeats can be asked for
+struct LeaseLost {
+  std::string reason;
+};
 struct SessionFailed {
   Failure failure;
 };
 struct SessionClosed {};
 
-using SessionEvent = std::variant<PhaseCompleted, ForwardAnswered, ListenerCancelled, Received, ConnectionsDrained,
-                                  SessionFailed, SessionClosed>;
+using SessionEvent = std::variant<PhaseCompleted, ForwardAnswered, Knocked, Evicted, ListenerCancelled, Received,
+                                  ConnectionsDrained, LeaseOpened, LeaseLost, SessionFailed, SessionClosed>;
 
 struct OfSession {
   Attempt attempt = 0;
   SessionEvent event;
 };
 
-using TunnelEvent = std::variant<Start, StopRequested, StopNow, ReconnectRequested, TimerExpired, OfSession>;
+using TunnelEvent =
+    std::variant<Start, StopRequested, StopNow, ReconnectRequested, TimerExpired, NetworkChanged, OfSession>;
 
 // ---- actions: what to do, in order ----------------------------------------------------------------------------
 
@@ -184,15 +193,21 @@ struct OpenSession {  ///< on the connected socket; answers {banner}, {key_excha
 struct Authenticate {  ///< answers {authenticate} or SessionFailed
   friend bool operator==(const Authenticate&, const Authenticate&) = default;
 };
-struct RequestForward {  ///< answers ForwardAnswered
-  std::size_t forward = 0;
-
-  friend bool operator==(const RequestForward&, const RequestForward&) = default;
-};
 struct CancelForward {  ///< answers ListenerCancelled
   std::size_t forward = 0;
 
   friend bool operator==(const CancelForward&, const CancelForward&) = default;
+};
+struct OpenLease {  ///< answers LeaseOpened or LeaseLost
+  friend bool operator==(const OpenLease&, const OpenLease&) = default;
+};
+struct RecordLease {  ///< the forward is held: the relay's script notes whose it is
+  std::size_t forward = 0;
+
+  friend bool operator==(const RecordLease&, const RecordLease&) = default;
+};
+struct SendHeartbeat {  ///< on the lease's channel; its echo is a packet received
+  friend bool operator==(const SendHeartbeat&, const SendHeartbeat&) = default;
 };
 struct SendKeepalive {
   friend bool operator==(const SendKeepalive&, const SendKeepalive&) = default;
@@ -202,6 +217,13 @@ struct DrainConnections {  ///< accept no more; answers ConnectionsDrained once 
 };
 struct CloseSession {  ///< politely; answers SessionClosed
   friend bool operator==(const CloseSession&, const CloseSession&) = default;
+};
+struct ParkSession {  ///< like DropSession, but the dead socket is kept, so that it can be reset once there is a path
+                      ///< again
+  friend bool operator==(const ParkSession&, const ParkSession&) = default;
+};
+struct ResetParked {  ///< RST to the relay: its side of the dead session ends, and with it the stale listener
+  friend bool operator==(const ResetParked&, const ResetParked&) = default;
 };
 struct DropSession {  ///< at once, whatever stands of it (dial, session, connections); answers nothing
   friend bool operator==(const DropSession&, const DropSession&) = default;
@@ -215,8 +237,9 @@ struct Announce {
   friend bool operator==(const Announce&, const Announce&) = default;
 };
 
-using TunnelAction = std::variant<Dial, OpenSession, Authenticate, RequestForward, CancelForward, SendKeepalive,
-                                  DrainConnections, CloseSession, DropSession, Announce>;
+using TunnelAction = std::variant<Dial, OpenSession, Authenticate, RequestForward, Knock, EndKnock, Evict,
+                                  CancelForward, OpenLease, RecordLease, SendHeartbeat, SendKeepalive, DrainConnections,
+                                  CloseSession, ParkSession, ResetParked, DropSession, Announce>;
 
 struct Step {
   TunnelState next;

@@ -36,6 +36,9 @@ BackoffFamily backoff_family(Cause cause) {
     case Cause::protocol_mismatch:
       return BackoffFamily::network;
     case Cause::forward_refused:
+    case Cause::listener_held_live:
+    case Cause::listener_held_stale:
+    case Cause::listener_held_by_other_device:
       return BackoffFamily::listener;
     case Cause::no_common_algorithm:
     case Cause::host_key_unknown:
@@ -50,9 +53,10 @@ BackoffFamily backoff_family(Cause cause) {
   std::abort();
 }
 
-Duration Backoff::next_wait(const BackoffSpec& spec, Cause cause, const UnitRandom& jitter) {
+Duration Backoff::next_wait(const BackoffSpec& spec, Cause cause, Duration outage, const UnitRandom& jitter) {
   const auto draw = [&](const BackoffSchedule& schedule, unsigned& failures) {
-    const Duration limit = ceiling(schedule, failures);
+    Duration limit = ceiling(schedule, failures);
+    if (&failures == &network_) limit = std::min(limit, std::max(schedule.first, outage / 4));
     ++failures;
     return std::chrono::duration_cast<Duration>(limit * jitter());
   };

@@ -78,6 +78,16 @@ CauseText text_of(Cause cause) {
       return {
           "forward_refused",
           "On the relay, look who listens on this port, and at AllowTcpForwarding, permitlisten and ports below 1024."};
+    case Cause::listener_held_live:
+      return {"listener_held_live",
+              "Another session answers on this port: give each device a port of its own, or stop the other session."};
+    case Cause::listener_held_stale:
+      return {"listener_held_stale",
+              "A dead session holds it until the relay notices: an account with a shell lets holdfast evict it, and "
+              "ClientAliveInterval on the relay shortens the wait."};
+    case Cause::listener_held_by_other_device:
+      return {"listener_held_by_other_device",
+              "Give one of the two devices another port: the other one's lease is live."};
     case Cause::operator_request:
       return {"operator_request", "Nothing to do: the session was ended on request and comes back."};
     case Cause::local_error:

@@ -11,6 +11,13 @@ namespace {
 
 /// What closing channels, SSH_MSG_DISCONNECT and FIN may take before the socket is simply dropped.
 constexpr Duration teardown_timeout = std::chrono::seconds{5};
+/// How long a session asks again for a listener that somebody holds before it starts over with a new session, which
+/// costs forty times as much.
+constexpr Duration hold_limit = std::chrono::minutes{10};
+/// How long a session may owe a packet after the network changed under it.
+constexpr Duration proof_timeout = std::chrono::seconds{5};
+/// TCP's own retries of a SYN come after 1, 3, 7, 15 s: a young outage is met by fresh attempts instead.
+constexpr Duration first_connect_timeout = std::chrono::seconds{3};
 
 std::string_view operation_of(OpeningPhase phase) {
   switch (phase) {
@@ -42,9 +49,46 @@ Cause cause_of_timeout(OpeningPhase phase) {
   std::abort();
 }
 
-bool any_in(const ForwardTable& forwards, ForwardState state) {
+Cause cause_of(Refusal refusal) {
+  switch (refusal) {
+    case Refusal::unexplained:
+    case Refusal::policy:
+      return Cause::forward_refused;
+    case Refusal::held_live:
+      return Cause::listener_held_live;
+    case Refusal::held_stale:
+      return Cause::listener_held_stale;
+    case Refusal::held_by_other_device:
+      return Cause::listener_held_by_other_device;
+  }
+  std::abort();
+}
+
+std::string detail_of(const Explanation& explanation) {
+  switch (explanation.refusal) {
+    case Refusal::unexplained:
+      return "the relay gives no reason and lets nobody look";
+    case Refusal::policy:
+      return "nobody listens there, so the relay's rules forbid it";
+    case Refusal::held_live:
+      return "somebody answers on it";
+    case Refusal::held_stale:
+      return "it is open and silent";
+    case Refusal::held_by_other_device:
+      return "by device " + explanation.holder;
+  }
+  std::abort();
+}
+
+bool any_held(const ForwardTable& forwards) {
   return std::any_of(forwards.begin(), forwards.end(),
-                     [&](const ForwardProgress& forward) { return forward.state == state; });
+                     [](const ForwardProgress& forward) { return forward.state == ForwardState::held; });
+}
+
+LiveSession* live_session(Phase& phase) {
+  if (auto* requesting = std::get_if<RequestingForwards>(&phase)) return &requesting->session;
+  if (auto* established = std::get_if<Established>(&phase)) return &established->session;
+  return nullptr;
 }
 
 /// One step under way: the state being changed and the actions collected so far.
@@ -63,8 +107,8 @@ class Transition {
 
   void on(const StopRequested&) {
     std::visit(overloaded{[&](Idle&) { stop(); }, [&](BackingOff&) { stop(); }, [&](Opening&) { drop_and_stop(); },
-                          [&](RequestingForwards& requesting) { drain(std::move(requesting.forwards), ThenStop{}); },
-                          [&](Established& established) { drain(std::move(established.forwards), ThenStop{}); },
+                          [&](RequestingForwards& requesting) { drain(requesting.session, ThenStop{}); },
+                          [&](Established& established) { drain(established.session, ThenStop{}); },
                           [&](Draining& draining) { draining.after = ThenStop{}; },
                           [&](Closing& closing) { closing.after = ThenStop{}; }, [](Stopped&) {}},
                state_.phase);
@@ -78,17 +122,13 @@ class Transition {
   }
 
   void on(const ReconnectRequested&) {
-    const auto drain_and_retry = [&](ForwardTable forwards) {
-      drain(std::move(forwards), ThenRetry{{Cause::operator_request, "reconnect", relay_name(spec_), ""}});
+    const auto drain_and_retry = [&](const LiveSession& session) {
+      drain(session, ThenRetry{{Cause::operator_request, "reconnect", relay_name(spec_), ""}});
     };
-    std::visit(overloaded{[](Idle&) {}, [&](BackingOff&) { begin_attempt(); },
-                          [&](Opening&) {
-                            act(DropSession{});
-                            begin_attempt();
-                          },
-                          [&](RequestingForwards& requesting) { drain_and_retry(std::move(requesting.forwards)); },
-                          [&](Established& established) { drain_and_retry(std::move(established.forwards)); },
-                          [](Draining&) {}, [](Closing&) {}, [](Stopped&) {}},
+    std::visit(overloaded{[](Idle&) {}, [&](BackingOff&) { begin_attempt(); }, [&](Opening&) { dial_again(); },
+                          [&](RequestingForwards& requesting) { drain_and_retry(requesting.session); },
+                          [&](Established& established) { drain_and_retry(established.session); }, [](Draining&) {},
+                          [](Closing&) {}, [](Stopped&) {}},
                state_.phase);
   }
 
@@ -100,16 +140,34 @@ class Transition {
     std::visit(overloaded{[](Idle&) {},
                           [&](Opening& opening) {
                             fail({cause_of_timeout(opening.phase), std::string{operation_of(opening.phase)},
-                                  relay_name(spec_), "no answer within " + to_text(spec_.connect_timeout)});
+                                  relay_name(spec_), "no answer within " + to_text(opening.deadline - opening.since)});
                           },
-                          [&](RequestingForwards&) { fail(unanswered_listen()); },
-                          [&](Established& established) { established_timer(established); },
+                          [&](RequestingForwards& requesting) { live_timer(requesting.session); },
+                          [&](Established& established) { live_timer(established.session); },
                           [&](Draining& draining) { close(std::move(draining.after)); },
                           [&](Closing& closing) {
                             act(DropSession{});
                             finish(std::move(closing.after));
                           },
                           [&](BackingOff&) { begin_attempt(); }, [](Stopped&) {}},
+               state_.phase);
+  }
+
+  /// The way to the relay may be another one now: what waits is tried at once, what lives has to prove it.
+  void on(const NetworkChanged&) {
+    std::visit(overloaded{[](Idle&) {},
+                          [&](BackingOff& waiting) {
+                            // A refused key is not accepted because the device moved, and the relay may ban whoever
+                            // knocks.
+                            if (backoff_family(waiting.failure.cause) == BackoffFamily::network) begin_attempt();
+                          },
+                          [&](Opening& opening) {
+                            if (opening.phase == OpeningPhase::resolve || opening.phase == OpeningPhase::connect)
+                              dial_again();
+                          },
+                          [&](RequestingForwards& requesting) { demand_proof(requesting.session); },
+                          [&](Established& established) { demand_proof(established.session); }, [](Draining&) {},
+                          [](Closing&) {}, [](Stopped&) {}},
                state_.phase);
   }
 
@@ -129,6 +187,7 @@ class Transition {
         enter(OpeningPhase::connect);
         break;
       case OpeningPhase::connect:
+        act(ResetParked{});
         act(OpenSession{});
         enter(OpeningPhase::banner);
         break;
@@ -140,27 +199,44 @@ class Transition {
         enter(OpeningPhase::authenticate);
         break;
       case OpeningPhase::authenticate:
-        state_.phase = RequestingForwards{phase_deadline(), ForwardTable(spec_.remote_forward.size())};
-        request_next(std::get<RequestingForwards>(state_.phase));
+        hold();
         break;
     }
   }
 
   void on_session(const ForwardAnswered& answer) {
-    if (auto* requesting = std::get_if<RequestingForwards>(&state_.phase)) {
-      if (!record(requesting->forwards, answer)) return;
-      if (!answer.bound_port && spec_.exit_on_forward_failure) {
-        close(ThenRetry{refused_listen(answer.forward)});
-      } else {
-        request_next(*requesting);
-      }
-    } else if (auto* established = std::get_if<Established>(&state_.phase)) {
-      if (!record(established->forwards, answer)) return;
-      announce(
-          answer.bound_port ? LogLevel::info : LogLevel::verbose,
-          (answer.bound_port ? "now holding " : "still refused: ") + forward_text(answer.forward, answer.bound_port));
-      ask_next(*established);
+    if (auto* session = live_session(state_.phase))
+      climb(*session, session->listeners.answered(answer, context(*session)));
+  }
+
+  void on_session(const Knocked& knock) {
+    if (auto* session = live_session(state_.phase))
+      climb(*session, session->listeners.knocked(knock, context(*session)));
+  }
+
+  void on_session(const Evicted& eviction) {
+    if (auto* session = live_session(state_.phase))
+      climb(*session, session->listeners.evicted(eviction, context(*session)));
+  }
+
+  void on_session(const LeaseOpened&) {
+    auto* session = live_session(state_.phase);
+    if (session == nullptr) return;
+    session->lease_ready = true;
+    schedule_beat(*session);
+    const ForwardTable& table = session->listeners.table();
+    for (std::size_t index = 0; index < table.size(); ++index) {
+      if (table[index].state == ForwardState::held) act(RecordLease{index});
     }
+    climb(*session, session->listeners.lease_came_up(context(*session)));
+  }
+
+  void on_session(const LeaseLost& lost) {
+    auto* session = live_session(state_.phase);
+    if (session == nullptr) return;
+    session->lease_ready = false;
+    session->beat_due.reset();
+    announce(LogLevel::verbose, "no lease on the relay: " + lost.reason);
   }
 
   void on_session(const ListenerCancelled& cancelled) {
@@ -171,10 +247,12 @@ class Transition {
   }
 
   void on_session(const Received& received) {
-    auto* established = std::get_if<Established>(&state_.phase);
-    if (established == nullptr) return;
-    established->liveness.received_bytes(now_);
-    if (received.whole_packet) established->liveness.received_packet();
+    auto* session = live_session(state_.phase);
+    if (session == nullptr) return;
+    session->liveness.received_bytes(now_);
+    if (!received.whole_packet) return;
+    session->liveness.received_packet();
+    session->proof_due.reset();
   }
 
   void on_session(const ConnectionsDrained&) {
@@ -207,97 +285,147 @@ class Transition {
   // ---- opening -------------------------------------------------------------------------------------------------
 
   void begin_attempt() {
+    if (!state_.outage_since) state_.outage_since = now_;
     ++state_.attempt;
     act(Dial{});
     enter(OpeningPhase::resolve);
   }
 
-  void enter(OpeningPhase phase) { state_.phase = Opening{phase, phase_deadline()}; }
-
-  TimePoint phase_deadline() const { return now_ + spec_.connect_timeout; }
-
-  // ---- forwards ------------------------------------------------------------------------------------------------
-
-  /// False for an answer to a question that is not open.
-  static bool record(ForwardTable& forwards, const ForwardAnswered& answer) {
-    if (answer.forward >= forwards.size()) return false;
-    ForwardProgress& forward = forwards[answer.forward];
-    if (forward.state != ForwardState::requested) return false;
-    forward = answer.bound_port ? ForwardProgress{ForwardState::held, *answer.bound_port}
-                                : ForwardProgress{ForwardState::refused, 0};
-    return true;
+  void dial_again() {
+    act(DropSession{});
+    begin_attempt();
   }
 
-  /// Asks for the next pending forward, those whose port the relay chooses first: libssh reads the port of such an
-  /// answer from the last packet, and before the first listener stands no other packet can come between.
-  bool request_pending(ForwardTable& forwards) {
-    std::optional<std::size_t> next;
-    for (std::size_t index = 0; index < forwards.size(); ++index) {
-      if (forwards[index].state != ForwardState::pending) continue;
-      if (!next || (spec_.remote_forward[index].port == 0 && spec_.remote_forward[*next].port != 0)) next = index;
-    }
-    if (!next) return false;
-    forwards[*next].state = ForwardState::requested;
-    act(RequestForward{*next});
-    return true;
+  void enter(OpeningPhase phase) {
+    const Duration limit = phase == OpeningPhase::connect ? connect_limit() : spec_.connect_timeout;
+    state_.phase = Opening{phase, now_, now_ + limit};
   }
 
-  void request_next(RequestingForwards& requesting) {
-    if (request_pending(requesting.forwards)) {
-      requesting.deadline = phase_deadline();
+  Duration outage() const { return state_.outage_since ? now_ - *state_.outage_since : Duration::zero(); }
+
+  Duration connect_limit() const {
+    return std::min(spec_.connect_timeout, std::max(first_connect_timeout, outage() / 4));
+  }
+
+  // ---- the live session ----------------------------------------------------------------------------------------
+
+  ListenerContext context(const LiveSession& session) {
+    return {spec_, now_, session.lease_ready, answer_timeout(session), state_.last_eviction, jitter_};
+  }
+
+  /// A hole in the signal delays the answers of an established session as well: whether the relay still lives is for
+  /// the liveness rule to say, where there is one.
+  std::optional<Duration> answer_timeout(const LiveSession& session) const {
+    if (std::holds_alternative<Established>(state_.phase) && session.liveness.next_deadline()) return std::nullopt;
+    return spec_.connect_timeout;
+  }
+
+  /// The forwards are asked for first and the lease is opened beside them: an undisturbed start waits for no lease.
+  void hold() {
+    state_.phase =
+        RequestingForwards{{Liveness{spec_.liveness, now_}, Listeners{spec_.remote_forward.size()}, false, {}, {}, {}}};
+    LiveSession& session = std::get<RequestingForwards>(state_.phase).session;
+    session.told.resize(spec_.remote_forward.size());
+    const auto first = session.listeners.start(context(session));
+    for (const ListenerAction& action : first) perform(action);
+    act(OpenLease{});
+    settle(session);
+  }
+
+  void perform(const ListenerAction& action) {
+    std::visit([&](const auto& what) { act(what); }, action);
+  }
+
+  /// The listeners moved on: do what they ask for, tell what is new, and see whether the session is what it should be.
+  void climb(LiveSession& session, const std::vector<ListenerAction>& actions) {
+    for (const ListenerAction& action : actions) perform(action);
+    tell_changes(session);
+    settle(session);
+  }
+
+  void settle(LiveSession& session) {
+    auto* requesting = std::get_if<RequestingForwards>(&state_.phase);
+    if (requesting == nullptr || !session.listeners.settled()) return;
+    if (session.listeners.all_held() || !spec_.exit_on_forward_failure) {
+      announce_established(session.listeners.table());
+      state_.phase = Established{now_, std::move(requesting->session)};
       return;
     }
-    Established established{now_, Liveness{spec_.liveness, now_}, std::move(requesting.forwards), std::nullopt};
-    announce_established(established.forwards);
-    if (any_in(established.forwards, ForwardState::refused))
-      established.ask_again = now_ + next_wait(Cause::forward_refused);
-    state_.phase = std::move(established);
-  }
-
-  void ask_next(Established& established) {
-    if (request_pending(established.forwards)) {
-      // A hole in the signal delays the answer as well: whether the relay still lives is for the liveness rule to say.
-      established.ask_again.reset();
-      if (!established.liveness.next_deadline()) established.ask_again = phase_deadline();
-    } else if (any_in(established.forwards, ForwardState::refused)) {
-      established.ask_again = now_ + next_wait(Cause::forward_refused);
-    } else {
-      established.ask_again.reset();
-    }
-  }
-
-  void established_timer(Established& established) {
-    if (established.ask_again && now_ >= *established.ask_again) {
-      if (any_in(established.forwards, ForwardState::requested)) return fail(unanswered_listen());
-      for (ForwardProgress& forward : established.forwards) {
-        if (forward.state == ForwardState::refused) forward.state = ForwardState::pending;
+    const bool waited_long = now_ - *session.listeners.refused_since() >= hold_limit;
+    const ForwardTable& table = session.listeners.table();
+    for (std::size_t index = 0; index < table.size(); ++index) {
+      if (table[index].state != ForwardState::refused) continue;
+      if (waited_long || table[index].explanation->refusal == Refusal::policy) {
+        return close(ThenRetry{refused_listen(index, *table[index].explanation)});
       }
-      ask_next(established);
     }
-    switch (established.liveness.expired(now_)) {
-      case Liveness::Verdict::alive:
-        break;
-      case Liveness::Verdict::send_probe:
-        act(SendKeepalive{});
-        break;
-      case Liveness::Verdict::dead:
-        fail({Cause::relay_silent, "keep alive", relay_name(spec_),
-              std::to_string(spec_.liveness.server_alive_count_max) + " probes unanswered"});
-        break;
+  }
+
+  void schedule_beat(LiveSession& session) {
+    if (spec_.liveness.server_alive_interval > Duration::zero()) {
+      session.beat_due = now_ + spec_.liveness.server_alive_interval;
+    }
+  }
+
+  void demand_proof(LiveSession& session) {
+    if (session.proof_due) return;
+    session.proof_due = now_ + proof_timeout;
+    act(SendKeepalive{});
+  }
+
+  void live_timer(LiveSession& session) {
+    if (session.proof_due && now_ >= *session.proof_due) return fail(silent("no answer after the network changed"));
+    if (session.listeners.answer_overdue(now_)) return fail(unanswered_listen());
+    if (session.liveness.next_deadline() && now_ >= *session.liveness.next_deadline()) {
+      if (session.liveness.expired(now_) == Liveness::Verdict::dead) {
+        return fail(silent(std::to_string(spec_.liveness.server_alive_count_max) + " probes unanswered"));
+      }
+      act(SendKeepalive{});
+    }
+    if (session.beat_due && now_ >= *session.beat_due) {
+      act(SendHeartbeat{});
+      schedule_beat(session);
+    }
+    // Last, for it may end the session.
+    if (session.listeners.due() && now_ >= *session.listeners.due()) {
+      climb(session, session.listeners.expired(context(session)));
+    }
+  }
+
+  /// A line for each listener that came to be held or turned out to be refused for another reason than before, and a
+  /// lease for each new one that is held.
+  void tell_changes(LiveSession& session) {
+    const ForwardTable& table = session.listeners.table();
+    for (std::size_t index = 0; index < table.size(); ++index) {
+      const ForwardProgress& forward = table[index];
+      std::optional<Told>& told = session.told[index];
+      if (forward.state == ForwardState::held && told != Told{}) {
+        told = Told{};
+        if (std::holds_alternative<Established>(state_.phase)) {
+          announce(LogLevel::info, "now holding " + forward_text(index, forward.bound_port));
+        }
+        if (session.lease_ready) act(RecordLease{index});
+      }
+      if (forward.state == ForwardState::refused && told != Told{forward.explanation->refusal}) {
+        told = Told{forward.explanation->refusal};
+        const Failure failure = refused_listen(index, *forward.explanation);
+        announce(LogLevel::error, describe(failure) + ". " + std::string{remedy(failure.cause)}, failure);
+      }
     }
   }
 
   // ---- the way down --------------------------------------------------------------------------------------------
 
-  void drain(ForwardTable forwards, AfterClosing after) {
+  void drain(const LiveSession& session, AfterClosing after) {
     announce(LogLevel::info, "giving up the listeners and draining connections");
     act(DrainConnections{});
+    ForwardTable forwards = session.listeners.table();
     for (std::size_t index = 0; index < forwards.size(); ++index) {
       ForwardProgress& forward = forwards[index];
       // One that was only asked for may be granted after our cancellation was queued behind it: cancel it as well.
       if (forward.state == ForwardState::held || forward.state == ForwardState::requested) {
         act(CancelForward{index});
-        forward.state = ForwardState::held;
+        forward = {ForwardState::held, forward.bound_port, std::nullopt};
       } else {
         forward = {};
       }
@@ -306,7 +434,7 @@ class Transition {
   }
 
   void close_if_drained(Draining& draining) {
-    if (draining.connections_open || any_in(draining.forwards, ForwardState::held)) return;
+    if (draining.connections_open || any_held(draining.forwards)) return;
     close(std::move(draining.after));
   }
 
@@ -320,9 +448,14 @@ class Transition {
                after);
   }
 
-  /// Nothing of the session is worth a polite end.
+  /// Nothing of the session is worth a polite end. But its listener may outlive it on the relay, so that a dead live
+  /// session's socket is kept, to be reset as soon as there is a path again.
   void fail(Failure failure) {
-    act(DropSession{});
+    if (live_session(state_.phase) != nullptr) {
+      act(ParkSession{});
+    } else {
+      act(DropSession{});
+    }
     back_off(std::move(failure));
   }
 
@@ -331,14 +464,13 @@ class Transition {
     if (const auto* established = std::get_if<Established>(&state_.phase);
         established != nullptr && now_ - established->since >= spec_.backoff.reset_after) {
       state_.backoff.reset();
+      state_.outage_since = now_;
     }
-    const Duration wait = next_wait(failure.cause);
+    const Duration wait = state_.backoff.next_wait(spec_.backoff, failure.cause, outage(), jitter_);
     announce(LogLevel::error,
              describe(failure) + "; next try in " + to_text(wait) + ". " + std::string{remedy(failure.cause)}, failure);
     state_.phase = BackingOff{now_ + wait, std::move(failure)};
   }
-
-  Duration next_wait(Cause cause) { return state_.backoff.next_wait(spec_.backoff, cause, jitter_); }
 
   void drop_and_stop() {
     act(DropSession{});
@@ -368,20 +500,19 @@ class Transition {
   void announce_established(const ForwardTable& forwards) {
     std::string held;
     for (std::size_t index = 0; index < forwards.size(); ++index) {
-      if (forwards[index].state == ForwardState::held) {
-        held += (held.empty() ? "" : ", ") + forward_text(index, forwards[index].bound_port);
-      }
+      if (forwards[index].state != ForwardState::held) continue;
+      held += (held.empty() ? "" : ", ") + forward_text(index, forwards[index].bound_port);
     }
     announce(LogLevel::info, "established: " + (held.empty() ? "holding nothing yet" : held));
-    for (std::size_t index = 0; index < forwards.size(); ++index) {
-      if (forwards[index].state != ForwardState::refused) continue;
-      const Failure failure = refused_listen(index);
-      announce(LogLevel::error, describe(failure) + "; asking again. " + std::string{remedy(failure.cause)}, failure);
-    }
   }
 
-  Failure refused_listen(std::size_t index) const {
-    return {Cause::forward_refused, "listen on relay", listener_name(spec_.remote_forward[index]), ""};
+  Failure refused_listen(std::size_t index, const Explanation& explanation) const {
+    return {cause_of(explanation.refusal), "listen on relay", listener_name(spec_.remote_forward[index]),
+            detail_of(explanation)};
+  }
+
+  Failure silent(std::string detail) const {
+    return {Cause::relay_silent, "keep alive", relay_name(spec_), std::move(detail)};
   }
 
   Failure unanswered_listen() const {

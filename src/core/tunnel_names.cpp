@@ -12,6 +12,11 @@ std::optional<TimePoint> earlier(std::optional<TimePoint> left, std::optional<Ti
   return std::min(*left, *right);
 }
 
+std::optional<TimePoint> due(const LiveSession& session) {
+  return earlier(earlier(session.liveness.next_deadline(), session.listeners.due()),
+                 earlier(session.beat_due, session.proof_due));
+}
+
 }  // namespace
 
 std::string_view to_string(OpeningPhase phase) {
@@ -26,20 +31,6 @@ std::string_view to_string(OpeningPhase phase) {
       return "key_exchange";
     case OpeningPhase::authenticate:
       return "authenticate";
-  }
-  std::abort();
-}
-
-std::string_view to_string(ForwardState state) {
-  switch (state) {
-    case ForwardState::pending:
-      return "pending";
-    case ForwardState::requested:
-      return "requested";
-    case ForwardState::held:
-      return "held";
-    case ForwardState::refused:
-      return "refused";
   }
   std::abort();
 }
@@ -60,8 +51,8 @@ const ForwardTable* forwards_of(const Phase& phase) {
   using Table = const ForwardTable*;
   return std::visit(
       overloaded{[](const Idle&) -> Table { return nullptr; }, [](const Opening&) -> Table { return nullptr; },
-                 [](const RequestingForwards& requesting) -> Table { return &requesting.forwards; },
-                 [](const Established& established) -> Table { return &established.forwards; },
+                 [](const RequestingForwards& requesting) -> Table { return &requesting.session.listeners.table(); },
+                 [](const Established& established) -> Table { return &established.session.listeners.table(); },
                  [](const Draining& draining) -> Table { return &draining.forwards; },
                  [](const Closing&) -> Table { return nullptr; }, [](const BackingOff&) -> Table { return nullptr; },
                  [](const Stopped&) -> Table { return nullptr; }},
@@ -72,10 +63,8 @@ std::optional<TimePoint> next_deadline(const TunnelState& state) {
   using Deadline = std::optional<TimePoint>;
   return std::visit(overloaded{[](const Idle&) -> Deadline { return std::nullopt; },
                                [](const Opening& opening) -> Deadline { return opening.deadline; },
-                               [](const RequestingForwards& requesting) -> Deadline { return requesting.deadline; },
-                               [](const Established& established) {
-                                 return earlier(established.liveness.next_deadline(), established.ask_again);
-                               },
+                               [](const RequestingForwards& requesting) { return due(requesting.session); },
+                               [](const Established& established) { return due(established.session); },
                                [](const Draining& draining) -> Deadline { return draining.deadline; },
                                [](const Closing& closing) -> Deadline { return closing.deadline; },
                                [](const BackingOff& waiting) -> Deadline { return waiting.until; },
@@ -85,9 +74,7 @@ std::optional<TimePoint> next_deadline(const TunnelState& state) {
 
 bool is_up(const TunnelState& state) {
   const auto* established = std::get_if<Established>(&state.phase);
-  return established != nullptr &&
-         std::all_of(established->forwards.begin(), established->forwards.end(),
-                     [](const ForwardProgress& forward) { return forward.state == ForwardState::held; });
+  return established != nullptr && established->session.listeners.all_held();
 }
 
 }  // namespace holdfast

@@ -37,6 +37,16 @@ class Channel::State {
   State(const State&) = delete;
   State& operator=(const State&) = delete;
 
+  /// What came between the opening and our callbacks was not told to anybody.
+  void catch_up() {
+    const int waiting = ssh_channel_poll(channel_, 0);
+    if (waiting > 0) buffered_ = static_cast<std::size_t>(waiting);
+    stalled_ = buffered_ > 0;
+    remote_eof_ = remote_eof_ || ssh_channel_is_eof(channel_) != 0 || waiting == SSH_EOF;
+    remote_closed_ = remote_closed_ || ssh_channel_is_closed(channel_) != 0;
+    changed_ = true;
+  }
+
   bool is_open() const { return channel_ != nullptr && !remote_closed_ && !released_; }
   bool at_eof() const { return remote_eof_ && buffered_ == 0; }
   bool released() const { return released_; }
@@ -197,6 +207,12 @@ class Channel::State {
 
 void flush_channels(Link& link) {
   for (const auto& state : link.channels) state->flush();
+}
+
+std::shared_ptr<Channel::State> track(const std::shared_ptr<Link>& link, ssh_channel channel) {
+  link->channels.push_back(std::make_shared<Channel::State>(link, channel));
+  link->channels.back()->catch_up();
+  return link->channels.back();
 }
 
 void close_released(Link& link) {

@@ -2,10 +2,12 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
+#include <tl/expected.hpp>
 #include <vector>
 
 namespace holdfast::ssh {
@@ -59,6 +61,15 @@ class Channel {
  private:
   std::shared_ptr<State> state_;
 };
+
+/// Why the relay did not open a channel that we asked for (RFC 4254, 5.1).
+enum class OpenFailure {
+  prohibited,      ///< SSH_OPEN_ADMINISTRATIVELY_PROHIBITED
+  connect_failed,  ///< SSH_OPEN_CONNECT_FAILED
+  other,           ///< anything else, and a command that the relay would not run
+};
+/// Data may be waiting in a new channel already: begin with take_buffered().
+using OpenHandler = std::function<void(tl::expected<Channel, OpenFailure>)>;
 
 /// A forwarded-tcpip open that waits for an answer (RFC 4254, 7.2), so that a refused target can be passed on.
 class OpenRequest {

@@ -23,6 +23,7 @@ struct FreeHash {
 using SessionHandle = std::unique_ptr<ssh_session_struct, FreeWith<ssh_free>>;
 using EventHandle = std::unique_ptr<ssh_event_struct, FreeWith<ssh_event_free>>;
 using KeyHandle = std::unique_ptr<ssh_key_struct, FreeWith<ssh_key_free>>;
+using ChannelHandle = std::unique_ptr<ssh_channel_struct, FreeWith<ssh_channel_free>>;
 using MessageHandle = std::unique_ptr<ssh_message_struct, FreeWith<ssh_message_free>>;
 using TextHandle = std::unique_ptr<char, FreeWith<ssh_string_free_char>>;
 using HashHandle = std::unique_ptr<unsigned char, FreeHash>;

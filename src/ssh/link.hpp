@@ -50,6 +50,8 @@ class OpenRequest::State {
 
 /// Writes what channels could not write during a key exchange.
 void flush_channels(Link& link);
+/// Takes in a channel that has just been opened at our request.
+std::shared_ptr<Channel::State> track(const std::shared_ptr<Link>& link, ssh_channel channel);
 /// Sends CLOSE for every channel that was let go. Outside of libssh's callbacks only.
 void close_released(Link& link);
 /// Frees those whose CLOSE came back. No message of the session may be queued in libssh: it could name the channel.

@@ -10,6 +10,7 @@
 #include "ssh/global_requests.hpp"
 #include "ssh/host_key.hpp"
 #include "ssh/link.hpp"
+#include "ssh/openings.hpp"
 #include "ssh/options.hpp"
 #include "ssh/session.hpp"
 
@@ -66,6 +67,30 @@ class Session::Impl : public std::enable_shared_from_this<Impl> {
   void send_keepalive() {
     global_.keepalive();
     schedule_turn();
+  }
+
+  void open_direct_tcpip(const std::string& host, std::uint16_t port, OpenHandler handler) {
+    openings_.direct_tcpip(host, port, std::move(handler));
+    schedule_turn();
+  }
+
+  void open_exec(const std::string& command, OpenHandler handler) {
+    openings_.exec(command, std::move(handler));
+    schedule_turn();
+  }
+
+  std::optional<tcp::socket> release_socket() {
+    observer_ = nullptr;
+    if (over() || !socket_.is_open()) return std::nullopt;
+    const int keep = duplicate(socket_.native_handle());
+    if (keep < 0) return std::nullopt;
+    error_code error;
+    const auto protocol = socket_.local_endpoint(error).protocol();
+    end();
+    tcp::socket kept(socket_.get_executor());
+    kept.assign(protocol, keep, error);
+    if (error) return std::nullopt;
+    return kept;
   }
 
   void close() {
@@ -222,6 +247,11 @@ class Session::Impl : public std::enable_shared_from_this<Impl> {
       if (stage_ != Stage::running) return;
     }
     if (failed()) return;
+    for (const auto& tell : openings_.advance()) {
+      tell();
+      if (stage_ != Stage::running) return;
+    }
+    if (failed()) return;
     take_messages();
     if (stage_ != Stage::running) return;
     reap();
@@ -330,6 +360,7 @@ class Session::Impl : public std::enable_shared_from_this<Impl> {
   /// Everything is written: DISCONNECT, FIN, and wait until the relay has read both.
   void say_goodbye() {
     goodbye_.cancel();
+    openings_.forget();
     authentication_.reset();
     const auto channels = cut_off(*link_);
     ssh_disconnect(session_.get());
@@ -411,6 +442,7 @@ class Session::Impl : public std::enable_shared_from_this<Impl> {
     stage_ = Stage::over;
     authentication_.reset();
     goodbye_.cancel();
+    openings_.forget();
     const auto channels = cut_off(*link_);
     if (session_) ssh_silent_disconnect(session_.get());
     release_libssh();
@@ -472,6 +504,7 @@ class Session::Impl : public std::enable_shared_from_this<Impl> {
   EventHandle event_;
   std::unique_ptr<Authentication> authentication_;
   GlobalRequests global_;
+  Openings openings_{link_};
   asio::steady_timer goodbye_{socket_.get_executor()};
   Stage stage_ = Stage::idle;
   std::string first_line_;
@@ -512,6 +545,15 @@ void Session::cancel_forward(std::size_t forward) {
 }
 void Session::send_keepalive() {
   impl_->send_keepalive();
+}
+void Session::open_direct_tcpip(const std::string& host, std::uint16_t port, OpenHandler handler) {
+  impl_->open_direct_tcpip(host, port, std::move(handler));
+}
+void Session::open_exec(const std::string& command, OpenHandler handler) {
+  impl_->open_exec(command, std::move(handler));
+}
+std::optional<tcp::socket> Session::release_socket() {
+  return impl_->release_socket();
 }
 void Session::close() {
   impl_->close();

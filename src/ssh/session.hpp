@@ -68,10 +68,19 @@ class Session {
   void cancel_forward(std::size_t forward);
   /// keepalive@openssh.com. A probe whose predecessor is unanswered can't be sent and is only counted by the caller.
   void send_keepalive();
+  /// A connection from the relay to `host`:`port`, as the relay sees them. The handler is called from the loop, unless
+  /// the session ends first.
+  void open_direct_tcpip(const std::string& host, std::uint16_t port, OpenHandler handler);
+  /// Runs a command in the account at the relay.
+  void open_exec(const std::string& command, OpenHandler handler);
   /// Writes what is queued, closes channels, waits up to 2 s for the relay's CLOSEs (until its visitors have read what
   /// was on its way), SSH_MSG_DISCONNECT, FIN, and waits for the relay to close: on_closed (also on an error). Has no
   /// deadline over a dead link: the owner drops it.
   void close();
+
+  /// Ends the session without a word and hands its socket out, if it is still open: the relay learns nothing of it
+  /// until somebody closes or resets that. Nothing more is observed.
+  std::optional<boost::asio::ip::tcp::socket> release_socket();
 
   Traffic traffic() const;
   /// The cipher of the running keys, towards the relay: "chacha20-poly1305@openssh.com"; empty before key exchange.

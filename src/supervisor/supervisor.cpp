@@ -10,6 +10,7 @@
 #include "holdfast/reload_plan.hpp"
 #include "holdfast/version.hpp"
 #include "log/log.hpp"
+#include "supervisor/device_id.hpp"
 
 namespace holdfast::supervisor {
 namespace {
@@ -48,7 +49,8 @@ Supervisor::Supervisor(const boost::asio::any_io_executor& executor, std::string
 
 std::unique_ptr<TunnelRunner> Supervisor::make_runner(TunnelSpec spec) {
   return std::make_unique<TunnelRunner>(
-      executor_, resolver_, std::move(spec), [this] { return jitter_(); }, [this] { on_change(); });
+      executor_, resolver_, std::move(spec), config_.device_id.empty() ? device_id() : config_.device_id,
+      [this] { return jitter_(); }, [this] { on_change(); });
 }
 
 void Supervisor::start() {

@@ -5,13 +5,31 @@
 
 #include "holdfast/overloaded.hpp"
 #include "log/log.hpp"
+#include "relay/script.hpp"
 
 namespace holdfast::supervisor {
 namespace {
 
-/// How long data may stay unacknowledged before the kernel gives the connection up: what backs the liveness rule.
-Duration user_timeout(const LivenessSpec& liveness) {
+/// How long a relay may be silent before it counts as dead. The kernel's TCP_USER_TIMEOUT backs the liveness rule with
+/// it, and the guard on the relay gives a silent device up after the same time.
+Duration silence(const LivenessSpec& liveness) {
   return liveness.server_alive_interval * (liveness.server_alive_count_max + 1);
+}
+
+/// Where the relay itself finds the listener that we could not have.
+std::string knock_host(const RemoteForward& forward) {
+  return forward.bind_address.empty() ? "localhost" : forward.bind_address;
+}
+
+KnockAnswer to_answer(ssh::OpenFailure failure) {
+  switch (failure) {
+    case ssh::OpenFailure::connect_failed:
+      return KnockAnswer::nobody_listens;
+    case ssh::OpenFailure::prohibited:
+    case ssh::OpenFailure::other:
+      return KnockAnswer::not_permitted;
+  }
+  return KnockAnswer::not_permitted;
 }
 
 std::string to_string(const boost::asio::ip::tcp::endpoint& endpoint) {
@@ -31,8 +49,9 @@ std::size_t held_forwards(const Phase& phase) {
 }  // namespace
 
 TunnelRunner::TunnelRunner(const boost::asio::any_io_executor& executor, net::Resolver& resolver, TunnelSpec spec,
-                           UnitRandom jitter, std::function<void()> changed)
+                           std::string device_id, UnitRandom jitter, std::function<void()> changed)
     : spec_(std::move(spec)),
+      device_id_(std::move(device_id)),
       jitter_(std::move(jitter)),
       changed_(std::move(changed)),
       executor_(executor),
@@ -98,7 +117,7 @@ void TunnelRunner::perform(const Dial&) {
 
 void TunnelRunner::connect(net::Endpoints endpoints) {
   dial_ = net::connect(executor_, std::move(endpoints),
-                       {spec_.bind_address, spec_.bind_interface, spec_.tcp_keep_alive, user_timeout(spec_.liveness)},
+                       {spec_.bind_address, spec_.bind_interface, spec_.tcp_keep_alive, silence(spec_.liveness)},
                        [this](tl::expected<boost::asio::ip::tcp::socket, Failure> connected) {
                          if (!connected) return happened(SessionFailed{std::move(connected.error())});
                          boost::system::error_code ignored;
@@ -120,6 +139,52 @@ void TunnelRunner::perform(const Authenticate&) {
 void TunnelRunner::perform(const RequestForward& request) {
   session_->request_forward(request.forward);
 }
+void TunnelRunner::perform(const Knock& knock) {
+  const RemoteForward& forward = spec_.remote_forward[knock.forward];
+  session_->open_direct_tcpip(
+      knock_host(forward), forward.port,
+      [this, index = knock.forward, number = ++knocks_](tl::expected<ssh::Channel, ssh::OpenFailure> opened) {
+        if (number != knocks_) return;
+        if (!opened) return happened(Knocked{index, to_answer(opened.error())});
+        knock_ = std::make_unique<relay::Knock>(executor_, std::move(*opened), [this, index] {
+          knock_.reset();
+          happened(Knocked{index, KnockAnswer::answered});
+        });
+        happened(Knocked{index, KnockAnswer::opened});
+      });
+}
+
+void TunnelRunner::perform(const EndKnock&) {
+  ++knocks_;
+  knock_.reset();
+}
+
+void TunnelRunner::perform(const OpenLease&) {
+  if (!spec_.lease) return;
+  session_->open_exec(relay::exec_command(), [this](tl::expected<ssh::Channel, ssh::OpenFailure> opened) {
+    if (!opened) return on_lease_lost("the relay runs no commands for this account");
+    const auto seconds = std::chrono::ceil<std::chrono::seconds>(silence(spec_.liveness));
+    lease_ = std::make_unique<relay::Lease>(executor_, std::move(*opened), seconds, device_id_,
+                                            static_cast<relay::LeaseObserver&>(*this));
+  });
+}
+
+void TunnelRunner::perform(const RecordLease& record) {
+  const ForwardTable* table = forwards_of(state_.phase);
+  if (lease_ && table != nullptr) {
+    lease_->record(spec_.remote_forward[record.forward].bind_address, (*table)[record.forward].bound_port);
+  }
+}
+
+void TunnelRunner::perform(const Evict& eviction) {
+  const RemoteForward& forward = spec_.remote_forward[eviction.forward];
+  if (lease_) lease_->evict(eviction.forward, forward.bind_address, forward.port);
+}
+
+void TunnelRunner::perform(const SendHeartbeat&) {
+  if (lease_) lease_->beat();
+}
+
 void TunnelRunner::perform(const CancelForward& cancel) {
   session_->cancel_forward(cancel.forward);
 }
@@ -143,8 +208,19 @@ void TunnelRunner::perform(const CloseSession&) {
   session_->close();
 }
 
+void TunnelRunner::perform(const ParkSession&) {
+  if (auto socket = session_->release_socket()) parked_.emplace(std::move(*socket));
+  perform(DropSession{});
+}
+
+void TunnelRunner::perform(const ResetParked&) {
+  parked_.reset();
+}
+
 void TunnelRunner::perform(const DropSession&) {
   dial_.reset();
+  perform(EndKnock{});
+  lease_.reset();
   socket_.reset();
   address_.clear();
   keepalive_rtt_.reset();
@@ -197,6 +273,23 @@ void TunnelRunner::on_failed(Failure failure) {
 }
 void TunnelRunner::on_closed() {
   happened(SessionClosed{});
+}
+
+void TunnelRunner::on_lease_opened() {
+  lease_problem_.clear();
+  happened(LeaseOpened{});
+}
+void TunnelRunner::on_lease_lost(std::string reason) {
+  lease_.reset();
+  lease_problem_ = reason;
+  happened(LeaseLost{std::move(reason)});
+}
+void TunnelRunner::on_evicted(Evicted evicted) {
+  happened(std::move(evicted));
+}
+void TunnelRunner::on_unrecorded(std::string reason) {
+  lease_problem_ = "the lease can't be recorded: " + reason;
+  write_log(LogLevel::error, lease_problem_ + "; a later session can't evict this one");
 }
 
 // ---- the report -----------------------------------------------------------------------------------------------------

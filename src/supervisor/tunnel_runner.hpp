@@ -12,21 +12,24 @@
 #include "holdfast/report.hpp"
 #include "holdfast/tunnel.hpp"
 #include "net/connector.hpp"
+#include "net/parked_socket.hpp"
 #include "net/resolver.hpp"
+#include "relay/knock.hpp"
+#include "relay/lease.hpp"
 #include "ssh/session.hpp"
 
 namespace holdfast::supervisor {
 
 /// One tunnel, running: turns what happens into events for step(), and performs the actions that come back. Owns the
 /// tunnel's timer, dial, session and connections; holds no decision of its own.
-class TunnelRunner final : private ssh::SessionObserver {
+class TunnelRunner final : private ssh::SessionObserver, private relay::LeaseObserver {
  public:
   /// `changed` is called after each change of phase and of the listeners that are held; the runner must not be
   /// destroyed inside it.
   TunnelRunner(const boost::asio::any_io_executor& executor, net::Resolver& resolver, TunnelSpec spec,
-               UnitRandom jitter, std::function<void()> changed);
+               std::string device_id, UnitRandom jitter, std::function<void()> changed);
 
-  /// Start, StopRequested, StopNow or ReconnectRequested.
+  /// Start, StopRequested, StopNow, ReconnectRequested or NetworkChanged.
   void handle(const TunnelEvent& event);
 
   bool stopped() const { return std::holds_alternative<Stopped>(state_.phase); }
@@ -47,6 +50,11 @@ class TunnelRunner final : private ssh::SessionObserver {
   void on_failed(Failure failure) override;
   void on_closed() override;
 
+  void on_lease_opened() override;
+  void on_lease_lost(std::string reason) override;
+  void on_evicted(Evicted evicted) override;
+  void on_unrecorded(std::string reason) override;
+
   void happened(SessionEvent event);
   void note_phase_change();
   void arm_timer();
@@ -55,10 +63,18 @@ class TunnelRunner final : private ssh::SessionObserver {
   void perform(const OpenSession&);
   void perform(const Authenticate&);
   void perform(const RequestForward& request);
+  void perform(const Knock& knock);
+  void perform(const EndKnock&);
+  void perform(const Evict& eviction);
   void perform(const CancelForward& cancel);
+  void perform(const OpenLease&);
+  void perform(const RecordLease& record);
+  void perform(const SendHeartbeat&);
   void perform(const SendKeepalive&);
   void perform(const DrainConnections&);
   void perform(const CloseSession&);
+  void perform(const ParkSession&);
+  void perform(const ResetParked&);
   void perform(const DropSession&);
   void perform(const Announce& line);
 
@@ -68,6 +84,7 @@ class TunnelRunner final : private ssh::SessionObserver {
   ssh::Traffic traffic() const;
 
   const TunnelSpec spec_;
+  const std::string device_id_;
   const UnitRandom jitter_;
   const std::function<void()> changed_;
   boost::asio::any_io_executor executor_;
@@ -83,6 +100,10 @@ class TunnelRunner final : private ssh::SessionObserver {
   std::string address_;
   forward::Connections connections_;
   std::unique_ptr<ssh::Session> session_;
+  std::unique_ptr<relay::Lease> lease_;
+  std::unique_ptr<relay::Knock> knock_;
+  std::uint64_t knocks_ = 0;  ///< a knock that was given up may still be opened
+  std::optional<net::ParkedSocket> parked_;
 
   // For the report only.
   TimePoint phase_entered_;
@@ -90,6 +111,7 @@ class TunnelRunner final : private ssh::SessionObserver {
   std::uint64_t refused_opens_ = 0;
   ssh::Traffic earlier_traffic_;  ///< of the sessions that are gone
   std::optional<Duration> keepalive_rtt_;
+  std::string lease_problem_;
   std::optional<std::pair<Failure, TimePoint>> last_error_;
 
   std::shared_ptr<char> alive_ = std::make_shared<char>();  ///< what the timer's handler checks

@@ -108,13 +108,20 @@ void Holdfast::start() {
   }
 }
 
-void Holdfast::crash_and_start() {
+void Holdfast::crash() {
   process_->kill();
+  crashed_ = true;
+}
+
+void Holdfast::crash_and_start() {
+  crash();
   start();
+  crashed_ = false;
 }
 
 Holdfast::~Holdfast() {
   living().erase(this);
+  if (crashed_) return;
   process_->signal(SIGTERM);
   const auto status = process_->wait(30s);
   if (status != success || sanitizer_spoke(log())) {

@@ -69,7 +69,9 @@ class Holdfast {
   /// `holdfast ARGS --socket ...`, run beside it.
   Finished command(std::vector<std::string> args) const;
 
-  /// SIGKILL, as a crash or a power cut would, and a new process with the same configuration.
+  /// SIGKILL, as a crash or a power cut would.
+  void crash();
+  /// And a new process with the configuration as it is now.
   void crash_and_start();
 
   pid_t pid() const { return process_->pid(); }
@@ -84,6 +86,7 @@ class Holdfast {
   TempDir dir_;
   std::map<std::string, std::string> env_;
   std::unique_ptr<Process> process_;
+  bool crashed_ = false;
 };
 
 }  // namespace holdfast::test

@@ -3,6 +3,7 @@
 #include <signal.h>
 
 #include <filesystem>
+#include <fstream>
 #include <sstream>
 #include <stdexcept>
 
@@ -72,13 +73,28 @@ void Sshd::kill_listener() {
 }
 
 void Sshd::kill_sessions() {
-  for (const pid_t pid : sessions()) {
+  for (const pid_t pid : tree_->descendants()) {
     ::kill(pid, SIGKILL);
   }
 }
 
 std::vector<pid_t> Sshd::sessions() const {
-  return tree_->descendants();
+  return descendants(true);
+}
+
+std::vector<pid_t> Sshd::commands() const {
+  return descendants(false);
+}
+
+std::vector<pid_t> Sshd::descendants(bool of_sshd) const {
+  std::vector<pid_t> found = tree_->descendants();
+  std::erase_if(found, [&](pid_t pid) {
+    std::ifstream comm("/proc/" + std::to_string(pid) + "/comm");
+    std::string name;
+    // One that has ended meanwhile is neither.
+    return !std::getline(comm, name) || (name.rfind("sshd", 0) == 0) != of_sshd;
+  });
+  return found;
 }
 
 void Sshd::freeze() {

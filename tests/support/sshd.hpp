@@ -41,7 +41,8 @@ class Sshd {
 
   void kill_listener();                 ///< SIGKILL; sessions live on
   void kill_sessions();                 ///< SIGKILL to each process but the listener
-  std::vector<pid_t> sessions() const;  ///< processes of sessions; two for each, privileged and not, and their commands
+  std::vector<pid_t> sessions() const;  ///< sshd's processes of sessions; two for each, privileged and not
+  std::vector<pid_t> commands() const;  ///< the processes that sessions started, also when their sshd is gone
   void freeze();                        ///< SIGSTOP to all: the kernel still acknowledges, nobody answers
   void thaw();
 
@@ -55,6 +56,7 @@ class Sshd {
   std::vector<std::string> ssh_command(std::vector<std::string> options, const std::string& command = "") const;
 
  private:
+  std::vector<pid_t> descendants(bool of_sshd) const;
   std::string log_path() const { return account_.dir() / "log"; }
   std::string config_text() const;
 

@@ -59,7 +59,7 @@ TEST_CASE("a port that is taken on a Dropbear relay is refused, then had") {
   std::optional<Listener> v4(Listener::tcp(port));
   std::optional<Listener> v6(Listener::tcp(port, true));
   const Holdfast holdfast(Tunnel::to(relay).forward(to_local(port, target.port())));
-  REQUIRE(holdfast.wait_for_failure("forward_refused"));
+  REQUIRE(holdfast.wait_for_failure("listener_held_stale"));
   v4.reset();
   v6.reset();
   REQUIRE(holdfast.wait_for_up());

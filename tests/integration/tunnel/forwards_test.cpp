@@ -17,9 +17,9 @@ struct TakenPort {
   Listener v6;
 };
 
-bool refused_with_words(const Json& tunnel, std::uint16_t port) {
+bool refused_with_words(const Json& tunnel, std::uint16_t port, const std::string& cause) {
   const Json& error = tunnel["last_error"];
-  return !error.is_null() && error["cause"] == "forward_refused" && !error["remedy"].get<std::string>().empty() &&
+  return !error.is_null() && error["cause"] == cause && !error["remedy"].get<std::string>().empty() &&
          error["subject"] == "localhost:" + std::to_string(port);
 }
 
@@ -31,13 +31,14 @@ TEST_CASE("a port that another server holds is asked for until it is free") {
   const std::uint16_t port = free_port();
   std::optional<TakenPort> taken(port);
   const Holdfast holdfast(Tunnel::to(relay).forward(to_local(port, target.port())));
-  REQUIRE(holdfast.wait_for_failure("forward_refused"));
-  CHECK(refused_with_words(holdfast.tunnel(), port));
-  CHECK(holdfast.wait_for([](const Json& now) { return now["attempt"].get<int>() >= 3; }));
+  REQUIRE(holdfast.wait_for_failure("listener_held_stale"));  // it accepts nobody, so nobody is alive there
+  CHECK(refused_with_words(holdfast.tunnel(), port, "listener_held_stale"));
+  CHECK(holds_for([&] { return holdfast.state() == "requesting_forwards"; }, 2500ms));  // asked again meanwhile
   CHECK(holdfast.tunnel()["sessions_established"] == 0);
   taken.reset();
-  REQUIRE(holdfast.wait_for_up());
+  REQUIRE(holdfast.wait_for_up("relay", 2000ms + slack));
   CHECK(echoes(port));
+  CHECK(holdfast.tunnel()["attempt"] == 1);
 }
 
 TEST_CASE("a port that another ssh -R holds is left alone, and taken over once that ends") {
@@ -48,7 +49,7 @@ TEST_CASE("a port that another ssh -R holds is left alone, and taken over once t
   Process other({relay.ssh_command({"-N", "-R", to_local(port, others.port())})});
   REQUIRE(wait_until([&] { return is_listening(port); }));
   const Holdfast holdfast(Tunnel::to(relay).forward(to_local(port, target.port())));
-  REQUIRE(holdfast.wait_for_failure("forward_refused"));
+  REQUIRE(holdfast.wait_for_failure("listener_held_live"));
   CHECK(Socket::connect_tcp("127.0.0.1", port).receive_until("\n") == "other\n");
   other.kill();
   REQUIRE(holdfast.wait_for_up());
@@ -65,12 +66,13 @@ TEST_CASE("with exit_on_forward_failure one refused forward of two keeps the tun
                               .forward(to_local(good, target.port()))
                               .forward(to_local(bad, target.port()))
                               .set("exit_on_forward_failure", "yes"));
-  REQUIRE(holdfast.wait_for([](const Json& now) { return now["attempt"].get<int>() >= 3; }));
+  REQUIRE(holdfast.wait_for_failure("listener_held_stale"));
   const Json tunnel = holdfast.tunnel();
-  CHECK(refused_with_words(tunnel, bad));
+  CHECK(refused_with_words(tunnel, bad, "listener_held_stale"));
+  CHECK(tunnel["state"] == "requesting_forwards");
   CHECK(tunnel["sessions_established"] == 0);
   CHECK(holdfast.command({"health"}).status.code == 2);
-  CHECK(wait_until([&] { return !is_listening(good); }));  // between two attempts it is given back
+  CHECK(is_listening(good));  // held on to, so that nobody else gets it meanwhile
   taken.reset();
   REQUIRE(holdfast.wait_for_up());
   CHECK(echoes(good));
@@ -90,7 +92,7 @@ TEST_CASE("without exit_on_forward_failure it stays, says what is missing, and a
   REQUIRE(holdfast.wait_for([](const Json& now) { return now["state"] == "established"; }));
   Json tunnel = holdfast.tunnel();
   CHECK(tunnel["up"] == false);
-  CHECK(refused_with_words(tunnel, bad));
+  CHECK(refused_with_words(tunnel, bad, "listener_held_stale"));
   CHECK(tunnel["forwards"][0]["state"] == "held");
   CHECK(tunnel["forwards"][1]["state"] != "held");
   CHECK(tunnel["forwards"][1]["bound_port"].is_null());
@@ -107,11 +109,8 @@ TEST_CASE("without exit_on_forward_failure it stays, says what is missing, and a
   CHECK(holdfast.command({"health"}).status.code == 0);
 }
 
-TEST_CASE("a relay that forbids forwarding refuses it, and the status says so") {
+TEST_CASE("a relay whose rules forbid the listener: we look, nobody listens, and the session is not kept") {
   SshdOptions options;
-  SUBCASE("AllowTcpForwarding no") {
-    options.config = {"AllowTcpForwarding no"};
-  }
   SUBCASE("AllowTcpForwarding local") {
     options.config = {"AllowTcpForwarding local"};
   }
@@ -121,6 +120,24 @@ TEST_CASE("a relay that forbids forwarding refuses it, and the status says so") 
   SUBCASE("permitlisten of another port") {
     options.authorized_keys = {"permitlisten=\"localhost:1234\" " + public_key(client_key())};
   }
+  Sshd relay(options);
+  const TargetServer target(echo());
+  const std::uint16_t port = free_port();
+  const Holdfast holdfast(Tunnel::to(relay).forward(to_local(port, target.port())));
+  REQUIRE(holdfast.wait_for([](const Json& now) { return now["attempt"].get<int>() >= 2; }));
+  CHECK(refused_with_words(holdfast.tunnel(), port, "forward_refused"));
+  CHECK(holdfast.tunnel()["sessions_established"] == 0);
+  CHECK_FALSE(is_listening(port));
+  relay.options() = {};
+  relay.restart();
+  CHECK(holdfast.wait_for_up());
+}
+
+TEST_CASE("a relay that forbids us to look as well may only be busy: it is asked again on the same session") {
+  SshdOptions options;
+  SUBCASE("AllowTcpForwarding no") {
+    options.config = {"AllowTcpForwarding no"};
+  }
   SUBCASE("no-port-forwarding") {
     options.authorized_keys = {"restrict " + public_key(client_key())};
   }
@@ -129,8 +146,9 @@ TEST_CASE("a relay that forbids forwarding refuses it, and the status says so") 
   const std::uint16_t port = free_port();
   const Holdfast holdfast(Tunnel::to(relay).forward(to_local(port, target.port())));
   REQUIRE(holdfast.wait_for_failure("forward_refused"));
-  CHECK(refused_with_words(holdfast.tunnel(), port));
-  CHECK_FALSE(is_listening(port));
+  CHECK(refused_with_words(holdfast.tunnel(), port, "forward_refused"));
+  CHECK(holds_for([&] { return holdfast.state() == "requesting_forwards"; }, 2500ms));
+  CHECK(holdfast.tunnel()["attempt"] == 1);
   relay.options() = {};
   relay.restart();
   CHECK(holdfast.wait_for_up());

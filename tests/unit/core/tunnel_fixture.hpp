@@ -23,15 +23,21 @@ inline TunnelSpec spec_with(std::size_t forwards) {
 inline std::string_view action_name(const TunnelAction& action) {
   using Name = std::string_view;
   return std::visit(
-      overloaded{[](const Dial&) -> Name { return "Dial"; }, [](const OpenSession&) -> Name { return "OpenSession"; },
-                 [](const Authenticate&) -> Name { return "Authenticate"; },
-                 [](const RequestForward&) -> Name { return "RequestForward"; },
-                 [](const CancelForward&) -> Name { return "CancelForward"; },
-                 [](const SendKeepalive&) -> Name { return "SendKeepalive"; },
-                 [](const DrainConnections&) -> Name { return "DrainConnections"; },
-                 [](const CloseSession&) -> Name { return "CloseSession"; },
-                 [](const DropSession&) -> Name { return "DropSession"; },
-                 [](const Announce&) -> Name { return "Announce"; }},
+      overloaded{
+          [](const Dial&) -> Name { return "Dial"; }, [](const OpenSession&) -> Name { return "OpenSession"; },
+          [](const Authenticate&) -> Name { return "Authenticate"; },
+          [](const RequestForward&) -> Name { return "RequestForward"; }, [](const Knock&) -> Name { return "Knock"; },
+          [](const EndKnock&) -> Name { return "EndKnock"; }, [](const Evict&) -> Name { return "Evict"; },
+          [](const CancelForward&) -> Name { return "CancelForward"; },
+          [](const OpenLease&) -> Name { return "OpenLease"; },
+          [](const RecordLease&) -> Name { return "RecordLease"; },
+          [](const SendHeartbeat&) -> Name { return "SendHeartbeat"; },
+          [](const SendKeepalive&) -> Name { return "SendKeepalive"; },
+          [](const DrainConnections&) -> Name { return "DrainConnections"; },
+          [](const CloseSession&) -> Name { return "CloseSession"; },
+          [](const ParkSession&) -> Name { return "ParkSession"; },
+          [](const ResetParked&) -> Name { return "ResetParked"; },
+          [](const DropSession&) -> Name { return "DropSession"; }, [](const Announce&) -> Name { return "Announce"; }},
       action);
 }
 
@@ -88,6 +94,8 @@ class Tunnel {
   }
 
   std::string_view phase() const { return phase_name(state.phase); }
+
+  const ForwardTable& table() const { return *forwards_of(state.phase); }
 
   template <class Wanted>
   const Wanted& in() const {

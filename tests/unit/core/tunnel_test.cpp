@@ -8,18 +8,18 @@ using namespace holdfast::test;
 TEST_CASE("a tunnel opens phase by phase and each phase has its own deadline") {
   Tunnel tunnel{spec_with(1)};
   CHECK(tunnel.after(Start{}).actions == Actions{Dial{}});
-  CHECK(tunnel.in<Opening>() == Opening{OpeningPhase::resolve, tunnel.now + 30s});
+  CHECK(tunnel.in<Opening>() == Opening{OpeningPhase::resolve, tunnel.now, tunnel.now + 30s});
 
   tunnel.now += 20s;
   CHECK(tunnel.session(PhaseCompleted{OpeningPhase::resolve}).actions.empty());
-  CHECK(tunnel.in<Opening>() == Opening{OpeningPhase::connect, tunnel.now + 30s});
+  CHECK(tunnel.in<Opening>() == Opening{OpeningPhase::connect, tunnel.now, tunnel.now + 5s});
 
   tunnel.now += 20s;
-  CHECK(tunnel.session(PhaseCompleted{OpeningPhase::connect}).actions == Actions{OpenSession{}});
-  CHECK(tunnel.in<Opening>() == Opening{OpeningPhase::banner, tunnel.now + 30s});
+  CHECK(tunnel.session(PhaseCompleted{OpeningPhase::connect}).actions == Actions{ResetParked{}, OpenSession{}});
+  CHECK(tunnel.in<Opening>() == Opening{OpeningPhase::banner, tunnel.now, tunnel.now + 30s});
   CHECK(tunnel.session(PhaseCompleted{OpeningPhase::banner}).actions.empty());
   CHECK(tunnel.session(PhaseCompleted{OpeningPhase::key_exchange}).actions == Actions{Authenticate{}});
-  CHECK(tunnel.session(PhaseCompleted{OpeningPhase::authenticate}).actions == Actions{RequestForward{0}});
+  CHECK(tunnel.session(PhaseCompleted{OpeningPhase::authenticate}).actions == Actions{RequestForward{0}, OpenLease{}});
   CHECK(tunnel.session(ForwardAnswered{0, 4649}).actions.empty());
   CHECK(tunnel.phase() == "established");
   CHECK(is_up(tunnel.state));
@@ -45,7 +45,7 @@ TEST_CASE("each phase that stalls ends at its deadline with its own cause") {
            Row{OpeningPhase::resolve, Cause::resolver_unavailable,
                "resolve relay.example:22: resolver unavailable (no answer within 30 s)"},
            Row{OpeningPhase::connect, Cause::connection_timed_out,
-               "connect relay.example:22: connection timed out (no answer within 30 s)"},
+               "connect relay.example:22: connection timed out (no answer within 3.0 s)"},
            Row{OpeningPhase::banner, Cause::phase_timed_out,
                "read banner of relay.example:22: phase timed out (no answer within 30 s)"},
            Row{OpeningPhase::key_exchange, Cause::phase_timed_out,
@@ -70,7 +70,7 @@ TEST_CASE("a forward request that is never answered ends at its deadline") {
   Tunnel tunnel{spec_with(2)};
   tunnel.authenticate().session(ForwardAnswered{0, 4649});
   CHECK(next_deadline(tunnel.state) == tunnel.now + 30s);
-  CHECK(tunnel.wait().actions == Actions{DropSession{}});
+  CHECK(tunnel.wait().actions == Actions{ParkSession{}});
   CHECK(tunnel.in<BackingOff>().failure.cause == Cause::phase_timed_out);
 }
 
@@ -104,6 +104,24 @@ TEST_CASE("an event of an earlier session is ignored in every state") {
   }
 }
 
+TEST_CASE("a young outage is met by short attempts, an old one by longer ones") {
+  Tunnel tunnel{spec_with(1)};
+  tunnel.after(Start{});
+  const TimePoint began = tunnel.now;
+  std::vector<Duration> limits;
+  while (tunnel.now < began + 5min) {
+    tunnel.session(PhaseCompleted{OpeningPhase::resolve});
+    limits.push_back(tunnel.in<Opening>().deadline - tunnel.now);
+    const Duration outage = tunnel.now - began;
+    tunnel.wait();
+    REQUIRE(tunnel.in<BackingOff>().until - tunnel.now <= std::max<Duration>(1s, (tunnel.now - began) / 4));
+    CHECK(limits.back() == std::min<Duration>(30s, std::max<Duration>(3s, outage / 4)));
+    tunnel.wait();
+  }
+  CHECK(limits.front() == 3s);
+  CHECK(limits.back() == 30s);
+}
+
 TEST_CASE("it never gives up: a thousand failures in a row end in the thousandth wait, never longer than the cap") {
   Tunnel tunnel{spec_with(1)};
   tunnel.dice = 0.999;
@@ -133,7 +151,7 @@ TEST_CASE("the backoff starts over only after the tunnel held for reset_after") 
   CHECK(wait_after_holding(59s) == 1s);
   CHECK(wait_after_holding(59s) == 2s);
   CHECK(wait_after_holding(60s) == 500ms);
-  CHECK(wait_after_holding(1s) == 1s);
+  CHECK(wait_after_holding(59s) == 1s);
 }
 
 // ---- forwards -----------------------------------------------------------------------------------------------------
@@ -142,11 +160,11 @@ TEST_CASE("forwards are asked for one at a time, those whose port the relay choo
   TunnelSpec spec = spec_with(3);
   spec.remote_forward[1].port = 0;
   Tunnel tunnel{spec};
-  CHECK(tunnel.authenticate().actions == Actions{RequestForward{1}});
+  CHECK(tunnel.authenticate().actions == Actions{RequestForward{1}, OpenLease{}});
   CHECK(tunnel.session(ForwardAnswered{1, 40001}).actions == Actions{RequestForward{0}});
   CHECK(tunnel.session(ForwardAnswered{0, 4649}).actions == Actions{RequestForward{2}});
   CHECK(tunnel.session(ForwardAnswered{2, 4651}).actions.empty());
-  CHECK(tunnel.in<Established>().forwards[1] == ForwardProgress{ForwardState::held, 40001});
+  CHECK(tunnel.table()[1] == ForwardProgress{ForwardState::held, 40001, std::nullopt});
   CHECK(tunnel.lines[0].text ==
         "established: localhost:4649 -> localhost:22, localhost:40001 -> localhost:23, localhost:4651 -> localhost:24");
 }
@@ -161,35 +179,73 @@ TEST_CASE("an answer to a question that was not asked is ignored") {
   CHECK(tunnel.state == before);
 }
 
-TEST_CASE("with exit_on_forward_failure a refused forward ends the session politely and backs off as a held listener") {
+TEST_CASE("with exit_on_forward_failure a forward that the relay's rules refuse ends the session politely") {
   Tunnel tunnel{spec_with(2)};
   tunnel.authenticate().session(ForwardAnswered{0, 4649});
+  CHECK(tunnel.session(ForwardAnswered{1, std::nullopt}).actions == Actions{Knock{1}});
+  CHECK(tunnel.session(Knocked{1, KnockAnswer::nobody_listens}).actions == Actions{RequestForward{1}});
   CHECK(tunnel.session(ForwardAnswered{1, std::nullopt}).actions == Actions{CloseSession{}});
   CHECK(tunnel.phase() == "closing");
+  CHECK(
+      tunnel.lines[0].text ==
+      "listen on relay localhost:4650: forward refused (nobody listens there, so the relay's rules forbid it). On the "
+      "relay, look who listens on this port, and at AllowTcpForwarding, permitlisten and ports below 1024.");
   CHECK(tunnel.session(SessionClosed{}).actions == Actions{DropSession{}});
-  CHECK(tunnel.in<BackingOff>().failure == Failure{Cause::forward_refused, "listen on relay", "localhost:4650", ""});
+  CHECK(tunnel.in<BackingOff>().failure.cause == Cause::forward_refused);
   CHECK(tunnel.in<BackingOff>().until == tunnel.now + 1s);
 }
 
-TEST_CASE("without exit_on_forward_failure the session stays, is not up, and asks again until it holds all") {
+TEST_CASE("with exit_on_forward_failure a held listener keeps the session, not up, for ten minutes") {
+  TunnelSpec spec = spec_with(1);
+  spec.liveness.server_alive_interval = 0s;
+  Tunnel tunnel{spec};
+  tunnel.authenticate().session(ForwardAnswered{0, std::nullopt}).session(Knocked{0, KnockAnswer::answered});
+  CHECK(tunnel.phase() == "requesting_forwards");
+  CHECK_FALSE(is_up(tunnel.state));
+  REQUIRE(tunnel.lines.size() == 1);
+  CHECK(tunnel.lines[0].failure->cause == Cause::listener_held_live);
+
+  const TimePoint refused = tunnel.now;
+  while (tunnel.phase() == "requesting_forwards") {
+    tunnel.wait();
+    if (tunnel.actions != Actions{RequestForward{0}}) continue;
+    tunnel.session(ForwardAnswered{0, std::nullopt});
+    if (tunnel.actions == Actions{Knock{0}}) tunnel.session(Knocked{0, KnockAnswer::answered});
+    if (tunnel.phase() != "closing") REQUIRE(tunnel.lines.empty());  // said once
+  }
+  CHECK(tunnel.now >= refused + 10min);
+  CHECK(tunnel.now < refused + 12min);
+  CHECK(tunnel.actions == Actions{CloseSession{}});
+}
+
+TEST_CASE("with exit_on_forward_failure a listener that is freed makes the tunnel, on the same session") {
+  Tunnel tunnel{spec_with(1)};
+  tunnel.authenticate().session(ForwardAnswered{0, std::nullopt}).session(Knocked{0, KnockAnswer::answered});
+  CHECK(tunnel.wait().actions == Actions{RequestForward{0}});
+  tunnel.session(ForwardAnswered{0, 4649});
+  CHECK(is_up(tunnel.state));
+  CHECK(tunnel.state.attempt == 1);
+  CHECK(tunnel.lines.back().text == "established: localhost:4649 -> localhost:22");
+}
+
+TEST_CASE("without exit_on_forward_failure the session is established, is not up, and asks again until it holds all") {
   TunnelSpec spec = spec_with(3);
   spec.exit_on_forward_failure = false;
   spec.liveness.server_alive_interval = 0s;
   Tunnel tunnel{spec};
-  tunnel.authenticate().session(ForwardAnswered{0, std::nullopt}).session(ForwardAnswered{1, 4650});
-  CHECK(tunnel.session(ForwardAnswered{2, std::nullopt}).actions.empty());
+  tunnel.authenticate().session(ForwardAnswered{0, std::nullopt}).session(Knocked{0, KnockAnswer::answered});
+  tunnel.session(ForwardAnswered{1, 4650}).session(ForwardAnswered{2, std::nullopt});
+  CHECK(tunnel.session(Knocked{2, KnockAnswer::answered}).actions.empty());
   CHECK(tunnel.phase() == "established");
   CHECK_FALSE(is_up(tunnel.state));
-  REQUIRE(tunnel.lines.size() == 3);
-  CHECK(tunnel.lines[0].text == "established: localhost:4650 -> localhost:23");
-  CHECK(tunnel.lines[1].failure->subject == "localhost:4649");
-  CHECK(tunnel.lines[2].failure->subject == "localhost:4651");
+  REQUIRE(tunnel.lines.size() == 2);
+  CHECK(tunnel.lines[0].failure->subject == "localhost:4651");
+  CHECK(tunnel.lines[1].text == "established: localhost:4650 -> localhost:23");
 
-  CHECK(next_deadline(tunnel.state) == tunnel.now + 1s);
   CHECK(tunnel.wait().actions == Actions{RequestForward{0}});
   CHECK(tunnel.session(ForwardAnswered{0, 4649}).actions == Actions{RequestForward{2}});
+  CHECK(tunnel.lines[0].text == "now holding localhost:4649 -> localhost:22");
   tunnel.session(ForwardAnswered{2, std::nullopt});
-  CHECK(next_deadline(tunnel.state) == tunnel.now + 2s);
   CHECK(tunnel.wait().actions == Actions{RequestForward{2}});
   tunnel.session(ForwardAnswered{2, 4651});
   CHECK(is_up(tunnel.state));
@@ -201,10 +257,10 @@ TEST_CASE("a forward asked for again and never answered ends the session") {
   spec.exit_on_forward_failure = false;
   spec.liveness.server_alive_interval = 0s;
   Tunnel tunnel{spec};
-  tunnel.authenticate().session(ForwardAnswered{0, std::nullopt}).wait();
+  tunnel.authenticate().session(ForwardAnswered{0, std::nullopt}).session(Knocked{0, KnockAnswer::answered}).wait();
   REQUIRE(tunnel.actions == Actions{RequestForward{0}});
   CHECK(next_deadline(tunnel.state) == tunnel.now + 30s);
-  CHECK(tunnel.wait().actions == Actions{DropSession{}});
+  CHECK(tunnel.wait().actions == Actions{ParkSession{}});
   CHECK(tunnel.in<BackingOff>().failure.cause == Cause::phase_timed_out);
 }
 
@@ -212,10 +268,88 @@ TEST_CASE("a hole in the signal while a forward is asked for again is judged by 
   TunnelSpec spec = spec_with(2);
   spec.exit_on_forward_failure = false;
   Tunnel tunnel{spec};
-  tunnel.authenticate().session(ForwardAnswered{0, 4649}).session(ForwardAnswered{1, std::nullopt}).wait();
+  tunnel.authenticate().session(ForwardAnswered{0, 4649}).session(ForwardAnswered{1, std::nullopt});
+  tunnel.session(Knocked{1, KnockAnswer::answered}).wait();
   REQUIRE(tunnel.actions == Actions{RequestForward{1}});
-  CHECK(next_deadline(tunnel.state) == tunnel.in<Established>().liveness.next_deadline());
+  CHECK(next_deadline(tunnel.state) == tunnel.in<Established>().session.liveness.next_deadline());
   CHECK(tunnel.wait().actions == Actions{SendKeepalive{}});
+}
+
+// ---- the lease ----------------------------------------------------------------------------------------------------
+
+TEST_CASE("the lease is opened beside the forwards, records what is held, and beats at every interval") {
+  Tunnel tunnel{spec_with(2)};
+  tunnel.authenticate();
+  CHECK(tunnel.actions == Actions{RequestForward{0}, OpenLease{}});
+  tunnel.session(ForwardAnswered{0, 4649});
+  CHECK(tunnel.session(LeaseOpened{}).actions == Actions{RecordLease{0}});
+  CHECK(tunnel.session(ForwardAnswered{1, 4650}).actions == Actions{RecordLease{1}});
+  CHECK(tunnel.phase() == "established");
+
+  for (int beat = 1; beat <= 5; ++beat) {
+    tunnel.now = tunnel.now + 59s;
+    tunnel.session(Received{true});
+    tunnel.now = tunnel.now + 1s;
+    CHECK(tunnel.after(TimerExpired{}).actions == Actions{SendHeartbeat{}});
+  }
+}
+
+TEST_CASE("a stale listener of ours is evicted as soon as the lease is open, and the tunnel stands") {
+  Tunnel tunnel{spec_with(1)};
+  tunnel.authenticate().session(ForwardAnswered{0, std::nullopt}).session(Knocked{0, KnockAnswer::opened});
+  CHECK(tunnel.session(LeaseOpened{}).actions.empty());
+  CHECK(tunnel.wait().actions == Actions{EndKnock{}, Evict{0}});
+  CHECK(tunnel.session(Evicted{0, EvictOutcome::freed, ""}).actions == Actions{RequestForward{0}});
+  CHECK(tunnel.session(ForwardAnswered{0, 4649}).actions == Actions{RecordLease{0}});
+  CHECK(is_up(tunnel.state));
+  CHECK(tunnel.state.last_eviction == tunnel.now);
+}
+
+TEST_CASE("without a lease the keepalives do the heartbeats' work") {
+  Tunnel tunnel{spec_with(1)};
+  tunnel.establish().session(LeaseOpened{}).session(LeaseLost{"the account has no shell"});
+  CHECK(tunnel.lines[0].text == "no lease on the relay: the account has no shell");
+  CHECK(tunnel.wait().actions == Actions{SendKeepalive{}});
+}
+
+// ---- the network --------------------------------------------------------------------------------------------------
+
+TEST_CASE("a change of the network ends a wait, and a dial that may be on a dead route") {
+  Tunnel tunnel{spec_with(1)};
+  tunnel.after(Start{}).session(SessionFailed{lost()});
+  CHECK(tunnel.after(NetworkChanged{}).actions == Actions{Dial{}});
+  tunnel.session(PhaseCompleted{OpeningPhase::resolve});
+  CHECK(tunnel.after(NetworkChanged{}).actions == Actions{DropSession{}, Dial{}});
+  CHECK(tunnel.state.attempt == 3);
+}
+
+TEST_CASE("a change of the network does not make a refused key knock again") {
+  Tunnel tunnel{spec_with(1)};
+  tunnel.open_until(OpeningPhase::authenticate);
+  tunnel.session(SessionFailed{{Cause::authentication_refused, "authenticate at", "relay.example:22", ""}});
+  CHECK(tunnel.after(NetworkChanged{}).actions.empty());
+  CHECK(tunnel.phase() == "backing_off");
+}
+
+TEST_CASE("a live session has five seconds to prove itself after a change of the network") {
+  Tunnel tunnel{spec_with(1)};
+  CHECK(tunnel.establish().after(NetworkChanged{}).actions == Actions{SendKeepalive{}});
+  CHECK(tunnel.after(NetworkChanged{}).actions.empty());
+  tunnel.session(Received{true});
+  CHECK(next_deadline(tunnel.state) == tunnel.now + 60s);
+
+  tunnel.after(NetworkChanged{});
+  tunnel.session(Received{false});
+  CHECK(next_deadline(tunnel.state) == tunnel.now + 5s);
+  CHECK(tunnel.wait().actions == Actions{ParkSession{}});
+  CHECK(tunnel.in<BackingOff>().failure.cause == Cause::relay_silent);
+}
+
+TEST_CASE("the dead session's socket is reset as soon as there is a path to the relay again") {
+  Tunnel tunnel{spec_with(1)};
+  CHECK(tunnel.establish().session(SessionFailed{lost()}).actions == Actions{ParkSession{}});
+  tunnel.wait().session(PhaseCompleted{OpeningPhase::resolve});
+  CHECK(tunnel.session(PhaseCompleted{OpeningPhase::connect}).actions == Actions{ResetParked{}, OpenSession{}});
 }
 
 // ---- liveness -----------------------------------------------------------------------------------------------------
@@ -228,7 +362,7 @@ TEST_CASE("a silent relay is declared dead after three unanswered probes, 240 s 
     CHECK(tunnel.wait().actions == Actions{SendKeepalive{}});
     CHECK(tunnel.now == last_packet + probe * 60s);
   }
-  CHECK(tunnel.wait().actions == Actions{DropSession{}});
+  CHECK(tunnel.wait().actions == Actions{ParkSession{}});
   CHECK(tunnel.now == last_packet + 240s);
   CHECK(tunnel.in<BackingOff>().failure.cause == Cause::relay_silent);
 }
@@ -236,13 +370,13 @@ TEST_CASE("a silent relay is declared dead after three unanswered probes, 240 s 
 TEST_CASE("any whole packet starts the count over; bytes of half a packet only move the clock") {
   Tunnel tunnel{spec_with(1)};
   tunnel.establish().wait().wait();
-  REQUIRE(tunnel.in<Established>().liveness.unanswered() == 2);
+  REQUIRE(tunnel.in<Established>().session.liveness.unanswered() == 2);
   tunnel.now += 30s;
   tunnel.session(Received{false});
   CHECK(next_deadline(tunnel.state) == tunnel.now + 60s);
-  CHECK(tunnel.in<Established>().liveness.unanswered() == 2);
+  CHECK(tunnel.in<Established>().session.liveness.unanswered() == 2);
   tunnel.session(Received{true});
-  CHECK(tunnel.in<Established>().liveness.unanswered() == 0);
+  CHECK(tunnel.in<Established>().session.liveness.unanswered() == 0);
 }
 
 // ---- the way down -------------------------------------------------------------------------------------------------
@@ -294,7 +428,8 @@ TEST_CASE("a stop that comes during a reconnect wins") {
   CHECK(tunnel.phase() == "stopped");
 
   Tunnel refused{spec_with(1)};
-  refused.authenticate().session(ForwardAnswered{0, std::nullopt}).after(StopRequested{}).session(SessionClosed{});
+  refused.authenticate().session(ForwardAnswered{0, std::nullopt}).session(Knocked{0, KnockAnswer::nobody_listens});
+  refused.session(ForwardAnswered{0, std::nullopt}).after(StopRequested{}).session(SessionClosed{});
   CHECK(refused.phase() == "stopped");
 }
 

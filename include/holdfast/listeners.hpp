@@ -1,0 +1,163 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "holdfast/backoff.hpp"
+#include "holdfast/config.hpp"
+#include "holdfast/time.hpp"
+
+/// The remote forwards of one session. `tcpip-forward` is refused without a reason (RFC 4254, 7.1), so that a refused
+/// one climbs a ladder:
+///
+///     ask ──refused──▶ knock on the relay's port ──▶ nobody listens: ask once more, then it is policy
+///      ▲                                         ├─▶ somebody answers: held live, never touched
+///      │                                         └─▶ silence: held stale ──▶ evict, if the lease says that it is ours
+///      └───────── again and again, the sparser the longer it lasts ◀────────────────┘
+namespace holdfast {
+
+enum class ForwardState { pending, requested, knocking, evicting, held, refused };
+std::string_view to_string(ForwardState state);
+
+/// Why a listener was refused, as far as it can be known.
+enum class Refusal {
+  unexplained,           ///< the relay does not let us knock
+  policy,                ///< nobody listens there: permitlisten, AllowTcpForwarding, a privileged port
+  held_live,             ///< somebody answers on the port
+  held_stale,            ///< the port is open and silent: a dead session, most likely
+  held_by_other_device,  ///< a live lease of another device
+};
+/// "unexplained", "policy", "held_live", "held_stale", "held_by_other_device".
+std::string_view to_string(Refusal refusal);
+
+struct Explanation {
+  Refusal refusal{};
+  std::string holder;  ///< the other device's id; else empty
+  TimePoint knocked;   ///< a knock keeps a dead session alive on the relay: they are rare
+  std::optional<TimePoint> evict_tried;
+
+  friend bool operator==(const Explanation&, const Explanation&) = default;
+};
+
+struct ForwardProgress {
+  ForwardState state = ForwardState::pending;
+  std::uint16_t bound_port = 0;            ///< valid while held
+  std::optional<Explanation> explanation;  ///< of the last refusal, until it is held
+
+  friend bool operator==(const ForwardProgress&, const ForwardProgress&) = default;
+};
+
+/// Runs parallel to TunnelSpec::remote_forward.
+using ForwardTable = std::vector<ForwardProgress>;
+
+// ---- what the relay said ------------------------------------------------------------------------------------------
+
+struct ForwardAnswered {
+  std::size_t forward = 0;
+  std::optional<std::uint16_t> bound_port;  ///< absent: refused
+};
+
+/// Of a direct-tcpip channel to the relay's own listener.
+enum class KnockAnswer {
+  opened,          ///< the relay connected; whether somebody speaks is still to be seen
+  answered,        ///< a byte, or an end: somebody alive handles connections there
+  nobody_listens,  ///< SSH_OPEN_CONNECT_FAILED
+  not_permitted,   ///< SSH_OPEN_ADMINISTRATIVELY_PROHIBITED, or no answer
+};
+struct Knocked {
+  std::size_t forward = 0;
+  KnockAnswer answer{};
+};
+
+enum class EvictOutcome {
+  freed,
+  other_device,  ///< `holder` has a live lease on it
+  not_ours,      ///< there is no lease, or what it names is no longer that process
+  failed,
+};
+struct Evicted {
+  std::size_t forward = 0;
+  EvictOutcome outcome{};
+  std::string holder;
+};
+
+// ---- what to do about it ------------------------------------------------------------------------------------------
+
+struct RequestForward {  ///< answers ForwardAnswered
+  std::size_t forward = 0;
+
+  friend bool operator==(const RequestForward&, const RequestForward&) = default;
+};
+struct Knock {  ///< answers Knocked, with `opened` before `answered`
+  std::size_t forward = 0;
+
+  friend bool operator==(const Knock&, const Knock&) = default;
+};
+struct EndKnock {  ///< nobody spoke; answers nothing
+  friend bool operator==(const EndKnock&, const EndKnock&) = default;
+};
+struct Evict {  ///< answers Evicted
+  std::size_t forward = 0;
+
+  friend bool operator==(const Evict&, const Evict&) = default;
+};
+using ListenerAction = std::variant<RequestForward, Knock, EndKnock, Evict>;
+
+/// What the ladder needs to know besides its own state.
+struct ListenerContext {
+  const TunnelSpec& spec;
+  TimePoint now;
+  bool lease_ready;                         ///< evictions can be asked for
+  std::optional<Duration> answer_timeout;   ///< for a tcpip-forward; none where the liveness rule judges the silence
+  std::optional<TimePoint>& last_eviction;  ///< of this tunnel, over all its sessions
+  const UnitRandom& jitter;
+};
+
+/// One operation is under way at a time, or a wait for the next round of asking.
+class Listeners {
+ public:
+  explicit Listeners(std::size_t count) : table_(count) {}
+
+  std::vector<ListenerAction> start(const ListenerContext& context);
+  std::vector<ListenerAction> answered(const ForwardAnswered& answer, const ListenerContext& context);
+  std::vector<ListenerAction> knocked(const Knocked& knock, const ListenerContext& context);
+  std::vector<ListenerAction> evicted(const Evicted& eviction, const ListenerContext& context);
+  /// The lease came up: a stale listener that waited for it is evicted now.
+  std::vector<ListenerAction> lease_came_up(const ListenerContext& context);
+  /// Call at due() or later. Not to be called when answer_overdue().
+  std::vector<ListenerAction> expired(const ListenerContext& context);
+
+  /// A tcpip-forward was not answered in time: the session is worth nothing.
+  bool answer_overdue(TimePoint now) const;
+  /// The next deadline; none once all are held, and none for an answer without a timeout.
+  std::optional<TimePoint> due() const { return due_; }
+  /// No operation is under way: all are held, or refused and waiting for the next round.
+  bool settled() const;
+  bool all_held() const;
+  /// Since when at least one is refused, without a pause.
+  std::optional<TimePoint> refused_since() const { return refused_since_; }
+  const ForwardTable& table() const { return table_; }
+
+  friend bool operator==(const Listeners&, const Listeners&) = default;
+
+ private:
+  std::vector<ListenerAction> next(const ListenerContext& context);
+  std::vector<ListenerAction> request(std::size_t forward, const ListenerContext& context);
+  std::vector<ListenerAction> knock(std::size_t forward, const ListenerContext& context);
+  std::vector<ListenerAction> evict_or_next(std::size_t forward, const ListenerContext& context);
+  std::vector<ListenerAction> give_up(std::size_t forward, const ListenerContext& context);
+  bool knock_due(const Explanation& explanation, TimePoint now) const;
+  std::optional<std::size_t> in_state(ForwardState state) const;
+  ForwardProgress* expecting(std::size_t forward, ForwardState state);
+
+  ForwardTable table_;
+  std::optional<TimePoint> due_;
+  std::optional<TimePoint> refused_since_;
+};
+
+}  // namespace holdfast

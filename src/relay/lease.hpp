@@ -1,0 +1,54 @@
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <string>
+#include <variant>
+
+#include "holdfast/listeners.hpp"
+#include "relay/lease_protocol.hpp"
+#include "ssh/channel.hpp"
+
+namespace holdfast::relay {
+
+/// What a lease tells its owner, from the event loop. The owner may destroy the lease in any of them.
+class LeaseObserver {
+ public:
+  virtual void on_lease_opened() = 0;
+  /// Nothing comes afterwards. `reason` is for people: "the account runs no commands (This account is ...)".
+  virtual void on_lease_lost(std::string reason) = 0;
+  virtual void on_evicted(Evicted evicted) = 0;
+  /// The record could not be written, so that no later session can evict this one. The guard works all the same.
+  virtual void on_unrecorded(std::string reason) = 0;
+
+ protected:
+  ~LeaseObserver() = default;
+};
+
+/// Our side of lease.sh, on a channel that runs it. Questions go out as they come; answers come back in their order.
+class Lease {
+ public:
+  Lease(boost::asio::any_io_executor executor, ssh::Channel channel, std::chrono::seconds silence,
+        const std::string& device, LeaseObserver& observer);
+  ~Lease();
+  Lease(const Lease&) = delete;
+  Lease& operator=(const Lease&) = delete;
+
+  /// Records that this session holds the listener.
+  void record(const std::string& address, std::uint16_t port);
+  /// Ends a dead predecessor of this device that holds it: on_evicted with this `forward`.
+  void evict(std::size_t forward, const std::string& address, std::uint16_t port);
+  /// Its echo is a proof of life; the script ends its session when none came for `silence`.
+  void beat();
+
+ private:
+  class Impl;
+  std::shared_ptr<Impl> impl_;
+};
+
+}  // namespace holdfast::relay

@@ -1,0 +1,236 @@
+#include "holdfast/listeners.hpp"
+
+#include <doctest/doctest.h>
+
+#include "tunnel_fixture.hpp"
+
+using namespace holdfast;
+using namespace holdfast::test;
+
+namespace {
+
+using Asked = std::vector<ListenerAction>;
+
+/// The ladder of one session, with the clock in the test's hand.
+struct Ladder {
+  explicit Ladder(std::size_t forwards = 1) : spec(spec_with(forwards)), listeners(forwards) {}
+
+  ListenerContext context() { return {spec, now, lease_ready, spec.connect_timeout, last_eviction, jitter}; }
+  Asked start() { return listeners.start(context()); }
+  Asked granted(std::size_t forward = 0) {
+    return listeners.answered({forward, spec.remote_forward[forward].port}, context());
+  }
+  Asked refused(std::size_t forward = 0) { return listeners.answered({forward, std::nullopt}, context()); }
+  Asked knocked(KnockAnswer answer) { return listeners.knocked({0, answer}, context()); }
+  Asked evicted(EvictOutcome outcome, std::string holder = "") {
+    return listeners.evicted({0, outcome, std::move(holder)}, context());
+  }
+  Asked wait() {
+    now = listeners.due().value();
+    return listeners.expired(context());
+  }
+  const ForwardProgress& forward(std::size_t index = 0) const { return listeners.table()[index]; }
+  Refusal refusal() const { return forward().explanation.value().refusal; }
+
+  TunnelSpec spec;
+  Listeners listeners;
+  TimePoint now{1h};
+  bool lease_ready = true;
+  std::optional<TimePoint> last_eviction;
+  UnitRandom jitter = [] { return 0.5; };
+};
+
+}  // namespace
+
+TEST_CASE("a granted listener needs no ladder and leaves nothing due") {
+  Ladder ladder;
+  CHECK(ladder.start() == Asked{RequestForward{0}});
+  CHECK(ladder.granted().empty());
+  CHECK(ladder.listeners.all_held());
+  CHECK_FALSE(ladder.listeners.due());
+}
+
+TEST_CASE("our own stale listener is knocked on once, found silent, evicted and asked for again") {
+  Ladder ladder;
+  ladder.start();
+  CHECK(ladder.refused() == Asked{Knock{0}});
+  CHECK(ladder.knocked(KnockAnswer::opened).empty());
+  CHECK(ladder.listeners.due() == ladder.now + 600ms);
+  CHECK(ladder.wait() == Asked{EndKnock{}, Evict{0}});
+  CHECK(ladder.evicted(EvictOutcome::freed) == Asked{RequestForward{0}});
+  ladder.granted();
+  CHECK(ladder.forward() == ForwardProgress{ForwardState::held, 4649, std::nullopt});
+  CHECK_FALSE(ladder.listeners.refused_since());
+}
+
+TEST_CASE("a live listener is never evicted, and asked for again the sparser the longer it lasts") {
+  Ladder ladder;
+  ladder.start();
+  ladder.refused();
+  ladder.knocked(KnockAnswer::opened);
+  CHECK(ladder.knocked(KnockAnswer::answered).empty());
+  CHECK(ladder.refusal() == Refusal::held_live);
+  CHECK(ladder.listeners.settled());
+  CHECK(ladder.listeners.due() == ladder.now + 1500ms);
+
+  const TimePoint first_refused = ladder.now;
+  int asked = 0;
+  int knocked = 0;
+  while (ladder.now < first_refused + 1h) {
+    REQUIRE(ladder.wait() == Asked{RequestForward{0}});
+    ++asked;
+    if (ladder.refused() == Asked{Knock{0}}) {
+      ++knocked;
+      ladder.knocked(KnockAnswer::answered);
+    }
+  }
+  // 15 in the first 23 s, every 60 s in the end: some 35 KB an hour at 300 bytes each.
+  CHECK(asked > 80);
+  CHECK(asked < 150);
+  CHECK(knocked >= 4);
+  CHECK(knocked <= 7);
+}
+
+TEST_CASE("a stale listener is knocked on once in a session, however long it is refused") {
+  Ladder ladder;
+  ladder.lease_ready = false;
+  ladder.start();
+  ladder.refused();
+  ladder.knocked(KnockAnswer::opened);
+  CHECK(ladder.wait() == Asked{EndKnock{}});
+  CHECK(ladder.refusal() == Refusal::held_stale);
+  for (int round = 0; round < 100; ++round) {
+    REQUIRE(ladder.wait() == Asked{RequestForward{0}});
+    REQUIRE(ladder.refused().empty());
+  }
+}
+
+TEST_CASE("nobody listening is a policy only when a second request is refused too") {
+  Ladder ladder;
+  ladder.start();
+  ladder.refused();
+  CHECK(ladder.knocked(KnockAnswer::nobody_listens) == Asked{RequestForward{0}});
+  CHECK(ladder.refused().empty());
+  CHECK(ladder.refusal() == Refusal::policy);
+
+  Ladder freed;
+  freed.start();
+  freed.refused();
+  freed.knocked(KnockAnswer::nobody_listens);
+  freed.granted();
+  CHECK(freed.listeners.all_held());
+}
+
+TEST_CASE("a relay that does not let us knock, or does not answer the knock, leaves it to the lease") {
+  Ladder forbidden;
+  forbidden.start();
+  forbidden.refused();
+  CHECK(forbidden.knocked(KnockAnswer::not_permitted) == Asked{Evict{0}});
+  CHECK(forbidden.evicted(EvictOutcome::not_ours).empty());
+  CHECK(forbidden.refusal() == Refusal::unexplained);
+
+  Ladder hanging;
+  hanging.start();
+  hanging.refused();
+  CHECK(hanging.wait() == Asked{EndKnock{}, Evict{0}});
+  CHECK(hanging.refusal() == Refusal::unexplained);
+}
+
+TEST_CASE("another device's lease is named and left alone") {
+  Ladder ladder;
+  ladder.start();
+  ladder.refused();
+  ladder.knocked(KnockAnswer::opened);
+  ladder.wait();
+  CHECK(ladder.evicted(EvictOutcome::other_device, "pi-north").empty());
+  CHECK(ladder.refusal() == Refusal::held_by_other_device);
+  CHECK(ladder.forward().explanation->holder == "pi-north");
+  ladder.wait();
+  CHECK(ladder.refused().empty());
+}
+
+TEST_CASE("two devices with one identity do not throw each other out in turns") {
+  Ladder ladder;
+  ladder.last_eviction = ladder.now - 59s;
+  ladder.start();
+  ladder.refused();
+  ladder.knocked(KnockAnswer::opened);
+  CHECK(ladder.wait() == Asked{EndKnock{}});
+
+  ladder.now += 1s;
+  ladder.wait();
+  CHECK(ladder.refused() == Asked{Evict{0}});
+  ladder.evicted(EvictOutcome::freed);
+  CHECK(ladder.last_eviction == ladder.now);
+}
+
+TEST_CASE("an eviction that fails or hangs is tried again a minute later, and asking goes on meanwhile") {
+  Ladder ladder;
+  ladder.start();
+  ladder.refused();
+  ladder.knocked(KnockAnswer::opened);
+  ladder.wait();
+  const TimePoint tried = ladder.now;
+  CHECK(ladder.wait().empty());
+  CHECK(ladder.now == tried + 10s);
+  CHECK(ladder.forward().state == ForwardState::refused);
+  while (ladder.now < tried + 1min) {
+    REQUIRE(ladder.wait() == Asked{RequestForward{0}});
+    const Asked next = ladder.refused();
+    REQUIRE(next == (ladder.now < tried + 1min ? Asked{} : Asked{Evict{0}}));
+  }
+}
+
+TEST_CASE("a lease that comes up late evicts what was found stale before") {
+  Ladder ladder;
+  ladder.lease_ready = false;
+  ladder.start();
+  ladder.refused();
+  CHECK(ladder.listeners.lease_came_up(ladder.context()).empty());
+  ladder.knocked(KnockAnswer::opened);
+  ladder.wait();
+  ladder.lease_ready = true;
+  CHECK(ladder.listeners.lease_came_up(ladder.context()) == Asked{Evict{0}});
+}
+
+TEST_CASE("several listeners are settled one after the other; the rest are asked for though one is refused") {
+  Ladder ladder{3};
+  ladder.start();
+  CHECK(ladder.granted(0) == Asked{RequestForward{1}});
+  CHECK(ladder.refused(1) == Asked{Knock{1}});
+  CHECK(ladder.listeners.knocked({1, KnockAnswer::answered}, ladder.context()) == Asked{RequestForward{2}});
+  CHECK(ladder.granted(2).empty());
+  CHECK(ladder.listeners.settled());
+  CHECK_FALSE(ladder.listeners.all_held());
+  CHECK(ladder.wait() == Asked{RequestForward{1}});
+  ladder.granted(1);
+  CHECK(ladder.listeners.all_held());
+}
+
+TEST_CASE("a port that the relay was to choose and refused is a policy at once: there is nothing to knock on") {
+  Ladder ladder;
+  ladder.spec.remote_forward[0].port = 0;
+  ladder.start();
+  CHECK(ladder.refused().empty());
+  CHECK(ladder.refusal() == Refusal::policy);
+}
+
+TEST_CASE("answers to questions that are not open are ignored") {
+  Ladder ladder;
+  ladder.start();
+  const Listeners before = ladder.listeners;
+  CHECK(ladder.knocked(KnockAnswer::answered).empty());
+  CHECK(ladder.evicted(EvictOutcome::freed).empty());
+  CHECK(ladder.refused(0) != Asked{});
+  CHECK(ladder.listeners.answered({7, 80}, ladder.context()).empty());
+  CHECK(before.table()[0].state == ForwardState::requested);
+}
+
+TEST_CASE("only a request that is not answered makes the session worthless") {
+  Ladder ladder;
+  ladder.start();
+  CHECK_FALSE(ladder.listeners.answer_overdue(ladder.now + 29s));
+  CHECK(ladder.listeners.answer_overdue(ladder.now + 30s));
+  ladder.refused();
+  CHECK_FALSE(ladder.listeners.answer_overdue(ladder.now + 1h));
+}
