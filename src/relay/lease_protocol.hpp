@@ -13,6 +13,8 @@
 namespace holdfast::relay {
 
 inline constexpr int protocol_version = 1;
+/// A silence that never ends, for a device that sends no heartbeats.
+inline constexpr std::chrono::seconds no_guard{999'999'999};
 inline constexpr std::size_t max_answer_bytes = 256;   ///< a longer line is no answer
 inline constexpr std::size_t max_noise_bytes = 65536;  ///< of a login shell, before the greeting
 
