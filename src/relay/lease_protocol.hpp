@@ -13,8 +13,10 @@
 namespace holdfast::relay {
 
 inline constexpr int protocol_version = 1;
-inline constexpr std::size_t max_answer_bytes = 256;       ///< a longer line is no answer
-inline constexpr std::size_t max_noise_bytes = 64 * 1024;  ///< of a login shell, before the greeting
+/// A silence that never ends, for a device that sends no heartbeats.
+inline constexpr std::chrono::seconds no_guard{999'999'999};
+inline constexpr std::size_t max_answer_bytes = 256;   ///< a longer line is no answer
+inline constexpr std::size_t max_noise_bytes = 65536;  ///< of a login shell, before the greeting
 
 /// Letters, digits, dots, dashes and underscores, 1 to 64 of them.
 bool is_device_name(std::string_view name);

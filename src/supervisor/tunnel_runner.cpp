@@ -163,7 +163,9 @@ void TunnelRunner::perform(const OpenLease&) {
   if (!spec_.lease) return;
   session_->open_exec(relay::exec_command(), [this](tl::expected<ssh::Channel, ssh::OpenFailure> opened) {
     if (!opened) return on_lease_lost("the relay runs no commands for this account");
-    const auto seconds = std::chrono::ceil<std::chrono::seconds>(silence(spec_.liveness));
+    const auto seconds = spec_.liveness.server_alive_interval == Duration::zero()
+                             ? relay::no_guard
+                             : std::chrono::ceil<std::chrono::seconds>(silence(spec_.liveness));
     lease_ = std::make_unique<relay::Lease>(executor_, std::move(*opened), seconds, device_id_,
                                             static_cast<relay::LeaseObserver&>(*this));
   });
