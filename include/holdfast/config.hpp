@@ -82,7 +82,7 @@ struct TunnelSpec {
   RekeyLimit rekey_limit;
   LogLevel log_level = LogLevel::info;
   std::uint32_t max_connections = 1000;  ///< open forwarded connections; more are refused
-  bool lease = true;  ///< run lease.sh in the account at the relay, if it lets us
+  bool lease = true;                     ///< run lease.sh in the account at the relay, if it lets us
   BackoffSpec backoff;
 
   friend bool operator==(const TunnelSpec&, const TunnelSpec&) = default;
@@ -101,7 +101,6 @@ struct StatusSocketSpec {
 struct Config {
   std::vector<TunnelSpec> tunnels;  ///< in the file's order; names are unique
   StatusSocketSpec status_socket;
-  std::string device_id;  ///< names this device in its leases; empty: made from the host's name and machine-id
 
   friend bool operator==(const Config&, const Config&) = default;
 };

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "holdfast/failure.hpp"
@@ -21,6 +22,8 @@ struct ForwardReport {
   std::uint64_t connections = 0;     ///< open now
   std::uint64_t accepted = 0;        ///< since the tunnel was configured, like all counters here
   std::uint64_t target_refused = 0;  ///< the target did not take the connection
+  std::string refusal{};             ///< to_string(Refusal); empty unless refused
+  std::string holder{};              ///< the other device, when its lease is why
 };
 
 struct FailureReport {
@@ -46,7 +49,12 @@ struct TunnelReport {
   std::uint64_t bytes_sent = 0;
   std::optional<Duration> keepalive_rtt;
   std::optional<std::string> cipher;  ///< of the running session
+  std::string lease;  ///< lease_ready, lease_off, lease_opening, or why there is none; empty: no session
 };
+
+inline constexpr std::string_view lease_ready = "ready";
+inline constexpr std::string_view lease_off = "off";  ///< by configuration
+inline constexpr std::string_view lease_opening = "opening";
 
 struct Report {
   std::string version;
@@ -64,8 +72,11 @@ Health health(const Report& report);
 /// What one tunnel adds to it.
 Health health(const TunnelReport& tunnel);
 
+/// How a listener is: "held", "refused: held_stale", "refused: held_by_other_device gateway-8".
+std::string condition(const ForwardReport& forward);
+
 /// How one tunnel is, in words: "up", "backing off, next try in 12 s (connect relay.example:22: connection refused)",
-/// "established, but 1 of 2 forwards is missing: localhost:4649 refused". One line.
+/// "established, but 1 of 2 forwards is missing: localhost:4649 refused: held_stale". One line.
 std::string condition(const TunnelReport& tunnel);
 
 /// One line, the condition of at most three tunnels that are not up:

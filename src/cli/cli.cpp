@@ -87,6 +87,17 @@ constexpr const char* reconnect_footer =
 Examples:
   holdfast reconnect relay)";
 
+constexpr const char* relay_script_text =
+    R"(Print the shell script that keeps the lease on a relay, to be installed there as a forced command.
+
+Without it holdfast sends the script with each session. With it the key can run nothing else on the relay.
+docs/relay.md says what it does and shows the line for authorized_keys.)";
+constexpr const char* relay_script_footer = R"(Exit status: 0 printed; 1 standard output can't be written.
+
+Examples:
+  holdfast relay-script > relay-script
+  holdfast relay-script | ssh relay.example 'sudo install -D -m 644 /dev/stdin /usr/local/lib/holdfast/relay-script')";
+
 /// The parser, and what it parsed into.
 class CommandLine {
  public:
@@ -114,6 +125,8 @@ class CommandLine {
         ->required()
         ->type_name("");
     add_daemon(reconnect_command);
+    add("relay-script", "Print what a relay runs for us", relay_script_text, relay_script_footer,
+        [](const Options&) { return relay_script(); });
     add("version", "Show the version", "Show the version.", "", [](const Options&) { return version(); });
   }
 

@@ -28,6 +28,7 @@ int status(const Options& options);
 int health(const Options& options);
 int reload(const Options& options);
 int reconnect(const Options& options);
+int relay_script();
 int version();
 
 }  // namespace holdfast::cli

@@ -71,6 +71,7 @@ constexpr std::array keys{
     key<Seconds<0, day>, &TunnelSpec::liveness, &LivenessSpec::server_alive_interval>("server_alive_interval"),
     key<Number<0, 100>, &TunnelSpec::liveness, &LivenessSpec::server_alive_count_max>("server_alive_count_max"),
     key<Boolean, &TunnelSpec::tcp_keep_alive>("tcp_keep_alive"),
+    key<Boolean, &TunnelSpec::lease>("lease"),
     key<Seconds<1, hour>, &TunnelSpec::connect_timeout>("connect_timeout"),
     key<Seconds<0, hour>, &TunnelSpec::drain_timeout>("drain_timeout"),
     key<Mapping<backoff_keys>, &TunnelSpec::backoff>("backoff"),

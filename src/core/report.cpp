@@ -24,7 +24,7 @@ std::string missing_forwards(const TunnelReport& tunnel) {
   for (const ForwardReport& forward : tunnel.forwards) {
     if (forward.state == ForwardState::held) continue;
     ++missing;
-    names += (names.empty() ? "" : ", ") + forward.listener + " " + std::string{to_string(forward.state)};
+    names += (names.empty() ? "" : ", ") + forward.listener + " " + condition(forward);
   }
   return std::to_string(missing) + " of " + std::to_string(tunnel.forwards.size()) +
          (tunnel.forwards.size() == 1 ? " forward" : " forwards") + (missing == 1 ? " is" : " are") +
@@ -45,6 +45,13 @@ Health health(const Report& report) {
   // All is well until the next start, which will refuse the file as the reload did.
   if (report.last_reload_error) worst = std::max(worst, Health::warning);
   return worst;
+}
+
+std::string condition(const ForwardReport& forward) {
+  std::string text{to_string(forward.state)};
+  if (!forward.refusal.empty()) text += ": " + forward.refusal;
+  if (!forward.holder.empty()) text += " " + forward.holder;
+  return text;
 }
 
 std::string condition(const TunnelReport& tunnel) {

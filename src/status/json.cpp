@@ -53,6 +53,8 @@ Json to_document(const ForwardReport& forward) {
   return {{"listener", forward.listener},
           {"target", forward.target},
           {"state", to_string(forward.state)},
+          {"refusal", text_or_null(forward.refusal)},
+          {"holder", text_or_null(forward.holder)},
           {"bound_port", forward.bound_port == 0 ? Json{} : Json(forward.bound_port)},
           {"connections", forward.connections},
           {"accepted", forward.accepted},
@@ -81,7 +83,8 @@ Json to_document(const TunnelReport& tunnel) {
           {"bytes_received", tunnel.bytes_received},
           {"bytes_sent", tunnel.bytes_sent},
           {"keepalive_rtt_seconds", std::move(rtt)},
-          {"cipher", tunnel.cipher ? Json(*tunnel.cipher) : Json{}}};
+          {"cipher", tunnel.cipher ? Json(*tunnel.cipher) : Json{}},
+          {"lease", text_or_null(tunnel.lease)}};
 }
 
 // ---- in ----------------------------------------------------------------------------------------------------------
@@ -132,9 +135,12 @@ ForwardReport forward_from(const Json& object) {
   forward.listener = object.at("listener").get<std::string>();
   forward.target = object.at("target").get<std::string>();
   const auto state = object.at("state").get<std::string>();
-  for (const ForwardState known : {ForwardState::requested, ForwardState::held, ForwardState::refused}) {
+  for (const ForwardState known : {ForwardState::requested, ForwardState::knocking, ForwardState::evicting,
+                                   ForwardState::held, ForwardState::refused}) {
     if (to_string(known) == state) forward.state = known;
   }
+  forward.refusal = text_at(object, "refusal");
+  forward.holder = text_at(object, "holder");
   forward.bound_port = optional_at<std::uint16_t>(object, "bound_port").value_or(0);
   forward.connections = optional_at<std::uint64_t>(object, "connections").value_or(0);
   forward.accepted = optional_at<std::uint64_t>(object, "accepted").value_or(0);
@@ -161,6 +167,7 @@ TunnelReport tunnel_from(const Json& object) {
   tunnel.bytes_sent = optional_at<std::uint64_t>(object, "bytes_sent").value_or(0);
   tunnel.keepalive_rtt = duration_at(object, "keepalive_rtt_seconds");
   tunnel.cipher = optional_at<std::string>(object, "cipher");
+  tunnel.lease = text_at(object, "lease");
   return tunnel;
 }
 

@@ -84,9 +84,15 @@ std::string session_note(const TunnelReport& tunnel) {
   return note + ", " + bytes_text(tunnel.bytes_received) + " received, " + bytes_text(tunnel.bytes_sent) + " sent";
 }
 
+bool lease_is_missing(const TunnelReport& tunnel) {
+  return !tunnel.lease.empty() && tunnel.lease != lease_ready && tunnel.lease != lease_off &&
+         tunnel.lease != lease_opening;
+}
+
 std::vector<std::string> notes_on(const TunnelReport& tunnel) {
   std::vector<std::string> notes;
   if (tunnel.state == "established") notes.push_back(session_note(tunnel));
+  if (lease_is_missing(tunnel)) notes.push_back("no lease: " + tunnel.lease);
   if (tunnel.last_error) {
     const Failure& failure = tunnel.last_error->failure;
     notes.push_back("last error " + to_text(tunnel.last_error->age) + " ago: " + describe(failure));
@@ -104,7 +110,7 @@ void add_rows(std::vector<Row>& rows, const TunnelReport& tunnel) {
   Row row{{tunnel.name, state_text(tunnel), to_text(tunnel.in_state), tunnel.relay, "", "", ""}, {}, colour_of(tunnel)};
   for (const ForwardReport& forward : tunnel.forwards) {
     row.cells[4] = listener_text(forward) + " -> " + forward.target;
-    row.cells[5] = to_string(forward.state);
+    row.cells[5] = condition(forward);
     row.cells[6] = std::to_string(forward.connections) + " open, " + std::to_string(forward.accepted) + " in all";
     if (forward.target_refused > 0)
       row.cells[6] += ", " + std::to_string(forward.target_refused) + " refused by target";

@@ -49,8 +49,7 @@ Supervisor::Supervisor(const boost::asio::any_io_executor& executor, std::string
 
 std::unique_ptr<TunnelRunner> Supervisor::make_runner(TunnelSpec spec) {
   return std::make_unique<TunnelRunner>(
-      executor_, resolver_, std::move(spec), config_.device_id.empty() ? device_id() : config_.device_id,
-      [this] { return jitter_(); }, [this] { on_change(); });
+      executor_, resolver_, std::move(spec), device_id(), [this] { return jitter_(); }, [this] { on_change(); });
 }
 
 void Supervisor::start() {

@@ -161,6 +161,7 @@ void TunnelRunner::perform(const EndKnock&) {
 
 void TunnelRunner::perform(const OpenLease&) {
   if (!spec_.lease) return;
+  lease_problem_.clear();
   session_->open_exec(relay::exec_command(), [this](tl::expected<ssh::Channel, ssh::OpenFailure> opened) {
     if (!opened) return on_lease_lost("the relay runs no commands for this account");
     const auto seconds = spec_.liveness.server_alive_interval == Duration::zero()
@@ -307,6 +308,16 @@ ssh::Traffic TunnelRunner::traffic() const {
   return sum;
 }
 
+std::string TunnelRunner::lease_condition() const {
+  if (!spec_.lease) return std::string{lease_off};
+  const auto* requesting = std::get_if<RequestingForwards>(&state_.phase);
+  const auto* established = std::get_if<Established>(&state_.phase);
+  if (requesting == nullptr && established == nullptr) return "";
+  if (!lease_problem_.empty()) return lease_problem_;
+  const LiveSession& session = established != nullptr ? established->session : requesting->session;
+  return std::string{session.lease_ready ? lease_ready : lease_opening};
+}
+
 TunnelReport TunnelRunner::report(TimePoint now) const {
   TunnelReport report;
   report.name = spec_.name;
@@ -325,9 +336,18 @@ TunnelReport TunnelRunner::report(TimePoint now) const {
   for (std::size_t index = 0; index < spec_.remote_forward.size(); ++index) {
     const ForwardProgress progress = table != nullptr ? (*table)[index] : ForwardProgress{};
     const forward::Counters counters = connections_.counters(index);
-    report.forwards.push_back({listener_name(spec_.remote_forward[index]),
-                               target_name(spec_.remote_forward[index].target), progress.state, progress.bound_port,
-                               counters.open, counters.accepted, counters.target_refused});
+    ForwardReport& forward = report.forwards.emplace_back();
+    forward = {listener_name(spec_.remote_forward[index]),
+               target_name(spec_.remote_forward[index].target),
+               progress.state,
+               progress.bound_port,
+               counters.open,
+               counters.accepted,
+               counters.target_refused};
+    if (progress.state == ForwardState::refused && progress.explanation) {
+      forward.refusal = to_string(progress.explanation->refusal);
+      forward.holder = progress.explanation->holder;
+    }
   }
   report.refused_opens = refused_opens_;
   const ssh::Traffic sum = traffic();
@@ -335,6 +355,7 @@ TunnelReport TunnelRunner::report(TimePoint now) const {
   report.bytes_sent = sum.bytes_sent;
   report.keepalive_rtt = keepalive_rtt_;
   if (session_ && !session_->cipher().empty()) report.cipher = session_->cipher();
+  report.lease = lease_condition();
   return report;
 }
 

@@ -82,6 +82,7 @@ class TunnelRunner final : private ssh::SessionObserver, private relay::LeaseObs
   void drop_connections();
   void write_log(LogLevel level, const std::string& text, std::optional<Cause> cause = std::nullopt) const;
   ssh::Traffic traffic() const;
+  std::string lease_condition() const;
 
   const TunnelSpec spec_;
   const std::string device_id_;

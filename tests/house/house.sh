@@ -58,9 +58,10 @@ may_include() {
     log | service | config | net) echo core ;;
     ssh) echo net core ;;
     forward) echo ssh net core ;;
+    relay) echo ssh core ;;
     status) echo core ;;
-    supervisor) echo ssh net forward status config log service core ;;
-    cli) echo supervisor status config service log core ;;
+    supervisor) echo ssh net forward relay status config log service core ;;
+    cli) echo supervisor relay status config service log core ;;
     main.cpp) echo cli ;;
   esac
 }

@@ -247,7 +247,7 @@ TEST_CASE("help teaches: every command has its exit status and an example") {
   const Finished top = holdfast_command({"--help"});
   CHECK(top.status.code == 0);
   CHECK(contains(top.output, "Examples:"));
-  for (const char* command : {"run", "check", "status", "health", "reload", "reconnect"}) {
+  for (const char* command : {"run", "check", "status", "health", "reload", "reconnect", "relay-script"}) {
     CAPTURE(command);
     CHECK(contains(top.output, std::string{"\n  "} + command + " "));
     const Finished help = holdfast_command({command, "--help"});
@@ -256,6 +256,14 @@ TEST_CASE("help teaches: every command has its exit status and an example") {
     CHECK(contains(help.output, "Exit status:"));
     CHECK(contains(help.output, "\nExamples:\n  holdfast "));
   }
+}
+
+TEST_CASE("relay-script prints the lease as it is written, ready to be installed") {
+  const Finished printed = holdfast_command({"relay-script"});
+  CHECK(printed.status.code == 0);
+  CHECK(printed.output == read_file(LEASE_SCRIPT));
+  CHECK(printed.output.starts_with("#!/bin/sh\n"));
+  CHECK(printed.errors.empty());
 }
 
 TEST_CASE("version and --version say the same") {

@@ -93,6 +93,7 @@ class Dice {
     if (coin()) spec.bind_address = "192.0.2.7";
     if (coin()) spec.bind_interface = text_of("abc0.-_", 15);
     spec.tcp_keep_alive = coin();
+    spec.lease = coin();
     spec.ciphers = algorithms();
     spec.kex_algorithms = algorithms();
     spec.macs = algorithms();

@@ -25,6 +25,7 @@ inline Report example_report() {
   relay.bytes_sent = 999;
   relay.keepalive_rtt = 31234us;
   relay.cipher = "aes128-gcm@openssh.com";
+  relay.lease = lease_ready;
 
   TunnelReport backup;
   backup.name = "backup";
@@ -42,6 +43,22 @@ inline Report example_report() {
   report.uptime = 12000s;
   report.last_reload_error = "holdfast.yaml:3:5: tunnels.relay.prot: unknown key; did you mean 'port'?";
   report.tunnels = {relay, backup};
+  return report;
+}
+
+/// A session whose listeners another device and a dead session have, and that could not get its lease.
+inline Report refused_report() {
+  Report report = example_report();
+  report.tunnels.pop_back();
+  report.last_reload_error.reset();
+  TunnelReport& relay = report.tunnels.at(0);
+  relay.up = false;
+  relay.last_error.reset();
+  relay.refused_opens = 0;
+  relay.forwards = {
+      {"localhost:4649", "localhost:22", ForwardState::refused, 0, 0, 0, 0, "held_by_other_device", "gateway-8"},
+      {"localhost:80", "localhost:80", ForwardState::refused, 0, 0, 0, 0, "held_stale", ""}};
+  relay.lease = "the relay runs no commands for this account";
   return report;
 }
 

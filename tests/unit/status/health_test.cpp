@@ -109,6 +109,16 @@ TEST_CASE("a refused reload is a warning, for the next start will fail on the sa
   CHECK(summary(report) == "1 of 1 tunnel up; the last reload was refused");
 }
 
+TEST_CASE("a condition says why a listener was refused, and which device has it") {
+  TunnelReport tunnel = degraded();
+  tunnel.forwards.at(1).refusal = "held_stale";
+  CHECK(condition(tunnel) == "established, but 1 of 2 forwards is missing: localhost:80 refused: held_stale");
+  tunnel.forwards.at(1).refusal = "held_by_other_device";
+  tunnel.forwards.at(1).holder = "gateway-8";
+  CHECK(condition(tunnel.forwards.at(1)) == "refused: held_by_other_device gateway-8");
+  CHECK(condition(tunnel.forwards.at(0)) == "held");
+}
+
 TEST_CASE("a summary counts the tunnels and gives the conditions of those that are down") {
   CHECK(summary(of({})) == "no tunnels configured");
   CHECK(summary(of({up()})) == "1 of 1 tunnel up");

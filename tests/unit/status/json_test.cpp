@@ -41,7 +41,7 @@ TEST_CASE("the document of schema 1 stays as it is, key by key") {
   CHECK(document == content_of(GOLDEN_DOCUMENT));
 }
 
-TEST_CASE("every key and every cause has its line in the documentation") {
+TEST_CASE("every key, cause, listener's state and refusal has its line in the documentation") {
   const std::string manual = content_of(STATUS_MANUAL);
   const auto documented = [&](const std::string& name) {
     CAPTURE(name);
@@ -60,6 +60,13 @@ TEST_CASE("every key and every cause has its line in the documentation") {
   for (int value = 0; value <= static_cast<int>(Cause::local_error); ++value) {
     documented(std::string{to_string(static_cast<Cause>(value))});
   }
+  for (int value = 0; value <= static_cast<int>(ForwardState::refused); ++value) {
+    documented(std::string{to_string(static_cast<ForwardState>(value))});
+  }
+  for (int value = 0; value <= static_cast<int>(Refusal::held_by_other_device); ++value) {
+    documented(std::string{to_string(static_cast<Refusal>(value))});
+  }
+  for (const std::string_view lease : {lease_ready, lease_off, lease_opening}) documented(std::string{lease});
 }
 
 TEST_CASE("a report survives the way through JSON and back") {
@@ -86,6 +93,24 @@ TEST_CASE("every cause survives the way through JSON and back") {
     const auto again = status::from_json(status::to_json(report));
     REQUIRE(again.has_value());
     CHECK(again->tunnels.at(0).last_error->failure.cause == static_cast<Cause>(value));
+  }
+}
+
+TEST_CASE("every state of a listener, why it was refused and the lease survive the way through JSON and back") {
+  for (const ForwardState state : {ForwardState::pending, ForwardState::requested, ForwardState::knocking,
+                                   ForwardState::evicting, ForwardState::held, ForwardState::refused}) {
+    CAPTURE(to_string(state));
+    Report report = test::refused_report();
+    report.tunnels.at(0).forwards.at(0).state = state;
+    const auto again = status::from_json(status::to_json(report));
+    REQUIRE(again.has_value());
+    const TunnelReport& relay = again->tunnels.at(0);
+    CHECK(relay.forwards.at(0).state == state);
+    CHECK(relay.forwards.at(0).refusal == "held_by_other_device");
+    CHECK(relay.forwards.at(0).holder == "gateway-8");
+    CHECK(relay.forwards.at(1).refusal == "held_stale");
+    CHECK(relay.forwards.at(1).holder.empty());
+    CHECK(relay.lease == "the relay runs no commands for this account");
   }
 }
 

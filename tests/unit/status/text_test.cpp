@@ -30,6 +30,27 @@ backup  backing off  4.0 s       backup.example:2222  localhost:4650 -> /run/app
 )");
 }
 
+TEST_CASE("the table says why a listener was refused, who has it, and why there is no lease") {
+  CHECK(status::table(test::refused_report(), Colour::no) ==
+        R"(holdfast 0.1.0, running for 3 h 20 min as process 4711: 0 of 1 tunnel up
+
+TUNNEL  STATE        FOR         RELAY             FORWARD                         LISTENER                                 CONNECTIONS
+relay   established  3 h 10 min  relay.example:22  localhost:4649 -> localhost:22  refused: held_by_other_device gateway-8  0 open, 0 in all
+                                                   localhost:80 -> localhost:80    refused: held_stale                      0 open, 0 in all
+    session 2 to 192.0.2.7:22, aes128-gcm@openssh.com, round trip 31 ms, 1.2 MB received, 999 B sent
+    no lease: the relay runs no commands for this account
+)");
+}
+
+TEST_CASE("a lease that is ready, off or on its way is no line of the table") {
+  Report report = test::refused_report();
+  for (const std::string_view lease : {lease_ready, lease_off, lease_opening, std::string_view{}}) {
+    CAPTURE(lease);
+    report.tunnels.at(0).lease = lease;
+    CHECK(status::table(report, Colour::no).find("lease") == std::string::npos);
+  }
+}
+
 TEST_CASE("colour changes no column, and is off unless asked for") {
   const std::string plain = status::table(test::example_report(), Colour::no);
   std::string coloured = status::table(test::example_report(), Colour::ansi);
