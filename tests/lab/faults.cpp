@@ -200,6 +200,8 @@ std::vector<Fault> make_faults() {
        .run = [](Site& site, const Setting& setting) { return target_down(site, setting, 10s, 30s); }},
       {.name = "suspend", .what = "suspended 60 s: after the resume",
        .run = [](Site& site, const Setting& setting) { return suspended(site, setting, 60s, 60s); }},
+      {.name = "clock-back", .what = "wall clock a year back, then sshd killed and back at once",
+       .run = [](Site& site, const Setting& setting) { return clock_set_back(site, setting, 60s); }},
       {.name = "bad-link", .what = "5 % loss, 200 ms jitter each way: longest wait for an echo",
        .run = [](Site& site,
                  const Setting& setting) { return bad_link(site, setting, setting.full ? Duration(600s) : 60s); }},
@@ -286,6 +288,17 @@ Result suspended(Site& site, const Setting& setting, Duration asleep, Duration l
   let_pass(asleep);
   site.lab.blackhole(false);
   site.subject.thaw();
+  return answer(site, limit);
+}
+
+Result clock_set_back(Site& site, const Setting& setting, Duration limit) {
+  site.subject.own_wall_clock();
+  establish(site, setting);
+  site.subject.set_wall_clock_off(-std::chrono::hours{365 * 24});
+  let_pass(1s);
+  site.probe.mark_old(false);
+  site.relay.kill();
+  site.relay.start();
   return answer(site, limit);
 }
 

@@ -48,6 +48,8 @@ Result nat_forgets(Site& site, const Setting& setting, Duration limit);
 Result power_cut(Site& site, const Setting& setting, Duration limit);
 Result target_down(Site& site, const Setting& setting, Duration down, Duration limit);
 Result suspended(Site& site, const Setting& setting, Duration asleep, Duration limit);
+/// A year back, and then the relay's sshd is killed and back at once.
+Result clock_set_back(Site& site, const Setting& setting, Duration limit);
 Result sigterm(Site& site, const Setting& setting, Duration limit);
 /// The longest wait for an echo of 1 KB among those of `duration`, with 5 % loss and up to 200 ms of jitter each way.
 Result bad_link(Site& site, const Setting& setting, Duration duration);

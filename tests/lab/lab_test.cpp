@@ -8,6 +8,7 @@
 
 #include <array>
 #include <cstdlib>
+#include <ctime>
 #include <filesystem>
 
 #include "lab/faults.hpp"
@@ -149,6 +150,22 @@ TEST_CASE("a name is resolved from the device once the carrier has a name server
   const Resolver resolver(lab.carrier(), Lab::relay_address);
   CHECK(look_up("ahostsv4").output.starts_with(Lab::relay_address));
   CHECK(look_up("ahosts").output.starts_with(Lab::relay_address));
+}
+
+TEST_CASE("a subject's wall clock can be set off while it runs") {
+  Lab lab;
+  Subject subject(lab,
+                  {"clock", [](const TunnelSettings&, const std::string&) {
+                     return test::Command{.argv = {"sh", "-c", "while date -u +%F; do :; done"}};
+                   }},
+                  {});
+  subject.own_wall_clock();
+  subject.start();
+  const auto says = [&](const std::string& day) { return subject.log().find(day) != std::string::npos; };
+  CHECK(wait_until([&] { return !subject.log().empty(); }));
+  CHECK_FALSE(says("1970-01-0"));
+  subject.set_wall_clock_off(-std::chrono::seconds{std::time(nullptr) - 86400});
+  CHECK(wait_until([&] { return says("1970-01-02"); }));
 }
 
 /// Do any processes live in this network namespace?

@@ -77,7 +77,24 @@ std::optional<SubjectKind> subject_kind(const std::string& name, const std::stri
 }
 
 void Subject::start() {
-  tree_.emplace(lab_.device().on(kind_.command(settings_, dir_.path().string())));
+  test::Command command = kind_.command(settings_, dir_.path().string());
+  if (own_wall_clock_) {
+    set_wall_clock_off(std::chrono::seconds{0});
+    command.env["HOLDFAST_LAB_CLOCK"] = dir_ / "clock";
+    command.env["LD_PRELOAD"] = LAB_CLOCK;
+    command.env["ASAN_OPTIONS"] = "verify_asan_link_order=0";
+  }
+  tree_.emplace(lab_.device().on(std::move(command)));
+}
+
+void Subject::set_wall_clock_off(std::chrono::seconds offset) {
+  // In place: the subject has the file mapped.
+  const std::int64_t seconds = offset.count();
+  std::fstream file(dir_ / "clock", std::ios::binary | std::ios::in | std::ios::out);
+  if (!file) {
+    file.open(dir_ / "clock", std::ios::binary | std::ios::out);
+  }
+  file.write(reinterpret_cast<const char*>(&seconds), sizeof seconds);
 }
 
 void Subject::kill9() {

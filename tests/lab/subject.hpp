@@ -46,6 +46,9 @@ class Subject {
   const std::string& name() const { return kind_.name; }
   TunnelSettings& settings() { return settings_; }  ///< take effect at the next start
   void start();
+  /// From the next start on, its wall clock can be set off; see clock.cpp.
+  void own_wall_clock() { own_wall_clock_ = true; }
+  void set_wall_clock_off(std::chrono::seconds offset);
   /// To every process of it, as systemd does.
   void sigterm() { tree_->signal_all(SIGTERM); }
   void kill9();
@@ -62,6 +65,7 @@ class Subject {
   test::TempDir dir_;
   std::optional<test::ProcessTree> tree_;
   std::string past_log_;
+  bool own_wall_clock_ = false;
 };
 
 }  // namespace holdfast::lab
