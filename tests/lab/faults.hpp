@@ -19,8 +19,8 @@ enum class Unit { seconds, bytes_per_hour };
 
 /// How a fault is run.
 struct Setting {
-  bool full = false;        ///< as long as sshd's defaults need, instead of what one has patience for
-  unsigned run = 0;         ///< number of the repetition: shifts the moment of the fault against the keepalives
+  bool full = false;  ///< as long as sshd's defaults need, instead of what one has patience for
+  unsigned run = 0;   ///< number of the repetition: shifts the moment of the fault against the keepalives
   std::string subject{};
 };
 

@@ -44,9 +44,15 @@ table ip carrier {
 }
 )";
 
-void write_in_place(const std::string& path, const std::string& content) {
-  // Not by rename: a machine sees the file through a bind mount of this inode.
-  test::write_file(path, content, 0644);
+/// A machine's own /etc: what programs need of the real one, without its accounts and names. A directory, because a
+/// file mounted over /etc/passwd is gone as soon as anybody outside replaces the real /etc/passwd.
+void make_etc(const std::string& path) {
+  test::run_checked(
+      {.argv = {"sh", "-c",
+                "mkdir \"$1\" && cd /etc && for f in alternatives gai.conf host.conf ld.so.cache localtime "
+                "login.defs nsswitch.conf protocols services shells ssl/openssl.cnf; do "
+                "[ ! -e $f ] || cp -a --parents $f \"$1\"; done",
+                "sh", path}});
 }
 
 void flush_conntrack(const Host& carrier) {
@@ -87,9 +93,9 @@ std::optional<std::string> Lab::unavailable() {
       return std::string("the lab needs ") + program;
     }
   }
-  const test::Finished probe =
-      test::run({.argv = {"unshare", "--net", "--mount", "sh", "-c", "nft add table ip probe && nft 'add chain ip probe c "
-                                                                     "{ type nat hook postrouting priority 100; }'"}});
+  const test::Finished probe = test::run({.argv = {"unshare", "--net", "--mount", "sh", "-c",
+                                                   "nft add table ip probe && nft 'add chain ip probe c "
+                                                   "{ type nat hook postrouting priority 100; }'"}});
   if (probe.status.code != 0) {
     return "the lab needs network namespaces with nftables: " + probe.errors;
   }
@@ -97,9 +103,13 @@ std::optional<std::string> Lab::unavailable() {
 }
 
 Lab::Lab(std::uint64_t seed) {
+  make_etc(device_etc(""));
+  make_etc(relay_etc(""));
+  test::write_file(device_etc("passwd"), "root:x:0:0:root:/root:/bin/sh\n", 0644);
+  test::write_file(relay_etc("group"), "root:x:0:\ntunnel:x:64649:\nnogroup:x:65534:\n", 0644);
+  test::write_file(relay_etc("shadow"), "root:*:1::::::\ntunnel:*:1::::::\nsshd:*:1::::::\n");
+  test::write_file(relay_etc("hosts"), "127.0.0.1 localhost\n::1 localhost\n", 0644);
   set_relay_shell("/bin/sh");
-  test::write_file(dir_ / "group", "root:x:0:\ntunnel:x:64649:\nnogroup:x:65534:\n", 0644);
-  test::write_file(dir_ / "shadow", "root:*:1::::::\ntunnel:*:1::::::\nsshd:*:1::::::\n");
   std::filesystem::create_directories(relay_home() + "/.ssh");
   for (const std::string& path : {relay_home(), relay_home() + "/.ssh"}) {
     ::chmod(path.c_str(), 0700);
@@ -107,9 +117,9 @@ Lab::Lab(std::uint64_t seed) {
       throw std::system_error(errno, std::generic_category(), path);
     }
   }
-  write_in_place(dir_ / "hosts", std::string("127.0.0.1 localhost\n::1 localhost\n") + relay_address + " " +
-                                     relay_name + "\n");
-  write_in_place(dir_ / "resolv.conf", std::string("nameserver ") + resolver_address + "\n");
+  test::write_file(device_etc("hosts"),
+                   std::string("127.0.0.1 localhost\n::1 localhost\n") + relay_address + " " + relay_name + "\n", 0644);
+  test::write_file(device_etc("resolv.conf"), std::string("nameserver ") + resolver_address + "\n", 0644);
   device_ = new_device();
   relay_ = new_relay();
 
@@ -118,7 +128,8 @@ Lab::Lab(std::uint64_t seed) {
   plug_relay_in();
   link_.emplace(test::Command{.argv = {LAB_LINK, dir_ / "link", std::to_string(seed), device_->network_path(), "wwan0",
                                        carrier_.network_path(), "air0"}});
-  const bool up = test::wait_until([this] { return ::access((dir_ / "link").c_str(), F_OK) == 0 || !link_->running(); });
+  const bool up =
+      test::wait_until([this] { return ::access((dir_ / "link").c_str(), F_OK) == 0 || !link_->running(); });
   if (!up || !link_->running()) {
     throw std::runtime_error("the link does not start: " + link_->errors());
   }
@@ -130,8 +141,7 @@ Lab::Lab(std::uint64_t seed) {
 }
 
 std::unique_ptr<Host> Lab::new_device() {
-  return std::make_unique<Host>(
-      std::vector<Host::Bind>{{dir_ / "hosts", "/etc/hosts"}, {dir_ / "resolv.conf", "/etc/resolv.conf"}});
+  return std::make_unique<Host>(std::vector<Host::Bind>{{device_etc(""), "/etc"}});
 }
 
 std::unique_ptr<Host> Lab::new_relay() {
@@ -141,11 +151,8 @@ std::unique_ptr<Host> Lab::new_relay() {
   const std::string own_id = dir_ / "boot_id";
   std::filesystem::remove(own_id);  // the machine before keeps its own
   test::write_file(own_id, id, 0444);
-  auto relay = std::make_unique<Host>(std::vector<Host::Bind>{{dir_ / "passwd", "/etc/passwd"},
-                                                              {dir_ / "group", "/etc/group"},
-                                                              {dir_ / "shadow", "/etc/shadow"},
-                                                              {dir_ / "home", "/home"},
-                                                              {own_id, boot_id}});
+  auto relay = std::make_unique<Host>(
+      std::vector<Host::Bind>{{relay_etc(""), "/etc"}, {dir_ / "home", "/home"}, {own_id, boot_id}});
   relay->run({"mkdir", "-p", "/run/sshd"});
   return relay;
 }
@@ -230,7 +237,7 @@ void Lab::forget_nat() {
 }
 
 void Lab::forget_relay_name() {
-  write_in_place(dir_ / "hosts", "127.0.0.1 localhost\n::1 localhost\n");
+  test::write_file(device_etc("hosts"), "127.0.0.1 localhost\n::1 localhost\n", 0644);
 }
 
 std::string Lab::relay_home() const {
@@ -238,9 +245,11 @@ std::string Lab::relay_home() const {
 }
 
 void Lab::set_relay_shell(const std::string& shell) {
-  write_in_place(dir_ / "passwd",
-                 "root:x:0:0:root:/root:/bin/sh\nsshd:x:65533:65534::/run/sshd:/usr/sbin/nologin\n"
-                 "tunnel:x:64649:64649::/home/tunnel:" + shell + "\n");
+  test::write_file(relay_etc("passwd"),
+                   "root:x:0:0:root:/root:/bin/sh\nsshd:x:65533:65534::/run/sshd:/usr/sbin/nologin\n"
+                   "tunnel:x:64649:64649::/home/tunnel:" +
+                       shell + "\n",
+                   0644);
 }
 
 }  // namespace holdfast::lab

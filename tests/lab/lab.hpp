@@ -17,7 +17,7 @@ namespace holdfast::lab {
 class Lab {
  public:
   static constexpr const char* relay_address = "198.51.100.2";
-  static constexpr const char* relay_name = "relay.lab";     ///< in the device's /etc/hosts until forget_relay_name()
+  static constexpr const char* relay_name = "relay.lab";  ///< in the device's /etc/hosts until forget_relay_name()
   static constexpr const char* resolver_address = "10.64.0.1";  ///< the carrier; the device's resolv.conf names it
   static constexpr std::uint16_t ssh_port = 22;
 
@@ -52,11 +52,13 @@ class Lab {
   void cut_relay_power();
   void plug_relay_in();
 
-  void forget_relay_name();           ///< the device's /etc/hosts no longer knows relay_name
-  std::string relay_home() const;     ///< of the account `tunnel`; survives cut_relay_power()
+  void forget_relay_name();        ///< the device's /etc/hosts no longer knows relay_name
+  std::string relay_home() const;  ///< of the account `tunnel`; survives cut_relay_power()
   void set_relay_shell(const std::string& shell);
 
  private:
+  std::string device_etc(const std::string& file) const { return dir_ / "device-etc/" + file; }
+  std::string relay_etc(const std::string& file) const { return dir_ / "relay-etc/" + file; }
   std::unique_ptr<Host> new_device();
   std::unique_ptr<Host> new_relay();
   void address_device();

@@ -17,7 +17,8 @@ struct Link {
 /// Carries out one line of the control socket and returns the answer, without its line end:
 ///   set up|down|both KEY=VALUE...   keys: delay_ms jitter_ms loss rate queue order blackhole    -> "ok"
 ///   flush                           forget what is under way                                     -> "ok"
-///   stats                           -> "up offered=PACKETS/BYTES delivered= lost= dropped= swallowed= down offered=..."
+///   stats                           -> "up offered=PACKETS/BYTES delivered= lost= dropped= swallowed= down
+///   offered=..."
 /// Anything else, or a bad value: "error: ..." and nothing is changed.
 std::string control(Link& link, std::string_view line);
 

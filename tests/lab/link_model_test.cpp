@@ -145,8 +145,9 @@ TEST_CASE("the control socket's lines change one direction or both, all of a lin
   CHECK(control(link, "set up blackhole=1 loss=0.05 rate=1000000 queue=3000 order=0") == "ok");
   CHECK(link.up.settings() == LinkSettings{30ms, 500us, 0.05, 1'000'000, 3000, false, true});
   CHECK(link.down.settings() == LinkSettings{.delay = 30ms, .jitter = 500us});
-  for (const char* bad : {"", "set", "set sideways delay_ms=1", "set up delay_ms=1 loss=1.5", "set up delay_ms",
-                          "set up delay_ms=-1", "set up delay_ms=1x", "set up delay_ms=nan", "set up delay=1", "stat"}) {
+  for (const char* bad :
+       {"", "set", "set sideways delay_ms=1", "set up delay_ms=1 loss=1.5", "set up delay_ms", "set up delay_ms=-1",
+        "set up delay_ms=1x", "set up delay_ms=nan", "set up delay=1", "stat"}) {
     CAPTURE(bad);
     CHECK(control(link, bad).starts_with("error: "));
   }

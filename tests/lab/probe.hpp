@@ -18,8 +18,7 @@ namespace holdfast::lab {
 ///   that session; and then with one connection that he keeps open, however long it is silent.
 class Probe {
  public:
-  Probe(Lab& lab, std::uint16_t port, std::string greeting)
-      : lab_(lab), port_(port), greeting_(std::move(greeting)) {}
+  Probe(Lab& lab, std::uint16_t port, std::string greeting) : lab_(lab), port_(port), greeting_(std::move(greeting)) {}
 
   /// Takes the present listener and the device's present session for the old ones.
   void mark_old(bool may_survive);

@@ -15,7 +15,8 @@ Relay::Relay(Lab& lab, const RelayOptions& options) : lab_(lab) {
   for (const char* key : {"host", "client"}) {
     test::run_checked({.argv = {"ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", dir_ / key}});
   }
-  write_file(known_hosts(), std::string(Lab::relay_name) + "," + Lab::relay_address + " " + read_file(dir_ / "host.pub"));
+  write_file(known_hosts(),
+             std::string(Lab::relay_name) + "," + Lab::relay_address + " " + read_file(dir_ / "host.pub"));
   lab.set_relay_shell(options.shell);
   const std::string authorized = lab.relay_home() + "/.ssh/authorized_keys";
   write_file(authorized, read_file(dir_ / "client.pub"), 0644);

@@ -27,7 +27,7 @@ class Relay {
   void thaw();
 
   std::string user() const { return "tunnel"; }
-  std::string identity() const { return dir_ / "client"; }      ///< the client's private key
+  std::string identity() const { return dir_ / "client"; }  ///< the client's private key
   std::string known_hosts() const { return dir_ / "known_hosts"; }
   std::size_t connections() const;  ///< TCP connections it has taken since the first start
   std::string log() const;

@@ -35,7 +35,8 @@ Measurement median(std::vector<Measurement> runs) {
   return good[good.size() / 2];
 }
 
-std::string ratio(const std::map<std::string, std::vector<Measurement>>& row, const std::vector<std::string>& subjects) {
+std::string ratio(const std::map<std::string, std::vector<Measurement>>& row,
+                  const std::vector<std::string>& subjects) {
   double best = std::numeric_limits<double>::infinity();
   bool capped = true;
   for (std::size_t i = 0; i + 1 < subjects.size(); ++i) {
@@ -141,8 +142,9 @@ void print_json(std::ostream& out, const Table& table, const std::vector<Fault>&
       const Measurement middle = median(runs);
       out << separator << "    {\"fault\": " << quoted(fault.name) << ", \"what\": " << quoted(fault.what)
           << ", \"subject\": " << quoted(subject)
-          << ", \"unit\": " << (fault.unit == Unit::seconds ? "\"s\"" : "\"bytes/h\"") << ",\n     \"median\": "
-          << (middle.result.value ? number("%.3f", *middle.result.value) : "null") << ", \"runs\": [";
+          << ", \"unit\": " << (fault.unit == Unit::seconds ? "\"s\"" : "\"bytes/h\"")
+          << ",\n     \"median\": " << (middle.result.value ? number("%.3f", *middle.result.value) : "null")
+          << ", \"runs\": [";
       for (std::size_t i = 0; i < runs.size(); ++i) {
         out << (i == 0 ? "" : ", ");
         print_run(out, runs[i]);
