@@ -50,9 +50,10 @@ TEST_CASE("a session survives five seconds without signal") {
   CHECK(site.probe.old_listener_stands());
 }
 
-TEST_CASE("after thirty seconds without signal the tunnel is back") {
-  HoldfastSite site;
-  site.check(signal_gone(site, {}, 30s, 60s), 20);
+// The relay has to let go by itself: whether the dead session's FIN still comes through is chance.
+TEST_CASE("after thirty seconds without signal the tunnel is back once the relay lets go of the old session") {
+  HoldfastSite site(with_client_alive());
+  site.check(signal_gone(site, {}, 30s, 120s), 30);
 }
 
 TEST_CASE("content comes through a link with loss and jitter unharmed") {
