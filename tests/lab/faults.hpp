@@ -21,7 +21,6 @@ enum class Unit { seconds, bytes_per_hour };
 struct Setting {
   bool full = false;  ///< as long as sshd's defaults need, instead of what one has patience for
   unsigned run = 0;   ///< number of the repetition: shifts the moment of the fault against the keepalives
-  std::string subject{};
 };
 
 /// Something that happens to a tunnel, on a site made with `options`. `run` does it from the first start to the last

@@ -49,7 +49,7 @@ Measurement measure(const Task& task, const Options& options) {
     lab::SiteOptions site_options = task.fault->options;
     site_options.seed = task.run + 1;
     lab::Site site(site_options, *kind);
-    return {task.fault->run(site, {.full = options.full, .run = task.run, .subject = task.subject})};
+    return {task.fault->run(site, {.full = options.full, .run = task.run})};
   } catch (const std::exception& error) {
     return {{}, error.what()};
   }
