@@ -97,6 +97,17 @@ TEST_CASE("a carrier that forgets kills a connection without a word, and takes n
   CHECK(goes_on(fresh));
 }
 
+TEST_CASE("a relay that speaks into a forgotten connection hears nothing, not even a reset") {
+  Lab lab;
+  const Relay relay(lab, {});
+  Socket socket = call_relay(lab);
+  lab.blackhole(false, true);
+  CHECK_FALSE(goes_on(socket));  // from now on the relay sends its key exchange again and again
+  lab.forget_nat();
+  lab.blackhole(false);
+  CHECK(holds_for([&] { return established_at(lab.relay(), Lab::ssh_port) == 1; }, 8s));
+}
+
 TEST_CASE("a device with a new address keeps its old connection in vain") {
   Lab lab;
   const Relay relay(lab, {});
