@@ -32,7 +32,7 @@ How long each program takes to be back after each fault, in the network lab (tes
   --faults A,B      only these (see --list)
   --subjects A,B    among ssh, autossh, holdfast (all)
   --runs N          repeat each measurement, interleaved; the table has the medians (1)
-  --jobs N          measurements at the same time; those of fractions of a second always run alone (6)
+  --jobs N          measurements at the same time; those of fractions of a second always run alone (8)
   --full            the faults that take minutes too, and patience for sshd's defaults: 200 s instead of 45 s
   --json FILE       write every single value there
   --holdfast PATH   the binary (the one of this build)

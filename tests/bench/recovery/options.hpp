@@ -9,7 +9,7 @@ struct Options {
   std::vector<std::string> faults;  ///< empty: all but those that take minutes
   std::vector<std::string> subjects{"ssh", "autossh", "holdfast"};
   unsigned runs = 1;
-  unsigned jobs = 6;  ///< measurements at the same time, each in a lab of its own
+  unsigned jobs = 8;  ///< measurements at the same time, each in a lab of its own
   bool full = false;  ///< the long faults too, and with patience for sshd's defaults
   bool list = false;
   bool help = false;
