@@ -1,0 +1,358 @@
+#include "lab/faults.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <optional>
+
+#include "support/net.hpp"
+
+namespace holdfast::lab {
+namespace {
+
+using namespace std::chrono_literals;
+
+double in_seconds(Duration duration) {
+  return std::chrono::duration<double>(duration).count();
+}
+
+std::string text(const char* format, auto... values) {
+  std::array<char, 200> buffer{};
+  std::snprintf(buffer.data(), buffer.size(), format, values...);
+  return buffer.data();
+}
+
+/// A tunnel that has stood for a while; how long differs from run to run, so that the fault does not always come at the
+/// same place between two keepalives.
+void establish(Site& site, const Setting& setting) {
+  site.establish();
+  let_pass(1s + setting.run * 1700ms % 5000ms);
+}
+
+/// Content flows again, and it is the right content.
+Result answer(Site& site, Duration limit) {
+  const std::size_t connections_before = site.relay.connections();
+  const std::uint64_t bytes_before = site.lab.bytes();
+  Result result{site.probe.wait_for_answer(limit), in_seconds(limit)};
+  const std::size_t connections = site.relay.connections() - connections_before;
+  const double bytes = static_cast<double>(site.lab.bytes() - bytes_before);
+  if (result.value && !site.probe.echoes(1000)) {
+    return {{}, in_seconds(limit), "answered, but the echo was wrong"};
+  }
+  if (connections > 1) {
+    result.remark = text("%zu connections, %.0f bytes", connections, bytes);
+  }
+  if (!result.value && site.probe.old_listener_stands()) {
+    result.remark += result.remark.empty() ? "stale listener" : "; stale listener";
+  }
+  return result;
+}
+
+/// As long as it takes with sshd's defaults, or as one has patience for.
+Duration patience(const Setting& setting) {
+  return setting.full ? 200s : 45s;
+}
+
+Result cold_start(Site& site, const Setting&) {
+  site.subject.start();
+  return answer(site, 30s);
+}
+
+void cut_power(Site& site) {
+  site.probe.mark_old(false);
+  site.lab.cut_device_power();
+  site.subject.kill9();
+  site.start_target();
+}
+
+Result power_cut_for_good(Site& site, const Setting& setting) {
+  establish(site, setting);
+  cut_power(site);
+  const Duration limit = patience(setting);
+  return {time_until([&] { return !site.probe.listening(); }, limit), in_seconds(limit)};
+}
+
+Result relay_frozen(Site& site, const Setting& setting) {
+  establish(site, setting);
+  site.probe.mark_old(false);
+  site.relay.freeze();
+  const Result result{time_until([&] { return !site.probe.old_session_stands(); }, 45s), 45};
+  site.relay.thaw();
+  return result;
+}
+
+Result port_held(Site& site, const Setting&) {
+  // On both loopback addresses: sshd is content when it gets one of them.
+  std::optional<test::Listener> ipv4;
+  std::optional<test::Listener> ipv6;
+  {
+    const InNetwork here(site.lab.relay());
+    ipv4.emplace(test::Listener::tcp(Site::tunnel_port));
+    ipv6.emplace(test::Listener::tcp(Site::tunnel_port, true));
+  }
+  site.probe.mark_old(false);
+  site.subject.start();
+  let_pass(20s);
+  const std::size_t attempts = std::max<std::size_t>(site.relay.connections(), 1);
+  const std::uint64_t bytes = site.lab.bytes();
+  ipv4.reset();
+  ipv6.reset();
+  Result result = answer(site, 60s);
+  result.remark = text("held: %zu connections, %.0f bytes each", attempts,
+                       static_cast<double>(bytes) / static_cast<double>(attempts));
+  return result;
+}
+
+Result dns_dead_at_boot(Site& site, const Setting&) {
+  site.lab.forget_relay_name();
+  site.subject.start();
+  let_pass(20s);
+  const Resolver resolver(site.lab.carrier(), Lab::relay_address);
+  return answer(site, 60s);
+}
+
+/// From just after one keepalive to just after another, so that the figure does not depend on how many fell into the
+/// window by chance.
+Result idle_bytes(Site& site, const Setting& setting) {
+  site.establish();
+  const auto wait_for_traffic = [&] {
+    const std::uint64_t before = site.lab.bytes();
+    const bool came = time_until([&] { return site.lab.bytes() != before; }, 90s).has_value();
+    let_pass(1s);  // its answer and the last acknowledgement
+    return came;
+  };
+  let_pass(2s);  // the knock's own farewell
+  bool kept_alive = wait_for_traffic();
+  const std::uint64_t bytes_before = site.lab.bytes();
+  const TimePoint start = Clock::now();
+  for (int i = 0; i < (setting.full ? 5 : 2); ++i) {
+    kept_alive = wait_for_traffic() && kept_alive;
+  }
+  const double seconds = in_seconds(Clock::now() - start);
+  const double hourly = static_cast<double>(site.lab.bytes() - bytes_before) / seconds * 3600;
+  const std::string memory = text("RSS %.1f MiB", static_cast<double>(site.subject.resident_kib()) / 1024);
+  return {kept_alive ? std::optional(hourly) : std::nullopt, 1e6, text("over %.0f s; ", seconds) + memory};
+}
+
+SiteOptions at_rtt(Duration rtt) {
+  SiteOptions options;
+  options.rtt = rtt;
+  return options;
+}
+
+SiteOptions with_client_alive(const std::string& shell = "/bin/sh") {
+  SiteOptions options;
+  options.relay = {.client_alive = 5, .shell = shell};
+  return options;
+}
+
+SiteOptions with_keepalive_60() {
+  SiteOptions options;
+  options.server_alive_interval = 60;
+  return options;
+}
+
+std::vector<Fault> make_faults() {
+  const auto run_signal_gone = [](Duration gone) {
+    return [gone](Site& site, const Setting& setting) { return signal_gone(site, setting, gone, 90s); };
+  };
+  const auto run_restart = [](Duration away) {
+    return [away](Site& site, const Setting& setting) { return relay_restarted(site, setting, away, 60s); };
+  };
+  const auto run_power_cut = [](Site& site, const Setting& setting) {
+    return power_cut(site, setting, patience(setting));
+  };
+  return {
+      {.name = "cold-start-0",
+       .what = "start to first answer, RTT 0",
+       .run = cold_start,
+       .options = at_rtt(0ms),
+       .alone = true},
+      {.name = "cold-start-60", .what = "start to first answer, RTT 60 ms", .run = cold_start, .alone = true},
+      {.name = "cold-start-300",
+       .what = "start to first answer, RTT 300 ms",
+       .run = cold_start,
+       .options = at_rtt(300ms),
+       .alone = true},
+      {.name = "sigterm",
+       .what = "SIGTERM to listener gone, RTT 60 ms",
+       .run = [](Site& site, const Setting& setting) { return sigterm(site, setting, 20s); },
+       .alone = true},
+      {.name = "power-cut",
+       .what = "power cut, new address, relay's default sshd: back after start",
+       .run = run_power_cut},
+      {.name = "power-cut-alive",
+       .what = "the same, relay with ClientAlive 5 x 3",
+       .run = run_power_cut,
+       .options = with_client_alive()},
+      {.name = "power-cut-no-shell",
+       .what = "the same, and the account has no shell",
+       .run = run_power_cut,
+       .options = with_client_alive("/usr/sbin/nologin")},
+      {.name = "power-cut-for-good",
+       .what = "power cut, device stays away: listener gone from the relay",
+       .run = power_cut_for_good},
+      {.name = "signal-5", .what = "5 s without signal: after it is back", .run = run_signal_gone(5s)},
+      {.name = "signal-30", .what = "30 s without signal: after it is back", .run = run_signal_gone(30s)},
+      {.name = "signal-300",
+       .what = "300 s without signal: after it is back",
+       .run = run_signal_gone(300s),
+       .only_full = true},
+      {.name = "nat-forgets",
+       .what = "carrier NAT forgets the flow",
+       .run = [](Site& site, const Setting& setting) { return nat_forgets(site, setting, patience(setting)); }},
+      {.name = "new-address",
+       .what = "new address on the device",
+       .run = [](Site& site, const Setting& setting) { return new_address(site, setting, patience(setting)); }},
+      {.name = "relay-restart-10", .what = "relay's sshd away 10 s: after it is back", .run = run_restart(10s)},
+      {.name = "relay-restart-13", .what = "relay's sshd away 13 s: after it is back", .run = run_restart(13s)},
+      {.name = "relay-restart-17", .what = "relay's sshd away 17 s: after it is back", .run = run_restart(17s)},
+      {.name = "relay-killed",
+       .what = "relay's sshd killed -9, back at once",
+       .run = [](Site& site, const Setting& setting) { return relay_restarted(site, setting, 0s, 60s); }},
+      {.name = "relay-reboot",
+       .what = "relay's host gone without a word for 20 s: after it is back",
+       .run = [](Site& site, const Setting& setting) { return relay_rebooted(site, setting, 20s, 60s); }},
+      {.name = "relay-frozen", .what = "relay frozen: noticed after", .run = relay_frozen},
+      {.name = "port-held", .what = "port held 20 s by a stranger: after it is free", .run = port_held},
+      {.name = "dns-dead", .what = "no name server for the first 20 s: after it is there", .run = dns_dead_at_boot},
+      {.name = "target-down",
+       .what = "target down 10 s: after it is back",
+       .run = [](Site& site, const Setting& setting) { return target_down(site, setting, 10s, 30s); }},
+      {.name = "suspend",
+       .what = "suspended 60 s: after the resume",
+       .run = [](Site& site, const Setting& setting) { return suspended(site, setting, 60s, 60s); }},
+      {.name = "clock-back",
+       .what = "wall clock a year back, then sshd killed and back at once",
+       .run = [](Site& site, const Setting& setting) { return clock_set_back(site, setting, 60s); }},
+      {.name = "bad-link",
+       .what = "5 % loss, 200 ms jitter each way: longest wait for an echo",
+       .run = [](Site& site,
+                 const Setting& setting) { return bad_link(site, setting, setting.full ? Duration(600s) : 60s); }},
+      {.name = "idle-bytes",
+       .what = "idle at 60 x 3, bytes an hour at the IP level",
+       .run = idle_bytes,
+       .options = with_keepalive_60(),
+       .unit = Unit::bytes_per_hour},
+  };
+}
+
+}  // namespace
+
+const std::vector<Fault>& all_faults() {
+  static const std::vector<Fault> faults = make_faults();
+  return faults;
+}
+
+Result signal_gone(Site& site, const Setting& setting, Duration gone, Duration limit) {
+  establish(site, setting);
+  site.probe.mark_old(true);
+  site.lab.blackhole(true);
+  let_pass(gone);
+  site.lab.blackhole(false);
+  return answer(site, limit);
+}
+
+Result relay_restarted(Site& site, const Setting& setting, Duration away, Duration limit) {
+  establish(site, setting);
+  site.probe.mark_old(false);
+  if (away > Duration::zero()) {
+    site.relay.terminate();
+  } else {
+    site.relay.kill();
+  }
+  let_pass(away);
+  site.relay.start();
+  return answer(site, limit);
+}
+
+Result relay_rebooted(Site& site, const Setting& setting, Duration away, Duration limit) {
+  establish(site, setting);
+  site.probe.mark_old(false);
+  site.lab.cut_relay_power();
+  site.relay.kill();
+  let_pass(away);
+  site.lab.plug_relay_in();
+  site.relay.start();
+  return answer(site, limit);
+}
+
+Result new_address(Site& site, const Setting& setting, Duration limit) {
+  establish(site, setting);
+  site.probe.mark_old(false);
+  site.lab.new_device_address();
+  return answer(site, limit);
+}
+
+Result nat_forgets(Site& site, const Setting& setting, Duration limit) {
+  establish(site, setting);
+  site.probe.mark_old(false);
+  site.lab.forget_nat();
+  return answer(site, limit);
+}
+
+Result power_cut(Site& site, const Setting& setting, Duration limit) {
+  establish(site, setting);
+  cut_power(site);
+  site.subject.start();
+  return answer(site, limit);
+}
+
+Result target_down(Site& site, const Setting& setting, Duration down, Duration limit) {
+  establish(site, setting);
+  site.probe.mark_old(true);
+  site.stop_target();
+  let_pass(down);
+  site.start_target();
+  return answer(site, limit);
+}
+
+Result suspended(Site& site, const Setting& setting, Duration asleep, Duration limit) {
+  establish(site, setting);
+  site.probe.mark_old(true);
+  site.lab.blackhole(true);
+  site.subject.freeze();
+  let_pass(asleep);
+  site.lab.blackhole(false);
+  site.subject.thaw();
+  return answer(site, limit);
+}
+
+Result clock_set_back(Site& site, const Setting& setting, Duration limit) {
+  site.subject.own_wall_clock();
+  establish(site, setting);
+  site.subject.set_wall_clock_off(-std::chrono::hours{365 * 24});
+  let_pass(1s);
+  site.probe.mark_old(false);
+  site.relay.kill();
+  site.relay.start();
+  return answer(site, limit);
+}
+
+Result sigterm(Site& site, const Setting& setting, Duration limit) {
+  establish(site, setting);
+  site.subject.sigterm();
+  return {time_until([&] { return !site.probe.listening(); }, limit), in_seconds(limit)};
+}
+
+Result bad_link(Site& site, const Setting&, Duration duration) {
+  site.establish();
+  site.lab.set_link({.delay = 30ms, .jitter = 200ms, .loss = 0.05});
+  site.probe.mark_old(true);
+  const std::size_t connections_before = site.relay.connections();
+  double longest = 0;
+  unsigned echoes = 0;
+  for (const TimePoint end = Clock::now() + duration; Clock::now() < end; ++echoes) {
+    const TimePoint start = Clock::now();
+    if (!site.probe.wait_for_answer(90s)) {
+      return {{}, 90, "no answer"};
+    }
+    if (!site.probe.echoes(1000)) {
+      site.probe.hang_up();
+    }
+    longest = std::max(longest, in_seconds(Clock::now() - start));
+  }
+  return {longest, 90, text("%u echoes, %zu reconnects", echoes, site.relay.connections() - connections_before)};
+}
+
+}  // namespace holdfast::lab

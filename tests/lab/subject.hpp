@@ -1,0 +1,71 @@
+#pragma once
+
+#include <signal.h>
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "lab/lab.hpp"
+#include "lab/relay.hpp"
+
+namespace holdfast::lab {
+
+/// The same tunnel for every subject.
+struct TunnelSettings {
+  std::string host = Lab::relay_name;
+  std::string user;
+  std::string identity;
+  std::string known_hosts;
+  std::uint16_t port = 4649;  ///< on the relay's loopback
+  std::uint16_t target = 0;   ///< on the device's loopback
+  unsigned server_alive_interval = 5;
+  unsigned server_alive_count_max = 3;
+};
+
+/// A program that holds a tunnel. `command` may write files into the directory.
+struct SubjectKind {
+  std::string name;
+  std::function<test::Command(const TunnelSettings&, const std::string& dir)> command;
+};
+
+SubjectKind ssh_in_a_loop();  ///< as systemd runs it with Restart=always, RestartSec=5
+SubjectKind autossh();        ///< -M 0, AUTOSSH_GATETIME=0
+SubjectKind holdfast_at(const std::string& binary);
+/// "ssh", "autossh", "holdfast"; none if there is no such subject.
+std::optional<SubjectKind> subject_kind(const std::string& name, const std::string& holdfast_binary);
+
+/// One of them on the device.
+class Subject {
+ public:
+  Subject(Lab& lab, SubjectKind kind, TunnelSettings settings)
+      : lab_(lab), kind_(std::move(kind)), settings_(std::move(settings)) {}
+
+  const std::string& name() const { return kind_.name; }
+  TunnelSettings& settings() { return settings_; }  ///< take effect at the next start
+  void start();
+  /// From the next start on, its wall clock can be set off; see clock.cpp.
+  void own_wall_clock() { own_wall_clock_ = true; }
+  void set_wall_clock_off(std::chrono::seconds offset);
+  /// To every process of it, as systemd does.
+  void sigterm() { tree_->signal_all(SIGTERM); }
+  void kill9();
+  void freeze() { tree_->signal_all(SIGSTOP); }
+  void thaw() { tree_->signal_all(SIGCONT); }
+  bool running() const { return tree_ && !tree_->members().empty(); }
+  std::size_t resident_kib() const;  ///< of all its processes, as VmRSS
+  std::string log() const { return past_log_ + (tree_ ? tree_->output() : ""); }
+
+ private:
+  Lab& lab_;
+  SubjectKind kind_;
+  TunnelSettings settings_;
+  test::TempDir dir_;
+  std::optional<test::ProcessTree> tree_;
+  std::string past_log_;
+  bool own_wall_clock_ = false;
+};
+
+}  // namespace holdfast::lab
