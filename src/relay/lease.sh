@@ -1,0 +1,148 @@
+#!/bin/sh
+# The relay's side of a lease; docs/relay.md has the protocol. The tunnel account's sshd runs it beside the session that
+# holds the forwards. It records who owns a listener, ends a dead predecessor that still holds one, and ends its own sshd
+# when the device has been silent for too long. It needs no root, and leaves nothing behind.
+#
+# It is sent with each session, on one line (script.cpp joins the lines and drops the comments), so it is short, has no
+# comment behind code and no text over several lines, and a case's pattern and its commands share a line.
+#
+# What it reads, from the device or from a record, is compared and checked, never evaluated.
+set -uf
+umask 077
+export LC_ALL=C PATH="/usr/bin:/bin:${PATH-}"
+exec 2>/dev/null
+dir=${HOME-}/.holdfast own='' silence=60
+
+no() {
+  echo "unsupported $1"
+  exit
+}
+
+# Is process $1 an sshd of this account, and alive? Sets parent, and start: when it started, in the kernel's ticks.
+# A name stands in parentheses and may itself hold any character, so all of it is compared.
+is_sshd() {
+  parent=0 key='' owner=''
+  read -r stat <"$1/stat" || return
+  rest=${stat##*) } pid=$1
+  # shellcheck disable=SC2086 # the fields behind the name: state, parent, ..., start time
+  set -- $rest
+  parent=${2-0}
+  case $stat in "$pid (sshd) $rest" | "$pid (sshd-session) $rest") ;; *) return 1 ;; esac
+  [ "$1" != Z ] || return
+  until [ "$key" = Uid: ]; do read -r key owner _ || return; done <"$pid/status"
+  [ "$owner" = "$uid" ] && start=${20}
+}
+
+# Ends sshd $1, started at $2, and waits until it is gone: its listeners are closed by then. Each signal follows a fresh
+# look at whose number it is.
+stop() {
+  turn=0
+  while is_sshd "$1" && [ "$start" = "$2" ]; do
+    case $turn in
+      0) kill "$1" ;;
+      1) kill -0 "$1" || { answer=denied && return 1; } ;;
+      40) kill -9 "$1" ;;
+      100) answer=timeout && return 1 ;;
+    esac
+    turn=$((turn + 1))
+    sleep .05 || sleep 1
+  done
+  answer=free
+}
+
+# hello VERSION SILENCE DEVICE: whom do we run under?
+hello() {
+  [ -r "$PPID/stat" ] || no hidepid
+  uid=$(id -u) own=$PPID
+  until is_sshd "$own"; do
+    own=$parent
+    [ "$own" -gt 1 ] || no no_sshd
+  done
+  born=$start silence=$3 device=$4
+  echo "holdfast 1 $own"
+}
+
+# hold ADDRESS PORT: a file for each listener and sshd, so that nobody writes to another's. The dot tells a whole record
+# from a cut one.
+hold() {
+  file=$dir/$3@$2@$own why=no_home
+  [ -d "${HOME-}" ] && why=$({
+    mkdir -p "$dir" && chmod 700 "$dir" && rm -f "$file" && set -C && echo "1 $boot $born $device ." >"$file"
+  } 2>&1) && echo held && return
+  rm -f "$file"
+  case $why in no_home) ;; *pace* | *uota* | *I/O*) why=disk_full ;; *ead-only*) why=read_only ;; *) why=denied ;; esac
+  echo "unsupported $why"
+}
+
+# evict ADDRESS PORT: ends only what is still the very sshd of its record, and recorded by this device.
+evict() {
+  answer=unknown
+  set +f
+  for file in "$dir/$3@$2@"*; do
+    set -f
+    who=${file##*@} text=''
+    [ -f "$file" ] && [ ! -L "$file" ] && [ -O "$file" ] && text=$(dd if="$file" bs=256 count=1)
+    if is_sshd "$who"; then
+      case $text in
+        "1 $boot $start $device .") if [ "$who" = "$own" ]; then answer=own; else stop "$who" "$start" && rm -f "$file"; fi ;;
+        "1 $boot $start "*" .") other ;;
+        "1 "*" .") rm -f "$file" && answer=mismatch ;;
+      esac
+    else
+      rm -f "$file"
+      case $text in "1 "*" .") answer=gone && [ -e "$who" ] && answer=mismatch ;; esac
+    fi
+  done
+  set -f
+  # Nobody was ended: the uid of who listens there, if anybody does.
+  who=''
+  case $answer in [ugm]*) who=$(awk "/:$(printf %04X "$3") 0*:0000 0A/{print \$8;exit}" net/tcp net/tcp6) ;; esac
+  # shellcheck disable=SC2086 # a word or none
+  echo $answer $who
+}
+
+# The device of a record, and for how many seconds its session has lived: the kernel shows times in 1/100 s.
+other() {
+  read -r up _ <uptime
+  text=${text% .}
+  answer="other ${text##* } $((${up%.*} - start / 100))"
+}
+
+drop() {
+  rm -f "$dir/$3@$2@$own"
+  echo dropped
+}
+
+# What this session recorded goes with it.
+leave() {
+  set +f
+  rm -f "$dir"/*@"$own"
+}
+
+# A line: at most 160 of the few characters that names, addresses and numbers have. The third word is a number.
+obey() {
+  # shellcheck disable=SC2086 # words
+  [ ${#1} -gt 160 ] || set -- $1
+  case $* in *[!A-Za-z0-9.:_*\ -]*) set -- ;; esac
+  case ${3-} in 0* | *[!0-9]* | ??????????*) set -- ;; esac
+  case "$# ${1-} $own" in
+    "4 hello "* | "3 hold "?* | "3 evict "?* | "3 drop "?*) "$1" "$@" ;;
+    *) echo error ;;
+  esac
+}
+
+{ cd /proc && read -r boot <sys/kernel/random/boot_id; } || no no_proc
+trap leave EXIT
+trap exit HUP INT TERM PIPE
+while :; do
+  # dash's read has no timeout. It takes no more than its line, so that several may come at once.
+  # shellcheck disable=SC2016 # for the inner shell
+  line=$(timeout "$silence" sh -c 'IFS= read -r l && printf %.200s "$l"')
+  case $?$line in
+    0) echo ;;
+    0*) obey "$line" ;;
+    127) no no_timeout ;;
+    124 | 143) [ "$own" ] && stop "$own" "$born"; exit ;;
+    *) exit ;;
+  esac
+done

@@ -1,0 +1,170 @@
+#include "relay/lease_protocol.hpp"
+
+#include <algorithm>
+#include <charconv>
+
+namespace holdfast::relay {
+namespace {
+
+constexpr std::size_t max_name_bytes = 64;
+constexpr std::int64_t max_seconds = 999'999'999;
+
+bool is_alphanumeric(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+}
+
+bool is_word_of(std::string_view text, std::string_view more) {
+  return !text.empty() && text.size() <= max_name_bytes && std::all_of(text.begin(), text.end(), [more](char c) {
+    return is_alphanumeric(c) || more.find(c) != std::string_view::npos;
+  });
+}
+
+std::optional<std::string> listener_line(std::string_view command, std::string_view address, std::uint16_t port) {
+  if (address.empty()) address = "*";
+  if (port == 0 || !is_word_of(address, ".:_-*")) return {};
+  return std::string(command) + ' ' + std::string(address) + ' ' + std::to_string(port) + '\n';
+}
+
+/// Digits only, no leading zero but "0" itself, at most `limit`.
+std::optional<std::int64_t> number(std::string_view text, std::int64_t limit) {
+  std::int64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  const bool all = error == std::errc{} && end == text.data() + text.size();
+  const bool canonical = text.size() == 1 || !text.starts_with('0');
+  if (!all || !canonical || text.starts_with('-') || value > limit) return {};
+  return value;
+}
+
+std::optional<std::uint32_t> id(std::string_view text) {
+  const auto value = number(text, UINT32_MAX);
+  if (!value) return {};
+  return static_cast<std::uint32_t>(*value);
+}
+
+/// Exactly one blank between two words.
+std::vector<std::string_view> words_of(std::string_view line) {
+  std::vector<std::string_view> words;
+  for (;;) {
+    const auto blank = line.find(' ');
+    words.push_back(line.substr(0, blank));
+    if (blank == std::string_view::npos) return words;
+    line.remove_prefix(blank + 1);
+  }
+}
+
+using Words = std::vector<std::string_view>;
+
+Answer parse_single(std::string_view word) {
+  if (word.empty()) return answer::Beat{};
+  if (word == "held") return answer::Held{};
+  if (word == "dropped") return answer::Dropped{};
+  if (word == "free") return answer::Freed{};
+  if (word == "own") return answer::Own{};
+  if (word == "denied") return answer::Denied{};
+  if (word == "timeout") return answer::TimedOut{};
+  if (word == "error") return answer::Error{};
+  return answer::Malformed{};
+}
+
+Answer parse_greeting(const Words& words) {
+  const auto version = number(words[1], protocol_version);
+  const auto sshd = id(words[2]);
+  if (!version || *version < 1 || !sshd || *sshd < 2) return answer::Malformed{};
+  return answer::Greeting{static_cast<int>(*version), *sshd};
+}
+
+Answer parse_other(const Words& words) {
+  const auto age = number(words[2], max_seconds);
+  if (!is_device_name(words[1]) || !age) return answer::Malformed{};
+  return answer::Other{std::string(words[1]), std::chrono::seconds(*age)};
+}
+
+Answer parse_unsupported(std::string_view reason) {
+  const bool plain = !reason.empty() && reason.size() <= 32 && std::all_of(reason.begin(), reason.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || c == '_';
+  });
+  if (!plain) return answer::Malformed{};
+  return answer::Unsupported{std::string(reason)};
+}
+
+std::optional<Answer> parse_not_evicted(const Words& words) {
+  answer::NotEvicted nobody;
+  if (words[0] == "unknown") {
+    nobody.why = answer::Nobody::unknown;
+  } else if (words[0] == "gone") {
+    nobody.why = answer::Nobody::gone;
+  } else if (words[0] == "mismatch") {
+    nobody.why = answer::Nobody::mismatch;
+  } else {
+    return {};
+  }
+  if (words.size() == 1) return nobody;
+  nobody.listener_uid = id(words[1]);
+  if (words.size() > 2 || !nobody.listener_uid) return answer::Malformed{};
+  return nobody;
+}
+
+}  // namespace
+
+bool is_device_name(std::string_view name) {
+  return is_word_of(name, "._-");
+}
+
+std::optional<std::string> hello_line(std::chrono::seconds silence, std::string_view device) {
+  if (silence.count() < 1 || silence.count() > max_seconds || !is_device_name(device)) return {};
+  return "hello " + std::to_string(protocol_version) + ' ' + std::to_string(silence.count()) + ' ' +
+         std::string(device) + '\n';
+}
+
+std::optional<std::string> hold_line(std::string_view address, std::uint16_t port) {
+  return listener_line("hold", address, port);
+}
+
+std::optional<std::string> evict_line(std::string_view address, std::uint16_t port) {
+  return listener_line("evict", address, port);
+}
+
+std::optional<std::string> drop_line(std::string_view address, std::uint16_t port) {
+  return listener_line("drop", address, port);
+}
+
+Answer parse_answer(std::string_view line) {
+  if (line.size() > max_answer_bytes) return answer::Malformed{};
+  const Words words = words_of(line);
+  if (const auto nobody = parse_not_evicted(words)) return *nobody;
+  if (words.size() == 1) return parse_single(words[0]);
+  if (words.size() == 2 && words[0] == "unsupported") return parse_unsupported(words[1]);
+  if (words.size() == 3 && words[0] == "holdfast") return parse_greeting(words);
+  if (words.size() == 3 && words[0] == "other") return parse_other(words);
+  return answer::Malformed{};
+}
+
+std::vector<Answer> AnswerStream::feed(std::string_view bytes) {
+  std::vector<Answer> answers;
+  while (!bytes.empty() && !failed_) {
+    const auto end = bytes.find('\n');
+    const auto part = bytes.substr(0, end);
+    // One byte over the limit is enough to know that the line is no answer.
+    line_ += part.substr(0, max_answer_bytes + 1 - line_.size());
+    if (!greeted_) noise_ += std::min(bytes.size(), part.size() + 1);
+    bytes.remove_prefix(end == std::string_view::npos ? bytes.size() : end + 1);
+    const bool flooded = (!greeted_ && noise_ > max_noise_bytes) || (greeted_ && line_.size() > max_answer_bytes);
+    if (end == std::string_view::npos && !flooded) break;
+    const auto taken = flooded ? answer::Malformed{} : take(line_);
+    line_.clear();
+    if (!taken) continue;
+    failed_ = std::holds_alternative<answer::Malformed>(*taken);
+    answers.push_back(*taken);
+  }
+  return answers;
+}
+
+std::optional<Answer> AnswerStream::take(std::string_view line) {
+  const Answer parsed = parse_answer(line);
+  if (greeted_) return parsed;
+  greeted_ = std::holds_alternative<answer::Greeting>(parsed);
+  if (greeted_ || std::holds_alternative<answer::Unsupported>(parsed)) return parsed;
+  return {};
+}
+
+}  // namespace holdfast::relay

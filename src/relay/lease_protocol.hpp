@@ -1,0 +1,122 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+/// What the device and lease.sh say to each other, one line each; docs/relay.md is the specification. No I/O.
+namespace holdfast::relay {
+
+inline constexpr int protocol_version = 1;
+inline constexpr std::size_t max_answer_bytes = 256;      ///< a longer line is no answer
+inline constexpr std::size_t max_noise_bytes = 64 * 1024;  ///< of a login shell, before the greeting
+
+/// Letters, digits, dots, dashes and underscores, 1 to 64 of them.
+bool is_device_name(std::string_view name);
+
+/// The lines to send, newline included. None if the arguments can't be said: `silence` outside of 1 s to 999999999 s, no
+/// device name, an address with other characters than letters, digits and ".:_-*" or more than 64 of them, port 0. An
+/// empty address is said as "*": RFC 4254 7.1 gives both the same meaning.
+std::optional<std::string> hello_line(std::chrono::seconds silence, std::string_view device);
+std::optional<std::string> hold_line(std::string_view address, std::uint16_t port);
+std::optional<std::string> evict_line(std::string_view address, std::uint16_t port);
+std::optional<std::string> drop_line(std::string_view address, std::uint16_t port);
+inline constexpr std::string_view beat_line = "\n";
+
+namespace answer {
+
+/// The script runs, speaks `version` and guards the session whose sshd is process `sshd`.
+struct Greeting {
+  int version = 0;
+  std::uint32_t sshd = 0;
+  friend bool operator==(const Greeting&, const Greeting&) = default;
+};
+/// To hello: the script has ended. To hold: no record, so no later session can evict; the guard works all the same.
+struct Unsupported {
+  std::string reason;  ///< of a few lower case letters and underscores; docs/relay.md lists them
+  friend bool operator==(const Unsupported&, const Unsupported&) = default;
+};
+struct Beat {
+  friend bool operator==(const Beat&, const Beat&) = default;
+};
+struct Held {
+  friend bool operator==(const Held&, const Held&) = default;
+};
+struct Dropped {
+  friend bool operator==(const Dropped&, const Dropped&) = default;
+};
+
+/// evict: the predecessor is gone, the port can be asked for again.
+struct Freed {
+  friend bool operator==(const Freed&, const Freed&) = default;
+};
+/// evict: this very session has the listener.
+struct Own {
+  friend bool operator==(const Own&, const Own&) = default;
+};
+/// evict: another device's living session recorded it `age` ago at the earliest; left alone.
+struct Other {
+  std::string device;
+  std::chrono::seconds age{};
+  friend bool operator==(const Other&, const Other&) = default;
+};
+enum class Nobody {
+  unknown,   ///< no record, or none that can be read
+  gone,      ///< the recorded process has ended
+  mismatch,  ///< its number belongs to another process now, which is left alone
+};
+/// evict: nobody was ended. The record, if any, is removed.
+struct NotEvicted {
+  Nobody why{};
+  std::optional<std::uint32_t> listener_uid{};  ///< whose process listens at this port, if one does
+  friend bool operator==(const NotEvicted&, const NotEvicted&) = default;
+};
+/// evict: the relay forbids us to signal it.
+struct Denied {
+  friend bool operator==(const Denied&, const Denied&) = default;
+};
+/// evict: signalled, and still there after 5 s.
+struct TimedOut {
+  friend bool operator==(const TimedOut&, const TimedOut&) = default;
+};
+
+/// The script did not take the line.
+struct Error {
+  friend bool operator==(const Error&, const Error&) = default;
+};
+/// Not the script's words, or the script's words gone wrong.
+struct Malformed {
+  friend bool operator==(const Malformed&, const Malformed&) = default;
+};
+
+}  // namespace answer
+
+using Answer =
+    std::variant<answer::Greeting, answer::Unsupported, answer::Beat, answer::Held, answer::Dropped, answer::Freed,
+                 answer::Own, answer::Other, answer::NotEvicted, answer::Denied, answer::TimedOut, answer::Error,
+                 answer::Malformed>;
+
+/// A line without its newline.
+Answer parse_answer(std::string_view line);
+
+/// The bytes that come out of the channel, as answers. What a login shell prints before the greeting is skipped; after
+/// the greeting each line is an answer. The first Malformed is the last answer: the channel is of no use any more.
+class AnswerStream {
+ public:
+  std::vector<Answer> feed(std::string_view bytes);
+
+ private:
+  std::optional<Answer> take(std::string_view line);
+
+  std::string line_;
+  std::size_t noise_ = 0;
+  bool greeted_ = false;
+  bool failed_ = false;
+};
+
+}  // namespace holdfast::relay
