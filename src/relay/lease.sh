@@ -18,17 +18,17 @@ no() {
   exit
 }
 
-# Is process $1 an sshd of this account, and alive? Sets parent, and start: when it started, in the kernel's ticks.
-# A name stands in parentheses and may itself hold any character, so all of it is compared.
+# Is process $1 an sshd of this account, and alive? Sets parent (0: it is not alive), and start: when it started, in the
+# kernel's ticks. A name stands in parentheses and may itself hold any character, so all of it is compared.
 is_sshd() {
   parent=0 key='' owner=''
   read -r stat <"$1/stat" || return
   rest=${stat##*) } pid=$1
   # shellcheck disable=SC2086 # the fields behind the name: state, parent, ..., start time
   set -- $rest
-  parent=${2-0}
-  case $stat in "$pid (sshd) $rest" | "$pid (sshd-session) $rest") ;; *) return 1 ;; esac
   [ "$1" != Z ] || return
+  parent=$2
+  case $stat in "$pid (sshd) $rest" | "$pid (sshd-session) $rest") ;; *) return 1 ;; esac
   until [ "$key" = Uid: ]; do read -r key owner _ || return; done <"$pid/status"
   [ "$owner" = "$uid" ] && start=${20}
 }
@@ -90,7 +90,7 @@ evict() {
       esac
     else
       rm -f "$file"
-      case $text in "1 "*" .") answer=gone && [ -e "$who" ] && answer=mismatch ;; esac
+      case $text in "1 "*" .") [ "$parent" = 0 ] && answer=gone || answer=mismatch ;; esac
     fi
   done
   set -f

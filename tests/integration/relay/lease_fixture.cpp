@@ -183,6 +183,11 @@ std::string start_time(pid_t pid) {
   return found.size() > 19 ? found[19] : "";
 }
 
+pid_t parent_of(pid_t pid) {
+  const auto found = fields(pid);
+  return found.size() > 1 ? std::stoi(found[1]) : 0;
+}
+
 bool alive(pid_t pid) {
   const auto found = fields(pid);
   return !found.empty() && found[0] != "Z" && found[0] != "X";

@@ -86,6 +86,7 @@ class FakeRelay {
 
 std::string boot_id();
 std::string start_time(pid_t pid);  ///< field 22 of /proc/PID/stat; empty if there is no such process
+pid_t parent_of(pid_t pid);           ///< 0 if there is no such process
 bool alive(pid_t pid);              ///< exists, and is no zombie
 
 }  // namespace holdfast::test
