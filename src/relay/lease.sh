@@ -141,7 +141,7 @@ while :; do
   case $?$line in
     0) echo ;;
     0*) obey "$line" ;;
-    127) no no_timeout ;;
+    126 | 127) no no_timeout ;;
     124 | 143) [ "$own" ] && stop "$own" "$born"; exit ;;
     *) exit ;;
   esac

@@ -43,6 +43,7 @@ bool copy(int from, int to) {
 int main(int argc, char** argv) {
   if (argc < 4) return 2;
   ::prctl(PR_SET_NAME, argv[1]);
+  ::prctl(PR_SET_DUMPABLE, 0);  // as a process that gave up root has it: most of its /proc directory is closed
   if (const int port = std::atoi(argv[2]); port != 0) listen_at(port);
 
   std::array<int, 2> in{};

@@ -136,12 +136,28 @@ std::vector<std::string> FakeRelay::script_command() const {
   return argv;
 }
 
-Conversation FakeRelay::session(const SessionOptions& options) const {
+Command FakeRelay::session_command(const SessionOptions& options) const {
   std::vector<std::string> argv{binary_, options.name, std::to_string(options.port)};
   argv.insert(argv.end(), options.below.begin(), options.below.end());
   const auto script = script_command();
   argv.insert(argv.end(), script.begin(), script.end());
-  return Conversation(command(argv));
+  return command(argv);
+}
+
+Conversation FakeRelay::session(const SessionOptions& options) const {
+  return Conversation(session_command(options));
+}
+
+Conversation FakeRelay::session_in_namespace(const std::string& setup) const {
+  Command inner = session_command({});
+  const std::string uid = std::to_string(inner.run_as->uid);
+  const std::string drop = "exec setpriv --reuid=" + uid + " --regid=" + uid + " --clear-groups \"$@\"";
+  std::vector<std::string> argv{"unshare", "-m", "-p", "-f", "--mount-proc", "sh", "-ec", setup + "\n" + drop, "sh"};
+  argv.insert(argv.end(), inner.argv.begin(), inner.argv.end());
+  inner.argv = std::move(argv);
+  inner.env["ACCOUNT"] = uid;
+  inner.run_as.reset();
+  return Conversation(inner);
 }
 
 Conversation FakeRelay::sshd(const std::string& name, std::uint16_t port) const {
@@ -171,6 +187,12 @@ void FakeRelay::write_record(const std::string& listener, pid_t pid, std::string
 
 std::string FakeRelay::record(pid_t pid, const std::string& device) {
   return "1 " + boot_id() + " " + start_time(pid) + " " + device + " .\n";
+}
+
+bool skipped_without_root() {
+  if (::geteuid() == 0) return false;
+  std::cerr << "skipped: only root can set this up\n";
+  return true;
 }
 
 std::string boot_id() {

@@ -57,6 +57,9 @@ class FakeRelay {
   /// An sshd that runs the script.
   Conversation session(const SessionOptions& options) const;
   Conversation session() const { return session(SessionOptions()); }
+  Command session_command(const SessionOptions& options) const;
+  /// A session after `setup`, a shell script that root runs in a mount and a process namespace of its own.
+  Conversation session_in_namespace(const std::string& setup) const;
   /// An sshd without one.
   Conversation sshd(const std::string& name = "sshd", std::uint16_t port = 0) const;
   /// The script without an sshd.
@@ -83,6 +86,9 @@ class FakeRelay {
   std::string binary_;
   std::string marker_;
 };
+
+/// True, with a line on standard error, if we are not root.
+bool skipped_without_root();
 
 std::string boot_id();
 std::string start_time(pid_t pid);  ///< field 22 of /proc/PID/stat; empty if there is no such process

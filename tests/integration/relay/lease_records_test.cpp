@@ -164,10 +164,7 @@ TEST_CASE("another sshd that has the number of a recorded one is left alone") {
 }
 
 TEST_CASE("another account's sshd is left alone") {
-  if (::geteuid() != 0) {
-    MESSAGE("skipped: needs root");
-    return;
-  }
+  if (skipped_without_root()) return;
   with_each_shell([](const auto& shell) {
     const FakeRelay relay(shell);
     // Root's own, so that the kernel alone would not hold a script of root's back.
