@@ -1,15 +1,15 @@
 #!/bin/sh
 # The relay's side of a lease; docs/relay.md has the protocol. The tunnel account's sshd runs it beside the session that
-# holds the forwards. It records who owns a listener, ends a dead predecessor that still holds one, and ends its own sshd
-# when the device has been silent for too long. It needs no root, and leaves nothing behind.
+# holds the forwards. It records who owns a listener, ends a dead predecessor that still holds one, and ends its own
+# sshd when the device has been silent for too long. It needs no root, and leaves nothing behind.
 #
-# It is sent with each session, on one line (script.cpp joins the lines and drops the comments), so it is short, has no
-# comment behind code and no text over several lines, and a case's pattern and its commands share a line.
+# It is sent with each session, on one line (script.cpp joins the lines and drops the comments), so it is short, and has
+# no comment behind code and no text over several lines.
 #
 # What it reads, from the device or from a record, is compared and checked, never evaluated.
 set -uf
 umask 077
-export LC_ALL=C PATH="/usr/bin:/bin:${PATH-}"
+export LC_ALL=C PATH="/usr/bin:/bin:$PATH"
 exec 2>/dev/null
 dir=${HOME-}/.holdfast own='' silence=60
 
@@ -40,14 +40,14 @@ stop() {
   while is_sshd "$1" && [ "$start" = "$2" ]; do
     case $turn in
       0) kill "$1" ;;
-      1) kill -0 "$1" || { answer=denied && return 1; } ;;
+      1) kill -0 "$1" || { said=denied && return 1; } ;;
       40) kill -9 "$1" ;;
-      100) answer=timeout && return 1 ;;
+      100) said=timeout && return 1 ;;
     esac
     turn=$((turn + 1))
     sleep .05 || sleep 1
   done
-  answer=free
+  said=free
 }
 
 # hello VERSION SILENCE DEVICE: whom do we run under?
@@ -62,50 +62,51 @@ hello() {
   echo "holdfast 1 $own"
 }
 
-# hold ADDRESS PORT: a file for each listener and sshd, so that nobody writes to another's. The dot tells a whole record
-# from a cut one.
+# hold ADDRESS PORT: a file for each listener and sshd (f), so that nobody writes to another's. The dot tells a whole
+# record from a cut one.
 hold() {
-  file=$dir/$3@$2@$own why=no_home
+  f=$dir/$3@$2@$own why=no_home
   [ -d "${HOME-}" ] && why=$({
-    mkdir -p "$dir" && chmod 700 "$dir" && rm -f "$file" && set -C && echo "1 $boot $born $device ." >"$file"
+    mkdir -p "$dir" && chmod 700 "$dir" && rm -f "$f" && set -C && echo "1 $boot $born $device ." >"$f"
   } 2>&1) && echo held && return
-  rm -f "$file"
+  rm -f "$f"
   case $why in no_home) ;; *pace* | *uota* | *I/O*) why=disk_full ;; *ead-only*) why=read_only ;; *) why=denied ;; esac
   echo "unsupported $why"
 }
 
 # evict ADDRESS PORT: ends only what is still the very sshd of its record, and recorded by this device.
+# f is the record, t its text, p its process.
 evict() {
-  answer=unknown
+  said=unknown
   set +f
-  for file in "$dir/$3@$2@"*; do
+  for f in "$dir/$3@$2@"*; do
     set -f
-    who=${file##*@} text=''
-    [ -f "$file" ] && [ ! -L "$file" ] && [ -O "$file" ] && text=$(dd if="$file" bs=256 count=1)
-    if is_sshd "$who"; then
-      case $text in
-        "1 $boot $start $device .") if [ "$who" = "$own" ]; then answer=own; else stop "$who" "$start" && rm -f "$file"; fi ;;
+    p=${f##*@} t=''
+    [ -f "$f" ] && [ ! -L "$f" ] && [ -O "$f" ] && t=$(dd if="$f" bs=256 count=1)
+    if is_sshd "$p"; then
+      case $t in
+        "1 $boot $start $device .") if [ "$p" = "$own" ]; then said=own; else stop "$p" "$start" && rm -f "$f"; fi ;;
         "1 $boot $start "*" .") other ;;
-        "1 "*" .") rm -f "$file" && answer=mismatch ;;
+        "1 "*" .") rm -f "$f" && said=mismatch ;;
       esac
     else
-      rm -f "$file"
-      case $text in "1 "*" .") [ "$parent" = 0 ] && answer=gone || answer=mismatch ;; esac
+      rm -f "$f"
+      case $t in "1 "*" .") [ "$parent" = 0 ] && said=gone || said=mismatch ;; esac
     fi
   done
   set -f
   # Nobody was ended: the uid of who listens there, if anybody does.
-  who=''
-  case $answer in [ugm]*) who=$(awk "/:$(printf %04X "$3") 0*:0000 0A/{print \$8;exit}" net/tcp net/tcp6) ;; esac
+  p=''
+  case $said in [ugm]*) p=$(awk "/:$(printf %04X "$3") 0*:0000 0A/{print \$8;exit}" net/tcp net/tcp6) ;; esac
   # shellcheck disable=SC2086 # a word or none
-  echo $answer $who
+  echo $said $p
 }
 
 # The device of a record, and for how many seconds its session has lived: the kernel shows times in 1/100 s.
 other() {
   read -r up _ <uptime
-  text=${text% .}
-  answer="other ${text##* } $((${up%.*} - start / 100))"
+  t=${t% .}
+  said="other ${t##* } $((${up%.*} - start / 100))"
 }
 
 drop() {

@@ -13,15 +13,15 @@
 namespace holdfast::relay {
 
 inline constexpr int protocol_version = 1;
-inline constexpr std::size_t max_answer_bytes = 256;      ///< a longer line is no answer
+inline constexpr std::size_t max_answer_bytes = 256;       ///< a longer line is no answer
 inline constexpr std::size_t max_noise_bytes = 64 * 1024;  ///< of a login shell, before the greeting
 
 /// Letters, digits, dots, dashes and underscores, 1 to 64 of them.
 bool is_device_name(std::string_view name);
 
-/// The lines to send, newline included. None if the arguments can't be said: `silence` outside of 1 s to 999999999 s, no
-/// device name, an address with other characters than letters, digits and ".:_-*" or more than 64 of them, port 0. An
-/// empty address is said as "*": RFC 4254 7.1 gives both the same meaning.
+/// The lines to send, newline included. None if the arguments can't be said: `silence` outside of 1 s to 999999999 s,
+/// no device name, an address with other characters than letters, digits and ".:_-*" or more than 64 of them, port 0.
+/// An empty address is said as "*": RFC 4254 7.1 gives both the same meaning.
 std::optional<std::string> hello_line(std::chrono::seconds silence, std::string_view device);
 std::optional<std::string> hold_line(std::string_view address, std::uint16_t port);
 std::optional<std::string> evict_line(std::string_view address, std::uint16_t port);
@@ -96,10 +96,9 @@ struct Malformed {
 
 }  // namespace answer
 
-using Answer =
-    std::variant<answer::Greeting, answer::Unsupported, answer::Beat, answer::Held, answer::Dropped, answer::Freed,
-                 answer::Own, answer::Other, answer::NotEvicted, answer::Denied, answer::TimedOut, answer::Error,
-                 answer::Malformed>;
+using Answer = std::variant<answer::Greeting, answer::Unsupported, answer::Beat, answer::Held, answer::Dropped,
+                            answer::Freed, answer::Own, answer::Other, answer::NotEvicted, answer::Denied,
+                            answer::TimedOut, answer::Error, answer::Malformed>;
 
 /// A line without its newline.
 Answer parse_answer(std::string_view line);

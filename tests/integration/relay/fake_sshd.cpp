@@ -1,5 +1,5 @@
-// What lease.sh sees of an sshd: a process of that name which holds a listener, has a command as its child, and whose end
-// closes both. Usage: sshd NAME PORT COMMAND [ARGUMENT...]; port 0: no listener.
+// What lease.sh sees of an sshd: a process of that name which holds a listener, has a command as its child, and whose
+// end closes both. Usage: sshd NAME PORT COMMAND [ARGUMENT...]; port 0: no listener.
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>

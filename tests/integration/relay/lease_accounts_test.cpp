@@ -13,14 +13,14 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr const char* hello = "hello 1 60 device";
-constexpr const char* hold = "hold localhost 4649";
+constexpr const char* hold = "hold localhost 99999";
 
 /// No record can be made; all else works.
 void check_only_the_record_is_missing(Conversation session, const std::string& reason) {
   REQUIRE(session.ask(hello).starts_with("holdfast 1 "));
   CHECK(session.ask(hold) == "unsupported " + reason);
   CHECK(session.ask("evict localhost 9").starts_with("unknown"));
-  CHECK(session.ask("drop localhost 4649") == "dropped");
+  CHECK(session.ask("drop localhost 99999") == "dropped");
   CHECK(session.ask("").empty());
 }
 
@@ -77,12 +77,12 @@ TEST_CASE("a directory in a record's place costs that record") {
     const FakeRelay relay(shell);
     Conversation session = relay.session();
     REQUIRE(session.ask(hello).starts_with("holdfast 1 "));
-    relay.write_record("4649@localhost", session.process().pid(), "");
-    const std::string path = relay.record_path("4649@localhost", session.process().pid());
+    relay.write_record("99999@localhost", session.process().pid(), "");
+    const std::string path = relay.record_path("99999@localhost", session.process().pid());
     fs::remove(path);
     fs::create_directory(path);
     CHECK(session.ask(hold) == "unsupported denied");
-    CHECK(session.ask("hold localhost 4650") == "held");
+    CHECK(session.ask("hold localhost 99998") == "held");
     fs::remove(path);
     fs::create_symlink("/dev/null", path);
     CHECK(session.ask(hold) == "held");
@@ -117,12 +117,14 @@ TEST_CASE("a full disk costs the record, and leaves no piece of one") {
   if (skipped_without_root()) return;
   with_each_shell([](const auto& shell) {
     const FakeRelay relay(shell);
-    const std::string disk = "mount -t tmpfs -o size=4k,mode=777 t \"$HOME\"; mkdir -m 700 \"$HOME/.holdfast\"; "
-                             "chown \"$ACCOUNT\" \"$HOME/.holdfast\"; ";
+    const std::string disk =
+        "mount -t tmpfs -o size=4k,mode=777 t \"$HOME\"; mkdir -m 700 \"$HOME/.holdfast\"; "
+        "chown \"$ACCOUNT\" \"$HOME/.holdfast\"; ";
     check_only_the_record_is_missing(relay.session_in_namespace(disk + "head -c 4096 /dev/zero >\"$HOME/x\""),
                                      "disk_full");
     check_only_the_record_is_missing(
-        relay.session_in_namespace("mount -t tmpfs -o nr_inodes=2,mode=777 t \"$HOME\"; touch \"$HOME/x\""), "disk_full");
+        relay.session_in_namespace("mount -t tmpfs -o nr_inodes=2,mode=777 t \"$HOME\"; touch \"$HOME/x\""),
+        "disk_full");
   });
 }
 

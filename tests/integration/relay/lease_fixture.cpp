@@ -1,7 +1,7 @@
 #include "lease_fixture.hpp"
 
-#include <doctest/doctest.h>
 #include <dirent.h>
+#include <doctest/doctest.h>
 #include <fcntl.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -69,7 +69,7 @@ std::vector<std::string> fields(pid_t pid) {
 std::vector<std::vector<std::string>> shells() {
   std::vector<std::vector<std::string>> found;
   for (const std::vector<std::string>& shell :
-       {std::vector<std::string>{"dash"}, {"bash", "--posix"}, {"busybox", "sh"}}) {
+       {std::vector<std::string>{"dash"}, {"bash", "--posix"}, {"busybox", "sh"}, {"mksh"}}) {
     if (installed(shell.front())) {
       found.push_back(shell);
     } else {

@@ -14,8 +14,10 @@
 
 namespace holdfast::test {
 
-/// The shells that may be a relay's /bin/sh, as the beginning of a command. One that is not installed is left out, with a
-/// line on standard error.
+// Records here are of port 99999: the script takes it for a number, and nobody on this machine can listen there.
+
+/// The shells that may be a relay's /bin/sh, as the beginning of a command. One that is not installed is left out, with
+/// a line on standard error.
 std::vector<std::vector<std::string>> shells();
 /// Calls `body` once with each of them; failures name the shell.
 void with_each_shell(const std::function<void(const std::vector<std::string>&)>& body);
@@ -44,7 +46,8 @@ class Conversation {
 /// Living processes of anybody whose environment has this line; needs to be root or their user.
 std::vector<pid_t> processes_with(const std::string& variable);
 
-/// An account on a relay without an sshd. Sessions started with it run the script below a process that is named like one.
+/// An account on a relay without an sshd. Sessions started with it run the script below a process that is named like
+/// one.
 class FakeRelay {
  public:
   explicit FakeRelay(std::vector<std::string> shell);
@@ -92,7 +95,7 @@ bool skipped_without_root();
 
 std::string boot_id();
 std::string start_time(pid_t pid);  ///< field 22 of /proc/PID/stat; empty if there is no such process
-pid_t parent_of(pid_t pid);           ///< 0 if there is no such process
+pid_t parent_of(pid_t pid);         ///< 0 if there is no such process
 bool alive(pid_t pid);              ///< exists, and is no zombie
 
 }  // namespace holdfast::test

@@ -18,8 +18,8 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr const char* listener = "4649@localhost";
-constexpr const char* evict = "evict localhost 4649";
+constexpr const char* listener = "99999@localhost";
+constexpr const char* evict = "evict localhost 99999";
 
 /// Somebody's living sshd, of the relay's own account: the one whom a forged record would have ended.
 struct Victim {
@@ -57,14 +57,34 @@ TEST_CASE("a record whose content is wrong ends nobody") {
     const std::string right = FakeRelay::record(victim.pid, "device");
     const std::string other_boot = "00000000-0000-4000-8000-000000000000";
     const std::vector<std::string> contents = {
-        "", "\n", "garbage\n", "\0\0\0\0"s, "\xff\xfe\xfd", std::string(100000, 'A'), std::string(4096, '\n') + right,
-        " " + right, "\n" + right, "2" + right.substr(1), "11" + right.substr(1), right.substr(1), right + right, right + "x", right.substr(0, right.size() - 1) + " .\n",
-        "1 " + other_boot + " " + start + " device .\n", "1  " + start + " device .\n",
-        "1 " + boot_id() + " 0" + start + " device .\n", "1 " + boot_id() + " " + start + "0 device .\n",
-        "1 " + boot_id() + " - device .\n", "1 " + boot_id() + "  device .\n", "1 " + boot_id() + " * device .\n",
-        "1 " + boot_id() + " " + start + " device\n", "1 " + boot_id() + " " + start + " device  .\n",
-        "1 " + boot_id() + " " + start + " DEVICE .\n", "1 " + boot_id() + " " + start + " * .\n",
-        "1 " + boot_id() + " " + start + " device x .\n", "1 " + boot_id() + " " + start + " $(kill " + std::to_string(victim.pid) + ") .\n",
+        "",
+        "\n",
+        "garbage\n",
+        "\0\0\0\0"s,
+        "\xff\xfe\xfd",
+        std::string(100000, 'A'),
+        std::string(4096, '\n') + right,
+        " " + right,
+        "\n" + right,
+        "2" + right.substr(1),
+        "11" + right.substr(1),
+        right.substr(1),
+        right + right,
+        right + "x",
+        right.substr(0, right.size() - 1) + " .\n",
+        "1 " + other_boot + " " + start + " device .\n",
+        "1  " + start + " device .\n",
+        "1 " + boot_id() + " 0" + start + " device .\n",
+        "1 " + boot_id() + " " + start + "0 device .\n",
+        "1 " + boot_id() + " - device .\n",
+        "1 " + boot_id() + "  device .\n",
+        "1 " + boot_id() + " * device .\n",
+        "1 " + boot_id() + " " + start + " device\n",
+        "1 " + boot_id() + " " + start + " device  .\n",
+        "1 " + boot_id() + " " + start + " DEVICE .\n",
+        "1 " + boot_id() + " " + start + " * .\n",
+        "1 " + boot_id() + " " + start + " device x .\n",
+        "1 " + boot_id() + " " + start + " $(kill " + std::to_string(victim.pid) + ") .\n",
         "1 " + boot_id() + " " + start + " `kill " + std::to_string(victim.pid) + "` .\n",
         right.substr(0, 20) + "\0"s + right.substr(20) + "x"};
     for (const auto& content : contents) {
@@ -202,7 +222,8 @@ TEST_CASE("names that are no records lead nowhere") {
     const std::string right = FakeRelay::record(victim.pid, "device");
     relay.write_record(listener, victim.pid, "");
     const std::string pid = std::to_string(victim.pid);
-    const std::vector<std::string> tails = {"", "self", "0" + pid, "+" + pid, " " + pid, pid + " ", "-1", "0", "1", "*", "$$", "..", "sys", "x\ny", "-f"};
+    const std::vector<std::string> tails = {"",  "self", "0" + pid, "+" + pid, " " + pid, pid + " ", "-1", "0",
+                                            "1", "*",    "$$",      "..",      "sys",     "x\ny",    "-f"};
     for (const auto& tail : tails) {
       relay.account.write("home/.holdfast/" + std::string(listener) + "@" + tail, right);
     }
@@ -222,8 +243,8 @@ TEST_CASE("of several records of one listener, the one that is right counts") {
     const Victim bystander(relay);
     relay.write_record(listener, dead.pid, record_of_dead);
     relay.write_record(listener, stale.pid, FakeRelay::record(stale.pid, "device"));
-    relay.write_record("4649@::1", bystander.pid, FakeRelay::record(bystander.pid, "device"));
-    relay.write_record("14649@localhost", bystander.pid, FakeRelay::record(bystander.pid, "device"));
+    relay.write_record("99999@::1", bystander.pid, FakeRelay::record(bystander.pid, "device"));
+    relay.write_record("199999@localhost", bystander.pid, FakeRelay::record(bystander.pid, "device"));
     CHECK(evict_over(relay) == "free");
     CHECK_FALSE(alive(stale.pid));
     CHECK(alive(bystander.pid));

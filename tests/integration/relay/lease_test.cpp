@@ -33,7 +33,8 @@ TEST_CASE("the script finds the sshd that it runs under, whatever shells stand b
     FakeRelay relay(shell);
     Conversation direct = relay.session();
     CHECK(greeted(direct) == direct.process().pid());
-    Conversation below = relay.session({.below = {"sh", "-c", "\"$@\"; true", "sh", "bash", "-c", "\"$@\"; true", "bash"}});
+    Conversation below =
+        relay.session({.below = {"sh", "-c", "\"$@\"; true", "sh", "bash", "-c", "\"$@\"; true", "bash"}});
     CHECK(greeted(below) == below.process().pid());
     Conversation newer = relay.session({.name = "sshd-session"});
     CHECK(greeted(newer) == newer.process().pid());
@@ -43,7 +44,8 @@ TEST_CASE("the script finds the sshd that it runs under, whatever shells stand b
 TEST_CASE("a process that is only named much like an sshd is none") {
   with_each_shell([](const auto& shell) {
     FakeRelay relay(shell);
-    for (const std::string name : {"sshd2", "xsshd", "sshd-sessio", "sshd) S 1", "(sshd)", "sshd ", "ssh", "sshd\n", ") ("}) {
+    for (const std::string name :
+         {"sshd2", "xsshd", "sshd-sessio", "sshd) S 1", "(sshd)", "sshd ", "ssh", "sshd\n", ") ("}) {
       CAPTURE(name);
       Conversation session = relay.session({.name = name});
       CHECK(session.ask(hello) == "unsupported no_sshd");
@@ -69,9 +71,10 @@ TEST_CASE("lines that come at once are answered in their order") {
   with_each_shell([](const auto& shell) {
     FakeRelay relay(shell);
     Conversation session = relay.session();
-    session.send(hello + "\nhold localhost 4649\n\nhold ::1 22\nnonsense\nevict localhost 4649\ndrop ::1 22\n");
+    session.send(hello + "\nhold localhost 99999\n\nhold ::1 22\nnonsense\nevict localhost 99999\ndrop ::1 22\n");
     CHECK(session.line().starts_with("holdfast 1 "));
-    for (const std::string expected : {"held", "", "held", "error", "own", "dropped"}) CHECK(session.line() == expected);
+    for (const std::string expected : {"held", "", "held", "error", "own", "dropped"})
+      CHECK(session.line() == expected);
   });
 }
 
@@ -80,18 +83,18 @@ TEST_CASE("a held listener is recorded for this account's eyes only, and dropped
     FakeRelay relay(shell);
     Conversation session = relay.session();
     const pid_t pid = greeted(session);
-    CHECK(session.ask("hold localhost 4649") == "held");
+    CHECK(session.ask("hold localhost 99999") == "held");
     CHECK(session.ask("hold * 80") == "held");
-    const std::string name = "4649@localhost@" + std::to_string(pid);
-    CHECK(relay.records() == std::vector<std::string>{name, "80@*@" + std::to_string(pid)});
+    const std::string name = "99999@localhost@" + std::to_string(pid);
+    CHECK(relay.records() == std::vector<std::string>{"80@*@" + std::to_string(pid), name});
     CHECK(read_file(relay.records_dir() + "/" + name) == FakeRelay::record(pid, "device"));
     using std::filesystem::perms;
     CHECK(std::filesystem::status(relay.records_dir()).permissions() == perms::owner_all);
     CHECK(std::filesystem::status(relay.records_dir() + "/" + name).permissions() ==
           (perms::owner_read | perms::owner_write));
-    CHECK(session.ask("drop localhost 4649") == "dropped");
+    CHECK(session.ask("drop localhost 99999") == "dropped");
     CHECK(relay.records().size() == 1);
-    CHECK(session.ask("drop localhost 4649") == "dropped");
+    CHECK(session.ask("drop localhost 99999") == "dropped");
   });
 }
 
@@ -101,7 +104,7 @@ TEST_CASE("when the channel closes, neither a record nor a process is left") {
     {
       Conversation session = relay.session();
       greeted(session);
-      REQUIRE(session.ask("hold localhost 4649") == "held");
+      REQUIRE(session.ask("hold localhost 99999") == "held");
       session.hang_up();
       CHECK(session.ended());
     }
@@ -115,7 +118,7 @@ TEST_CASE("when sshd is killed, neither a record nor a process is left") {
     FakeRelay relay(shell);
     Conversation session = relay.session();
     const pid_t pid = greeted(session);
-    REQUIRE(session.ask("hold localhost 4649") == "held");
+    REQUIRE(session.ask("hold localhost 99999") == "held");
     ::kill(pid, SIGKILL);
     CHECK(wait_until([&] { return relay.processes().empty(); }));
     CHECK(relay.records().empty());
@@ -128,7 +131,7 @@ TEST_CASE("a script that gets a signal cleans up and ends with the next line at 
       FakeRelay relay(shell);
       Conversation session = relay.session();
       const pid_t sshd = greeted(session);
-      REQUIRE(session.ask("hold localhost 4649") == "held");
+      REQUIRE(session.ask("hold localhost 99999") == "held");
       pid_t script = 0;
       for (const pid_t pid : relay.processes()) {
         if (parent_of(pid) == sshd) script = pid;
@@ -171,11 +174,11 @@ TEST_CASE("a frozen predecessor is ended too") {
   FakeRelay relay({"dash"});
   Conversation stale = relay.session();
   const pid_t pid = greeted(stale);
-  REQUIRE(stale.ask("hold localhost 4649") == "held");
+  REQUIRE(stale.ask("hold localhost 99999") == "held");
   ::kill(pid, SIGSTOP);
   Conversation next = relay.session();
   greeted(next);
-  CHECK(next.ask("evict localhost 4649") == "free");
+  CHECK(next.ask("evict localhost 99999") == "free");
   CHECK_FALSE(alive(pid));
 }
 
@@ -184,10 +187,10 @@ TEST_CASE("another device's living session is named and left alone") {
     FakeRelay relay(shell);
     Conversation theirs = relay.session();
     const pid_t pid = greeted(theirs, "hello 1 60 gateway-8");
-    REQUIRE(theirs.ask("hold localhost 4649") == "held");
+    REQUIRE(theirs.ask("hold localhost 99999") == "held");
     Conversation ours = relay.session();
     greeted(ours);
-    const std::string answer = ours.ask("evict localhost 4649");
+    const std::string answer = ours.ask("evict localhost 99999");
     CHECK_MESSAGE(answer.starts_with("other gateway-8 "), answer);
     CHECK(std::stoi(answer.substr(16)) < 60);
     CHECK(alive(pid));
@@ -200,10 +203,10 @@ TEST_CASE("a device whose name begins with ours is another device") {
   FakeRelay relay({"dash"});
   Conversation theirs = relay.session();
   const pid_t pid = greeted(theirs, "hello 1 60 device-10");
-  REQUIRE(theirs.ask("hold localhost 4649") == "held");
+  REQUIRE(theirs.ask("hold localhost 99999") == "held");
   Conversation ours = relay.session();
   greeted(ours, "hello 1 60 device-1");
-  CHECK(ours.ask("evict localhost 4649").starts_with("other device-10 "));
+  CHECK(ours.ask("evict localhost 99999").starts_with("other device-10 "));
   CHECK(alive(pid));
 }
 
@@ -212,17 +215,18 @@ TEST_CASE("two sessions that evict at once both find the port free, and nobody e
     FakeRelay relay(shell);
     Conversation stale = relay.session();
     greeted(stale);
-    REQUIRE(stale.ask("hold localhost 4649") == "held");
+    REQUIRE(stale.ask("hold localhost 99999") == "held");
     Conversation one = relay.session();
     Conversation two = relay.session();
     greeted(one);
     greeted(two);
-    one.send("evict localhost 4649\n");
-    two.send("evict localhost 4649\n");
+    one.send("evict localhost 99999\n");
+    two.send("evict localhost 99999\n");
     const std::string first = one.line();
     const std::string second = two.line();
     CHECK((first == "free" || second == "free"));
-    for (const auto& answer : {first, second}) CHECK_MESSAGE((answer == "free" || answer == "gone" || answer.starts_with("unknown")), answer);
+    for (const auto& answer : {first, second})
+      CHECK_MESSAGE((answer == "free" || answer == "gone" || answer.starts_with("unknown")), answer);
     CHECK(one.ask("").empty());
     CHECK(two.ask("").empty());
   });
@@ -234,7 +238,8 @@ TEST_CASE("the uid of a listener that nobody recorded is told") {
     Conversation session = relay.session();
     greeted(session);
     const Listener listener = Listener::tcp();
-    CHECK(session.ask("evict localhost " + std::to_string(listener.port())) == "unknown " + std::to_string(::geteuid()));
+    CHECK(session.ask("evict localhost " + std::to_string(listener.port())) ==
+          "unknown " + std::to_string(::geteuid()));
     const Listener six = Listener::tcp(0, true);
     CHECK(session.ask("evict localhost " + std::to_string(six.port())) == "unknown " + std::to_string(::geteuid()));
     CHECK(session.ask("evict localhost " + std::to_string(free_port())) == "unknown");
@@ -247,7 +252,7 @@ TEST_CASE("a silent device's sshd is ended by its own script, and nothing is lef
     const std::uint16_t port = free_port();
     Conversation session = relay.session({.port = port});
     const pid_t pid = greeted(session, "hello 1 1 device");
-    REQUIRE(session.ask("hold localhost 4649") == "held");
+    REQUIRE(session.ask("hold localhost 99999") == "held");
     const auto start = std::chrono::steady_clock::now();
     CHECK(wait_until([&] { return !alive(pid); }));
     std::cerr << shell.front() << ": a silence of 1 s was over after " << seconds_since(start) << " s\n";
@@ -282,10 +287,10 @@ TEST_CASE("an unfinished line at the end of the stream is not obeyed") {
     FakeRelay relay(shell);
     Conversation stale = relay.session();
     const pid_t pid = greeted(stale);
-    REQUIRE(stale.ask("hold localhost 4649") == "held");
+    REQUIRE(stale.ask("hold localhost 99999") == "held");
     Conversation session = relay.session();
     greeted(session);
-    session.send("evict localhost 4649");
+    session.send("evict localhost 99999");
     session.finish_sending();
     CHECK(session.ended());
     CHECK(alive(pid));
@@ -300,18 +305,61 @@ TEST_CASE("what is no command is refused, and nothing of it is run") {
     Conversation session = relay.session();
     greeted(session);
     const std::string touch = "touch " + canary;
-    const std::vector<std::string> lines = {
-        "nonsense", "HOLD localhost 4649", "hold", "hold localhost", "hold localhost 4649 x", "hold localhost x",
-        "hold localhost -1", "hold localhost 04649", "hold localhost 0", "hold localhost 1e3", "hold localhost 9999999999",
-        "hold ../x 4649", "hold /etc/passwd 4649", "hold a;b 4649", "hold $HOME 4649", "evict ~ 4649", "drop {a,b} 4649",
-        "hello", "hello 1", "hello 1 60", "hello 1 0 device", "hello 1 -1 device", "hello 1 060 device", "hello 1 x device",
-        "hello 1 9999999999 device", "hello 1 60 de/vice", "hello 1 60 two words", "leave", "no x", "is_sshd 1", "stop 1 1",
-        "obey hold", "exit", "hold?", "$(" + touch + ")", "`" + touch + "`", "; " + touch, "| " + touch, "& " + touch,
-        "hold $(" + touch + ") 4649", "hold localhost $(" + touch + ")", "hold localhost a[$(" + touch + ")]",
-        "hello 1 60 `" + touch + "`", "evict localhost '" + touch + "'", "hold local\\host 4649", "hold \"a\" 4649",
-        "hold localhost\t4649 22", "held\r", "\xff\xfe\x80", "h\x01ld localhost 4649", std::string(161, 'a'),
-        "hold " + std::string(160, ' ') + "localhost 4649", "hold " + std::string(200, 'a') + " 4649",
-        std::string(100000, 'x'), std::string(5000, ' ')};
+    const std::vector<std::string> lines = {"nonsense",
+                                            "HOLD localhost 99999",
+                                            "hold",
+                                            "hold localhost",
+                                            "hold localhost 99999 x",
+                                            "hold localhost x",
+                                            "hold localhost -1",
+                                            "hold localhost 099999",
+                                            "hold localhost 0",
+                                            "hold localhost 1e3",
+                                            "hold localhost 9999999999",
+                                            "hold ../x 99999",
+                                            "hold /etc/passwd 99999",
+                                            "hold a;b 99999",
+                                            "hold $HOME 99999",
+                                            "evict ~ 99999",
+                                            "drop {a,b} 99999",
+                                            "hello",
+                                            "hello 1",
+                                            "hello 1 60",
+                                            "hello 1 0 device",
+                                            "hello 1 -1 device",
+                                            "hello 1 060 device",
+                                            "hello 1 x device",
+                                            "hello 1 9999999999 device",
+                                            "hello 1 60 de/vice",
+                                            "hello 1 60 two words",
+                                            "leave",
+                                            "no x",
+                                            "is_sshd 1",
+                                            "stop 1 1",
+                                            "obey hold",
+                                            "exit",
+                                            "hold?",
+                                            "$(" + touch + ")",
+                                            "`" + touch + "`",
+                                            "; " + touch,
+                                            "| " + touch,
+                                            "& " + touch,
+                                            "hold $(" + touch + ") 99999",
+                                            "hold localhost $(" + touch + ")",
+                                            "hold localhost a[$(" + touch + ")]",
+                                            "hello 1 60 `" + touch + "`",
+                                            "evict localhost '" + touch + "'",
+                                            "hold local\\host 99999",
+                                            "hold \"a\" 99999",
+                                            "hold localhost\t99999 22",
+                                            "held\r",
+                                            "\xff\xfe\x80",
+                                            "h\x01ld localhost 99999",
+                                            std::string(161, 'a'),
+                                            "hold " + std::string(160, ' ') + "localhost 99999",
+                                            "hold " + std::string(200, 'a') + " 99999",
+                                            std::string(100000, 'x'),
+                                            std::string(5000, ' ')};
     for (const auto& line : lines) {
       CAPTURE(line);
       CHECK(session.ask(line) == "error");
@@ -327,11 +375,11 @@ TEST_CASE("a star is an address and never a list of files") {
     FakeRelay relay(shell);
     Conversation theirs = relay.session();
     const pid_t pid = greeted(theirs);
-    REQUIRE(theirs.ask("hold localhost 4649") == "held");
+    REQUIRE(theirs.ask("hold localhost 99999") == "held");
     Conversation session = relay.session();
     greeted(session);
-    CHECK(session.ask("evict * 4649") == "unknown");
-    CHECK(session.ask("drop * 4649") == "dropped");
+    CHECK(session.ask("evict * 99999") == "unknown");
+    CHECK(session.ask("drop * 99999") == "dropped");
     CHECK(session.ask("*") == "error");
     CHECK(alive(pid));
     CHECK(relay.records().size() == 1);
@@ -342,9 +390,9 @@ TEST_CASE("nothing but a greeting is taken before the greeting") {
   with_each_shell([](const auto& shell) {
     FakeRelay relay(shell);
     Conversation session = relay.session();
-    CHECK(session.ask("hold localhost 4649") == "error");
-    CHECK(session.ask("evict localhost 4649") == "error");
-    CHECK(session.ask("hold9 localhost 4649") == "error");
+    CHECK(session.ask("hold localhost 99999") == "error");
+    CHECK(session.ask("evict localhost 99999") == "error");
+    CHECK(session.ask("hold9 localhost 99999") == "error");
     CHECK(greeted(session) == session.process().pid());
     CHECK(relay.records().empty());
   });
@@ -374,7 +422,7 @@ TEST_CASE("a device that stops reading and hangs up leaves nothing") {
   {
     Conversation session = relay.session();
     greeted(session);
-    REQUIRE(session.ask("hold localhost 4649") == "held");
+    REQUIRE(session.ask("hold localhost 99999") == "held");
     session.send(std::string(100, '\n'));
     session.hang_up();
     CHECK(session.ended());

@@ -30,10 +30,13 @@ std::string unique_marker() {
 class Relay {
  public:
   explicit Relay(std::optional<std::vector<std::string>> authorized_keys = {})
-      : marker_(unique_marker()), sshd({.config = {"SetEnv " + marker_}, .authorized_keys = std::move(authorized_keys)}) {}
+      : marker_(unique_marker()),
+        sshd({.config = {"SetEnv " + marker_}, .authorized_keys = std::move(authorized_keys)}) {}
 
   /// A client that asks for these options and runs the script as holdfast does.
-  Conversation session(std::vector<std::string> options = {}) const { return run(std::move(options), relay::exec_command()); }
+  Conversation session(std::vector<std::string> options = {}) const {
+    return run(std::move(options), relay::exec_command());
+  }
   Conversation holder(std::uint16_t port) const {
     return session({"-o", "ExitOnForwardFailure=yes", "-R", std::to_string(port) + ":127.0.0.1:9"});
   }
@@ -97,7 +100,8 @@ TEST_CASE("a session of the same account without a lease is told by its uid and 
   REQUIRE(wait_until([&] { return is_listening(port); }));
   Conversation next = relay.session();
   greet(next);
-  CHECK(next.ask("evict localhost " + std::to_string(port)) == "unknown " + std::to_string(::geteuid() == 0 ? 64022 : ::geteuid()));
+  CHECK(next.ask("evict localhost " + std::to_string(port)) ==
+        "unknown " + std::to_string(::geteuid() == 0 ? 64022 : ::geteuid()));
   CHECK(is_listening(port));
 }
 
@@ -136,7 +140,8 @@ TEST_CASE("neither a client's end nor sshd's leaves anything behind") {
 
 TEST_CASE("any login shell hands the script on") {
   Relay relay;
-  for (const std::string shell : {"/bin/dash", "/bin/bash", "/usr/bin/zsh", "/usr/bin/tcsh", "/usr/bin/bsd-csh", "/usr/bin/fish", "/usr/bin/mksh"}) {
+  for (const std::string shell : {"/bin/dash", "/bin/bash", "/usr/bin/zsh", "/usr/bin/tcsh", "/usr/bin/bsd-csh",
+                                  "/usr/bin/fish", "/usr/bin/mksh"}) {
     CAPTURE(shell);
     if (!fs::exists(shell)) {
       std::cerr << "skipped: " << shell << " is not installed\n";

@@ -64,15 +64,49 @@ TEST_CASE("each answer is understood") {
 
 TEST_CASE("anything else is malformed") {
   using namespace std::string_literals;
-  const std::vector<std::string> lines = {
-      "hel", "held ", " held", "HELD", "held\r", "free 1", "held free", "holdfast", "holdfast 1", "holdfast 1 1",
-      "holdfast 0 4711", "holdfast 2 4711", "holdfast 01 4711", "holdfast 1 04711", "holdfast 1 -5", "holdfast 1 47x",
-      "holdfast 1 4294967296", "holdfast 1 99999999999999999999", "holdfast  1 4711", "holdfast 1 4711 x",
-      "unsupported", "unsupported ", "unsupported No", "unsupported a b", "unsupported ../x",
-      "unsupported " + std::string(33, 'a'), "other gateway-8", "other gateway-8 -1", "other gateway-8 1.5",
-      "other gateway/8 1", "other  1", "other " + std::string(65, 'd') + " 1", "other a b 1", "unknown -", "unknown x",
-      "unknown 4294967296", "unknown 1 2", "gone ", "\0"s, "held\0"s, "\xff\xfe", "free" + std::string(300, ' '),
-      std::string(257, 'a')};
+  const std::vector<std::string> lines = {"hel",
+                                          "held ",
+                                          " held",
+                                          "HELD",
+                                          "held\r",
+                                          "free 1",
+                                          "held free",
+                                          "holdfast",
+                                          "holdfast 1",
+                                          "holdfast 1 1",
+                                          "holdfast 0 4711",
+                                          "holdfast 2 4711",
+                                          "holdfast 01 4711",
+                                          "holdfast 1 04711",
+                                          "holdfast 1 -5",
+                                          "holdfast 1 47x",
+                                          "holdfast 1 4294967296",
+                                          "holdfast 1 99999999999999999999",
+                                          "holdfast  1 4711",
+                                          "holdfast 1 4711 x",
+                                          "unsupported",
+                                          "unsupported ",
+                                          "unsupported No",
+                                          "unsupported a b",
+                                          "unsupported ../x",
+                                          "unsupported " + std::string(33, 'a'),
+                                          "other gateway-8",
+                                          "other gateway-8 -1",
+                                          "other gateway-8 1.5",
+                                          "other gateway/8 1",
+                                          "other  1",
+                                          "other " + std::string(65, 'd') + " 1",
+                                          "other a b 1",
+                                          "unknown -",
+                                          "unknown x",
+                                          "unknown 4294967296",
+                                          "unknown 1 2",
+                                          "gone ",
+                                          "\0"s,
+                                          "held\0"s,
+                                          "\xff\xfe",
+                                          "free" + std::string(300, ' '),
+                                          std::string(257, 'a')};
   for (const auto& line : lines) {
     CAPTURE(line);
     CHECK(parse_answer(line) == Answer{answer::Malformed{}});
@@ -94,8 +128,12 @@ TEST_CASE("no cut, doubled or changed answer is taken for one that frees a port"
 TEST_CASE("a stream gives the same answers in pieces of any size, and skips the login shell's noise") {
   const std::string bytes =
       "Welcome to relay\nheld\n\nYou have mail.\nholdfast 1 4711\nheld\n\n\nother b 5\nunknown 33\n";
-  const std::vector<Answer> expected = {answer::Greeting{1, 4711}, answer::Held{},        answer::Beat{},
-                                        answer::Beat{},            answer::Other{"b", 5s}, answer::NotEvicted{answer::Nobody::unknown, 33}};
+  const std::vector<Answer> expected = {answer::Greeting{1, 4711},
+                                        answer::Held{},
+                                        answer::Beat{},
+                                        answer::Beat{},
+                                        answer::Other{"b", 5s},
+                                        answer::NotEvicted{answer::Nobody::unknown, 33}};
   for (std::size_t size = 1; size <= bytes.size(); ++size) {
     CAPTURE(size);
     AnswerStream stream;
