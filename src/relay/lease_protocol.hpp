@@ -13,8 +13,8 @@
 namespace holdfast::relay {
 
 inline constexpr int protocol_version = 1;
-inline constexpr std::size_t max_answer_bytes = 256;       ///< a longer line is no answer
-inline constexpr std::size_t max_noise_bytes = 64 * 1024;  ///< of a login shell, before the greeting
+inline constexpr std::size_t max_answer_bytes = 256;   ///< a longer line is no answer
+inline constexpr std::size_t max_noise_bytes = 65536;  ///< of a login shell, before the greeting
 
 /// Letters, digits, dots, dashes and underscores, 1 to 64 of them.
 bool is_device_name(std::string_view name);

@@ -127,7 +127,13 @@ TEST_CASE("what is no file of ours is no record") {
       {"a symbolic link to a right record", [](auto& path, auto& right) { fs::create_symlink(right, path); }},
       {"a symbolic link to nothing", [](auto& path, auto&) { fs::create_symlink("/nonexistent", path); }},
       {"a symbolic link to an endless file", [](auto& path, auto&) { fs::create_symlink("/dev/zero", path); }},
-      {"a FIFO that nobody writes to", [](auto& path, auto&) { REQUIRE(::mkfifo(path.c_str(), 0666) == 0); }},
+      {"a FIFO that nobody writes to",
+       [](auto& path, auto& right) {
+         struct stat account {};
+         REQUIRE(::stat(right.c_str(), &account) == 0);
+         REQUIRE(::mkfifo(path.c_str(), 0666) == 0);
+         REQUIRE(::chown(path.c_str(), account.st_uid, account.st_gid) == 0);
+       }},
       {"a directory", [](auto& path, auto&) { fs::create_directory(path); }},
       {"unreadable",
        [](auto& path, auto& right) {
