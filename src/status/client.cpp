@@ -19,7 +19,7 @@ namespace http = boost::beast::http;
 using Protocol = asio::local::stream_protocol;
 using boost::system::error_code;
 
-constexpr std::uint64_t answer_limit = 64 * 1024 * 1024;
+constexpr std::uint64_t answer_limit = std::uint64_t{64} << 20U;
 
 /// "'adm'": the group that may use the socket; absent when we may not even see that.
 std::optional<std::string> group_of(const std::string& path) {
@@ -27,7 +27,7 @@ std::optional<std::string> group_of(const std::string& path) {
   if (::stat(path.c_str(), &found) != 0) return std::nullopt;
   struct group entry {};
   struct group* known = nullptr;
-  std::array<char, 16 * 1024> buffer{};
+  std::array<char, std::size_t{16} * 1024> buffer{};
   if (::getgrgid_r(found.st_gid, &entry, buffer.data(), buffer.size(), &known) != 0 || known == nullptr) {
     return std::to_string(found.st_gid);
   }
