@@ -206,7 +206,7 @@ class RaceOperation final : public Operation {
 
 std::unique_ptr<Operation> connect(const asio::any_io_executor& executor, Endpoints endpoints, ConnectOptions options,
                                    ConnectHandler handler) {
-  auto race = std::make_shared<Race>(std::move(executor), std::move(endpoints), std::move(options), std::move(handler));
+  auto race = std::make_shared<Race>(executor, std::move(endpoints), std::move(options), std::move(handler));
   race->start();
   return std::make_unique<RaceOperation>(std::move(race));
 }

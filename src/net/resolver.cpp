@@ -296,10 +296,10 @@ class ResolveOperation final : public Operation {
 
 }  // namespace
 
-Resolver::Resolver(asio::any_io_executor executor) : Resolver(std::move(executor), system_lookup) {}
+Resolver::Resolver(const asio::any_io_executor& executor) : Resolver(executor, system_lookup) {}
 
-Resolver::Resolver(asio::any_io_executor executor, Lookup lookup)
-    : impl_(std::make_shared<Impl>(std::move(executor), std::move(lookup))) {}
+Resolver::Resolver(const asio::any_io_executor& executor, Lookup lookup)
+    : impl_(std::make_shared<Impl>(executor, std::move(lookup))) {}
 
 Resolver::~Resolver() = default;
 

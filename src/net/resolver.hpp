@@ -43,8 +43,8 @@ Endpoints happy_eyeballs_order(const Endpoints& endpoints);
 /// The handler is called from the loop, never from inside resolve(). Endpoints come in happy_eyeballs_order().
 class Resolver {
  public:
-  explicit Resolver(boost::asio::any_io_executor executor);
-  Resolver(boost::asio::any_io_executor executor, Lookup lookup);
+  explicit Resolver(const boost::asio::any_io_executor& executor);
+  Resolver(const boost::asio::any_io_executor& executor, Lookup lookup);
   ~Resolver();
 
   [[nodiscard]] std::unique_ptr<Operation> resolve(const std::string& host, std::uint16_t port, AddressFamily family,

@@ -62,10 +62,10 @@ class Watchdog::Impl : public std::enable_shared_from_this<Impl> {
   std::chrono::microseconds period_;
 };
 
-Watchdog::Watchdog(asio::any_io_executor executor) {
+Watchdog::Watchdog(const asio::any_io_executor& executor) {
   std::uint64_t timeout_usec = 0;
   if (sd_watchdog_enabled(0, &timeout_usec) <= 0) return;
-  impl_ = std::make_shared<Impl>(std::move(executor), std::chrono::microseconds{timeout_usec / 2});
+  impl_ = std::make_shared<Impl>(executor, std::chrono::microseconds{timeout_usec / 2});
   impl_->feed();
 }
 
@@ -101,10 +101,10 @@ class Signals::Impl : public std::enable_shared_from_this<Impl> {
   bool stopping_ = false;
 };
 
-Signals::Signals(asio::any_io_executor executor, SignalHandlers handlers) {
+Signals::Signals(const asio::any_io_executor& executor, SignalHandlers handlers) {
   // A peer that closes shows up as an error of the write, not as the end of the process.
   std::signal(SIGPIPE, SIG_IGN);
-  impl_ = std::make_shared<Impl>(std::move(executor), std::move(handlers));
+  impl_ = std::make_shared<Impl>(executor, std::move(handlers));
   impl_->wait();
 }
 

@@ -16,7 +16,7 @@ void notify_stopping();
 /// Feeds the watchdog from the event loop at half of WATCHDOG_USEC: a loop that hangs is killed and restarted.
 class Watchdog {
  public:
-  explicit Watchdog(boost::asio::any_io_executor executor);
+  explicit Watchdog(const boost::asio::any_io_executor& executor);
   ~Watchdog();
 
  private:
@@ -32,7 +32,7 @@ struct SignalHandlers {
 
 class Signals {
  public:
-  Signals(boost::asio::any_io_executor executor, SignalHandlers handlers);
+  Signals(const boost::asio::any_io_executor& executor, SignalHandlers handlers);
   ~Signals();
 
  private:

@@ -300,7 +300,7 @@ class Session::Impl : public std::enable_shared_from_this<Impl> {
     }
     if (stage_ != Stage::running) return refuse(message, "");
     // The owner keeps to max_connections, and tells. This is for a relay that never answers a CLOSE.
-    if (link_->channels.size() + link_->held.size() >= 2 * spec_.max_connections + spare_channels) {
+    if (link_->channels.size() + link_->held.size() >= std::size_t{2} * spec_.max_connections + spare_channels) {
       return refuse(message, "more channels than it closes");
     }
     hand_over(*forward, std::move(message));

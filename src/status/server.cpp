@@ -54,7 +54,7 @@ class Server::Impl : public std::enable_shared_from_this<Server::Impl> {
  public:
   class Connection;
 
-  Impl(asio::any_io_executor executor, SocketFile file, Source& source, const Limits& limits)
+  Impl(const asio::any_io_executor& executor, SocketFile file, Source& source, const Limits& limits)
       : acceptor_(executor), accept_again_(executor), file_(std::move(file)), source_(source), limits_(limits) {
     acceptor_.assign(Protocol{}, file_.release_descriptor());
   }
@@ -227,11 +227,11 @@ Server::~Server() {
   if (impl_) impl_->stop();
 }
 
-tl::expected<Server, std::string> Server::listen(asio::any_io_executor executor, const StatusSocketSpec& spec,
+tl::expected<Server, std::string> Server::listen(const asio::any_io_executor& executor, const StatusSocketSpec& spec,
                                                  Source& source, const Limits& limits) {
   auto file = SocketFile::listen(spec);
   if (!file) return tl::unexpected{file.error()};
-  auto impl = std::make_shared<Impl>(std::move(executor), std::move(*file), source, limits);
+  auto impl = std::make_shared<Impl>(executor, std::move(*file), source, limits);
   impl->accept();
   return Server{std::move(impl)};
 }

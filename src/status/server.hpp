@@ -41,8 +41,9 @@ class Server {
  public:
   /// Binds and listens. A socket file that nobody listens on is replaced; a live one, or a file that is no socket,
   /// is an error. `source` must outlive the server.
-  static tl::expected<Server, std::string> listen(boost::asio::any_io_executor executor, const StatusSocketSpec& spec,
-                                                  Source& source, const Limits& limits = {});
+  static tl::expected<Server, std::string> listen(const boost::asio::any_io_executor& executor,
+                                                  const StatusSocketSpec& spec, Source& source,
+                                                  const Limits& limits = {});
   Server(Server&&) noexcept;
   Server& operator=(Server&&) noexcept;
   ~Server();  ///< closes all connections and removes the socket file

@@ -100,7 +100,6 @@ TEST_CASE("each keepalive is sent, and its round trip told") {
     CHECK(held.client.round_trips.back() > Duration::zero());
   }
   REQUIRE(wait_until([&] { return occurrences(held.sshd.log(), "rtype keepalive@openssh.com") == 5; }));
-  CHECK(occurrences(held.sshd.log(), "keepalive.invalid") == 0);
 }
 
 TEST_CASE("forwards asked for beside keepalives get their own answers") {
