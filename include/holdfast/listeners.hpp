@@ -16,12 +16,12 @@
 /// one climbs a ladder:
 ///
 ///     ask ──refused──▶ knock on the relay's port ──▶ nobody listens: ask once more, then it is policy
-///      ▲                                         ├─▶ somebody answers: held live, never touched
-///      │                                         └─▶ silence: held stale ──▶ evict, if the lease says that it is ours
-///      └───────── again and again, the sparser the longer it lasts ◀────────────────┘
+///      ▲                                         ├─▶ somebody answers: held live, never touched; the lease may know
+///      who │                                         └─▶ silence: held stale ──▶ evict, if the lease says that it is
+///      ours └───────── again and again, the sparser the longer it lasts ◀────────────────┘
 namespace holdfast {
 
-enum class ForwardState { pending, requested, knocking, evicting, held, refused };
+enum class ForwardState { pending, requested, knocking, identifying, evicting, held, refused };
 std::string_view to_string(ForwardState state);
 
 /// Why a listener was refused, as far as it can be known.
@@ -80,7 +80,7 @@ enum class EvictOutcome {
   not_ours,      ///< there is no lease, or what it names is no longer that process
   failed,
 };
-struct Evicted {
+struct Evicted {  ///< of Evict and of Identify, which frees nothing
   std::size_t forward = 0;
   EvictOutcome outcome{};
   std::string holder;
@@ -101,12 +101,17 @@ struct Knock {  ///< answers Knocked, with `opened` before `answered`
 struct EndKnock {  ///< nobody spoke; answers nothing
   friend bool operator==(const EndKnock&, const EndKnock&) = default;
 };
+struct Identify {  ///< answers Evicted
+  std::size_t forward = 0;
+
+  friend bool operator==(const Identify&, const Identify&) = default;
+};
 struct Evict {  ///< answers Evicted
   std::size_t forward = 0;
 
   friend bool operator==(const Evict&, const Evict&) = default;
 };
-using ListenerAction = std::variant<RequestForward, Knock, EndKnock, Evict>;
+using ListenerAction = std::variant<RequestForward, Knock, EndKnock, Identify, Evict>;
 
 /// What the ladder needs to know besides its own state.
 struct ListenerContext {
@@ -127,7 +132,7 @@ class Listeners {
   std::vector<ListenerAction> answered(const ForwardAnswered& answer, const ListenerContext& context);
   std::vector<ListenerAction> knocked(const Knocked& knock, const ListenerContext& context);
   std::vector<ListenerAction> evicted(const Evicted& eviction, const ListenerContext& context);
-  /// The lease came up: a stale listener that waited for it is evicted now.
+  /// The lease came up: a stale listener that waited for it is evicted now, and the holder of a live one asked for.
   std::vector<ListenerAction> lease_came_up(const ListenerContext& context);
   /// Call at due() or later. Not to be called when answer_overdue().
   std::vector<ListenerAction> expired(const ListenerContext& context);
@@ -149,6 +154,7 @@ class Listeners {
   std::vector<ListenerAction> next(const ListenerContext& context);
   std::vector<ListenerAction> request(std::size_t forward, const ListenerContext& context);
   std::vector<ListenerAction> knock(std::size_t forward, const ListenerContext& context);
+  std::vector<ListenerAction> identify_or_next(std::size_t forward, const ListenerContext& context);
   std::vector<ListenerAction> evict_or_next(std::size_t forward, const ListenerContext& context);
   std::vector<ListenerAction> give_up(std::size_t forward, const ListenerContext& context);
   bool knock_due(const Explanation& explanation, TimePoint now) const;

@@ -237,7 +237,7 @@ struct Announce {
   friend bool operator==(const Announce&, const Announce&) = default;
 };
 
-using TunnelAction = std::variant<Dial, OpenSession, Authenticate, RequestForward, Knock, EndKnock, Evict,
+using TunnelAction = std::variant<Dial, OpenSession, Authenticate, RequestForward, Knock, EndKnock, Identify, Evict,
                                   CancelForward, OpenLease, RecordLease, SendHeartbeat, SendKeepalive, DrainConnections,
                                   CloseSession, ParkSession, ResetParked, DropSession, Announce>;
 

@@ -83,8 +83,9 @@ CauseText text_of(Cause cause) {
               "Another session answers on this port: give each device a port of its own, or stop the other session."};
     case Cause::listener_held_stale:
       return {"listener_held_stale",
-              "A dead session holds it until the relay notices: an account with a shell lets holdfast evict it, and "
-              "ClientAliveInterval on the relay shortens the wait."};
+              "Whoever holds it is silent: most likely a dead session, until the relay notices. An account with a "
+              "shell lets "
+              "holdfast evict its own, and ClientAliveInterval on the relay shortens the wait."};
     case Cause::listener_held_by_other_device:
       return {"listener_held_by_other_device",
               "Give one of the two devices another port: the other one's lease is live."};

@@ -11,8 +11,8 @@ using namespace std::chrono_literals;
 /// How long a port that opened may stay silent before it counts as stale. Short, because it stands between a power cut
 /// and the tunnel; a live session that is slower is still safe, since only our own lease is ever evicted.
 constexpr Duration knock_silence = 600ms;
-constexpr Duration knock_timeout = 5s;  ///< for the relay to open the channel, or not
-constexpr Duration evict_timeout = 10s;
+constexpr Duration knock_timeout = 5s;   ///< for the relay to open the channel, or not
+constexpr Duration lease_timeout = 10s;  ///< for an answer of the relay's script
 /// Two devices with one identity must not throw each other out in turns.
 constexpr Duration evict_cooldown = 1min;
 /// What is live may die: it is knocked on again, at least this much later.
@@ -35,6 +35,8 @@ std::string_view to_string(ForwardState state) {
       return "requested";
     case ForwardState::knocking:
       return "knocking";
+    case ForwardState::identifying:
+      return "identifying";
     case ForwardState::evicting:
       return "evicting";
     case ForwardState::held:
@@ -102,7 +104,7 @@ std::vector<ListenerAction> Listeners::knocked(const Knocked& knock, const Liste
       return {};
     case KnockAnswer::answered:
       explain(Refusal::held_live);
-      return give_up(knock.forward, context);
+      return identify_or_next(knock.forward, context);
     case KnockAnswer::nobody_listens:
       // It may have been given back just now: only a second refusal is a policy.
       explain(Refusal::policy);
@@ -114,10 +116,12 @@ std::vector<ListenerAction> Listeners::knocked(const Knocked& knock, const Liste
 }
 
 std::vector<ListenerAction> Listeners::evicted(const Evicted& eviction, const ListenerContext& context) {
-  ForwardProgress* forward = expecting(eviction.forward, ForwardState::evicting);
-  if (forward == nullptr) return {};
+  const bool identified = expecting(eviction.forward, ForwardState::identifying) != nullptr;
+  if (!identified && expecting(eviction.forward, ForwardState::evicting) == nullptr) return {};
+  ForwardProgress* forward = &table_[eviction.forward];
   switch (eviction.outcome) {
     case EvictOutcome::freed:
+      if (identified) return give_up(eviction.forward, context);
       context.last_eviction = context.now;
       return request(eviction.forward, context);
     case EvictOutcome::other_device:
@@ -139,6 +143,7 @@ std::vector<ListenerAction> Listeners::lease_came_up(const ListenerContext& cont
     if (explanation->refusal == Refusal::held_stale || explanation->refusal == Refusal::unexplained) {
       return evict_or_next(index, context);
     }
+    if (explanation->refusal == Refusal::held_live) return identify_or_next(index, context);
   }
   return {};
 }
@@ -149,7 +154,9 @@ std::vector<ListenerAction> Listeners::expired(const ListenerContext& context) {
     for (const ListenerAction& action : evict_or_next(*silent, context)) actions.push_back(action);
     return actions;
   }
-  if (const auto stuck = in_state(ForwardState::evicting)) return give_up(*stuck, context);
+  for (const ForwardState asked : {ForwardState::identifying, ForwardState::evicting}) {
+    if (const auto stuck = in_state(asked)) return give_up(*stuck, context);
+  }
   for (ForwardProgress& forward : table_) {
     if (forward.state == ForwardState::refused) forward.state = ForwardState::pending;
   }
@@ -204,6 +211,13 @@ std::vector<ListenerAction> Listeners::knock(std::size_t forward, const Listener
   return {Knock{forward}};
 }
 
+std::vector<ListenerAction> Listeners::identify_or_next(std::size_t forward, const ListenerContext& context) {
+  if (!context.lease_ready) return give_up(forward, context);
+  table_[forward].state = ForwardState::identifying;
+  due_ = context.now + lease_timeout;
+  return {Identify{forward}};
+}
+
 std::vector<ListenerAction> Listeners::evict_or_next(std::size_t forward, const ListenerContext& context) {
   const auto cooling = [&](const std::optional<TimePoint>& last) {
     return last && context.now - *last < evict_cooldown;
@@ -214,7 +228,7 @@ std::vector<ListenerAction> Listeners::evict_or_next(std::size_t forward, const 
   }
   explanation.evict_tried = context.now;
   table_[forward].state = ForwardState::evicting;
-  due_ = context.now + evict_timeout;
+  due_ = context.now + lease_timeout;
   return {Evict{forward}};
 }
 

@@ -16,7 +16,7 @@ constexpr std::size_t most_noise_shown = 120;
 constexpr std::size_t most_questions = 64;
 
 struct Question {
-  std::optional<std::size_t> eviction;  ///< of which forward; else nothing that anybody waits for
+  std::optional<std::size_t> forward;  ///< whose holder it is about; else nothing that anybody waits for
 };
 
 }  // namespace
@@ -107,13 +107,13 @@ class Lease::Impl final : public ssh::ChannelObserver, public std::enable_shared
   void on(const answer::Beat&) { pop(); }
   void on(const answer::Held&) { pop(); }
   void on(const answer::Dropped&) { pop(); }
-  void on(const answer::Error&) { end_eviction(EvictOutcome::failed, ""); }
-  void on(const answer::Freed&) { end_eviction(EvictOutcome::freed, ""); }
-  void on(const answer::Own&) { end_eviction(EvictOutcome::not_ours, ""); }
-  void on(const answer::Other& other) { end_eviction(EvictOutcome::other_device, other.device); }
-  void on(const answer::NotEvicted&) { end_eviction(EvictOutcome::not_ours, ""); }
-  void on(const answer::Denied&) { end_eviction(EvictOutcome::failed, ""); }
-  void on(const answer::TimedOut&) { end_eviction(EvictOutcome::failed, ""); }
+  void on(const answer::Error&) { tell_holder(EvictOutcome::failed, ""); }
+  void on(const answer::Freed&) { tell_holder(EvictOutcome::freed, ""); }
+  void on(const answer::Own&) { tell_holder(EvictOutcome::not_ours, ""); }
+  void on(const answer::Other& other) { tell_holder(EvictOutcome::other_device, other.device); }
+  void on(const answer::NotEvicted&) { tell_holder(EvictOutcome::not_ours, ""); }
+  void on(const answer::Denied&) { tell_holder(EvictOutcome::failed, ""); }
+  void on(const answer::TimedOut&) { tell_holder(EvictOutcome::failed, ""); }
   void on(const answer::Malformed&) { lose("the relay's answer makes no sense"); }
 
   /// The question that this answers; an answer to nothing makes no sense.
@@ -127,14 +127,14 @@ class Lease::Impl final : public ssh::ChannelObserver, public std::enable_shared
     return question;
   }
 
-  void end_eviction(EvictOutcome outcome, std::string holder) {
+  void tell_holder(EvictOutcome outcome, std::string holder) {
     const auto question = pop();
-    if (question && question->eviction) observer_->on_evicted({*question->eviction, outcome, std::move(holder)});
+    if (question && question->forward) observer_->on_evicted({*question->forward, outcome, std::move(holder)});
   }
 
   void refuse(const Question& question) {
-    if (!question.eviction) return;
-    boost::asio::post(executor_, [self = shared_from_this(), forward = *question.eviction] {
+    if (!question.forward) return;
+    boost::asio::post(executor_, [self = shared_from_this(), forward = *question.forward] {
       if (self->observer_ != nullptr) self->observer_->on_evicted({forward, EvictOutcome::failed, ""});
     });
   }
@@ -178,6 +178,10 @@ void Lease::record(const std::string& address, std::uint16_t port) {
 
 void Lease::evict(std::size_t forward, const std::string& address, std::uint16_t port) {
   impl_->ask(evict_line(address, port), {forward});
+}
+
+void Lease::identify(std::size_t forward, const std::string& address, std::uint16_t port) {
+  impl_->ask(who_line(address, port), {forward});
 }
 
 void Lease::beat() {

@@ -43,6 +43,8 @@ class Lease {
   void record(const std::string& address, std::uint16_t port);
   /// Ends a dead predecessor of this device that holds it: on_evicted with this `forward`.
   void evict(std::size_t forward, const std::string& address, std::uint16_t port);
+  /// Whose living session holds it: on_evicted with `other_device` if that can be known, and nobody is ended.
+  void identify(std::size_t forward, const std::string& address, std::uint16_t port);
   /// Its echo is a proof of life; the script ends its session when none came for `silence`.
   void beat();
 

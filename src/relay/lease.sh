@@ -75,7 +75,8 @@ hold() {
 }
 
 # evict ADDRESS PORT: ends only what is still the very sshd of its record, and recorded by this device.
-# f is the record, t its text, p its process.
+# f is the record, t its text, p its process. who ADDRESS PORT: the same, but ends nobody.
+who() { evict "$@"; }
 evict() {
   said=unknown
   set +f
@@ -85,7 +86,7 @@ evict() {
     [ -f "$f" ] && [ ! -L "$f" ] && [ -O "$f" ] && t=$(dd if="$f" bs=256 count=1)
     if is_sshd "$p"; then
       case $t in
-        "1 $boot $start $device .") if [ "$p" = "$own" ]; then said=own; else stop "$p" "$start" && rm -f "$f"; fi ;;
+        "1 $boot $start $device .") mine "$1" ;;
         "1 $boot $start "*" .") other ;;
         "1 "*" .") rm -f "$f" && said=mismatch ;;
       esac
@@ -100,6 +101,15 @@ evict() {
   case $said in [ugm]*) p=$(awk "/:$(printf %04X "$3") 0*:0000 0A/{print \$8;exit}" net/tcp net/tcp6) ;; esac
   # shellcheck disable=SC2086 # a word or none
   echo $said $p
+}
+
+# A living session of this device, maybe this very one.
+mine() {
+  case $1$p in
+    "evict$own" | "who$own") said=own ;;
+    who*) other ;;
+    *) stop "$p" "$start" && rm -f "$f" ;;
+  esac
 }
 
 # The device of a record, and for how many seconds its session has lived: the kernel shows times in 1/100 s.
@@ -127,7 +137,7 @@ obey() {
   case $* in *[!A-Za-z0-9.:_*\ -]*) set -- ;; esac
   case ${3-} in 0* | *[!0-9]* | ??????????*) set -- ;; esac
   case "$# ${1-} $own" in
-    "4 hello "* | "3 hold "?* | "3 evict "?* | "3 drop "?*) "$1" "$@" ;;
+    "4 hello "* | "3 hold "?* | "3 evict "?* | "3 who "?* | "3 drop "?*) "$1" "$@" ;;
     *) echo error ;;
   esac
 }

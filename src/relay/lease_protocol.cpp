@@ -124,6 +124,10 @@ std::optional<std::string> evict_line(std::string_view address, std::uint16_t po
   return listener_line("evict", address, port);
 }
 
+std::optional<std::string> who_line(std::string_view address, std::uint16_t port) {
+  return listener_line("who", address, port);
+}
+
 std::optional<std::string> drop_line(std::string_view address, std::uint16_t port) {
   return listener_line("drop", address, port);
 }

@@ -27,6 +27,7 @@ bool is_device_name(std::string_view name);
 std::optional<std::string> hello_line(std::chrono::seconds silence, std::string_view device);
 std::optional<std::string> hold_line(std::string_view address, std::uint16_t port);
 std::optional<std::string> evict_line(std::string_view address, std::uint16_t port);
+std::optional<std::string> who_line(std::string_view address, std::uint16_t port);
 std::optional<std::string> drop_line(std::string_view address, std::uint16_t port);
 inline constexpr std::string_view beat_line = "\n";
 
@@ -57,11 +58,12 @@ struct Dropped {
 struct Freed {
   friend bool operator==(const Freed&, const Freed&) = default;
 };
-/// evict: this very session has the listener.
+/// evict, who: this very session has the listener.
 struct Own {
   friend bool operator==(const Own&, const Own&) = default;
 };
-/// evict: another device's living session recorded it `age` ago at the earliest; left alone.
+/// evict: another device's living session recorded it `age` ago at the earliest; left alone. who: the same of any
+/// device's.
 struct Other {
   std::string device;
   std::chrono::seconds age{};
@@ -72,7 +74,7 @@ enum class Nobody {
   gone,      ///< the recorded process has ended
   mismatch,  ///< its number belongs to another process now, which is left alone
 };
-/// evict: nobody was ended. The record, if any, is removed.
+/// evict, who: nobody was ended. The record, if any, is removed.
 struct NotEvicted {
   Nobody why{};
   std::optional<std::uint32_t> listener_uid{};  ///< whose process listens at this port, if one does

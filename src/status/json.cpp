@@ -135,8 +135,8 @@ ForwardReport forward_from(const Json& object) {
   forward.listener = object.at("listener").get<std::string>();
   forward.target = object.at("target").get<std::string>();
   const auto state = object.at("state").get<std::string>();
-  for (const ForwardState known : {ForwardState::requested, ForwardState::knocking, ForwardState::evicting,
-                                   ForwardState::held, ForwardState::refused}) {
+  for (const ForwardState known : {ForwardState::requested, ForwardState::knocking, ForwardState::identifying,
+                                   ForwardState::evicting, ForwardState::held, ForwardState::refused}) {
     if (to_string(known) == state) forward.state = known;
   }
   forward.refusal = text_at(object, "refusal");

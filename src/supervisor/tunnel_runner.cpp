@@ -179,6 +179,11 @@ void TunnelRunner::perform(const RecordLease& record) {
   }
 }
 
+void TunnelRunner::perform(const Identify& question) {
+  const RemoteForward& forward = spec_.remote_forward[question.forward];
+  if (lease_) lease_->identify(question.forward, forward.bind_address, forward.port);
+}
+
 void TunnelRunner::perform(const Evict& eviction) {
   const RemoteForward& forward = spec_.remote_forward[eviction.forward];
   if (lease_) lease_->evict(eviction.forward, forward.bind_address, forward.port);

@@ -65,6 +65,7 @@ class TunnelRunner final : private ssh::SessionObserver, private relay::LeaseObs
   void perform(const RequestForward& request);
   void perform(const Knock& knock);
   void perform(const EndKnock&);
+  void perform(const Identify& question);
   void perform(const Evict& eviction);
   void perform(const CancelForward& cancel);
   void perform(const OpenLease&);

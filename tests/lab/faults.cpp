@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdio>
 #include <optional>
+#include <stdexcept>
 
 #include "support/net.hpp"
 
@@ -65,50 +66,11 @@ void cut_power(Site& site) {
   site.start_target();
 }
 
-Result power_cut_for_good(Site& site, const Setting& setting) {
-  establish(site, setting);
-  cut_power(site);
-  const Duration limit = patience(setting);
-  return {time_until([&] { return !site.probe.listening(); }, limit), in_seconds(limit)};
-}
-
-Result relay_frozen(Site& site, const Setting& setting) {
-  establish(site, setting);
-  site.probe.mark_old(false);
-  site.relay.freeze();
-  const Result result{time_until([&] { return !site.probe.old_session_stands(); }, 45s), 45};
-  site.relay.thaw();
-  return result;
-}
-
-Result port_held(Site& site, const Setting&) {
-  // On both loopback addresses: sshd is content when it gets one of them.
-  std::optional<test::Listener> ipv4;
-  std::optional<test::Listener> ipv6;
-  {
-    const InNetwork here(site.lab.relay());
-    ipv4.emplace(test::Listener::tcp(Site::tunnel_port));
-    ipv6.emplace(test::Listener::tcp(Site::tunnel_port, true));
-  }
-  site.probe.mark_old(false);
-  site.subject.start();
-  let_pass(20s);
-  const std::size_t attempts = std::max<std::size_t>(site.relay.connections(), 1);
-  const std::uint64_t bytes = site.lab.bytes();
-  ipv4.reset();
-  ipv6.reset();
-  Result result = answer(site, 60s);
-  result.remark = text("held: %zu connections, %.0f bytes each", attempts,
-                       static_cast<double>(bytes) / static_cast<double>(attempts));
-  return result;
-}
-
-Result dns_dead_at_boot(Site& site, const Setting&) {
-  site.lab.forget_relay_name();
-  site.subject.start();
-  let_pass(20s);
-  const Resolver resolver(site.lab.carrier(), Lab::relay_address);
-  return answer(site, 60s);
+/// What it cost to find the port held.
+std::string cost_while_held(std::size_t connections, std::uint64_t bytes) {
+  const std::size_t attempts = std::max<std::size_t>(connections, 1);
+  return text("held: %zu connections, %.0f bytes each", attempts,
+              static_cast<double>(bytes) / static_cast<double>(attempts));
 }
 
 /// From just after one keepalive to just after another, so that the figure does not depend on how many fell into the
@@ -191,7 +153,7 @@ std::vector<Fault> make_faults() {
        .options = with_client_alive("/usr/sbin/nologin")},
       {.name = "power-cut-for-good",
        .what = "power cut, device stays away: listener gone from the relay",
-       .run = power_cut_for_good},
+       .run = [](Site& site, const Setting& setting) { return power_cut_for_good(site, setting, patience(setting)); }},
       {.name = "signal-5", .what = "5 s without signal: after it is back", .run = run_signal_gone(5s)},
       {.name = "signal-30", .what = "30 s without signal: after it is back", .run = run_signal_gone(30s)},
       {.name = "signal-300",
@@ -213,9 +175,23 @@ std::vector<Fault> make_faults() {
       {.name = "relay-reboot",
        .what = "relay's host gone without a word for 20 s: after it is back",
        .run = [](Site& site, const Setting& setting) { return relay_rebooted(site, setting, 20s, 60s); }},
-      {.name = "relay-frozen", .what = "relay frozen: noticed after", .run = relay_frozen},
-      {.name = "port-held", .what = "port held 20 s by a stranger: after it is free", .run = port_held},
-      {.name = "dns-dead", .what = "no name server for the first 20 s: after it is there", .run = dns_dead_at_boot},
+      {.name = "relay-frozen",
+       .what = "relay frozen: noticed after",
+       .run = [](Site& site, const Setting& setting) { return relay_frozen(site, setting, 45s); }},
+      {.name = "port-held",
+       .what = "port held 20 s by a stranger: after it is free",
+       .run = [](Site& site, const Setting& setting) { return port_held(site, setting, 20s, 60s); }},
+      {.name = "port-held-device",
+       .what = "port held 20 s by another living device: after it is free",
+       .run = [](Site& site,
+                 const Setting& setting) { return port_held_by_device(site, setting, ssh_in_a_loop(), 20s, 60s); }},
+      {.name = "autossh-replaced",
+       .what = "power cut of an autossh, relay with ClientAlive 5 x 3: back after start",
+       .run = [](Site& site, const Setting& setting) { return autossh_replaced(site, setting, patience(setting)); },
+       .options = with_client_alive()},
+      {.name = "dns-dead",
+       .what = "no name server for the first 20 s: after it is there",
+       .run = [](Site& site, const Setting& setting) { return dns_dead_at_boot(site, setting, 20s, 60s); }},
       {.name = "target-down",
        .what = "target down 10 s: after it is back",
        .run = [](Site& site, const Setting& setting) { return target_down(site, setting, 10s, 30s); }},
@@ -242,6 +218,97 @@ std::vector<Fault> make_faults() {
 const std::vector<Fault>& all_faults() {
   static const std::vector<Fault> faults = make_faults();
   return faults;
+}
+
+Result power_cut_for_good(Site& site, const Setting& setting, Duration limit) {
+  establish(site, setting);
+  cut_power(site);
+  return {time_until([&] { return !site.probe.listening(); }, limit), in_seconds(limit)};
+}
+
+Result relay_frozen(Site& site, const Setting& setting, Duration limit) {
+  establish(site, setting);
+  site.probe.mark_old(false);
+  site.relay.freeze();
+  const Result result{time_until([&] { return !site.probe.old_session_stands(); }, limit), in_seconds(limit)};
+  site.relay.thaw();
+  return result;
+}
+
+Result port_held(Site& site, const Setting&, Duration held, Duration limit) {
+  // On both loopback addresses: sshd is content when it gets one of them.
+  std::optional<test::Listener> ipv4;
+  std::optional<test::Listener> ipv6;
+  {
+    const InNetwork here(site.lab.relay());
+    ipv4.emplace(test::Listener::tcp(Site::tunnel_port));
+    ipv6.emplace(test::Listener::tcp(Site::tunnel_port, true));
+  }
+  site.probe.mark_old(false);
+  site.subject.start();
+  let_pass(held);
+  const std::string cost = cost_while_held(site.relay.connections(), site.lab.bytes());
+  ipv4.reset();
+  ipv6.reset();
+  Result result = answer(site, limit);
+  result.remark = cost;
+  return result;
+}
+
+Result port_held_by_device(Site& site, const Setting&, const SubjectKind& holder, Duration held, Duration limit) {
+  constexpr std::uint16_t its_target_port = 7008;
+  std::optional<test::TargetServer> its_target;
+  {
+    const InNetwork here(site.lab.relay());
+    its_target.emplace(test::greet_then_echo("another device's target\r\n"), test::Listener::tcp(its_target_port));
+  }
+  TunnelSettings settings = site.subject.settings();
+  settings.host = Lab::relay_address;
+  settings.target = its_target_port;
+  Subject other(site.lab, holder, settings, Subject::Where::relay);
+  other.start();
+  if (!time_until([&] { return site.probe.listening(); }, 30s)) {
+    throw std::runtime_error("the other device does not get its port\n" + other.log());
+  }
+  site.probe.mark_old(false);
+  const std::size_t connections_before = site.relay.connections();
+  site.subject.start();
+  let_pass(held);
+  const std::string cost = cost_while_held(site.relay.connections() - connections_before, site.lab.bytes());
+  if (!site.probe.old_listener_stands()) {
+    return {{}, in_seconds(limit), "the other device lost its listener"};
+  }
+  other.sigterm();
+  if (!time_until([&] { return !site.probe.old_listener_stands(); }, 10s)) {
+    throw std::runtime_error("the other device does not end\n" + other.log());
+  }
+  Result result = answer(site, limit);
+  result.remark = cost;
+  return result;
+}
+
+Result autossh_replaced(Site& site, const Setting& setting, Duration limit) {
+  Subject before(site.lab, autossh(), site.subject.settings());
+  before.start();
+  if (!site.probe.wait_for_answer(30s)) {
+    throw std::runtime_error("autossh gets no tunnel\n" + before.log());
+  }
+  site.probe.hang_up();
+  let_pass(1s + setting.run * 1700ms % 5000ms);
+  site.probe.mark_old(false);
+  site.lab.cut_device_power();
+  before.kill9();
+  site.start_target();
+  site.subject.start();
+  return answer(site, limit);
+}
+
+Result dns_dead_at_boot(Site& site, const Setting&, Duration dead, Duration limit) {
+  site.lab.forget_relay_name();
+  site.subject.start();
+  let_pass(dead);
+  const Resolver resolver(site.lab.carrier(), Lab::relay_address);
+  return answer(site, limit);
 }
 
 Result signal_gone(Site& site, const Setting& setting, Duration gone, Duration limit) {

@@ -45,6 +45,16 @@ Result relay_rebooted(Site& site, const Setting& setting, Duration away, Duratio
 Result new_address(Site& site, const Setting& setting, Duration limit);
 Result nat_forgets(Site& site, const Setting& setting, Duration limit);
 Result power_cut(Site& site, const Setting& setting, Duration limit);
+/// An autossh held the port when the power was cut, and from then on it is `subject` that the device runs.
+Result autossh_replaced(Site& site, const Setting& setting, Duration limit);
+/// Another living device holds the port, with a `holder` whose target answers, and gives it back after `held`.
+Result port_held_by_device(Site& site, const Setting& setting, const SubjectKind& holder, Duration held,
+                           Duration limit);
+/// Somebody who is no SSH session listens on the port, and stops after `held`.
+Result port_held(Site& site, const Setting& setting, Duration held, Duration limit);
+Result power_cut_for_good(Site& site, const Setting& setting, Duration limit);
+Result relay_frozen(Site& site, const Setting& setting, Duration limit);
+Result dns_dead_at_boot(Site& site, const Setting& setting, Duration dead, Duration limit);
 Result target_down(Site& site, const Setting& setting, Duration down, Duration limit);
 Result suspended(Site& site, const Setting& setting, Duration asleep, Duration limit);
 /// A year back, and then the relay's sshd is killed and back at once.

@@ -105,6 +105,8 @@ std::optional<std::string> Lab::unavailable() {
 Lab::Lab(std::uint64_t seed) {
   make_etc(device_etc(""));
   make_etc(relay_etc(""));
+  test::write_file(device_etc("machine-id"), "0f0e0d0c0b0a09080706050403020100\n", 0644);
+  test::write_file(relay_etc("machine-id"), "f0e0d0c0b0a090807060504030201000\n", 0644);
   test::write_file(device_etc("passwd"), "root:x:0:0:root:/root:/bin/sh\n", 0644);
   test::write_file(relay_etc("group"), "root:x:0:\ntunnel:x:64649:\nnogroup:x:65534:\n", 0644);
   test::write_file(relay_etc("shadow"), "root:*:1::::::\ntunnel:*:1::::::\nsshd:*:1::::::\n");

@@ -7,8 +7,6 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr std::uint16_t target_port = 7007;
-
 }  // namespace
 
 Site::Site(const SiteOptions& options, const SubjectKind& kind)

@@ -25,6 +25,7 @@ struct SiteOptions {
 class Site {
  public:
   static constexpr std::uint16_t tunnel_port = 4649;
+  static constexpr std::uint16_t target_port = 7007;  ///< on the device's loopback
   static constexpr const char* greeting = "the device's target\r\n";
 
   Site(const SiteOptions& options, const SubjectKind& kind);

@@ -84,7 +84,8 @@ void Subject::start() {
     command.env["LD_PRELOAD"] = LAB_CLOCK;
     command.env["ASAN_OPTIONS"] = "verify_asan_link_order=0";
   }
-  tree_.emplace(lab_.device().on(std::move(command)));
+  const Host& machine = where_ == Where::device ? lab_.device() : lab_.relay();
+  tree_.emplace(machine.on(std::move(command)));
 }
 
 void Subject::set_wall_clock_off(std::chrono::seconds offset) {

@@ -37,11 +37,13 @@ SubjectKind holdfast_at(const std::string& binary);
 /// "ssh", "autossh", "holdfast"; none if there is no such subject.
 std::optional<SubjectKind> subject_kind(const std::string& name, const std::string& holdfast_binary);
 
-/// One of them on the device.
+/// One of them, on the device; or on the relay's own machine, which then stands for another device.
 class Subject {
  public:
-  Subject(Lab& lab, SubjectKind kind, TunnelSettings settings)
-      : lab_(lab), kind_(std::move(kind)), settings_(std::move(settings)) {}
+  enum class Where { device, relay };
+
+  Subject(Lab& lab, SubjectKind kind, TunnelSettings settings, Where where = Where::device)
+      : lab_(lab), kind_(std::move(kind)), settings_(std::move(settings)), where_(where) {}
 
   const std::string& name() const { return kind_.name; }
   TunnelSettings& settings() { return settings_; }  ///< take effect at the next start
@@ -62,6 +64,7 @@ class Subject {
   Lab& lab_;
   SubjectKind kind_;
   TunnelSettings settings_;
+  Where where_;
   test::TempDir dir_;
   std::optional<test::ProcessTree> tree_;
   std::string past_log_;

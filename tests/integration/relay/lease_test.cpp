@@ -199,6 +199,24 @@ TEST_CASE("another device's living session is named and left alone") {
   });
 }
 
+TEST_CASE("who holds a port can be asked without ending anybody") {
+  with_each_shell([](const auto& shell) {
+    FakeRelay relay(shell);
+    Conversation theirs = relay.session();
+    const pid_t pid = greeted(theirs);
+    REQUIRE(theirs.ask("hold localhost 99999") == "held");
+    CHECK(theirs.ask("who localhost 99999") == "own");
+    Conversation ours = relay.session();
+    greeted(ours);
+    const std::string answer = ours.ask("who localhost 99999");
+    CHECK_MESSAGE(answer.starts_with("other device "), answer);
+    CHECK(ours.ask("who localhost 99998").starts_with("unknown"));
+    CHECK(alive(pid));
+    CHECK(theirs.ask("").empty());
+    CHECK(relay.records().size() == 1);
+  });
+}
+
 TEST_CASE("a device whose name begins with ours is another device") {
   FakeRelay relay({"dash"});
   Conversation theirs = relay.session();

@@ -65,6 +65,7 @@ TEST_CASE("our own stale listener is knocked on once, found silent, evicted and 
 
 TEST_CASE("a live listener is never evicted, and asked for again the sparser the longer it lasts") {
   Ladder ladder;
+  ladder.lease_ready = false;
   ladder.start();
   ladder.refused();
   ladder.knocked(KnockAnswer::opened);
@@ -149,6 +150,45 @@ TEST_CASE("another device's lease is named and left alone") {
   CHECK(ladder.refused().empty());
 }
 
+TEST_CASE("the lease is asked who answers on the port, and nobody is ended") {
+  Ladder ladder;
+  ladder.start();
+  ladder.refused();
+  CHECK(ladder.knocked(KnockAnswer::answered) == Asked{Identify{0}});
+  CHECK(ladder.forward().state == ForwardState::identifying);
+
+  SUBCASE("another device") {
+    CHECK(ladder.evicted(EvictOutcome::other_device, "pi-north").empty());
+    CHECK(ladder.refusal() == Refusal::held_by_other_device);
+    CHECK(ladder.forward().explanation->holder == "pi-north");
+  }
+  SUBCASE("nobody whom it knows") {
+    CHECK(ladder.evicted(EvictOutcome::not_ours).empty());
+    CHECK(ladder.refusal() == Refusal::held_live);
+  }
+  SUBCASE("no answer") {
+    CHECK(ladder.listeners.due() == ladder.now + 10s);
+    CHECK(ladder.wait().empty());
+    CHECK(ladder.refusal() == Refusal::held_live);
+  }
+  SUBCASE("an answer that frees nothing, whatever it says") {
+    CHECK(ladder.evicted(EvictOutcome::freed).empty());
+    CHECK_FALSE(ladder.last_eviction);
+  }
+  CHECK(ladder.forward().state == ForwardState::refused);
+  CHECK(ladder.wait() == Asked{RequestForward{0}});
+}
+
+TEST_CASE("a lease that comes up late is asked who answers on the port") {
+  Ladder ladder;
+  ladder.lease_ready = false;
+  ladder.start();
+  ladder.refused();
+  CHECK(ladder.knocked(KnockAnswer::answered).empty());
+  ladder.lease_ready = true;
+  CHECK(ladder.listeners.lease_came_up(ladder.context()) == Asked{Identify{0}});
+}
+
 TEST_CASE("two devices with one identity do not throw each other out in turns") {
   Ladder ladder;
   ladder.last_eviction = ladder.now - 59s;
@@ -195,6 +235,7 @@ TEST_CASE("a lease that comes up late evicts what was found stale before") {
 
 TEST_CASE("several listeners are settled one after the other; the rest are asked for though one is refused") {
   Ladder ladder{3};
+  ladder.lease_ready = false;
   ladder.start();
   CHECK(ladder.granted(0) == Asked{RequestForward{1}});
   CHECK(ladder.refused(1) == Asked{Knock{1}});

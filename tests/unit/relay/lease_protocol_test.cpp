@@ -9,6 +9,7 @@ TEST_CASE("lines are built exactly as docs/relay.md spells them") {
   CHECK(hello_line(20s, "gateway-7") == "hello 1 20 gateway-7\n");
   CHECK(hold_line("localhost", 4649) == "hold localhost 4649\n");
   CHECK(evict_line("::1", 65535) == "evict ::1 65535\n");
+  CHECK(who_line("", 4649) == "who * 4649\n");
   CHECK(drop_line("0.0.0.0", 1) == "drop 0.0.0.0 1\n");
   CHECK(beat_line == "\n");
 }

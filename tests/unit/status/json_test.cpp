@@ -97,8 +97,9 @@ TEST_CASE("every cause survives the way through JSON and back") {
 }
 
 TEST_CASE("every state of a listener, why it was refused and the lease survive the way through JSON and back") {
-  for (const ForwardState state : {ForwardState::pending, ForwardState::requested, ForwardState::knocking,
-                                   ForwardState::evicting, ForwardState::held, ForwardState::refused}) {
+  for (const ForwardState state :
+       {ForwardState::pending, ForwardState::requested, ForwardState::knocking, ForwardState::identifying,
+        ForwardState::evicting, ForwardState::held, ForwardState::refused}) {
     CAPTURE(to_string(state));
     Report report = test::refused_report();
     report.tunnels.at(0).forwards.at(0).state = state;
