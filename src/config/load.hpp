@@ -29,7 +29,9 @@ struct Loaded {
   std::vector<Problem> warnings;  ///< "strict_host_key_checking: no trusts whoever answers", and the like
 };
 
-/// Where host keys are remembered unless user_known_hosts_file says otherwise; the unit's StateDirectory=.
+/// The unit's StateDirectory=.
+inline constexpr const char* default_state_directory = "/var/lib/holdfast";
+/// Where host keys are remembered unless user_known_hosts_file says otherwise.
 inline constexpr const char* default_known_hosts = "/var/lib/holdfast/known_hosts";
 
 /// What the parser asks of the system it runs on, so that unit tests need none.

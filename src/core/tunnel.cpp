@@ -159,11 +159,14 @@ class Transition {
                           [&](BackingOff& waiting) {
                             // A refused key is not accepted because the device moved, and the relay may ban whoever
                             // knocks.
-                            if (backoff_family(waiting.failure.cause) == BackoffFamily::network) begin_attempt();
+                            if (backoff_family(waiting.failure.cause) != BackoffFamily::network) return;
+                            rejuvenate_outage();
+                            begin_attempt();
                           },
                           [&](Opening& opening) {
-                            if (opening.phase == OpeningPhase::resolve || opening.phase == OpeningPhase::connect)
-                              dial_again();
+                            if (opening.phase != OpeningPhase::resolve && opening.phase != OpeningPhase::connect) return;
+                            rejuvenate_outage();
+                            dial_again();
                           },
                           [&](RequestingForwards& requesting) { demand_proof(requesting.session); },
                           [&](Established& established) { demand_proof(established.session); }, [](Draining&) {},
@@ -300,6 +303,9 @@ class Transition {
     const Duration limit = phase == OpeningPhase::connect ? connect_limit() : spec_.connect_timeout;
     state_.phase = Opening{phase, now_, now_ + limit};
   }
+
+  /// What just changed may need a moment more before it carries packets: short attempts and waits again, as at first.
+  void rejuvenate_outage() { state_.outage_since = now_; }
 
   Duration outage() const { return state_.outage_since ? now_ - *state_.outage_since : Duration::zero(); }
 

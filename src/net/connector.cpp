@@ -123,17 +123,27 @@ class Race : public std::enable_shared_from_this<Race> {
     });
   }
 
+  void address_gone(const asio::ip::address& address) {
+    for (Runner& runner : running_) {
+      error_code error;
+      if (runner.socket.local_endpoint(error).address() != address || error) continue;
+      runner.gone_address = address.to_string();
+      runner.socket.close(error);  // and its handler sees to the rest
+    }
+  }
+
  private:
   struct Runner {
     tcp::socket socket;
     tcp::endpoint endpoint;
+    std::string gone_address{};  ///< ours, that the device has lost meanwhile
   };
   using RunnerPosition = std::list<Runner>::iterator;
 
   void start_next() {
     while (handler_ && next_ < endpoints_.size()) {
       const tcp::endpoint endpoint = endpoints_[next_++];
-      const auto runner = running_.insert(running_.end(), {tcp::socket(executor_), endpoint});
+      const auto runner = running_.insert(running_.end(), {tcp::socket(executor_), endpoint, {}});
       if (auto failure = prepare(runner->socket, endpoint, options_)) {
         running_.erase(runner);
         remember(std::move(*failure));
@@ -163,8 +173,13 @@ class Race : public std::enable_shared_from_this<Race> {
     if (!error && runner->socket.local_endpoint(ignored) == runner->socket.remote_endpoint(ignored)) {
       error = asio::error::connection_refused;
     }
-    if (!error) return finish(std::move(runner->socket));
-    remember({cause_of(error), "connect", to_string(runner->endpoint), error.message()});
+    if (!error && runner->gone_address.empty()) return finish(std::move(runner->socket));
+    if (runner->gone_address.empty()) {
+      remember({cause_of(error), "connect", to_string(runner->endpoint), error.message()});
+    } else {
+      remember({Cause::unreachable, "connect", to_string(runner->endpoint),
+                "this device's address " + runner->gone_address + " is gone"});
+    }
     running_.erase(runner);
     start_next();
   }
@@ -194,9 +209,10 @@ class Race : public std::enable_shared_from_this<Race> {
   std::optional<Failure> failure_;
 };
 
-class RaceOperation final : public Operation {
+class RaceOperation final : public ConnectOperation {
  public:
   explicit RaceOperation(std::shared_ptr<Race> race) : race_(std::move(race)) {}
+  void address_gone(const asio::ip::address& address) override { race_->address_gone(address); }
 
  private:
   std::shared_ptr<Race> race_;
@@ -204,8 +220,8 @@ class RaceOperation final : public Operation {
 
 }  // namespace
 
-std::unique_ptr<Operation> connect(const asio::any_io_executor& executor, Endpoints endpoints, ConnectOptions options,
-                                   ConnectHandler handler) {
+std::unique_ptr<ConnectOperation> connect(const asio::any_io_executor& executor, Endpoints endpoints,
+                                          ConnectOptions options, ConnectHandler handler) {
   auto race = std::make_shared<Race>(executor, std::move(endpoints), std::move(options), std::move(handler));
   race->start();
   return std::make_unique<RaceOperation>(std::move(race));

@@ -20,13 +20,20 @@ struct ConnectOptions {
   Duration user_timeout{};  ///< TCP_USER_TIMEOUT; zero: the kernel's default
 };
 
+class ConnectOperation : public Operation {
+ public:
+  /// The device has this address no more: attempts that were made from it fail now, as they would after minutes.
+  virtual void address_gone(const boost::asio::ip::address& address) = 0;
+};
+
 using ConnectHandler = std::function<void(tl::expected<boost::asio::ip::tcp::socket, Failure>)>;
 
 /// RFC 8305: starts with the first endpoint, starts the next after 250 ms or as soon as one fails, the first that
 /// connects wins and the others are closed. The socket has TCP_NODELAY set. When all fail, the failure is that of the
 /// endpoint that got furthest (refused over timed out over unreachable). There is no deadline here: the owner cancels.
 /// The handler is called from the loop, never from inside connect().
-[[nodiscard]] std::unique_ptr<Operation> connect(const boost::asio::any_io_executor& executor, Endpoints endpoints,
-                                                 ConnectOptions options, ConnectHandler handler);
+[[nodiscard]] std::unique_ptr<ConnectOperation> connect(const boost::asio::any_io_executor& executor,
+                                                        Endpoints endpoints, ConnectOptions options,
+                                                        ConnectHandler handler);
 
 }  // namespace holdfast::net

@@ -10,11 +10,14 @@
 #include <boost/asio/ip/address.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <map>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <system_error>
 #include <thread>
 #include <tuple>
@@ -25,6 +28,11 @@ namespace {
 
 namespace asio = boost::asio;
 using asio::ip::tcp;
+
+/// How long a lookup may take where there are addresses from an earlier one.
+constexpr std::chrono::seconds patience{1};
+/// Lookups that hang, each on a thread of its own, before new ones join old ones whatever the network did.
+constexpr std::size_t most_lookups = 16;
 
 int to_af(AddressFamily family) {
   switch (family) {
@@ -148,6 +156,8 @@ class Slot {
 
 struct Waiter {
   ResolveHandler handler;
+  std::optional<asio::steady_timer> patience{};  ///< runs where there are cached addresses
+  bool answered = false;
 };
 
 }  // namespace
@@ -169,8 +179,12 @@ Endpoints happy_eyeballs_order(const Endpoints& endpoints) {
 
 class Resolver::Impl : public std::enable_shared_from_this<Impl> {
  public:
-  Impl(const asio::any_io_executor& executor, Lookup lookup)
-      : executor_(executor), lookup_(std::move(lookup)), answered_(executor, event_->duplicate()) {}
+  Impl(const asio::any_io_executor& executor, Lookup lookup, std::optional<AddressCache> cache, Say say)
+      : executor_(executor),
+        lookup_(lookup ? std::move(lookup) : Lookup{system_lookup}),
+        cache_(std::move(cache)),
+        say_(std::move(say)),
+        answered_(executor, event_->duplicate()) {}
 
   std::shared_ptr<Waiter> resolve(const std::string& host, std::uint16_t port, AddressFamily family,
                                   ResolveHandler handler) {
@@ -179,34 +193,44 @@ class Resolver::Impl : public std::enable_shared_from_this<Impl> {
       post_result(waiter, to_result(host, *answer));
       return waiter;
     }
-    const Key key{host, port, family};
+    const Key key{host, port, family, generation_};
     auto found = pending_.find(key);
-    if (found != pending_.end() && is_stale(found->second)) found = pending_.erase(found);
+    if (found != pending_.end() && is_stale(found->second)) {
+      learn(key, *found->second.slot->get());
+      found = pending_.erase(found);
+    }
     if (found == pending_.end() || found->first != key) {
       auto slot = std::make_shared<Slot>();
       if (const int error = start_thread(slot, key)) {
-        post_result(waiter, to_result(host, Answer{EAI_SYSTEM, error, {}}));
+        post_result(waiter, result_for(key, Answer{EAI_SYSTEM, error, {}}));
         return waiter;
       }
-      found = pending_.emplace(key, Pending{std::move(slot), {}}).first;
+      found = pending_.emplace(key, Pending{std::move(slot), Clock::now() + patience, {}}).first;
     }
     found->second.waiters.push_back(waiter);
+    if (cached(key) != nullptr) be_patient(key, waiter, found->second.patience_ends);
     wait();
     return waiter;
   }
 
-  /// An operation was destroyed: without anybody to tell, nothing may keep the loop running.
+  /// An operation was destroyed: without anybody to tell, nothing may keep the loop running, but for an answer that the
+  /// cache wants.
   void forget_if_unwatched() {
     const bool watched =
         std::any_of(pending_.begin(), pending_.end(), [](const auto& entry) { return is_watched(entry.second); });
-    if (!watched) answered_.cancel();
+    if (!watched && !cache_) answered_.cancel();
+  }
+
+  void network_changed() {
+    if (pending_.size() < most_lookups) ++generation_;
   }
 
  private:
-  using Key = std::tuple<std::string, std::uint16_t, AddressFamily>;
+  using Key = std::tuple<std::string, std::uint16_t, AddressFamily, unsigned>;
 
   struct Pending {
     std::shared_ptr<Slot> slot;
+    TimePoint patience_ends;
     std::vector<std::weak_ptr<Waiter>> waiters;
   };
 
@@ -228,7 +252,7 @@ class Resolver::Impl : public std::enable_shared_from_this<Impl> {
   int start_thread(const std::shared_ptr<Slot>& slot, const Key& key) {
     try {
       std::thread([slot, event = event_, lookup = lookup_, key] {
-        slot->put(std::apply(lookup, key));
+        slot->put(lookup(std::get<0>(key), std::get<1>(key), std::get<2>(key)));
         event->signal();
       }).detach();
       return 0;
@@ -255,26 +279,99 @@ class Resolver::Impl : public std::enable_shared_from_this<Impl> {
     for (auto entry = pending_.begin(); entry != pending_.end();) {
       const std::optional<Answer> answer = entry->second.slot->get();
       if (!answer) {
-        watched = watched || is_watched(entry->second);
+        watched = watched || cache_ || is_watched(entry->second);
         ++entry;
         continue;
       }
-      const auto result = to_result(std::get<0>(entry->first), *answer);
-      for (const auto& waiter : entry->second.waiters) results.emplace_back(waiter, result);
+      learn(entry->first, *answer);
+      if (is_watched(entry->second)) {
+        const auto result = result_for(entry->first, *answer);
+        for (const auto& waiter : entry->second.waiters) results.emplace_back(waiter, result);
+      }
       entry = pending_.erase(entry);
     }
     if (watched) wait();
     // Last, and on values of our own: a handler may start or cancel lookups, or destroy the Resolver.
-    for (const auto& [weak, result] : results) {
-      if (const auto waiter = weak.lock()) waiter->handler(result);
+    for (const auto& [weak, result] : results) tell(weak, result);
+    save_cache();
+  }
+
+  static void tell(const std::weak_ptr<Waiter>& weak, const tl::expected<Endpoints, Failure>& result) {
+    const auto waiter = weak.lock();
+    if (!waiter || std::exchange(waiter->answered, true)) return;
+    waiter->patience.reset();
+    waiter->handler(result);
+  }
+
+  // ---- the cache -------------------------------------------------------------------------------------------------
+
+  const CachedAddresses* cached(const Key& key) const {
+    return cache_ ? cache_->find(std::get<0>(key), std::get<2>(key)) : nullptr;
+  }
+
+  void be_patient(const Key& key, const std::shared_ptr<Waiter>& waiter, TimePoint until) {
+    waiter->patience.emplace(executor_, until);
+    waiter->patience->async_wait([weak_self = weak_from_this(), weak = std::weak_ptr(waiter),
+                                  key](const boost::system::error_code& error) {
+      const auto self = weak_self.lock();
+      if (error || !self) return;
+      const auto waiting = weak.lock();
+      if (!waiting || waiting->answered || self->cached(key) == nullptr) return;
+      tell(weak, self->cached_result(key, "the resolver does not answer"));
+    });
+  }
+
+  void learn(const Key& key, const Answer& answer) {
+    if (!cache_ || answer.error != 0 || answer.endpoints.empty()) return;
+    const auto& [host, port, family, generation] = key;
+    std::vector<asio::ip::address> addresses;
+    for (const tcp::endpoint& endpoint : happy_eyeballs_order(answer.endpoints)) {
+      addresses.push_back(endpoint.address());
     }
+    cache_->store(host, family, std::move(addresses), wall_clock());
+    told_.erase({host, family});
+  }
+
+  /// What those who wait are told of a lookup's answer: for a bad one the cache stands in.
+  tl::expected<Endpoints, Failure> result_for(const Key& key, const Answer& answer) {
+    auto result = to_result(std::get<0>(key), answer);
+    if (result || cached(key) == nullptr) return result;
+    return cached_result(key, result.error().cause == Cause::name_not_found
+                                  ? "the resolver says that there is no such name"
+                                  : "the resolver fails (" + result.error().detail + ")");
+  }
+
+  Endpoints cached_result(const Key& key, const std::string& why) {
+    const auto& [host, port, family, generation] = key;
+    const CachedAddresses& known = *cached(key);
+    if (told_.insert({host, family}).second) {
+      const auto age = wall_clock() - known.seen;
+      const std::string when = age < age.zero() ? "an earlier time" : to_text(age) + " ago";
+      say_("using the addresses of " + host + " from " + when + ": " + why);
+    }
+    Endpoints endpoints;
+    for (const asio::ip::address& address : known.addresses) endpoints.emplace_back(address, port);
+    return happy_eyeballs_order(endpoints);
+  }
+
+  void save_cache() {
+    if (!cache_) return;
+    if (const auto problem = cache_->save(Clock::now())) say_(*problem);
+  }
+
+  static std::chrono::sys_seconds wall_clock() {
+    return std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
   }
 
   asio::any_io_executor executor_;
   Lookup lookup_;
+  std::optional<AddressCache> cache_;
+  const Say say_;
+  std::set<std::pair<std::string, AddressFamily>> told_;  ///< whose cached addresses are in use
   std::shared_ptr<EventFd> event_ = std::make_shared<EventFd>();
   asio::posix::stream_descriptor answered_;
   bool waiting_ = false;
+  unsigned generation_ = 0;  ///< of the network: a lookup is joined only by others of its own
   std::map<Key, Pending> pending_;
 };
 
@@ -299,7 +396,14 @@ class ResolveOperation final : public Operation {
 Resolver::Resolver(const asio::any_io_executor& executor) : Resolver(executor, system_lookup) {}
 
 Resolver::Resolver(const asio::any_io_executor& executor, Lookup lookup)
-    : impl_(std::make_shared<Impl>(executor, std::move(lookup))) {}
+    : impl_(std::make_shared<Impl>(executor, std::move(lookup), std::nullopt, Say{})) {}
+
+Resolver::Resolver(const asio::any_io_executor& executor, AddressCache cache, Say say, Lookup lookup)
+    : impl_(std::make_shared<Impl>(executor, std::move(lookup), std::move(cache), std::move(say))) {}
+
+void Resolver::network_changed() {
+  impl_->network_changed();
+}
 
 Resolver::~Resolver() = default;
 

@@ -11,6 +11,7 @@
 
 #include "holdfast/config.hpp"
 #include "holdfast/failure.hpp"
+#include "net/address_cache.hpp"
 
 namespace holdfast::net {
 
@@ -36,19 +37,29 @@ using Lookup = std::function<Answer(const std::string& host, std::uint16_t port,
 /// RFC 8305, 4: families interleaved, beginning with the first one's, the order within each kept; duplicates left out.
 Endpoints happy_eyeballs_order(const Endpoints& endpoints);
 
-/// getaddrinfo without blocking the loop. getaddrinfo can't be cancelled, so it runs on a detached thread whose late
-/// answer goes nowhere; a second lookup of a name that is still being looked up joins it, so that a dead DNS server
-/// costs one thread a name and never holds up the exit. Literal addresses, and "localhost" (always the loopback
-/// addresses, RFC 6761, 6.3), are answered without a thread.
+/// getaddrinfo without blocking the loop. getaddrinfo can't be cancelled, so it runs on a detached thread; a second
+/// lookup of a name that is still being looked up joins it, so that a dead DNS server costs one thread a name and never
+/// holds up the exit. Literal addresses, and "localhost" (always the loopback addresses, RFC 6761, 6.3), are answered
+/// without a thread.
+/// With a cache: a name that was found before is answered from it when the lookup fails, whatever the error (a carrier's
+/// name server may deny any name while the device is not yet registered), or takes longer than a second. A late answer
+/// still refreshes the cache. The host key, not DNS, says whether an address is the relay's.
 /// The handler is called from the loop, never from inside resolve(). Endpoints come in happy_eyeballs_order().
 class Resolver {
  public:
+  using Say = AddressCache::Say;
+
   explicit Resolver(const boost::asio::any_io_executor& executor);
   Resolver(const boost::asio::any_io_executor& executor, Lookup lookup);
+  /// `say` is told once for each outage of a name that cached addresses are used, and how old they are. Without a
+  /// `lookup` the system's is used.
+  Resolver(const boost::asio::any_io_executor& executor, AddressCache cache, Say say, Lookup lookup = {});
   ~Resolver();
 
   [[nodiscard]] std::unique_ptr<Operation> resolve(const std::string& host, std::uint16_t port, AddressFamily family,
                                                    ResolveHandler handler);
+  /// Lookups under way ask the name servers of the network that was: later ones don't join them.
+  void network_changed();
 
  private:
   class Impl;

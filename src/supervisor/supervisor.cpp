@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <boost/asio/post.hpp>
+#include <cstdlib>
 #include <random>
 
 #include "config/load.hpp"
@@ -27,6 +28,17 @@ std::string join(const std::vector<std::string>& names) {
   return text.empty() ? "none" : text;
 }
 
+void say(const std::string& line) {
+  log::write(LogLevel::info, line);
+}
+
+/// In the directory that systemd made for the service (StateDirectory=), or where it would make it.
+std::string state_file(const std::string& name) {
+  const char* directories = std::getenv("STATE_DIRECTORY");
+  const std::string directory = directories != nullptr ? directories : config::default_state_directory;
+  return directory.substr(0, directory.find(':')) + "/" + name;
+}
+
 const TunnelSpec& spec_of(const Config& config, const std::string& name) {
   return *std::find_if(config.tunnels.begin(), config.tunnels.end(),
                        [&](const TunnelSpec& tunnel) { return tunnel.name == name; });
@@ -42,7 +54,7 @@ Supervisor::Supervisor(const boost::asio::any_io_executor& executor, std::string
       changed_(std::move(changed)),
       stopped_(std::move(stopped)),
       started_(Clock::now()),
-      resolver_(executor),
+      resolver_(executor, net::AddressCache{state_file("addresses"), say}, say),
       jitter_(system_random()) {
   for (const TunnelSpec& spec : config_.tunnels) slots_.push_back({make_runner(spec), std::nullopt, false});
 }
@@ -53,7 +65,31 @@ std::unique_ptr<TunnelRunner> Supervisor::make_runner(TunnelSpec spec) {
 }
 
 void Supervisor::start() {
+  network_.emplace(
+      executor_, [this](const net::NetworkChange& change) { on_network_change(change); },
+      [](const std::string& why) {
+        say("the kernel does not tell when the network changes (" + why +
+            "): a change is noticed only by what no longer works");
+      });
+  sleep_.emplace(executor_, [this](std::chrono::nanoseconds slept) {
+    say("back from a sleep of " + to_text(slept));
+    network_changed();
+  });
   for (Slot& slot : slots_) slot.runner->handle(Start{});
+}
+
+void Supervisor::on_network_change(const net::NetworkChange& change) {
+  say("the network changed: " + change.what);
+  const bool left_only = change.connected && !change.gained;
+  for (const auto& address : change.gone) {
+    for (Slot& slot : slots_) slot.runner->address_gone(address, left_only);
+  }
+  if (change.gained) network_changed();
+}
+
+void Supervisor::network_changed() {
+  resolver_.network_changed();
+  for (Slot& slot : slots_) slot.runner->handle(NetworkChanged{});
 }
 
 void Supervisor::stop() {

@@ -9,7 +9,9 @@
 
 #include "holdfast/config.hpp"
 #include "holdfast/report.hpp"
+#include "net/network_watcher.hpp"
 #include "net/resolver.hpp"
+#include "net/resume_watcher.hpp"
 #include "status/server.hpp"
 #include "supervisor/tunnel_runner.hpp"
 
@@ -45,6 +47,9 @@ class Supervisor final : public status::Source {
   std::unique_ptr<TunnelRunner> make_runner(TunnelSpec spec);
   Slot* find(const std::string& name);
   void apply(const Config& next);
+  void on_network_change(const net::NetworkChange& change);
+  /// The way to the relays may be another one now.
+  void network_changed();
   void on_change();
   void reap();
 
@@ -55,6 +60,8 @@ class Supervisor final : public status::Source {
   const std::function<void()> stopped_;
   const TimePoint started_;
   net::Resolver resolver_;
+  std::optional<net::NetworkWatcher> network_;
+  std::optional<net::ResumeWatcher> sleep_;
   UnitRandom jitter_;
   std::vector<Slot> slots_;
   std::optional<std::string> last_reload_error_;

@@ -75,6 +75,14 @@ void TunnelRunner::handle(const TunnelEvent& event) {
   if (phase_changed || held_forwards(state_.phase) != held_before) changed_();
 }
 
+void TunnelRunner::address_gone(const boost::asio::ip::address& address, bool retry_at_once) {
+  if (dial_) dial_->address_gone(address);
+  if (local_address_ != address) return;
+  happened(SessionFailed{{Cause::connection_lost, "keep alive", relay_name(spec_),
+                          "this device's address " + address.to_string() + " is gone"}});
+  if (retry_at_once) handle(NetworkChanged{});
+}
+
 void TunnelRunner::happened(SessionEvent event) {
   handle(OfSession{session_attempt_, std::move(event)});
 }
@@ -107,7 +115,7 @@ void TunnelRunner::arm_timer() {
 
 void TunnelRunner::perform(const Dial&) {
   session_attempt_ = state_.attempt;
-  dial_ = resolver_.resolve(spec_.host_name, spec_.port, spec_.address_family,
+  lookup_ = resolver_.resolve(spec_.host_name, spec_.port, spec_.address_family,
                             [this](tl::expected<net::Endpoints, Failure> resolved) {
                               if (!resolved) return happened(SessionFailed{std::move(resolved.error())});
                               happened(PhaseCompleted{OpeningPhase::resolve});
@@ -122,6 +130,7 @@ void TunnelRunner::connect(net::Endpoints endpoints) {
                          if (!connected) return happened(SessionFailed{std::move(connected.error())});
                          boost::system::error_code ignored;
                          address_ = to_string(connected->remote_endpoint(ignored));
+                         local_address_ = connected->local_endpoint(ignored).address();
                          socket_ = std::move(*connected);
                          happened(PhaseCompleted{OpeningPhase::connect});
                        });
@@ -226,11 +235,13 @@ void TunnelRunner::perform(const ResetParked&) {
 }
 
 void TunnelRunner::perform(const DropSession&) {
+  lookup_.reset();
   dial_.reset();
   perform(EndKnock{});
   lease_.reset();
   socket_.reset();
   address_.clear();
+  local_address_ = boost::asio::ip::address{};
   keepalive_rtt_.reset();
   drop_connections();
   earlier_traffic_ = traffic();

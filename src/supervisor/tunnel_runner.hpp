@@ -31,6 +31,9 @@ class TunnelRunner final : private ssh::SessionObserver, private relay::LeaseObs
 
   /// Start, StopRequested, StopNow, ReconnectRequested or NetworkChanged.
   void handle(const TunnelEvent& event);
+  /// The device has this address no more: what was connected from it is dead, whatever TCP still hopes. `retry_at_once`
+  /// when there is another way already, which will not announce itself.
+  void address_gone(const boost::asio::ip::address& address, bool retry_at_once);
 
   bool stopped() const { return std::holds_alternative<Stopped>(state_.phase); }
   const TunnelSpec& spec() const { return spec_; }
@@ -97,9 +100,11 @@ class TunnelRunner final : private ssh::SessionObserver, private relay::LeaseObs
   std::optional<TimePoint> armed_for_;
 
   Attempt session_attempt_ = 0;  ///< whose dial or session stands now
-  std::unique_ptr<net::Operation> dial_;
+  std::unique_ptr<net::Operation> lookup_;
+  std::unique_ptr<net::ConnectOperation> dial_;
   std::optional<boost::asio::ip::tcp::socket> socket_;  ///< connected, not yet a session
   std::string address_;
+  boost::asio::ip::address local_address_;  ///< ours; unspecified when there is no connection
   forward::Connections connections_;
   std::unique_ptr<ssh::Session> session_;
   std::unique_ptr<relay::Lease> lease_;

@@ -37,6 +37,7 @@ third_party_headers_stay_in_their_folder() {
     done
   done <<'TABLE'
 libssh/         src/ssh
+libmnl/         src/net
 yaml-cpp/       src/config
 systemd/        src/service src/log
 nlohmann/       src/status

@@ -63,7 +63,8 @@ SubjectKind autossh() {
 SubjectKind holdfast_at(const std::string& binary) {
   return {"holdfast", [binary](const TunnelSettings& tunnel, const std::string& dir) {
             test::write_file(dir + "/holdfast.yaml", holdfast_config(tunnel, dir));
-            return test::Command{.argv = {binary, "run", "-c", dir + "/holdfast.yaml"}};
+            return test::Command{.argv = {binary, "run", "-c", dir + "/holdfast.yaml"},
+                                 .env = {{"STATE_DIRECTORY", dir}}};
           }};
 }
 

@@ -95,7 +95,9 @@ Holdfast::Holdfast(const std::vector<Tunnel>& tunnels, std::map<std::string, std
 }
 
 void Holdfast::start() {
-  process_ = std::make_unique<Process>(Command{{binary(), "run", "--config", config_path()}, env_});
+  std::map<std::string, std::string> env{{"STATE_DIRECTORY", dir_.path().string()}};
+  env.insert(env_.begin(), env_.end());
+  process_ = std::make_unique<Process>(Command{{binary(), "run", "--config", config_path()}, env});
   const bool up = wait_until([this] {
     try {
       return !process_->running() || http_request(socket_path(), "GET", "/healthz").status == 200;

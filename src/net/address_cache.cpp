@@ -1,0 +1,220 @@
+#include "net/address_cache.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <boost/asio/ip/address.hpp>
+#include <cerrno>
+#include <charconv>
+#include <cstdint>
+#include <cstdio>
+#include <sstream>
+#include <system_error>
+#include <tl/expected.hpp>
+
+namespace holdfast::net {
+namespace {
+
+namespace ip = boost::asio::ip;
+using std::chrono::sys_seconds;
+
+constexpr std::string_view first_line = "holdfast addresses 1";
+constexpr std::size_t most_names = 200;
+constexpr std::size_t most_addresses = 16;
+constexpr std::size_t longest_name = 255;
+constexpr std::size_t largest_file = std::size_t{256} * 1024;
+constexpr Duration between_writes = std::chrono::minutes{10};
+constexpr std::chrono::hours oldest_stamp{24};
+
+constexpr std::array families{std::pair{AddressFamily::any, std::string_view{"any"}},
+                              std::pair{AddressFamily::inet, std::string_view{"inet"}},
+                              std::pair{AddressFamily::inet6, std::string_view{"inet6"}}};
+
+std::string_view name_of(AddressFamily family) {
+  return std::find_if(families.begin(), families.end(), [&](const auto& entry) { return entry.first == family; })
+      ->second;
+}
+
+/// Names go to the file and the log as they are.
+bool keepable(std::string_view name) {
+  return !name.empty() && name.size() <= longest_name &&
+         std::all_of(name.begin(), name.end(), [](char letter) { return letter > ' ' && letter <= '~'; });
+}
+
+bool fits(AddressFamily family, const ip::address& address) {
+  return family == AddressFamily::any || (family == AddressFamily::inet6) == address.is_v6();
+}
+
+std::vector<ip::address> sorted(std::vector<ip::address> addresses) {
+  std::sort(addresses.begin(), addresses.end());
+  return addresses;
+}
+
+std::optional<std::pair<CachedNames::key_type, CachedAddresses>> parse_line(const std::string& line) {
+  std::istringstream words(line);
+  std::string name;
+  std::string family_name;
+  std::int64_t seconds = 0;
+  if (!(words >> name >> family_name >> seconds) || !keepable(name) || seconds < 0) return std::nullopt;
+  const auto family = std::find_if(families.begin(), families.end(),
+                                   [&](const auto& entry) { return entry.second == family_name; });
+  if (family == families.end()) return std::nullopt;
+  CachedAddresses cached{{}, sys_seconds{std::chrono::seconds{seconds}}};
+  for (std::string word; words >> word;) {
+    boost::system::error_code error;
+    const auto address = ip::make_address(word, error);
+    if (error || !fits(family->first, address)) return std::nullopt;
+    cached.addresses.push_back(address);
+  }
+  if (cached.addresses.empty() || cached.addresses.size() > most_addresses) return std::nullopt;
+  return std::pair{CachedNames::key_type{name, family->first}, std::move(cached)};
+}
+
+// ---- the file ---------------------------------------------------------------------------------------------------
+
+class File {
+ public:
+  File(const std::string& path, int flags)
+      : fd_(::open(path.c_str(), flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0640)) {}
+  ~File() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  File(const File&) = delete;
+  File& operator=(const File&) = delete;
+
+  int get() const { return fd_; }
+
+ private:
+  int fd_;
+};
+
+std::string system_text(int error) {
+  return std::generic_category().message(error);
+}
+
+/// The error says why there is none to be used; empty when there simply is no file.
+tl::expected<std::string, std::string> read_file(const std::string& path) {
+  const File file(path, O_RDONLY);
+  if (file.get() < 0) return tl::unexpected(errno == ENOENT ? "" : system_text(errno));
+  struct stat found {};
+  if (::fstat(file.get(), &found) != 0) return tl::unexpected(system_text(errno));
+  if (!S_ISREG(found.st_mode)) return tl::unexpected<std::string>("it is no regular file");
+  std::string text(largest_file + 1, '\0');
+  std::size_t size = 0;
+  while (size < text.size()) {
+    const ssize_t got = ::read(file.get(), text.data() + size, text.size() - size);
+    if (got < 0) return tl::unexpected(system_text(errno));
+    if (got == 0) break;
+    size += static_cast<std::size_t>(got);
+  }
+  if (size > largest_file) return tl::unexpected<std::string>("it is too large");
+  text.resize(size);
+  return text;
+}
+
+/// 0, or the errno that says why the file could not be replaced; then it is what it was.
+int replace_file(const std::string& path, const std::string& text) {
+  const std::string beside = path + ".new";
+  ::unlink(beside.c_str());
+  {
+    const File file(beside, O_WRONLY | O_CREAT | O_EXCL);
+    if (file.get() < 0) return errno;
+    const ssize_t size = ::write(file.get(), text.data(), text.size());
+    if (size < 0) return errno;
+    if (static_cast<std::size_t>(size) != text.size()) return ENOSPC;
+    // Or the name could reach the disk before the content does.
+    if (::fdatasync(file.get()) != 0) return errno;
+  }
+  return ::rename(beside.c_str(), path.c_str()) != 0 ? errno : 0;
+}
+
+}  // namespace
+
+std::string format_addresses(const CachedNames& names) {
+  std::ostringstream text;
+  text << first_line << '\n';
+  for (const auto& [key, cached] : names) {
+    text << key.first << ' ' << name_of(key.second) << ' ' << cached.seen.time_since_epoch().count();
+    for (const ip::address& address : cached.addresses) text << ' ' << address.to_string();
+    text << '\n';
+  }
+  return text.str();
+}
+
+std::optional<CachedNames> parse_addresses(std::string_view text) {
+  std::istringstream lines{std::string(text)};
+  std::string line;
+  if (!std::getline(lines, line) || line != first_line) return std::nullopt;
+  CachedNames names;
+  while (std::getline(lines, line)) {
+    auto entry = parse_line(line);
+    if (!entry || names.size() == most_names || !names.insert(std::move(*entry)).second) return std::nullopt;
+  }
+  return names;
+}
+
+AddressCache::AddressCache(std::string path, const Say& say) : path_(std::move(path)) {
+  if (path_.empty()) return;
+  const auto ignored = [&](const std::string& why) {
+    say("the addresses remembered in " + path_ + " are ignored: " + why);
+  };
+  const auto text = read_file(path_);
+  if (!text) {
+    if (!text.error().empty()) ignored(text.error());
+    return;
+  }
+  auto names = parse_addresses(*text);
+  if (!names) {
+    ignored("it is damaged, or not holdfast's");
+    return;
+  }
+  names_ = std::move(*names);
+  written_ = names_;
+}
+
+const CachedAddresses* AddressCache::find(const std::string& host, AddressFamily family) const {
+  const auto found = names_.find({host, family});
+  return found == names_.end() ? nullptr : &found->second;
+}
+
+void AddressCache::store(const std::string& host, AddressFamily family, std::vector<ip::address> addresses,
+                         sys_seconds now) {
+  if (!keepable(host) || addresses.empty()) return;
+  addresses.resize(std::min(addresses.size(), most_addresses));
+  const CachedNames::key_type key{host, family};
+  const auto known = written_.find(key);
+  if (known == written_.end()) {
+    change_ = Change::new_name;
+  } else {
+    // A name server that deals its answers out in turn does not change them.
+    const bool differs = sorted(known->second.addresses) != sorted(addresses);
+    const bool dated = now - known->second.seen >= oldest_stamp || now < known->second.seen;
+    if ((differs || dated) && change_ == Change::none) change_ = Change::addresses;
+  }
+  names_[key] = {std::move(addresses), now};
+  if (names_.size() <= most_names) return;
+  names_.erase(std::min_element(names_.begin(), names_.end(), [&](const auto& one, const auto& other) {
+    return std::pair{one.first == key, one.second.seen} < std::pair{other.first == key, other.second.seen};
+  }));
+}
+
+std::optional<std::string> AddressCache::save(TimePoint now) {
+  if (path_.empty() || change_ == Change::none) return std::nullopt;
+  const bool recently = tried_ && now - *tried_ < between_writes;
+  if (recently && (change_ != Change::new_name || failing_)) return std::nullopt;
+  tried_ = now;
+  const int error = replace_file(path_, format_addresses(names_));
+  if (error == 0) {
+    written_ = names_;
+    change_ = Change::none;
+    failing_ = false;
+    return std::nullopt;
+  }
+  if (std::exchange(failing_, true)) return std::nullopt;
+  return "the addresses of relays can't be kept in " + path_ + " for a start without DNS: " + system_text(error);
+}
+
+}  // namespace holdfast::net
