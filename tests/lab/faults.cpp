@@ -192,6 +192,10 @@ std::vector<Fault> make_faults() {
       {.name = "dns-dead",
        .what = "no name server for the first 20 s: after it is there",
        .run = [](Site& site, const Setting& setting) { return dns_dead_at_boot(site, setting, 20s, 60s); }},
+      {.name = "dns-dead-known",
+       .what = "no name server, but there was one when it ran before: after the start",
+       .run = [](Site& site, const Setting& setting) { return dns_dead_known(site, setting, 20s); },
+       .alone = true},
       {.name = "target-down",
        .what = "target down 10 s: after it is back",
        .run = [](Site& site, const Setting& setting) { return target_down(site, setting, 10s, 30s); }},
@@ -348,6 +352,20 @@ Result new_address(Site& site, const Setting& setting, Duration limit) {
   establish(site, setting);
   site.probe.mark_old(false);
   site.lab.new_device_address();
+  return answer(site, limit);
+}
+
+Result dns_dead_known(Site& site, const Setting&, Duration limit) {
+  site.lab.forget_relay_name();
+  {
+    const Resolver resolver(site.lab.carrier(), Lab::relay_address);
+    site.establish();
+  }
+  site.subject.kill9();
+  if (!time_until([&] { return !site.probe.listening(); }, 10s)) {
+    return {{}, 10, "the relay keeps the listener"};
+  }
+  site.subject.start();
   return answer(site, limit);
 }
 

@@ -43,6 +43,8 @@ Result signal_gone(Site& site, const Setting& setting, Duration gone, Duration l
 Result relay_restarted(Site& site, const Setting& setting, Duration away, Duration limit);
 Result relay_rebooted(Site& site, const Setting& setting, Duration away, Duration limit);
 Result new_address(Site& site, const Setting& setting, Duration limit);
+/// No name server, but there was one when the subject ran before.
+Result dns_dead_known(Site& site, const Setting& setting, Duration limit);
 Result nat_forgets(Site& site, const Setting& setting, Duration limit);
 Result power_cut(Site& site, const Setting& setting, Duration limit);
 /// An autossh held the port when the power was cut, and from then on it is `subject` that the device runs.
