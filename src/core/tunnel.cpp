@@ -164,7 +164,8 @@ class Transition {
                             begin_attempt();
                           },
                           [&](Opening& opening) {
-                            if (opening.phase != OpeningPhase::resolve && opening.phase != OpeningPhase::connect) return;
+                            if (opening.phase != OpeningPhase::resolve && opening.phase != OpeningPhase::connect)
+                              return;
                             rejuvenate_outage();
                             dial_again();
                           },

@@ -59,8 +59,8 @@ std::optional<std::pair<CachedNames::key_type, CachedAddresses>> parse_line(cons
   std::string family_name;
   std::int64_t seconds = 0;
   if (!(words >> name >> family_name >> seconds) || !keepable(name) || seconds < 0) return std::nullopt;
-  const auto family = std::find_if(families.begin(), families.end(),
-                                   [&](const auto& entry) { return entry.second == family_name; });
+  const auto family =
+      std::find_if(families.begin(), families.end(), [&](const auto& entry) { return entry.second == family_name; });
   if (family == families.end()) return std::nullopt;
   CachedAddresses cached{{}, sys_seconds{std::chrono::seconds{seconds}}};
   for (std::string word; words >> word;) {

@@ -13,14 +13,14 @@ struct nlmsghdr;
 
 namespace holdfast::net {
 
-/// What of this machine's network can matter to a tunnel: links, addresses and default routes. Lifetimes, statistics and
-/// neighbours are left out, so that what a DHCP server or a router merely confirms changes nothing.
+/// What of this machine's network can matter to a tunnel: links, addresses and default routes. Lifetimes, statistics
+/// and neighbours are left out, so that what a DHCP server or a router merely confirms changes nothing.
 struct NetworkSnapshot {
   using LinkIndex = std::uint32_t;
 
   struct Link {
-    std::string name;  ///< printable
-    bool up = false;   ///< as the operator set it
+    std::string name;      ///< printable
+    bool up = false;       ///< as the operator set it
     bool running = false;  ///< up, with a carrier, and ready for traffic (RFC 2863's operational status)
     bool loopback = false;
 

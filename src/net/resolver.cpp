@@ -311,14 +311,14 @@ class Resolver::Impl : public std::enable_shared_from_this<Impl> {
 
   void be_patient(const Key& key, const std::shared_ptr<Waiter>& waiter, TimePoint until) {
     waiter->patience.emplace(executor_, until);
-    waiter->patience->async_wait([weak_self = weak_from_this(), weak = std::weak_ptr(waiter),
-                                  key](const boost::system::error_code& error) {
-      const auto self = weak_self.lock();
-      if (error || !self) return;
-      const auto waiting = weak.lock();
-      if (!waiting || waiting->answered || self->cached(key) == nullptr) return;
-      tell(weak, self->cached_result(key, "the resolver does not answer"));
-    });
+    waiter->patience->async_wait(
+        [weak_self = weak_from_this(), weak = std::weak_ptr(waiter), key](const boost::system::error_code& error) {
+          const auto self = weak_self.lock();
+          if (error || !self) return;
+          const auto waiting = weak.lock();
+          if (!waiting || waiting->answered || self->cached(key) == nullptr) return;
+          tell(weak, self->cached_result(key, "the resolver does not answer"));
+        });
   }
 
   void learn(const Key& key, const Answer& answer) {

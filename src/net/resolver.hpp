@@ -41,10 +41,10 @@ Endpoints happy_eyeballs_order(const Endpoints& endpoints);
 /// lookup of a name that is still being looked up joins it, so that a dead DNS server costs one thread a name and never
 /// holds up the exit. Literal addresses, and "localhost" (always the loopback addresses, RFC 6761, 6.3), are answered
 /// without a thread.
-/// With a cache: a name that was found before is answered from it when the lookup fails, whatever the error (a carrier's
-/// name server may deny any name while the device is not yet registered), or takes longer than a second. A late answer
-/// still refreshes the cache. The host key, not DNS, says whether an address is the relay's.
-/// The handler is called from the loop, never from inside resolve(). Endpoints come in happy_eyeballs_order().
+/// With a cache: a name that was found before is answered from it when the lookup fails, whatever the error (a
+/// carrier's name server may deny any name while the device is not yet registered), or takes longer than a second. A
+/// late answer still refreshes the cache. The host key, not DNS, says whether an address is the relay's. The handler is
+/// called from the loop, never from inside resolve(). Endpoints come in happy_eyeballs_order().
 class Resolver {
  public:
   using Say = AddressCache::Say;

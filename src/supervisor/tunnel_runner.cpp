@@ -116,11 +116,11 @@ void TunnelRunner::arm_timer() {
 void TunnelRunner::perform(const Dial&) {
   session_attempt_ = state_.attempt;
   lookup_ = resolver_.resolve(spec_.host_name, spec_.port, spec_.address_family,
-                            [this](tl::expected<net::Endpoints, Failure> resolved) {
-                              if (!resolved) return happened(SessionFailed{std::move(resolved.error())});
-                              happened(PhaseCompleted{OpeningPhase::resolve});
-                              connect(std::move(*resolved));
-                            });
+                              [this](tl::expected<net::Endpoints, Failure> resolved) {
+                                if (!resolved) return happened(SessionFailed{std::move(resolved.error())});
+                                happened(PhaseCompleted{OpeningPhase::resolve});
+                                connect(std::move(*resolved));
+                              });
 }
 
 void TunnelRunner::connect(net::Endpoints endpoints) {

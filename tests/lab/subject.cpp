@@ -61,11 +61,11 @@ SubjectKind autossh() {
 }
 
 SubjectKind holdfast_at(const std::string& binary) {
-  return {"holdfast", [binary](const TunnelSettings& tunnel, const std::string& dir) {
-            test::write_file(dir + "/holdfast.yaml", holdfast_config(tunnel, dir));
-            return test::Command{.argv = {binary, "run", "-c", dir + "/holdfast.yaml"},
-                                 .env = {{"STATE_DIRECTORY", dir}}};
-          }};
+  return {
+      "holdfast", [binary](const TunnelSettings& tunnel, const std::string& dir) {
+        test::write_file(dir + "/holdfast.yaml", holdfast_config(tunnel, dir));
+        return test::Command{.argv = {binary, "run", "-c", dir + "/holdfast.yaml"}, .env = {{"STATE_DIRECTORY", dir}}};
+      }};
 }
 
 std::optional<SubjectKind> subject_kind(const std::string& name, const std::string& holdfast_binary) {
