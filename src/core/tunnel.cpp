@@ -219,8 +219,15 @@ class Transition {
   }
 
   void on_session(const Evicted& eviction) {
-    if (auto* session = live_session(state_.phase))
-      climb(*session, session->listeners.evicted(eviction, context(*session)));
+    auto* session = live_session(state_.phase);
+    if (session == nullptr) return;
+    const auto evictions_before = state_.last_eviction;
+    const auto actions = session->listeners.evicted(eviction, context(*session));
+    if (state_.last_eviction != evictions_before) {
+      announce(LogLevel::info, "ended a dead session of this device, which held " +
+                                   listener_name(spec_.remote_forward[eviction.forward]));
+    }
+    climb(*session, actions);
   }
 
   void on_session(const LeaseOpened&) {

@@ -300,6 +300,7 @@ TEST_CASE("a stale listener of ours is evicted as soon as the lease is open, and
   CHECK(tunnel.session(LeaseOpened{}).actions.empty());
   CHECK(tunnel.wait().actions == Actions{EndKnock{}, Evict{0}});
   CHECK(tunnel.session(Evicted{0, EvictOutcome::freed, ""}).actions == Actions{RequestForward{0}});
+  CHECK(tunnel.lines[0].text == "ended a dead session of this device, which held localhost:4649");
   CHECK(tunnel.session(ForwardAnswered{0, 4649}).actions == Actions{RecordLease{0}});
   CHECK(is_up(tunnel.state));
   CHECK(tunnel.state.last_eviction == tunnel.now);
