@@ -44,6 +44,10 @@ std::string target_name(const Target& target);
 
 enum class StrictHostKeyChecking { yes, accept_new, no };
 enum class AddressFamily { any, inet, inet6 };
+/// What /readyz asks of a tunnel: that the relay holds its listeners, or that they were proven lately.
+enum class Readiness { held, verified };
+/// What systemd's watchdog is fed for: a loop that turns, or one whose tunnels also lead to their targets.
+enum class WatchdogMode { loop, verified };
 /// ssh_config's LogLevel, DEBUG1 being DEBUG.
 enum class LogLevel { quiet, fatal, error, info, verbose, debug, debug2, debug3 };
 
@@ -81,8 +85,10 @@ struct TunnelSpec {
   std::string host_key_algorithms;
   RekeyLimit rekey_limit;
   LogLevel log_level = LogLevel::info;
-  std::uint32_t max_connections = 1000;  ///< open forwarded connections; more are refused
-  bool lease = true;                     ///< run lease.sh in the account at the relay, if it lets us
+  std::uint32_t max_connections = 1000;              ///< open forwarded connections; more are refused
+  bool lease = true;                                 ///< run lease.sh in the account at the relay, if it lets us
+  Duration verify_interval = std::chrono::hours{1};  ///< between proofs of a forward; zero: never
+  Readiness readiness = Readiness::held;
   BackoffSpec backoff;
 
   friend bool operator==(const TunnelSpec&, const TunnelSpec&) = default;
@@ -101,6 +107,7 @@ struct StatusSocketSpec {
 struct Config {
   std::vector<TunnelSpec> tunnels;  ///< in the file's order; names are unique
   StatusSocketSpec status_socket;
+  WatchdogMode watchdog = WatchdogMode::loop;
 
   friend bool operator==(const Config&, const Config&) = default;
 };

@@ -33,6 +33,10 @@ enum class Cause {
   listener_held_live,             ///< somebody answers on the port of our listener
   listener_held_stale,            ///< the port is open and silent: a dead session's, most likely
   listener_held_by_other_device,  ///< another device has a live lease on it
+  target_down,                    ///< the forward's own target takes no connections
+  path_broken,                    ///< a connection to our listener does not come back to us
+  proof_not_permitted,            ///< the relay does not let us connect to our own listener
+  proof_unanswered,               ///< the relay does not say whether it connects to our listener
   operator_request,               ///< `holdfast reconnect`, or a changed configuration
   local_error,                    ///< out of descriptors or memory, and the like
 };

@@ -14,16 +14,24 @@
 /// Times are ages and waits relative to the moment of the snapshot, so that a wall clock that jumps can't falsify them.
 namespace holdfast {
 
+struct ProofReport {
+  ProofResult result{};
+  Duration age{};
+  unsigned failures = 0;           ///< in a row
+  std::optional<Failure> failure;  ///< unless verified or connected
+};
+
 struct ForwardReport {
   std::string listener;  ///< listener_name()
   std::string target;    ///< target_name()
   ForwardState state{};
-  std::uint16_t bound_port = 0;      ///< 0 unless held
-  std::uint64_t connections = 0;     ///< open now
-  std::uint64_t accepted = 0;        ///< since the tunnel was configured, like all counters here
-  std::uint64_t target_refused = 0;  ///< the target did not take the connection
-  std::string refusal{};             ///< to_string(Refusal); empty unless refused
-  std::string holder{};              ///< the other device, when its lease is why
+  std::uint16_t bound_port = 0;        ///< 0 unless held
+  std::uint64_t connections = 0;       ///< open now
+  std::uint64_t accepted = 0;          ///< since the tunnel was configured, like all counters here
+  std::uint64_t target_refused = 0;    ///< the target did not take the connection
+  std::string refusal{};               ///< to_string(Refusal); empty unless refused
+  std::string holder{};                ///< the other device, when its lease is why
+  std::optional<ProofReport> proof{};  ///< the last on this session
 };
 
 struct FailureReport {
@@ -33,11 +41,12 @@ struct FailureReport {
 
 struct TunnelReport {
   std::string name;
-  std::string relay;    ///< relay_name()
-  std::string address;  ///< the address connected to, "192.0.2.7:22"; empty when there is none
-  std::string state;    ///< phase_name(), for "opening" with the phase in `phase`
-  std::string phase;    ///< to_string(OpeningPhase) while opening, else empty
-  bool up = false;      ///< is_up()
+  std::string relay;      ///< relay_name()
+  std::string address;    ///< the address connected to, "192.0.2.7:22"; empty when there is none
+  std::string state;      ///< phase_name(), for "opening" with the phase in `phase`
+  std::string phase;      ///< to_string(OpeningPhase) while opening, else empty
+  bool up = false;        ///< is_up()
+  bool unproven = false;  ///< up, but with readiness: verified not is_proven()
   Duration in_state{};
   Attempt attempt = 0;
   std::uint64_t sessions_established = 0;
@@ -64,22 +73,29 @@ struct Report {
   std::vector<TunnelReport> tunnels;
 };
 
+/// What /readyz asks for.
+bool is_ready(const TunnelReport& tunnel);
+
 enum class Health { ok, warning, critical, unknown };
 
-/// ok: every tunnel is up. warning: established, but a forward is missing, or opening for the first time, or the last
-/// reload was refused, so that the next start will fail. critical: a tunnel is down. unknown: there is no tunnel.
+/// ok: every tunnel is up. warning: established, but a forward is missing, or opening for the first time, or a proof
+/// failed once for another reason than its target, or the last reload was refused, so that the next start will fail.
+/// critical: a tunnel is down, or leads nowhere: a target is down, or a proof failed twice. unknown: there is no
+/// tunnel.
 Health health(const Report& report);
 /// What one tunnel adds to it.
 Health health(const TunnelReport& tunnel);
 
-/// How a listener is: "held", "refused: held_stale", "refused: held_by_other_device gateway-8".
+/// How a listener is: "held", "held, verified 12 s ago", "held, target down", "refused: held_stale",
+/// "refused: held_by_other_device gateway-8".
 std::string condition(const ForwardReport& forward);
 
-/// How one tunnel is, in words: "up", "backing off, next try in 12 s (connect relay.example:22: connection refused)",
-/// "established, but 1 of 2 forwards is missing: localhost:4649 refused: held_stale". One line.
+/// How one tunnel is, in words: "up", "up, but connect localhost:22: target down (Connection refused)", "backing off,
+/// next try in 12 s (connect relay.example:22: connection refused)", "established, but 1 of 2 forwards is missing:
+/// localhost:4649 refused: held_stale". One line.
 std::string condition(const TunnelReport& tunnel);
 
-/// One line, the condition of at most three tunnels that are not up:
+/// One line, the condition of at most three tunnels that are not up, or lead nowhere:
 /// "2 of 3 tunnels up; relay: backing off, next try in 12 s (connect relay.example:22: connection refused)"
 std::string summary(const Report& report);
 

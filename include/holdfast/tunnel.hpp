@@ -13,6 +13,7 @@
 #include "holdfast/failure.hpp"
 #include "holdfast/listeners.hpp"
 #include "holdfast/liveness.hpp"
+#include "holdfast/proof.hpp"
 #include "holdfast/time.hpp"
 
 /// The tunnel as a sans-I/O machine. `step()` decides, the runner (src/supervisor/) does:
@@ -61,10 +62,12 @@ struct Told {
 struct LiveSession {
   Liveness liveness;
   Listeners listeners;
+  Proofs proofs;
   bool lease_ready = false;
-  std::optional<TimePoint> beat_due;      ///< the next heartbeat on the lease's channel
-  std::optional<TimePoint> proof_due;     ///< the network changed: by when a packet has to come
-  std::vector<std::optional<Told>> told;  ///< parallel to the listeners
+  std::optional<TimePoint> beat_due;                   ///< the next heartbeat on the lease's channel
+  std::optional<TimePoint> proof_due;                  ///< the network changed: by when a packet has to come
+  std::vector<std::optional<Told>> told;               ///< parallel to the listeners
+  std::vector<std::optional<ProofResult>> told_proof;  ///< what the log last said of a proof
 
   friend bool operator==(const LiveSession&, const LiveSession&) = default;
 };
@@ -138,6 +141,7 @@ struct TunnelState {
   Backoff backoff;
   std::optional<TimePoint> outage_since;   ///< the start, or the end of the last session that held for reset_after
   std::optional<TimePoint> last_eviction;  ///< of a stale listener of ours
+  ProofHistory proof_history;
 
   friend bool operator==(const TunnelState&, const TunnelState&) = default;
 };
@@ -171,8 +175,8 @@ struct SessionFailed {
 };
 struct SessionClosed {};
 
-using SessionEvent = std::variant<PhaseCompleted, ForwardAnswered, Knocked, Evicted, ListenerCancelled, Received,
-                                  ConnectionsDrained, LeaseOpened, LeaseLost, SessionFailed, SessionClosed>;
+using SessionEvent = std::variant<PhaseCompleted, ForwardAnswered, Knocked, Evicted, ProofAdvanced, ListenerCancelled,
+                                  Received, ConnectionsDrained, LeaseOpened, LeaseLost, SessionFailed, SessionClosed>;
 
 struct OfSession {
   Attempt attempt = 0;
@@ -228,18 +232,19 @@ struct ResetParked {  ///< RST to the relay: its side of the dead session ends, 
 struct DropSession {  ///< at once, whatever stands of it (dial, session, connections); answers nothing
   friend bool operator==(const DropSession&, const DropSession&) = default;
 };
-/// One line for the log. `failure` is set on lines about one: it is what the status then shows as the last error.
+/// One line for the log. `failure` is set on lines about one.
 struct Announce {
   LogLevel level = LogLevel::info;
   std::string text;
   std::optional<Failure> failure;
+  bool last_error = true;  ///< the status shows this failure as the last error
 
   friend bool operator==(const Announce&, const Announce&) = default;
 };
 
 using TunnelAction = std::variant<Dial, OpenSession, Authenticate, RequestForward, Knock, EndKnock, Identify, Evict,
-                                  CancelForward, OpenLease, RecordLease, SendHeartbeat, SendKeepalive, DrainConnections,
-                                  CloseSession, ParkSession, ResetParked, DropSession, Announce>;
+                                  Prove, EndProof, CancelForward, OpenLease, RecordLease, SendHeartbeat, SendKeepalive,
+                                  DrainConnections, CloseSession, ParkSession, ResetParked, DropSession, Announce>;
 
 struct Step {
   TunnelState next;
@@ -254,5 +259,16 @@ std::optional<TimePoint> next_deadline(const TunnelState& state);
 
 /// Established and holding every forward that was asked for.
 bool is_up(const TunnelState& state);
+
+/// The last proof of a forward on the session that stands; null before there is one.
+const Proof* proof_of(const Phase& phase, std::size_t forward);
+
+/// is_up(), and every forward proven not longer than two verify_intervals ago.
+bool is_proven(const TunnelState& state, const TunnelSpec& spec, TimePoint now);
+
+/// A session stands, a path that was good in this process's life has been broken for two hours, and the new sessions
+/// that were made for it did not mend it: if anything on this device does, a new process. That one has no good path to
+/// compare with, so that it is not ended for the same reason.
+bool is_wedged(const TunnelState& state, TimePoint now);
 
 }  // namespace holdfast

@@ -28,11 +28,14 @@ struct StatusSocket : Mapping<status_socket_keys> {
   }
 };
 
+constexpr Names<WatchdogMode, 2> watchdog_names{{{{"loop", WatchdogMode::loop}, {"verified", WatchdogMode::verified}}}};
+
 /// The file's own keys. Tunnels start from the defaults, wherever in the file those stand.
 struct File {
   std::optional<Value> defaults;
   std::optional<Value> tunnels;
   StatusSocketSpec status_socket;
+  WatchdogMode watchdog = WatchdogMode::loop;
 };
 
 struct Later {
@@ -44,6 +47,7 @@ constexpr std::array file_keys{
     key<Later, &File::defaults>("defaults"),
     key<Later, &File::tunnels>("tunnels"),
     key<StatusSocket, &File::status_socket>("status_socket"),
+    key<Choice<watchdog_names>, &File::watchdog>("watchdog"),
 };
 
 std::vector<TunnelSpec> read_tunnels(const Value& tunnels, const Defaults& defaults) {
@@ -64,6 +68,7 @@ Config read_file(const Value& root) {
   const Given given = read_record<File>(root, file_keys, file);
   Config config;
   config.status_socket = std::move(file.status_socket);
+  config.watchdog = file.watchdog;
   Defaults defaults;
   defaults.spec.user_known_hosts_file = default_known_hosts;
   if (file.defaults) read_defaults(*file.defaults, defaults);
@@ -116,6 +121,7 @@ std::string to_yaml(const Config& config) {
   for (const TunnelSpec& spec : config.tunnels) tunnels.push_back({Node::scalar(spec.name), write_tunnel(spec)});
   std::vector<Entry> file;
   file.push_back({Node::scalar("status_socket"), StatusSocket::write(config.status_socket)});
+  file.push_back({Node::scalar("watchdog"), Choice<watchdog_names>::write(config.watchdog)});
   file.push_back({Node::scalar("tunnels"), Node::mapping(std::move(tunnels))});
   return write_document(Node::mapping(std::move(file)));
 }

@@ -61,6 +61,8 @@ void Inspection::refuse_contradictions() const {
   const AddressFamily other = v6 ? AddressFamily::inet : AddressFamily::inet6;
   if (!spec_.bind_address.empty() && spec_.address_family == other)
     place("bind_address").refuse(quote(spec_.bind_address) + " contradicts address_family " + (v6 ? "inet" : "inet6"));
+  if (spec_.readiness == Readiness::verified && spec_.verify_interval == Duration::zero())
+    place("readiness").refuse("'verified' never comes true with verify_interval '0'");
 }
 
 void Inspection::warn_of_host_keys() const {

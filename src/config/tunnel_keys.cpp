@@ -34,6 +34,8 @@ constexpr Names<LogLevel, 9> log_level_names{{{{"quiet", LogLevel::quiet},
                                                {"debug1", LogLevel::debug}}},
                                              8};
 
+constexpr Names<Readiness, 2> readiness_names{{{{"held", Readiness::held}, {"verified", Readiness::verified}}}};
+
 constexpr std::array schedule_keys{
     key<Seconds<1, hour>, &BackoffSchedule::first>("first"),
     key<Seconds<1, day>, &BackoffSchedule::cap>("cap"),
@@ -72,6 +74,8 @@ constexpr std::array keys{
     key<Number<0, 100>, &TunnelSpec::liveness, &LivenessSpec::server_alive_count_max>("server_alive_count_max"),
     key<Boolean, &TunnelSpec::tcp_keep_alive>("tcp_keep_alive"),
     key<Boolean, &TunnelSpec::lease>("lease"),
+    key<Seconds<0, day>, &TunnelSpec::verify_interval>("verify_interval"),
+    key<Choice<readiness_names>, &TunnelSpec::readiness>("readiness"),
     key<Seconds<1, hour>, &TunnelSpec::connect_timeout>("connect_timeout"),
     key<Seconds<0, hour>, &TunnelSpec::drain_timeout>("drain_timeout"),
     key<Mapping<backoff_keys>, &TunnelSpec::backoff>("backoff"),

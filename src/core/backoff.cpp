@@ -34,11 +34,15 @@ BackoffFamily backoff_family(Cause cause) {
     case Cause::operator_request:
     case Cause::local_error:
     case Cause::protocol_mismatch:
+    case Cause::target_down:
+    case Cause::proof_not_permitted:
+    case Cause::proof_unanswered:
       return BackoffFamily::network;
     case Cause::forward_refused:
     case Cause::listener_held_live:
     case Cause::listener_held_stale:
     case Cause::listener_held_by_other_device:
+    case Cause::path_broken:
       return BackoffFamily::listener;
     case Cause::no_common_algorithm:
     case Cause::host_key_unknown:

@@ -89,6 +89,20 @@ CauseText text_of(Cause cause) {
     case Cause::listener_held_by_other_device:
       return {"listener_held_by_other_device",
               "Give one of the two devices another port: the other one's lease is live."};
+    case Cause::target_down:
+      return {"target_down",
+              "Start the service at the target, or correct the forward's target: the tunnel itself stands."};
+    case Cause::path_broken:
+      return {
+          "path_broken",
+          "On the relay, look who else listens on this port, on each address (ss -tlnp), and at GatewayPorts if the "
+          "forward asks for another address than localhost."};
+    case Cause::proof_not_permitted:
+      return {"proof_not_permitted",
+              "Nothing is known to be wrong; to have it verified, let the account connect to its own listener: "
+              "AllowTcpForwarding yes, and permitopen."};
+    case Cause::proof_unanswered:
+      return {"proof_unanswered", "The relay is slow or short of something: check its load and its log."};
     case Cause::operator_request:
       return {"operator_request", "Nothing to do: the session was ended on request and comes back."};
     case Cause::local_error:

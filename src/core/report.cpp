@@ -18,6 +18,36 @@ std::string words(std::string name) {
   return name;
 }
 
+bool leads_nowhere(const ForwardReport& forward) {
+  return forward.proof && is_bad(forward.proof->result) && forward.proof->failure;
+}
+
+bool leads_nowhere(const TunnelReport& tunnel) {
+  return std::any_of(tunnel.forwards.begin(), tunnel.forwards.end(),
+                     [](const ForwardReport& forward) { return leads_nowhere(forward); });
+}
+
+/// One proof may fail because the link just had a hole; a target that refuses is down.
+Health health(const ForwardReport& forward) {
+  if (!leads_nowhere(forward)) return Health::ok;
+  const bool sure = forward.proof->result == ProofResult::target_down || forward.proof->failures > 1;
+  return sure ? Health::critical : Health::warning;
+}
+
+std::string proof_words(const ProofReport& proof) {
+  std::string text = words(std::string{to_string(proof.result)});
+  if (is_good(proof.result)) return text + " " + to_text(proof.age) + " ago";
+  return proof.result == ProofResult::not_permitted ? "can't be verified" : text;
+}
+
+std::string failed_proofs(const TunnelReport& tunnel) {
+  std::string text;
+  for (const ForwardReport& forward : tunnel.forwards) {
+    if (leads_nowhere(forward)) text += (text.empty() ? "" : ", ") + describe(*forward.proof->failure);
+  }
+  return text;
+}
+
 std::string missing_forwards(const TunnelReport& tunnel) {
   std::size_t missing = 0;
   std::string names;
@@ -33,8 +63,16 @@ std::string missing_forwards(const TunnelReport& tunnel) {
 
 }  // namespace
 
+bool is_ready(const TunnelReport& tunnel) {
+  return tunnel.up && !tunnel.unproven;
+}
+
 Health health(const TunnelReport& tunnel) {
-  if (tunnel.up) return Health::ok;
+  if (tunnel.up) {
+    Health worst = Health::ok;
+    for (const ForwardReport& forward : tunnel.forwards) worst = std::max(worst, health(forward));
+    return worst;
+  }
   return tunnel.state == "established" || opening_for_the_first_time(tunnel) ? Health::warning : Health::critical;
 }
 
@@ -51,11 +89,15 @@ std::string condition(const ForwardReport& forward) {
   std::string text{to_string(forward.state)};
   if (!forward.refusal.empty()) text += ": " + forward.refusal;
   if (!forward.holder.empty()) text += " " + forward.holder;
+  if (forward.proof) text += ", " + proof_words(*forward.proof);
   return text;
 }
 
 std::string condition(const TunnelReport& tunnel) {
-  if (tunnel.up) return "up";
+  if (tunnel.up) {
+    if (leads_nowhere(tunnel)) return "up, but " + failed_proofs(tunnel);
+    return tunnel.unproven ? "up, not verified" : "up";
+  }
   if (tunnel.state == "established") return "established, but " + missing_forwards(tunnel);
   std::string text = words(tunnel.state);
   if (!tunnel.phase.empty()) text += ": " + words(tunnel.phase);
@@ -71,12 +113,14 @@ std::string summary(const Report& report) {
   if (report.tunnels.empty()) return "no tunnels configured";
   const std::string refused = report.last_reload_error ? "; the last reload was refused" : "";
   std::size_t down = 0;
+  std::size_t told = 0;
   std::string conditions;
   for (const TunnelReport& tunnel : report.tunnels) {
-    if (tunnel.up) continue;
-    if (++down <= conditions_in_summary) conditions += "; " + tunnel.name + ": " + condition(tunnel);
+    if (tunnel.up && !leads_nowhere(tunnel)) continue;
+    if (!tunnel.up) ++down;
+    if (++told <= conditions_in_summary) conditions += "; " + tunnel.name + ": " + condition(tunnel);
   }
-  if (down > conditions_in_summary) conditions += "; and " + std::to_string(down - conditions_in_summary) + " more";
+  if (told > conditions_in_summary) conditions += "; and " + std::to_string(told - conditions_in_summary) + " more";
   const std::size_t all = report.tunnels.size();
   return std::to_string(all - down) + " of " + std::to_string(all) + (all == 1 ? " tunnel up" : " tunnels up") +
          conditions + refused;

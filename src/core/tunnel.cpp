@@ -230,6 +230,13 @@ class Transition {
     climb(*session, actions);
   }
 
+  void on_session(const ProofAdvanced& news) {
+    if (auto* established = std::get_if<Established>(&state_.phase)) {
+      LiveSession& session = established->session;
+      follow(session, session.proofs.advanced(news, proof_context(session)));
+    }
+  }
+
   void on_session(const LeaseOpened&) {
     auto* session = live_session(state_.phase);
     if (session == nullptr) return;
@@ -336,17 +343,21 @@ class Transition {
 
   /// The forwards are asked for first and the lease is opened beside them: an undisturbed start waits for no lease.
   void hold() {
+    const std::size_t count = spec_.remote_forward.size();
     state_.phase =
-        RequestingForwards{{Liveness{spec_.liveness, now_}, Listeners{spec_.remote_forward.size()}, false, {}, {}, {}}};
+        RequestingForwards{{Liveness{spec_.liveness, now_}, Listeners{count}, Proofs{count}, false, {}, {}, {}, {}}};
     LiveSession& session = std::get<RequestingForwards>(state_.phase).session;
-    session.told.resize(spec_.remote_forward.size());
+    session.told.resize(count);
+    session.told_proof.resize(count);
+    state_.proof_history.paths.resize(count);
     const auto first = session.listeners.start(context(session));
     for (const ListenerAction& action : first) perform(action);
     act(OpenLease{});
     settle(session);
   }
 
-  void perform(const ListenerAction& action) {
+  template <class SomeActions>
+  void perform(const SomeActions& action) {
     std::visit([&](const auto& what) { act(what); }, action);
   }
 
@@ -359,11 +370,12 @@ class Transition {
 
   void settle(LiveSession& session) {
     auto* requesting = std::get_if<RequestingForwards>(&state_.phase);
-    if (requesting == nullptr || !session.listeners.settled()) return;
+    if (requesting == nullptr) return prove(session);
+    if (!session.listeners.settled()) return;
     if (session.listeners.all_held() || !spec_.exit_on_forward_failure) {
       announce_established(session.listeners.table());
       state_.phase = Established{now_, std::move(requesting->session)};
-      return;
+      return prove(std::get<Established>(state_.phase).session);
     }
     const bool waited_long = now_ - *session.listeners.refused_since() >= hold_limit;
     const ForwardTable& table = session.listeners.table();
@@ -371,6 +383,50 @@ class Transition {
       if (table[index].state != ForwardState::refused) continue;
       if (waited_long || table[index].explanation->refusal == Refusal::policy) {
         return close(ThenRetry{refused_listen(index, *table[index].explanation)});
+      }
+    }
+  }
+
+  // ---- does a listener lead to its target? --------------------------------------------------------------------
+
+  ProofContext proof_context(const LiveSession& session) {
+    return {spec_, session.listeners.table(), now_, state_.proof_history, jitter_};
+  }
+
+  void prove(LiveSession& session) { follow(session, session.proofs.update(proof_context(session))); }
+
+  /// The proofs moved on. A path that stays broken ends the session: politely, for the relay answers.
+  void follow(LiveSession& session, const std::vector<ProofAction>& actions) {
+    const bool concluded = std::any_of(actions.begin(), actions.end(), [](const ProofAction& action) {
+      return std::holds_alternative<EndProof>(action);
+    });
+    for (const ProofAction& action : actions) perform(action);
+    if (!concluded) return;
+    tell_proofs(session);
+    const auto broken = session.proofs.hopeless(state_.proof_history, now_);
+    if (!broken) return;
+    state_.proof_history.last_renewal = now_;
+    ++state_.proof_history.renewals;
+    drain(session, ThenRetry{*session.proofs.result(*broken)->failure});
+  }
+
+  /// A line when a result is another than before; the first good one is nothing to tell.
+  void tell_proofs(LiveSession& session) {
+    for (std::size_t index = 0; index < session.told_proof.size(); ++index) {
+      const auto& proof = session.proofs.result(index);
+      std::optional<ProofResult>& told = session.told_proof[index];
+      if (!proof || told == proof->result) continue;
+      const bool was_bad = told && is_bad(*told);
+      const std::string forward = forward_text(index, session.listeners.table()[index].bound_port);
+      told = proof->result;
+      if (is_bad(proof->result)) {
+        // Not the last error: that is why a session ended, and the status shows what a proof found elsewhere.
+        act(Announce{LogLevel::error, describe(*proof->failure) + ". " + std::string{remedy(proof->failure->cause)},
+                     proof->failure, false});
+      } else if (proof->result == ProofResult::not_permitted) {
+        announce(LogLevel::info, "can't be verified: " + forward + ". " + std::string{remedy(proof->failure->cause)});
+      } else {
+        announce(was_bad ? LogLevel::info : LogLevel::verbose, "verified: " + forward);
       }
     }
   }
@@ -402,7 +458,10 @@ class Transition {
     }
     // Last, for it may end the session.
     if (session.listeners.due() && now_ >= *session.listeners.due()) {
-      climb(session, session.listeners.expired(context(session)));
+      return climb(session, session.listeners.expired(context(session)));
+    }
+    if (session.proofs.due() && now_ >= *session.proofs.due()) {
+      follow(session, session.proofs.expired(proof_context(session)));
     }
   }
 
@@ -432,6 +491,7 @@ class Transition {
 
   void drain(const LiveSession& session, AfterClosing after) {
     announce(LogLevel::info, "giving up the listeners and draining connections");
+    if (session.proofs.under_way()) act(EndProof{});
     act(DrainConnections{});
     ForwardTable forwards = session.listeners.table();
     for (std::size_t index = 0; index < forwards.size(); ++index) {
@@ -501,7 +561,7 @@ class Transition {
   void act(TunnelAction action) { actions_.push_back(std::move(action)); }
 
   void announce(LogLevel level, std::string text, std::optional<Failure> failure = std::nullopt) {
-    act(Announce{level, std::move(text), std::move(failure)});
+    act(Announce{level, std::move(text), std::move(failure), true});
   }
 
   std::string forward_text(std::size_t index, std::optional<std::uint16_t> bound_port = std::nullopt) const {

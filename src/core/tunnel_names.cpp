@@ -7,13 +7,15 @@
 namespace holdfast {
 namespace {
 
+constexpr Duration wedged_after = std::chrono::hours{2};
+
 std::optional<TimePoint> earlier(std::optional<TimePoint> left, std::optional<TimePoint> right) {
   if (!left || !right) return left ? left : right;
   return std::min(*left, *right);
 }
 
 std::optional<TimePoint> due(const LiveSession& session) {
-  return earlier(earlier(session.liveness.next_deadline(), session.listeners.due()),
+  return earlier(earlier(earlier(session.liveness.next_deadline(), session.listeners.due()), session.proofs.due()),
                  earlier(session.beat_due, session.proof_due));
 }
 
@@ -75,6 +77,33 @@ std::optional<TimePoint> next_deadline(const TunnelState& state) {
 bool is_up(const TunnelState& state) {
   const auto* established = std::get_if<Established>(&state.phase);
   return established != nullptr && established->session.listeners.all_held();
+}
+
+const Proof* proof_of(const Phase& phase, std::size_t forward) {
+  const auto* established = std::get_if<Established>(&phase);
+  if (established == nullptr) return nullptr;
+  const auto& result = established->session.proofs.result(forward);
+  return result ? &*result : nullptr;
+}
+
+bool is_proven(const TunnelState& state, const TunnelSpec& spec, TimePoint now) {
+  if (!is_up(state)) return false;
+  for (std::size_t index = 0; index < spec.remote_forward.size(); ++index) {
+    const Proof* proof = proof_of(state.phase, index);
+    if (proof == nullptr || !is_good(proof->result) || now - proof->at > 2 * spec.verify_interval) return false;
+  }
+  return true;
+}
+
+bool is_wedged(const TunnelState& state, TimePoint now) {
+  const auto& paths = state.proof_history.paths;
+  for (std::size_t index = 0; index < paths.size(); ++index) {
+    const Proof* proof = proof_of(state.phase, index);
+    const ProofHistory::Path& path = paths[index];
+    if (proof == nullptr || proof->result != ProofResult::path_broken || !path.proven || !path.broken_since) continue;
+    if (state.proof_history.renewals > 0 && now - *path.broken_since >= wedged_after) return true;
+  }
+  return false;
 }
 
 }  // namespace holdfast

@@ -19,6 +19,8 @@ using boost::system::error_code;
 constexpr std::size_t turn_quota = std::size_t{128} * 1024;
 constexpr std::size_t kept_capacity = std::size_t{64} * 1024;
 
+constexpr std::size_t screened_bytes = 256;
+
 constexpr std::chrono::milliseconds delivery_poll{20};
 constexpr int delivery_polls = 250;  // 5 s without a byte
 
@@ -50,6 +52,32 @@ void Connection::start() {
   await_error();
 }
 
+void Connection::hang_up() {
+  on_end_ = nullptr;
+  close_both(Ending::close);
+}
+
+void Connection::screen(std::span<const std::byte> mark, std::function<void(bool marked)> decided) {
+  screen_ = Screen{{mark.begin(), mark.end()}, std::move(decided)};
+  limit_ = screened_bytes;
+}
+
+void Connection::lift_limit() {
+  limit_.reset();
+  if (std::exchange(held_back_, false)) turns_->join(weak_from_this());
+}
+
+bool Connection::screen_out(std::span<const std::byte> data) {
+  const Screen screen = *std::exchange(screen_, std::nullopt);
+  const bool marked =
+      data.size() >= screen.mark.size() && std::equal(screen.mark.begin(), screen.mark.end(), data.begin());
+  asio::post(socket_.get_executor(), [weak = weak_from_this(), decided = screen.decided, marked] {
+    const auto self = weak.lock();
+    if (self && self->channel_) decided(marked);
+  });
+  return marked;
+}
+
 void Connection::abort() {
   on_end_ = nullptr;
   close_both(Ending::reset);
@@ -59,6 +87,7 @@ void Connection::abort() {
 
 std::size_t Connection::on_data(std::span<const std::byte> data) {
   if (broken_) return data.size();
+  if (screen_ && screen_out(data)) return data.size();
   if (!pending_.empty() || left_behind_ || taking_) {
     left_behind_ = true;
     return 0;
@@ -124,7 +153,11 @@ void Connection::await_readable() {
 Sender::Served Connection::serve(std::span<std::byte> buffer) {
   if (!channel_ || broken_) return Served::all;
   for (std::size_t total = 0; total < turn_quota;) {
-    const std::size_t room = std::min(channel_->writable(), buffer.size());
+    if (limit_ == 0U) {
+      held_back_ = true;
+      return Served::all;
+    }
+    const std::size_t room = std::min({channel_->writable(), buffer.size(), limit_.value_or(buffer.size())});
     if (room == 0) return total == 0 ? Served::nothing : Served::some;
     const ssize_t got = ::recv(socket_.native_handle(), buffer.data(), room, MSG_DONTWAIT);
     if (got < 0 && would_block(errno)) {
@@ -142,6 +175,7 @@ Sender::Served Connection::serve(std::span<std::byte> buffer) {
       return Served::all;
     }
     total += size;
+    if (limit_) *limit_ -= size;
   }
   return Served::some;
 }

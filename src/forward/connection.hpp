@@ -39,6 +39,15 @@ class Connection final : public ssh::ChannelObserver, public Sender, public std:
   void start();
   /// Closes the channel and resets the local socket, at once, without on_end.
   void abort();
+  /// The same, with a plain close of the local socket.
+  void hang_up();
+
+  /// Before start(): if what comes first from the relay begins with `mark`, it is taken out. `decided` is then called
+  /// from the loop, once, with whether it did. Until lift_limit() only the target's first 256 bytes pass.
+  void screen(std::span<const std::byte> mark, std::function<void(bool marked)> decided);
+  void lift_limit();
+  /// screen() was called and nothing came from the relay yet.
+  bool is_screened() const { return screen_.has_value(); }
 
   std::size_t on_data(std::span<const std::byte> data) override;
   void on_ready() override;
@@ -46,7 +55,13 @@ class Connection final : public ssh::ChannelObserver, public Sender, public std:
 
  private:
   enum class Ending { close, reset };
+  struct Screen {
+    std::vector<std::byte> mark;
+    std::function<void(bool marked)> decided;
+  };
 
+  /// True if the data is the mark. Inside libssh.
+  bool screen_out(std::span<const std::byte> data);
   void await_readable();
   void await_writable();
   void await_error();
@@ -75,6 +90,10 @@ class Connection final : public ssh::ChannelObserver, public Sender, public std:
   Duration longest_stall_;
   std::function<void()> on_end_;
   boost::asio::steady_timer delivery_;
+
+  std::optional<Screen> screen_;
+  std::optional<std::size_t> limit_;  ///< how much more may pass to the relay
+  bool held_back_ = false;            ///< the target may have said more than that
 
   std::vector<std::byte> pending_;
   std::size_t pending_sent_ = 0;

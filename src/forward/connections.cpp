@@ -42,31 +42,50 @@ class Connections::Impl : public std::enable_shared_from_this<Impl> {
 
   void open(ssh::OpenRequest request) {
     if (draining_ || request.forward() >= forwards_.size()) return request.refuse();
-    if (entries_.size() >= max_connections_) {
+    if (entries_.size() >= max_connections_ + (proof_ ? 1 : 0)) {
       tell(request, {Cause::local_error, "accept", "connection",
                      std::to_string(entries_.size()) + " connections are open already, max_connections"});
       return request.refuse();
     }
     const std::uint64_t id = next_id_++;
     const std::size_t forward = request.forward();
-    ++counters_[forward].open;
-    Entry& entry = entries_.emplace(id, Entry{forward, std::move(request), nullptr, nullptr}).first->second;
+    const Whose whose = proof_ && proof_->forward == forward && !proof_->returned ? Whose::unknown : Whose::visitor;
+    Entry& entry = entries_.emplace(id, Entry{forward, whose, std::move(request), nullptr, nullptr}).first->second;
+    if (whose == Whose::visitor) ++counters_[forward].open;
     entry.connecting = connect_target(executor_, resolver_, forwards_[forward].target, family_, deadline_,
                                       [weak = weak_from_this(), id](tl::expected<Socket, Failure> socket) {
                                         if (const auto self = weak.lock()) self->on_target(id, std::move(socket));
                                       });
   }
 
+  void expect_proof(std::size_t forward, const ProofMark& mark, ProofHandlers handlers) {
+    end_proof();
+    proof_ = ExpectedProof{forward, mark, std::move(handlers)};
+  }
+
+  void end_proof() {
+    if (!proof_) return;
+    proof_.reset();
+    for (auto& [id, entry] : entries_) {
+      if (entry.whose == Whose::ours) entry.connection->hang_up();
+      become_visitor(entry);
+    }
+    std::erase_if(entries_, [](const auto& entry) { return entry.second.whose == Whose::ours; });
+    answer_drain_if_empty();
+  }
+
   void drain(std::function<void()> drained) {
     draining_ = true;
     drained_ = std::move(drained);
     refuse_unanswered();
+    hang_up_silent_proofs();
     answer_drain_if_empty();
   }
 
   void drop_all() {
     draining_ = false;
     drained_ = nullptr;
+    proof_.reset();
     // Emptied first: what ends now must not find its entry again.
     for (auto& [id, entry] : std::exchange(entries_, {})) {
       if (entry.connection) entry.connection->abort();
@@ -75,41 +94,98 @@ class Connections::Impl : public std::enable_shared_from_this<Impl> {
   }
 
   std::size_t open_count() const { return entries_.size(); }
-  Counters counters(std::size_t forward) const { return counters_.at(forward); }
+  const std::vector<Counters>& counters() const { return counters_; }
 
  private:
+  enum class Whose { visitor, unknown, ours };
+
   struct Entry {
     std::size_t forward;
+    Whose whose;
     std::optional<ssh::OpenRequest> request;  ///< until it is answered
     std::unique_ptr<net::Operation> connecting;
     std::shared_ptr<Connection> connection;
+  };
+
+  struct ExpectedProof {
+    std::size_t forward;
+    ProofMark mark;
+    ProofHandlers handlers;
+    bool returned = false;
+    bool target_failed = false;
   };
 
   void on_target(std::uint64_t id, tl::expected<Socket, Failure> socket) {
     Entry& entry = entries_.at(id);
     entry.connecting.reset();
     ssh::OpenRequest request = *std::exchange(entry.request, std::nullopt);
-    Counters& counters = counters_[entry.forward];
-    if (!socket) {
-      ++counters.target_refused;
-      tell(request, socket.error());
-      request.refuse();
-      return forget(id);
-    }
+    if (!socket) return on_target_failure(id, std::move(request), socket.error());
     std::optional<ssh::Channel> channel = request.accept();
     if (!channel) return forget(id);
-    ++counters.accepted;
     entry.connection = std::make_shared<Connection>(std::move(*socket), std::move(*channel), turns_,
                                                     limits_.longest_stall, [weak = weak_from_this(), id] {
                                                       if (const auto self = weak.lock()) self->forget(id);
                                                     });
+    if (entry.whose == Whose::visitor) {
+      ++counters_[entry.forward].accepted;
+    } else {
+      entry.connection->screen(proof_->mark, [weak = weak_from_this(), id](bool marked) {
+        if (const auto self = weak.lock()) self->on_first_bytes(id, marked);
+      });
+    }
+    const bool tells = entry.whose == Whose::unknown;
     entry.connection->start();
+    if (tells) tell_proof(proof_->handlers.accepted);
+  }
+
+  void on_target_failure(std::uint64_t id, ssh::OpenRequest request, const Failure& failure) {
+    Entry& entry = entries_.at(id);
+    // A target that is down is down for whoever comes: whose connection this was makes no difference to the proof.
+    const bool tells = entry.whose == Whose::unknown && !std::exchange(proof_->target_failed, true);
+    if (!tells) {
+      ++counters_[entry.forward].target_refused;
+      tell(request, failure);
+    }
+    request.refuse();
+    forget(id);
+    if (tells) tell_proof(proof_->handlers.target_failed, failure);
+  }
+
+  void on_first_bytes(std::uint64_t id, bool marked) {
+    const auto found = entries_.find(id);
+    if (found == entries_.end()) return;
+    Entry& entry = found->second;
+    if (!marked) return become_visitor(entry);
+    if (entry.whose == Whose::visitor) {  // too late: the proof is over
+      entry.connection->hang_up();
+      return forget(id);
+    }
+    entry.whose = Whose::ours;
+    proof_->returned = true;
+    for (auto& [other_id, other] : entries_) become_visitor(other);
+    tell_proof(proof_->handlers.returned);
+  }
+
+  void become_visitor(Entry& entry) {
+    if (entry.whose != Whose::unknown) return;
+    entry.whose = Whose::visitor;
+    Counters& counters = counters_[entry.forward];
+    ++counters.open;
+    if (!entry.connection) return;
+    ++counters.accepted;
+    entry.connection->lift_limit();
+  }
+
+  /// A copy: what is told may end the proof.
+  template <class Handler, class... Arguments>
+  static void tell_proof(Handler handler, const Arguments&... arguments) {
+    handler(arguments...);
   }
 
   void forget(std::uint64_t id) {
     const auto found = entries_.find(id);
     if (found == entries_.end()) return;
-    --counters_[found->second.forward].open;
+    if (found->second.whose == Whose::visitor) --counters_[found->second.forward].open;
     entries_.erase(found);
     answer_drain_if_empty();
   }
@@ -117,7 +193,17 @@ class Connections::Impl : public std::enable_shared_from_this<Impl> {
   void refuse_unanswered() {
     std::erase_if(entries_, [this](const auto& entry) {
       if (!entry.second.request) return false;
-      --counters_[entry.second.forward].open;
+      if (entry.second.whose == Whose::visitor) --counters_[entry.second.forward].open;
+      return true;
+    });
+  }
+
+  /// What may be a proof's, and never said a byte, is not waited for.
+  void hang_up_silent_proofs() {
+    std::erase_if(entries_, [this](const auto& entry) {
+      if (!entry.second.connection || !entry.second.connection->is_screened()) return false;
+      if (entry.second.whose == Whose::visitor) --counters_[entry.second.forward].open;
+      entry.second.connection->hang_up();
       return true;
     });
   }
@@ -150,6 +236,7 @@ class Connections::Impl : public std::enable_shared_from_this<Impl> {
   std::vector<Counters> counters_;
   std::shared_ptr<Turns> turns_;
   std::map<std::uint64_t, Entry> entries_;
+  std::optional<ExpectedProof> proof_;
   std::uint64_t next_id_ = 0;
   bool draining_ = false;
   std::function<void()> drained_;
@@ -167,6 +254,12 @@ Connections::~Connections() {
 void Connections::open(ssh::OpenRequest request) {
   impl_->open(std::move(request));
 }
+void Connections::expect_proof(std::size_t forward, const ProofMark& mark, ProofHandlers handlers) {
+  impl_->expect_proof(forward, mark, std::move(handlers));
+}
+void Connections::end_proof() {
+  impl_->end_proof();
+}
 void Connections::drain(std::function<void()> drained) {
   impl_->drain(std::move(drained));
 }
@@ -176,8 +269,11 @@ void Connections::drop_all() {
 std::size_t Connections::open_count() const {
   return impl_->open_count();
 }
-Counters Connections::counters(std::size_t forward) const {
-  return impl_->counters(forward);
+const Counters& Connections::counters(std::size_t forward) const {
+  return impl_->counters().at(forward);
+}
+const std::vector<Counters>& Connections::counters() const {
+  return impl_->counters();
 }
 
 }  // namespace holdfast::forward

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <boost/asio/any_io_executor.hpp>
 #include <chrono>
 #include <cstddef>
@@ -9,6 +10,7 @@
 #include <vector>
 
 #include "holdfast/config.hpp"
+#include "holdfast/failure.hpp"
 #include "holdfast/time.hpp"
 #include "net/resolver.hpp"
 #include "ssh/channel.hpp"
@@ -26,6 +28,16 @@ struct Limits {
   Duration longest_stall = std::chrono::seconds{30};
 };
 
+/// What a proof's own connection begins with.
+using ProofMark = std::array<std::byte, 16>;
+
+/// About the connections to one forward while a proof of it is under way. From the loop.
+struct ProofHandlers {
+  std::function<void()> accepted;                     ///< the target took one; whose it is has to show
+  std::function<void()> returned;                     ///< one of those began with the mark
+  std::function<void(const Failure&)> target_failed;  ///< the target did not take one; told once
+};
+
 /// The forwarded connections of one tunnel: channel to local socket, both ways, with bounded buffers and half-close.
 /// Survives sessions (the counters go on); the connections of a session that is gone end by themselves.
 class Connections {
@@ -38,6 +50,15 @@ class Connections {
   /// Connects to the forward's target (deadline: spec.connect_timeout, at most 10 s) and accepts, or refuses. More than
   /// spec.max_connections are refused, and told.
   void open(ssh::OpenRequest request);
+  /// A connection to this forward that begins with `mark` is our own. The target never sees the mark, and such a
+  /// connection is no visitor's: it is not counted, and does not take a visitor's place under max_connections. Until it
+  /// shows whose a connection is (with its first byte, or when the proof ends), at most 256 bytes of what the target
+  /// says pass, and only those of our own: a proof costs no more. Neither is a failure of the target counted or
+  /// logged that is told to `handlers`.
+  void expect_proof(std::size_t forward, const ProofMark& mark, ProofHandlers handlers);
+  /// Closes our own connection; the others are visitors'.
+  void end_proof();
+
   /// Refuses all that come from now on, and those whose target has not answered yet; `drained` is called from the loop
   /// as soon as none is open.
   void drain(std::function<void()> drained);
@@ -45,7 +66,9 @@ class Connections {
   void drop_all();
 
   std::size_t open_count() const;
-  Counters counters(std::size_t forward) const;
+  const Counters& counters(std::size_t forward) const;
+  /// Parallel to TunnelSpec::remote_forward.
+  const std::vector<Counters>& counters() const;
 
  private:
   class Impl;

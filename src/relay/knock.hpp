@@ -1,21 +1,28 @@
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
+#include <cstddef>
 #include <functional>
 #include <memory>
+#include <span>
 
 #include "ssh/channel.hpp"
 
 namespace holdfast::relay {
 
+enum class Heard { bytes, end };
+
 /// Listens at a channel to the relay's own listener: does anybody answer there? Destroying it hangs up.
 class Knock {
  public:
-  /// `answered` is called from the loop, once, at the first byte or at the end of the stream.
-  Knock(boost::asio::any_io_executor executor, ssh::Channel channel, std::function<void()> answered);
+  /// `heard` is called from the loop, once, at the first byte or at the end of the stream. Nothing that comes is kept.
+  Knock(boost::asio::any_io_executor executor, ssh::Channel channel, std::function<void(Heard)> heard);
   ~Knock();
   Knock(const Knock&) = delete;
   Knock& operator=(const Knock&) = delete;
+
+  /// Sends so much through, as soon as there is room. At most once.
+  void say(std::span<const std::byte> words);
 
  private:
   class Impl;

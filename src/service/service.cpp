@@ -46,10 +46,11 @@ void notify_stopping() {
 
 class Watchdog::Impl : public std::enable_shared_from_this<Impl> {
  public:
-  Impl(const asio::any_io_executor& executor, std::chrono::microseconds period) : timer_(executor), period_(period) {}
+  Impl(const asio::any_io_executor& executor, std::chrono::microseconds period, std::function<bool()> well)
+      : timer_(executor), period_(period), well_(std::move(well)) {}
 
   void feed() {
-    notify("WATCHDOG=1");
+    if (well_()) notify("WATCHDOG=1");
     timer_.expires_after(period_);
     timer_.async_wait([weak = weak_from_this()](const boost::system::error_code& error) {
       const auto self = weak.lock();
@@ -60,12 +61,13 @@ class Watchdog::Impl : public std::enable_shared_from_this<Impl> {
  private:
   asio::steady_timer timer_;
   std::chrono::microseconds period_;
+  std::function<bool()> well_;
 };
 
-Watchdog::Watchdog(const asio::any_io_executor& executor) {
+Watchdog::Watchdog(const asio::any_io_executor& executor, std::function<bool()> well) {
   std::uint64_t timeout_usec = 0;
   if (sd_watchdog_enabled(0, &timeout_usec) <= 0) return;
-  impl_ = std::make_shared<Impl>(executor, std::chrono::microseconds{timeout_usec / 2});
+  impl_ = std::make_shared<Impl>(executor, std::chrono::microseconds{timeout_usec / 2}, std::move(well));
   impl_->feed();
 }
 

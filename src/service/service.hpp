@@ -13,10 +13,12 @@ void notify_status(const std::string& text);  ///< STATUS=, one line
 void notify_reloading();                      ///< RELOADING=1 with MONOTONIC_USEC
 void notify_stopping();
 
-/// Feeds the watchdog from the event loop at half of WATCHDOG_USEC: a loop that hangs is killed and restarted.
+/// Feeds the watchdog from the event loop at half of WATCHDOG_USEC, as long as `well` says so: a loop that hangs is
+/// killed and restarted.
 class Watchdog {
  public:
-  explicit Watchdog(const boost::asio::any_io_executor& executor);
+  explicit Watchdog(
+      const boost::asio::any_io_executor& executor, std::function<bool()> well = [] { return true; });
   ~Watchdog();
 
  private:

@@ -49,6 +49,13 @@ Json to_document(const FailureReport& report) {
           {"age_seconds", seconds(report.age)}};
 }
 
+Json to_document(const ProofReport& proof) {
+  return {{"result", to_string(proof.result)},
+          {"age_seconds", seconds(proof.age)},
+          {"failures", proof.failures},
+          {"error", proof.failure ? to_document(FailureReport{*proof.failure, proof.age}) : Json{}}};
+}
+
 Json to_document(const ForwardReport& forward) {
   return {{"listener", forward.listener},
           {"target", forward.target},
@@ -58,7 +65,8 @@ Json to_document(const ForwardReport& forward) {
           {"bound_port", forward.bound_port == 0 ? Json{} : Json(forward.bound_port)},
           {"connections", forward.connections},
           {"accepted", forward.accepted},
-          {"target_refused", forward.target_refused}};
+          {"target_refused", forward.target_refused},
+          {"proof", forward.proof ? to_document(*forward.proof) : Json{}}};
 }
 
 Json to_document(const TunnelReport& tunnel) {
@@ -72,6 +80,7 @@ Json to_document(const TunnelReport& tunnel) {
           {"state", tunnel.state},
           {"phase", text_or_null(tunnel.phase)},
           {"up", tunnel.up},
+          {"ready", is_ready(tunnel)},
           {"condition", condition(tunnel)},
           {"in_state_seconds", seconds(tunnel.in_state)},
           {"attempt", tunnel.attempt},
@@ -130,6 +139,22 @@ FailureReport failure_from(const Json& object) {
   return report;
 }
 
+/// None for a result that is new since this version.
+std::optional<ProofReport> proof_from(const Json& object) {
+  const auto name = object.at("result").get<std::string>();
+  for (const ProofResult known : {ProofResult::verified, ProofResult::connected, ProofResult::target_down,
+                                  ProofResult::not_permitted, ProofResult::path_broken, ProofResult::unanswered}) {
+    if (to_string(known) != name) continue;
+    ProofReport proof;
+    proof.result = known;
+    proof.age = duration_at(object, "age_seconds").value_or(Duration{});
+    proof.failures = optional_at<unsigned>(object, "failures").value_or(0);
+    if (const auto error = optional_at<Json>(object, "error")) proof.failure = failure_from(*error).failure;
+    return proof;
+  }
+  return std::nullopt;
+}
+
 ForwardReport forward_from(const Json& object) {
   ForwardReport forward;
   forward.listener = object.at("listener").get<std::string>();
@@ -145,6 +170,7 @@ ForwardReport forward_from(const Json& object) {
   forward.connections = optional_at<std::uint64_t>(object, "connections").value_or(0);
   forward.accepted = optional_at<std::uint64_t>(object, "accepted").value_or(0);
   forward.target_refused = optional_at<std::uint64_t>(object, "target_refused").value_or(0);
+  if (const auto proof = optional_at<Json>(object, "proof")) forward.proof = proof_from(*proof);
   return forward;
 }
 
@@ -156,6 +182,7 @@ TunnelReport tunnel_from(const Json& object) {
   tunnel.state = object.at("state").get<std::string>();
   tunnel.phase = text_at(object, "phase");
   tunnel.up = object.at("up").get<bool>();
+  tunnel.unproven = tunnel.up && !optional_at<bool>(object, "ready").value_or(true);
   tunnel.in_state = duration_at(object, "in_state_seconds").value_or(Duration{});
   tunnel.attempt = optional_at<Attempt>(object, "attempt").value_or(0);
   tunnel.sessions_established = optional_at<std::uint64_t>(object, "sessions_established").value_or(0);

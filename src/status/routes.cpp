@@ -44,13 +44,13 @@ std::optional<std::string> percent_decoded(std::string_view encoded) {
 
 Answer ready(const Report& report) {
   std::string lines;
-  bool all_up = !report.tunnels.empty();
+  bool all_ready = !report.tunnels.empty();
   for (const TunnelReport& tunnel : report.tunnels) {
-    all_up = all_up && tunnel.up;
+    all_ready = all_ready && is_ready(tunnel);
     lines += tunnel.name + ": " + condition(tunnel) + "\n";
   }
   if (report.tunnels.empty()) lines = "no tunnels configured\n";
-  return text(all_up ? 200 : 503, std::move(lines));
+  return text(all_ready ? 200 : 503, std::move(lines));
 }
 
 Answer reload(Source& source) {

@@ -98,6 +98,11 @@ std::vector<std::string> notes_on(const TunnelReport& tunnel) {
     notes.push_back("last error " + to_text(tunnel.last_error->age) + " ago: " + describe(failure));
     if (!tunnel.up) notes.push_back("what to do: " + std::string{remedy(failure.cause)});
   }
+  for (const ForwardReport& forward : tunnel.forwards) {
+    if (!forward.proof || !forward.proof->failure) continue;
+    const Failure& failure = *forward.proof->failure;
+    notes.push_back(describe(failure) + ". " + std::string{remedy(failure.cause)});
+  }
   if (tunnel.next_retry) notes.push_back("next try in " + to_text(*tunnel.next_retry));
   if (tunnel.refused_opens > 0) {
     notes.push_back("the relay opened " + std::to_string(tunnel.refused_opens) +

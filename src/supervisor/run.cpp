@@ -107,7 +107,7 @@ int run(const std::string& config_path) {
                               supervisor.reload();
                               service::notify_ready();
                             }}};
-  service::Watchdog watchdog{loop.get_executor()};
+  service::Watchdog watchdog{loop.get_executor(), [&] { return !supervisor.wants_restart(); }};
 
   log::write(LogLevel::info, "holdfast " + std::string{version} + " holds " +
                                  counted(supervisor.report().tunnels.size()) + "; status at " + status_socket.path);

@@ -150,6 +150,12 @@ Report Supervisor::report() const {
   return report;
 }
 
+bool Supervisor::wants_restart() const {
+  const TimePoint now = Clock::now();
+  return config_.watchdog == WatchdogMode::verified &&
+         std::any_of(slots_.begin(), slots_.end(), [&](const Slot& slot) { return slot.runner->wedged(now); });
+}
+
 std::optional<std::string> Supervisor::reload() {
   if (stopping_) return "holdfast is stopping";
   auto loaded = config::load(config_path_);

@@ -32,6 +32,8 @@ class Supervisor final : public status::Source {
   void stop_now();
 
   Report report() const override;
+  /// By configuration, a tunnel that only a new process may mend is a reason for one; see is_wedged().
+  bool wants_restart() const;
   std::optional<std::string> reload() override;
   bool reconnect(const std::string& tunnel) override;
 

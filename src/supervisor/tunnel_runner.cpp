@@ -16,7 +16,7 @@ Duration silence(const LivenessSpec& liveness) {
   return liveness.server_alive_interval * (liveness.server_alive_count_max + 1);
 }
 
-/// Where the relay itself finds the listener that we could not have.
+/// Where the relay itself finds the listener.
 std::string knock_host(const RemoteForward& forward) {
   return forward.bind_address.empty() ? "localhost" : forward.bind_address;
 }
@@ -58,6 +58,7 @@ TunnelRunner::TunnelRunner(const boost::asio::any_io_executor& executor, net::Re
       resolver_(resolver),
       timer_(executor),
       connections_(executor, resolver, spec_, [this](const std::string& text) { write_log(LogLevel::info, text); }),
+      prover_(executor, connections_, [this](ProofAdvanced news) { happened(std::move(news)); }),
       phase_entered_(Clock::now()) {}
 
 void TunnelRunner::handle(const TunnelEvent& event) {
@@ -68,11 +69,13 @@ void TunnelRunner::handle(const TunnelEvent& event) {
   state_ = std::move(result.next);
   const bool phase_changed = state_.phase.index() != phase_before || state_.attempt != attempt_before;
   if (phase_changed) note_phase_change();
+  bool told = false;
   for (const TunnelAction& action : result.actions) {
+    told = told || std::holds_alternative<Announce>(action);
     std::visit([this](const auto& what) { perform(what); }, action);
   }
   arm_timer();
-  if (phase_changed || held_forwards(state_.phase) != held_before) changed_();
+  if (phase_changed || told || held_forwards(state_.phase) != held_before) changed_();
 }
 
 void TunnelRunner::address_gone(const boost::asio::ip::address& address, bool retry_at_once) {
@@ -155,7 +158,7 @@ void TunnelRunner::perform(const Knock& knock) {
       [this, index = knock.forward, number = ++knocks_](tl::expected<ssh::Channel, ssh::OpenFailure> opened) {
         if (number != knocks_) return;
         if (!opened) return happened(Knocked{index, to_answer(opened.error())});
-        knock_ = std::make_unique<relay::Knock>(executor_, std::move(*opened), [this, index] {
+        knock_ = std::make_unique<relay::Knock>(executor_, std::move(*opened), [this, index](relay::Heard) {
           knock_.reset();
           happened(Knocked{index, KnockAnswer::answered});
         });
@@ -166,6 +169,17 @@ void TunnelRunner::perform(const Knock& knock) {
 void TunnelRunner::perform(const EndKnock&) {
   ++knocks_;
   knock_.reset();
+}
+
+void TunnelRunner::perform(const Prove& proof) {
+  const ForwardTable* table = forwards_of(state_.phase);
+  if (table == nullptr) return;
+  prover_.start(*session_, proof.forward, knock_host(spec_.remote_forward[proof.forward]),
+                (*table)[proof.forward].bound_port);
+}
+
+void TunnelRunner::perform(const EndProof&) {
+  prover_.stop();
 }
 
 void TunnelRunner::perform(const OpenLease&) {
@@ -238,6 +252,7 @@ void TunnelRunner::perform(const DropSession&) {
   lookup_.reset();
   dial_.reset();
   perform(EndKnock{});
+  perform(EndProof{});
   lease_.reset();
   socket_.reset();
   address_.clear();
@@ -249,7 +264,7 @@ void TunnelRunner::perform(const DropSession&) {
 }
 
 void TunnelRunner::perform(const Announce& line) {
-  if (line.failure) last_error_.emplace(*line.failure, Clock::now());
+  if (line.failure && line.last_error) last_error_.emplace(*line.failure, Clock::now());
   write_log(line.level, line.text, line.failure ? std::optional{line.failure->cause} : std::nullopt);
 }
 
@@ -342,6 +357,7 @@ TunnelReport TunnelRunner::report(TimePoint now) const {
   report.state = phase_name(state_.phase);
   if (const auto* opening = std::get_if<Opening>(&state_.phase)) report.phase = to_string(opening->phase);
   report.up = is_up(state_);
+  report.unproven = report.up && spec_.readiness == Readiness::verified && !is_proven(state_, spec_, now);
   report.in_state = now - phase_entered_;
   report.attempt = state_.attempt;
   report.sessions_established = sessions_established_;
@@ -351,7 +367,7 @@ TunnelReport TunnelRunner::report(TimePoint now) const {
   const ForwardTable* table = forwards_of(state_.phase);
   for (std::size_t index = 0; index < spec_.remote_forward.size(); ++index) {
     const ForwardProgress progress = table != nullptr ? (*table)[index] : ForwardProgress{};
-    const forward::Counters counters = connections_.counters(index);
+    const forward::Counters& counters = connections_.counters(index);
     ForwardReport& forward = report.forwards.emplace_back();
     forward = {listener_name(spec_.remote_forward[index]),
                target_name(spec_.remote_forward[index].target),
@@ -363,6 +379,9 @@ TunnelReport TunnelRunner::report(TimePoint now) const {
     if (progress.state == ForwardState::refused && progress.explanation) {
       forward.refusal = to_string(progress.explanation->refusal);
       forward.holder = progress.explanation->holder;
+    }
+    if (const Proof* proof = proof_of(state_.phase, index)) {
+      forward.proof = ProofReport{proof->result, now - proof->at, proof->failures, proof->failure};
     }
   }
   report.refused_opens = refused_opens_;

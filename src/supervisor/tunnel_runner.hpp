@@ -17,6 +17,7 @@
 #include "relay/knock.hpp"
 #include "relay/lease.hpp"
 #include "ssh/session.hpp"
+#include "supervisor/prover.hpp"
 
 namespace holdfast::supervisor {
 
@@ -24,8 +25,8 @@ namespace holdfast::supervisor {
 /// tunnel's timer, dial, session and connections; holds no decision of its own.
 class TunnelRunner final : private ssh::SessionObserver, private relay::LeaseObserver {
  public:
-  /// `changed` is called after each change of phase and of the listeners that are held; the runner must not be
-  /// destroyed inside it.
+  /// `changed` is called after each change of phase and of the listeners that are held, and with each line of the log;
+  /// the runner must not be destroyed inside it.
   TunnelRunner(const boost::asio::any_io_executor& executor, net::Resolver& resolver, TunnelSpec spec,
                std::string device_id, UnitRandom jitter, std::function<void()> changed);
 
@@ -38,6 +39,7 @@ class TunnelRunner final : private ssh::SessionObserver, private relay::LeaseObs
   bool stopped() const { return std::holds_alternative<Stopped>(state_.phase); }
   const TunnelSpec& spec() const { return spec_; }
   TunnelReport report(TimePoint now) const;
+  bool wedged(TimePoint now) const { return is_wedged(state_, now); }
 
  private:
   void on_banner() override;
@@ -70,6 +72,8 @@ class TunnelRunner final : private ssh::SessionObserver, private relay::LeaseObs
   void perform(const EndKnock&);
   void perform(const Identify& question);
   void perform(const Evict& eviction);
+  void perform(const Prove& proof);
+  void perform(const EndProof&);
   void perform(const CancelForward& cancel);
   void perform(const OpenLease&);
   void perform(const RecordLease& record);
@@ -110,6 +114,7 @@ class TunnelRunner final : private ssh::SessionObserver, private relay::LeaseObs
   std::unique_ptr<relay::Lease> lease_;
   std::unique_ptr<relay::Knock> knock_;
   std::uint64_t knocks_ = 0;  ///< a knock that was given up may still be opened
+  Prover prover_;
   std::optional<net::ParkedSocket> parked_;
 
   // For the report only.

@@ -172,8 +172,9 @@ TEST_CASE("a relay that never answers the request for a listener costs its deadl
   const Sshd relay(options);
   TcpProxy network(relay.port());
   std::uint64_t all = 0;
+  const Tunnel tunnel = to_port(network.port()).set("verify_interval", "0");  // a proof would be counted as well
   {
-    const Holdfast good(to_port(network.port()));
+    const Holdfast good(tunnel);
     REQUIRE(good.wait_for_up());
     REQUIRE(wait_until([&] { return good.log().find("no lease on the relay") != std::string::npos; }));
     all = network.bytes(TcpProxy::to_client);
@@ -181,7 +182,7 @@ TEST_CASE("a relay that never answers the request for a listener costs its deadl
   // The last packets were the answer to the request and the refusal of a channel, less than 100 bytes together; the one
   // before, far greater, announced the host keys.
   network.freeze_after(TcpProxy::to_client, all - 150);
-  const Holdfast holdfast(to_port(network.port()));
+  const Holdfast holdfast(tunnel);
   REQUIRE(holdfast.wait_for_failure("phase_timed_out"));
   CHECK(holdfast.tunnel()["last_error"]["operation"] == "listen on relay");
 }

@@ -9,8 +9,10 @@ namespace holdfast::test {
 
 using namespace std::chrono_literals;
 
-inline TunnelSpec spec_with(std::size_t forwards) {
+/// Without proofs, unless a test is about them.
+inline TunnelSpec spec_with(std::size_t forwards, Duration verify_interval = 0s) {
   TunnelSpec spec;
+  spec.verify_interval = verify_interval;
   spec.name = "relay";
   spec.host_name = "relay.example";
   for (std::size_t index = 0; index < forwards; ++index) {
@@ -22,23 +24,28 @@ inline TunnelSpec spec_with(std::size_t forwards) {
 
 inline std::string_view action_name(const TunnelAction& action) {
   using Name = std::string_view;
-  return std::visit(
-      overloaded{
-          [](const Dial&) -> Name { return "Dial"; }, [](const OpenSession&) -> Name { return "OpenSession"; },
-          [](const Authenticate&) -> Name { return "Authenticate"; },
-          [](const RequestForward&) -> Name { return "RequestForward"; }, [](const Knock&) -> Name { return "Knock"; },
-          [](const EndKnock&) -> Name { return "EndKnock"; }, [](const Identify&) -> Name { return "Identify"; },
-          [](const Evict&) -> Name { return "Evict"; }, [](const CancelForward&) -> Name { return "CancelForward"; },
-          [](const OpenLease&) -> Name { return "OpenLease"; },
-          [](const RecordLease&) -> Name { return "RecordLease"; },
-          [](const SendHeartbeat&) -> Name { return "SendHeartbeat"; },
-          [](const SendKeepalive&) -> Name { return "SendKeepalive"; },
-          [](const DrainConnections&) -> Name { return "DrainConnections"; },
-          [](const CloseSession&) -> Name { return "CloseSession"; },
-          [](const ParkSession&) -> Name { return "ParkSession"; },
-          [](const ResetParked&) -> Name { return "ResetParked"; },
-          [](const DropSession&) -> Name { return "DropSession"; }, [](const Announce&) -> Name { return "Announce"; }},
-      action);
+  return std::visit(overloaded{[](const Dial&) -> Name { return "Dial"; },
+                               [](const OpenSession&) -> Name { return "OpenSession"; },
+                               [](const Authenticate&) -> Name { return "Authenticate"; },
+                               [](const RequestForward&) -> Name { return "RequestForward"; },
+                               [](const Knock&) -> Name { return "Knock"; },
+                               [](const EndKnock&) -> Name { return "EndKnock"; },
+                               [](const Identify&) -> Name { return "Identify"; },
+                               [](const Evict&) -> Name { return "Evict"; },
+                               [](const Prove&) -> Name { return "Prove"; },
+                               [](const EndProof&) -> Name { return "EndProof"; },
+                               [](const CancelForward&) -> Name { return "CancelForward"; },
+                               [](const OpenLease&) -> Name { return "OpenLease"; },
+                               [](const RecordLease&) -> Name { return "RecordLease"; },
+                               [](const SendHeartbeat&) -> Name { return "SendHeartbeat"; },
+                               [](const SendKeepalive&) -> Name { return "SendKeepalive"; },
+                               [](const DrainConnections&) -> Name { return "DrainConnections"; },
+                               [](const CloseSession&) -> Name { return "CloseSession"; },
+                               [](const ParkSession&) -> Name { return "ParkSession"; },
+                               [](const ResetParked&) -> Name { return "ResetParked"; },
+                               [](const DropSession&) -> Name { return "DropSession"; },
+                               [](const Announce&) -> Name { return "Announce"; }},
+                    action);
 }
 
 /// A tunnel whose clock and dice the test holds.

@@ -14,10 +14,10 @@ struct NamedState {
   TunnelState state;
 };
 
-/// One of each state, all with one forward and at attempt 1.
+/// One of each state, all with one forward and at attempt 1; a proof is under way where there can be one.
 std::vector<NamedState> all_states() {
   std::vector<NamedState> states;
-  Tunnel tunnel{spec_with(1)};
+  Tunnel tunnel{spec_with(1, 1h)};
   states.push_back({"idle", tunnel.state});
   tunnel.after(Start{});
   states.push_back({"opening", tunnel.state});
@@ -52,6 +52,7 @@ std::vector<NamedEvent> all_events() {
           {"ForwardRefused", session(ForwardAnswered{0, std::nullopt})},
           {"Knocked", session(Knocked{0, KnockAnswer::answered})},
           {"Evicted", session(Evicted{0, EvictOutcome::freed, ""})},
+          {"ProofAdvanced", session(ProofAdvanced{0, ProofNews::target_failed})},
           {"LeaseOpened", session(LeaseOpened{})},
           {"LeaseLost", session(LeaseLost{"no shell"})},
           {"ListenerCancelled", session(ListenerCancelled{0})},
@@ -63,7 +64,7 @@ std::vector<NamedEvent> all_events() {
 
 /// "draining: DrainConnections CancelForward", or "-" when neither the phase changed nor anything is to be done.
 std::string outcome(const TunnelState& before, const TunnelEvent& event) {
-  const TunnelSpec spec = spec_with(1);
+  const TunnelSpec spec = spec_with(1, 1h);
   // Later than every deadline, so that an expired timer always means something.
   const Step result = step(spec, before, event, TimePoint{2h}, [] { return 0.5; });
   std::ostringstream text;

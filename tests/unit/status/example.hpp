@@ -20,6 +20,9 @@ inline Report example_report() {
       {Cause::connection_lost, "read from", "relay.example:22", "Connection reset by peer"}, 11460s + 250ms};
   relay.forwards = {{"localhost:4649", "localhost:22", ForwardState::held, 4649, 2, 118, 0},
                     {"*:0", "[::1]:8080", ForwardState::held, 41234, 0, 3, 1}};
+  relay.forwards.at(0).proof = ProofReport{ProofResult::verified, 1234s + 567ms, 0, std::nullopt};
+  relay.forwards.at(1).proof =
+      ProofReport{ProofResult::not_permitted, 11399s, 0, Failure{Cause::proof_not_permitted, "verify", "*:41234", ""}};
   relay.refused_opens = 4;
   relay.bytes_received = 1234567;
   relay.bytes_sent = 999;

@@ -15,13 +15,15 @@ TEST_CASE("the table shows each forward in a row, and what is worth knowing belo
 The last reload was refused; the configuration of before is still in force:
     holdfast.yaml:3:5: tunnels.relay.prot: unknown key; did you mean 'port'?
 
-TUNNEL  STATE        FOR         RELAY                FORWARD                          LISTENER  CONNECTIONS
-relay   established  3 h 10 min  relay.example:22     localhost:4649 -> localhost:22   held      2 open, 118 in all
-                                                      *:41234 -> [::1]:8080            held      0 open, 3 in all, 1 refused by target
+TUNNEL  STATE        FOR         RELAY                FORWARD                          LISTENER                        CONNECTIONS
+relay   established  3 h 10 min  relay.example:22     localhost:4649 -> localhost:22   held, verified 20 min 34 s ago  2 open, 118 in all
+                                                      *:41234 -> [::1]:8080            held, can't be verified         0 open, 3 in all, 1 refused by target
     session 2 to 192.0.2.7:22, aes128-gcm@openssh.com, round trip 31 ms, 1.2 MB received, 999 B sent
     last error 3 h 11 min ago: read from relay.example:22: connection lost (Connection reset by peer)
+)" + std::string{"    verify *:41234: proof not permitted. "} +
+            std::string{remedy(Cause::proof_not_permitted)} + R"(
     the relay opened 4 channels that nobody asked for; all were refused
-backup  backing off  4.0 s       backup.example:2222  localhost:4650 -> /run/app.sock  pending   0 open, 0 in all
+backup  backing off  4.0 s       backup.example:2222  localhost:4650 -> /run/app.sock  pending                         0 open, 0 in all
     last error 4.0 s ago: connect backup.example:2222: connection refused
     what to do: )" +
             std::string{remedy(Cause::connection_refused)} +

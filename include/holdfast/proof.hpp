@@ -1,0 +1,153 @@
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "holdfast/backoff.hpp"
+#include "holdfast/config.hpp"
+#include "holdfast/failure.hpp"
+#include "holdfast/listeners.hpp"
+#include "holdfast/time.hpp"
+
+/// Does a held listener lead to its target? The only way to know is to walk it:
+///
+///     we ──direct-tcpip──▶ relay ──connects to its own listener──▶ forwarded-tcpip ──▶ we ──▶ target
+///                                                                          its first bytes, the same way back
+///
+/// Which of the connections that come in meanwhile is ours is told by a mark: a few random bytes, sent once a
+/// connection has come in and taken out again before they reach the target. So nobody else ever receives one as long
+/// as nothing comes in, and a visitor at the same moment is not taken for the proof.
+namespace holdfast {
+
+enum class ProofResult {
+  verified,       ///< the target's first bytes came through the relay
+  connected,      ///< the connection came back and the target took it, but does not speak first
+  target_down,    ///< the connection came back, and the target did not take it: no reconnect would help
+  not_permitted,  ///< the relay lets us open no connection of this kind: unknown, and no sign of trouble
+  path_broken,    ///< the relay connected, or was refused, and nothing came back to us: the listener is not ours
+  unanswered,     ///< the relay did not say whether it connects
+};
+/// "verified", "connected", ...
+std::string_view to_string(ProofResult result);
+/// Nothing more could be asked of it: verified or connected.
+bool is_good(ProofResult result);
+/// target_down, path_broken or unanswered.
+bool is_bad(ProofResult result);
+
+struct Proof {
+  ProofResult result{};
+  TimePoint at;
+  unsigned failures = 0;           ///< bad results in a row on this session, this one included
+  std::optional<Failure> failure;  ///< unless good
+
+  friend bool operator==(const Proof&, const Proof&) = default;
+};
+
+/// What a tunnel remembers over all its sessions.
+struct ProofHistory {
+  struct Path {
+    bool proven = false;                    ///< was good at least once
+    std::optional<TimePoint> broken_since;  ///< path_broken, and nothing else since
+
+    friend bool operator==(const Path&, const Path&) = default;
+  };
+  std::vector<Path> paths;  ///< parallel to TunnelSpec::remote_forward
+  unsigned renewals = 0;    ///< sessions given up for a broken path since one was last good
+  std::optional<TimePoint> last_renewal;
+
+  friend bool operator==(const ProofHistory&, const ProofHistory&) = default;
+};
+
+// ---- what happened to a proof under way ---------------------------------------------------------------------------
+
+enum class ProofNews {
+  opened,          ///< the relay connected to its listener
+  nobody_listens,  ///< it tried: SSH_OPEN_CONNECT_FAILED
+  not_permitted,   ///< SSH_OPEN_ADMINISTRATIVELY_PROHIBITED
+  not_opened,      ///< refused for another reason
+  target_failed,   ///< a connection came in, and the target did not take it
+  returned,        ///< our connection came in, and the target took it
+  answered,        ///< bytes came back
+  ended,           ///< the connection ended without a byte
+};
+struct ProofAdvanced {
+  std::size_t forward = 0;
+  ProofNews news{};
+  std::string detail{};  ///< of target_failed: why
+  bool in_use = false;   ///< visitors have connections open through this tunnel
+};
+
+// ---- what to do about it ------------------------------------------------------------------------------------------
+
+struct Prove {  ///< answers ProofAdvanced
+  std::size_t forward = 0;
+
+  friend bool operator==(const Prove&, const Prove&) = default;
+};
+struct EndProof {  ///< hangs up, whatever stands of it; answers nothing
+  friend bool operator==(const EndProof&, const EndProof&) = default;
+};
+using ProofAction = std::variant<Prove, EndProof>;
+
+struct ProofContext {
+  const TunnelSpec& spec;
+  const ForwardTable& forwards;
+  TimePoint now;
+  ProofHistory& history;
+  const UnitRandom& jitter;
+};
+
+/// The proofs of one session's listeners, one at a time: as soon as one is held, then every verify_interval; after a
+/// failure sooner.
+class Proofs {
+ public:
+  explicit Proofs(std::size_t count) : table_(count) {}
+
+  /// A listener may have come to be held.
+  std::vector<ProofAction> update(const ProofContext& context);
+  std::vector<ProofAction> advanced(const ProofAdvanced& news, const ProofContext& context);
+  /// Call at due() or later.
+  std::vector<ProofAction> expired(const ProofContext& context);
+
+  std::optional<TimePoint> due() const;
+  bool under_way() const { return running_.has_value(); }
+  /// The last result of a forward on this session.
+  const std::optional<Proof>& result(std::size_t forward) const { return table_[forward].last; }
+  /// A forward whose path is broken for the second time, so that a new session is worth its price: nobody uses this
+  /// one, and the last one that was given up for this is long enough ago.
+  std::optional<std::size_t> hopeless(const ProofHistory& history, TimePoint now) const;
+
+  friend bool operator==(const Proofs&, const Proofs&) = default;
+
+ private:
+  struct Entry {
+    std::optional<TimePoint> due;  ///< none: not held, being proven, or nothing more to be learnt on this session
+    std::optional<Proof> last;
+    unsigned broken = 0;  ///< path_broken in a row
+
+    friend bool operator==(const Entry&, const Entry&) = default;
+  };
+  struct Running {
+    std::size_t forward = 0;
+    TimePoint deadline;
+    bool opened = false;
+    bool returned = false;
+    bool answered = false;
+
+    friend bool operator==(const Running&, const Running&) = default;
+  };
+
+  std::vector<ProofAction> start_next(const ProofContext& context);
+  std::vector<ProofAction> finish(ProofResult result, std::string detail, const ProofContext& context);
+  std::vector<ProofAction> finish_at_deadline(const ProofContext& context);
+
+  std::vector<Entry> table_;
+  std::optional<Running> running_;
+  bool in_use_ = false;
+};
+
+}  // namespace holdfast

@@ -1,0 +1,205 @@
+#include "holdfast/proof.hpp"
+
+#include <algorithm>
+#include <cstdlib>
+#include <utility>
+
+namespace holdfast {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr Duration open_timeout = 10s;  ///< for the relay to connect to itself, or not
+/// For the connection to come back and the target to take it, which may itself take 10 s (src/forward/).
+constexpr Duration return_timeout = 15s;
+/// How long a target that took the connection may think before it counts as one that does not speak first.
+constexpr Duration target_silence = 3s;
+/// After a failure the next proof comes this soon, and then after twice as long each time, up to verify_interval.
+constexpr Duration first_retry = 30s;
+/// A new session for a broken path costs every connection of this one: not more often than this, and then after twice
+/// as long each time, up to an hour.
+constexpr Duration first_renewal = 5min;
+constexpr Duration longest_renewal = 1h;
+
+Duration doubled(Duration first, unsigned times, Duration longest) {
+  Duration wait = std::min(first, longest);
+  for (unsigned n = 0; n < times && wait < longest; ++n) wait = std::min(wait * 2, longest);
+  return wait;
+}
+
+Cause cause_of(ProofResult result) {
+  switch (result) {
+    case ProofResult::target_down:
+      return Cause::target_down;
+    case ProofResult::not_permitted:
+      return Cause::proof_not_permitted;
+    case ProofResult::path_broken:
+      return Cause::path_broken;
+    case ProofResult::unanswered:
+      return Cause::proof_unanswered;
+    case ProofResult::verified:
+    case ProofResult::connected:
+      break;
+  }
+  std::abort();
+}
+
+Failure failure_of(ProofResult result, std::string detail, const RemoteForward& forward, std::uint16_t bound_port) {
+  if (result == ProofResult::target_down) {
+    return {Cause::target_down, "connect", target_name(forward.target), std::move(detail)};
+  }
+  RemoteForward bound = forward;
+  bound.port = bound_port;
+  return {cause_of(result), "verify", listener_name(bound), std::move(detail)};
+}
+
+}  // namespace
+
+std::string_view to_string(ProofResult result) {
+  switch (result) {
+    case ProofResult::verified:
+      return "verified";
+    case ProofResult::connected:
+      return "connected";
+    case ProofResult::target_down:
+      return "target_down";
+    case ProofResult::not_permitted:
+      return "not_permitted";
+    case ProofResult::path_broken:
+      return "path_broken";
+    case ProofResult::unanswered:
+      return "unanswered";
+  }
+  std::abort();
+}
+
+bool is_good(ProofResult result) {
+  return result == ProofResult::verified || result == ProofResult::connected;
+}
+
+bool is_bad(ProofResult result) {
+  return !is_good(result) && result != ProofResult::not_permitted;
+}
+
+std::vector<ProofAction> Proofs::update(const ProofContext& context) {
+  if (context.spec.verify_interval == Duration::zero()) return {};
+  for (std::size_t index = 0; index < table_.size(); ++index) {
+    const bool news = context.forwards[index].state == ForwardState::held && !table_[index].last;
+    if (news && !table_[index].due && !(running_ && running_->forward == index)) table_[index].due = context.now;
+  }
+  return start_next(context);
+}
+
+std::vector<ProofAction> Proofs::advanced(const ProofAdvanced& news, const ProofContext& context) {
+  if (!running_ || running_->forward != news.forward) return {};
+  in_use_ = news.in_use;
+  switch (news.news) {
+    case ProofNews::opened:
+      running_->opened = true;
+      running_->deadline = context.now + return_timeout;
+      return {};
+    case ProofNews::nobody_listens:
+      return finish(ProofResult::path_broken, "nobody listens there", context);
+    case ProofNews::not_permitted:
+      return finish(ProofResult::not_permitted, "", context);
+    case ProofNews::not_opened:
+      return finish(ProofResult::unanswered, "the relay could not open the connection", context);
+    case ProofNews::target_failed:
+      return finish(ProofResult::target_down, news.detail, context);
+    case ProofNews::returned:
+      if (running_->answered) return finish(ProofResult::verified, "", context);
+      running_->returned = true;
+      running_->deadline = context.now + target_silence;
+      return {};
+    case ProofNews::answered:
+      if (running_->returned) return finish(ProofResult::verified, "", context);
+      running_->answered = true;  // the mark may still be on its way
+      return {};
+    case ProofNews::ended:
+      if (running_->returned) return finish(ProofResult::connected, "", context);
+      return finish(ProofResult::path_broken, "somebody else took the connection and ended it", context);
+  }
+  std::abort();
+}
+
+std::vector<ProofAction> Proofs::expired(const ProofContext& context) {
+  if (running_) return context.now >= running_->deadline ? finish_at_deadline(context) : std::vector<ProofAction>{};
+  return start_next(context);
+}
+
+std::vector<ProofAction> Proofs::finish_at_deadline(const ProofContext& context) {
+  if (running_->returned) return finish(ProofResult::connected, "", context);
+  if (running_->answered) return finish(ProofResult::path_broken, "somebody else answers there", context);
+  if (running_->opened) return finish(ProofResult::path_broken, "the connection did not come back to us", context);
+  return finish(ProofResult::unanswered, "no answer within " + to_text(open_timeout), context);
+}
+
+std::vector<ProofAction> Proofs::start_next(const ProofContext& context) {
+  if (running_) return {};
+  for (std::size_t index = 0; index < table_.size(); ++index) {
+    Entry& entry = table_[index];
+    if (!entry.due || context.now < *entry.due) continue;
+    entry.due.reset();
+    running_ = Running{index, context.now + open_timeout};
+    return {Prove{index}};
+  }
+  return {};
+}
+
+std::vector<ProofAction> Proofs::finish(ProofResult result, std::string detail, const ProofContext& context) {
+  const std::size_t index = running_->forward;
+  running_.reset();
+  Entry& entry = table_[index];
+  ProofHistory::Path& path = context.history.paths[index];
+
+  const unsigned failures_before = entry.last ? entry.last->failures : 0;
+  entry.broken = result == ProofResult::path_broken ? entry.broken + 1 : 0;
+  entry.last = Proof{result, context.now, is_bad(result) ? failures_before + 1 : 0, std::nullopt};
+  if (!is_good(result)) {
+    entry.last->failure =
+        failure_of(result, std::move(detail), context.spec.remote_forward[index], context.forwards[index].bound_port);
+  }
+
+  if (result == ProofResult::path_broken) {
+    if (!path.broken_since) path.broken_since = context.now;
+  } else if (result != ProofResult::unanswered) {
+    path.broken_since.reset();
+  }
+  if (is_good(result)) {
+    path.proven = true;
+    context.history.renewals = 0;
+  }
+
+  const Duration interval = context.spec.verify_interval;
+  if (result != ProofResult::not_permitted) {
+    const Duration wait = is_good(result) ? interval : doubled(first_retry, entry.last->failures - 1, interval);
+    // Spread by a quarter either way, so that a fleet does not prove in step.
+    entry.due = context.now + std::chrono::duration_cast<Duration>(wait * (0.75 + 0.5 * context.jitter()));
+  }
+
+  std::vector<ProofAction> actions{EndProof{}};
+  for (const ProofAction& action : start_next(context)) actions.push_back(action);
+  return actions;
+}
+
+std::optional<TimePoint> Proofs::due() const {
+  if (running_) return running_->deadline;
+  std::optional<TimePoint> first;
+  for (const Entry& entry : table_) {
+    if (entry.due && (!first || *entry.due < *first)) first = entry.due;
+  }
+  return first;
+}
+
+std::optional<std::size_t> Proofs::hopeless(const ProofHistory& history, TimePoint now) const {
+  const bool too_soon =
+      history.last_renewal &&
+      now - *history.last_renewal < doubled(first_renewal, std::max(history.renewals, 1U) - 1, longest_renewal);
+  if (in_use_ || too_soon) return std::nullopt;
+  for (std::size_t index = 0; index < table_.size(); ++index) {
+    if (table_[index].broken >= 2) return index;
+  }
+  return std::nullopt;
+}
+
+}  // namespace holdfast

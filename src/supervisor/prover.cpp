@@ -1,0 +1,78 @@
+#include "supervisor/prover.hpp"
+
+#include <random>
+#include <utility>
+
+namespace holdfast::supervisor {
+namespace {
+
+/// Not to be guessed by a visitor, so that nobody is taken for the proof.
+forward::ProofMark random_mark() {
+  std::random_device device;
+  std::uniform_int_distribution<unsigned> octet{0, 255};
+  forward::ProofMark mark{};
+  for (std::byte& value : mark) value = static_cast<std::byte>(octet(device));
+  return mark;
+}
+
+ProofNews to_news(ssh::OpenFailure failure) {
+  switch (failure) {
+    case ssh::OpenFailure::connect_failed:
+      return ProofNews::nobody_listens;
+    case ssh::OpenFailure::prohibited:
+      return ProofNews::not_permitted;
+    case ssh::OpenFailure::other:
+      return ProofNews::not_opened;
+  }
+  return ProofNews::not_opened;
+}
+
+}  // namespace
+
+Prover::Prover(boost::asio::any_io_executor executor, forward::Connections& connections, News news)
+    : executor_(std::move(executor)), connections_(connections), news_(std::move(news)) {}
+
+void Prover::start(ssh::Session& session, std::size_t forward, const std::string& host, std::uint16_t port) {
+  forward_ = forward;
+  mark_ = random_mark();
+  came_in_ = false;
+  connections_.expect_proof(forward, mark_,
+                            {[this] {
+                               came_in_ = true;
+                               send_mark();
+                             },
+                             [this] { tell(ProofNews::returned); },
+                             [this](const Failure& failure) { tell(ProofNews::target_failed, failure.detail); }});
+  session.open_direct_tcpip(host, port,
+                            [this, number = ++number_](tl::expected<ssh::Channel, ssh::OpenFailure> channel) {
+                              if (number == number_) opened(std::move(channel));
+                            });
+}
+
+void Prover::stop() {
+  ++number_;
+  knock_.reset();
+  connections_.end_proof();
+}
+
+void Prover::opened(tl::expected<ssh::Channel, ssh::OpenFailure> channel) {
+  if (!channel) return tell(to_news(channel.error()));
+  knock_ = std::make_unique<relay::Knock>(executor_, std::move(*channel), [this](relay::Heard heard) {
+    tell(heard == relay::Heard::bytes ? ProofNews::answered : ProofNews::ended);
+  });
+  send_mark();
+  tell(ProofNews::opened);
+}
+
+/// Only once a connection has come in: whoever else holds the port is to receive nothing.
+void Prover::send_mark() {
+  if (came_in_ && knock_) knock_->say(mark_);
+}
+
+void Prover::tell(ProofNews news, std::string detail) {
+  bool in_use = false;
+  for (const forward::Counters& counters : connections_.counters()) in_use = in_use || counters.open > 0;
+  news_({forward_, news, std::move(detail), in_use});
+}
+
+}  // namespace holdfast::supervisor
