@@ -277,3 +277,35 @@ TEST_CASE("the handler may destroy its operation") {
   loop.run();
   CHECK(calls == 1);
 }
+
+TEST_CASE("an attempt from an address that is gone fails at once, and no other does") {
+  asio::io_context loop;
+  const Silent silent(loop);
+  Outcome outcome;
+  const auto operation = connect(loop.get_executor(), {silent.endpoint()}, {}, outcome.handler());
+  const std::size_t before = open_descriptors();
+  REQUIRE(run_until(loop, [&] { return open_descriptors() == before + 1; }));
+  operation->address_gone(asio::ip::make_address("127.0.0.9"));
+  loop.poll();
+  CHECK(outcome.calls == 0);
+  operation->address_gone(asio::ip::make_address("127.0.0.1"));
+  CHECK(outcome.calls == 0);  // never from inside
+  loop.poll();
+  REQUIRE(outcome.calls == 1);
+  REQUIRE_FALSE(*outcome.result);
+  CHECK(outcome.result->error().cause == Cause::unreachable);
+  CHECK(outcome.result->error().detail == "this device's address 127.0.0.1 is gone");
+}
+
+TEST_CASE("when an attempt's address is gone the next endpoint is tried") {
+  asio::io_context loop;
+  const Silent silent(loop);
+  const Listening listening(loop);
+  Outcome outcome;
+  const std::size_t before = open_descriptors();
+  const auto operation = connect(loop.get_executor(), {silent.endpoint(), listening.endpoint()}, {}, outcome.handler());
+  REQUIRE(run_until(loop, [&] { return open_descriptors() == before + 1; }));
+  operation->address_gone(asio::ip::make_address("127.0.0.1"));
+  REQUIRE(run_until(loop, [&] { return outcome.calls == 1; }));
+  CHECK(*outcome.result);
+}

@@ -6,10 +6,15 @@
 #include <atomic>
 #include <boost/asio/io_context.hpp>
 #include <cerrno>
+#include <chrono>
+#include <filesystem>
 #include <future>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "integration/net/loop.hpp"
+#include "support/temp_dir.hpp"
 
 using namespace holdfast;
 using namespace holdfast::net;
@@ -250,4 +255,158 @@ TEST_CASE("the system's resolver finds a numeric form that is not a literal") {
   const auto operation = resolver.resolve("127.1", 22, AddressFamily::any, outcome.handler());
   REQUIRE(run_until(loop, [&] { return outcome.calls == 1; }));
   CHECK(outcome.result == Endpoints{at("127.0.0.1")});
+}
+
+// ---- the cache ----------------------------------------------------------------------------------------------------
+
+namespace {
+
+const std::chrono::sys_seconds now = std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
+
+/// A resolver that found relay.example at 192.0.2.1 three hours ago, and what it says.
+struct Remembering {
+  Remembering(asio::io_context& loop, Lookup lookup, const std::string& path = "")
+      : resolver(
+            loop.get_executor(), known(path), [this](const std::string& line) { said.push_back(line); },
+            std::move(lookup)) {}
+
+  static AddressCache known(const std::string& path) {
+    AddressCache cache(path, {});
+    cache.store("relay.example", AddressFamily::any, {asio::ip::make_address("192.0.2.1")},
+                now - std::chrono::hours{3});
+    return cache;
+  }
+  std::unique_ptr<Operation> look_up(Outcome& outcome) {
+    return resolver.resolve("relay.example", 2222, AddressFamily::any, outcome.handler());
+  }
+
+  std::vector<std::string> said;
+  Resolver resolver;
+};
+
+}  // namespace
+
+TEST_CASE("a lookup that fails is answered by the addresses of before, and that is said once") {
+  asio::io_context loop;
+  Remembering remembering(loop, [](auto&&...) { return Answer{EAI_AGAIN, 0, {}}; });
+  for (int times = 1; times <= 2; ++times) {
+    Outcome outcome;
+    const auto operation = remembering.look_up(outcome);
+    CHECK(outcome.calls == 0);
+    REQUIRE(run_until(loop, [&] { return outcome.calls == 1; }));
+    CHECK(outcome.result == Endpoints{at("192.0.2.1", 2222)});
+  }
+  REQUIRE(remembering.said.size() == 1);
+  CHECK(remembering.said[0].starts_with("using the addresses of relay.example from 3 h"));
+  CHECK(remembering.said[0].find("the resolver fails (") != std::string::npos);
+}
+
+TEST_CASE("a name server that denies a name that there was is not believed, but quoted") {
+  asio::io_context loop;
+  Remembering remembering(loop, [](auto&&...) { return Answer{EAI_NONAME, 0, {}}; });
+  Outcome outcome;
+  const auto operation = remembering.look_up(outcome);
+  REQUIRE(run_until(loop, [&] { return outcome.calls == 1; }));
+  CHECK(outcome.result == Endpoints{at("192.0.2.1", 2222)});
+  REQUIRE(remembering.said.size() == 1);
+  CHECK(remembering.said[0].find("there is no such name") != std::string::npos);
+}
+
+TEST_CASE("a name that was never found fails as ever") {
+  asio::io_context loop;
+  Remembering remembering(loop, [](auto&&...) { return Answer{EAI_AGAIN, 0, {}}; });
+  Outcome outcome;
+  const auto operation = remembering.resolver.resolve("other.example", 22, AddressFamily::any, outcome.handler());
+  REQUIRE(run_until(loop, [&] { return outcome.calls == 1; }));
+  CHECK_FALSE(outcome.result);
+  CHECK(remembering.said.empty());
+}
+
+TEST_CASE("a lookup that hangs is answered by the addresses of before after a second, and the next one at once") {
+  asio::io_context loop;
+  HeldLookup lookup;
+  Remembering remembering(loop, lookup.function());
+  const auto start = std::chrono::steady_clock::now();
+  Outcome outcome;
+  const auto operation = remembering.look_up(outcome);
+  REQUIRE(run_until(loop, [&] { return outcome.calls == 1; }));
+  const auto waited = std::chrono::steady_clock::now() - start;
+  CHECK(waited >= std::chrono::milliseconds{950});
+  CHECK(outcome.result == Endpoints{at("192.0.2.1", 2222)});
+
+  const auto again = std::chrono::steady_clock::now();
+  Outcome second;
+  const auto next = remembering.look_up(second);
+  REQUIRE(run_until(loop, [&] { return second.calls == 1; }));
+  CHECK(std::chrono::steady_clock::now() - again < std::chrono::milliseconds{500});
+  CHECK(lookup.started() == 1);
+  CHECK(remembering.said.size() == 1);
+  loop.poll();
+  CHECK(outcome.calls == 1);
+}
+
+TEST_CASE("a late answer is kept for the next lookup, and in the file, though nobody waits for it any more") {
+  asio::io_context loop;
+  HeldLookup lookup;
+  const holdfast::test::TempDir dir;
+  Remembering remembering(loop, lookup.function(), dir / "addresses");
+  Outcome outcome;
+  auto operation = remembering.look_up(outcome);
+  REQUIRE(run_until(loop, [&] { return lookup.started() == 1; }));
+  operation.reset();
+  lookup.release({0, 0, {at("192.0.2.9", 2222)}});
+  REQUIRE(run_until(loop, [&] { return std::filesystem::exists(dir / "addresses"); }));
+  CHECK(holdfast::test::read_file(dir / "addresses").find(" 192.0.2.9\n") != std::string::npos);
+  CHECK(outcome.calls == 0);
+}
+
+TEST_CASE("after a good answer the next outage is said again") {
+  asio::io_context loop;
+  std::atomic<bool> dead = true;
+  Remembering remembering(loop, [&dead](auto&&...) {
+    return dead ? Answer{EAI_AGAIN, 0, {}} : Answer{0, 0, {at("192.0.2.9", 2222)}};
+  });
+  const auto look_up = [&] {
+    Outcome outcome;
+    const auto operation = remembering.look_up(outcome);
+    REQUIRE(run_until(loop, [&] { return outcome.calls == 1; }));
+    REQUIRE(outcome.result);
+    return outcome.result->front().address().to_string();
+  };
+  CHECK(look_up() == "192.0.2.1");
+  dead = false;
+  CHECK(look_up() == "192.0.2.9");
+  dead = true;
+  CHECK(look_up() == "192.0.2.9");
+  CHECK(remembering.said.size() == 2);
+}
+
+TEST_CASE("what is asked after the network changed does not join what was asked before") {
+  asio::io_context loop;
+  HeldLookup lookup;
+  Resolver resolver(loop.get_executor(), lookup.function());
+  Outcome before;
+  Outcome after;
+  const auto first = resolver.resolve("relay.example", 22, AddressFamily::any, before.handler());
+  resolver.network_changed();
+  const auto second = resolver.resolve("relay.example", 22, AddressFamily::any, after.handler());
+  REQUIRE(run_until(loop, [&] { return lookup.started() == 2; }));
+  lookup.release({0, 0, {at("192.0.2.1")}});
+  REQUIRE(run_until(loop, [&] { return before.calls == 1 && after.calls == 1; }));
+}
+
+TEST_CASE("however often the network changes, lookups that hang are few") {
+  asio::io_context loop;
+  HeldLookup lookup;
+  Resolver resolver(loop.get_executor(), lookup.function());
+  Outcome outcome;
+  std::vector<std::unique_ptr<Operation>> operations;
+  for (int times = 0; times < 100; ++times) {
+    operations.push_back(resolver.resolve("relay.example", 22, AddressFamily::any, outcome.handler()));
+    resolver.network_changed();
+  }
+  REQUIRE(run_until(loop, [&] { return lookup.started() == 16; }));
+  lookup.release({0, 0, {at("192.0.2.1")}});
+  REQUIRE(run_until(loop, [&] { return outcome.calls == 100; }));
+  CHECK(lookup.started() == 16);
 }

@@ -324,6 +324,20 @@ TEST_CASE("a change of the network ends a wait, and a dial that may be on a dead
   CHECK(tunnel.state.attempt == 3);
 }
 
+TEST_CASE("after a change of the network a long outage is met like a young one") {
+  Tunnel tunnel{spec_with(1)};
+  tunnel.after(Start{}).session(PhaseCompleted{OpeningPhase::resolve});
+  tunnel.now += 1h;
+  tunnel.after(TimerExpired{});
+  tunnel.wait().session(PhaseCompleted{OpeningPhase::resolve});
+  CHECK(next_deadline(tunnel.state) == tunnel.now + 30s);
+  tunnel.after(NetworkChanged{});
+  tunnel.session(PhaseCompleted{OpeningPhase::resolve});
+  CHECK(next_deadline(tunnel.state) == tunnel.now + 3s);
+  tunnel.session(SessionFailed{lost()});
+  CHECK(*next_deadline(tunnel.state) <= tunnel.now + 1s);
+}
+
 TEST_CASE("a change of the network does not make a refused key knock again") {
   Tunnel tunnel{spec_with(1)};
   tunnel.open_until(OpeningPhase::authenticate);
