@@ -117,7 +117,7 @@ using ListenerAction = std::variant<RequestForward, Knock, EndKnock, Identify, E
 struct ListenerContext {
   const TunnelSpec& spec;
   TimePoint now;
-  bool lease_ready;                         ///< evictions can be asked for
+  bool lease_ready = false;                 ///< evictions can be asked for
   std::optional<Duration> answer_timeout;   ///< for a tcpip-forward; none where the liveness rule judges the silence
   std::optional<TimePoint>& last_eviction;  ///< of this tunnel, over all its sessions
   const UnitRandom& jitter;
