@@ -153,7 +153,10 @@ struct StopRequested {};       ///< finish politely, then Stopped
 struct StopNow {};             ///< skip the drain
 struct ReconnectRequested {};  ///< by the operator
 struct TimerExpired {};
-struct NetworkChanged {};  ///< a link came up, an address or the default route changed, or the device woke up
+/// A link came up, an address or the default route changed, or the device woke up.
+struct NetworkChanged {
+  bool moved = false;  ///< the device would now reach the relay from another address than this session's
+};
 
 /// Events of one session; they carry its attempt so that a late one can't touch its successor.
 struct PhaseCompleted {

@@ -16,6 +16,8 @@ constexpr Duration teardown_timeout = std::chrono::seconds{5};
 constexpr Duration hold_limit = std::chrono::minutes{10};
 /// How long a session may owe a packet after the network changed under it.
 constexpr Duration proof_timeout = std::chrono::seconds{5};
+/// The same if its packets now leave by another link, with an address that belongs elsewhere: most networks drop them.
+constexpr Duration proof_timeout_when_moved = std::chrono::seconds{1};
 /// TCP's own retries of a SYN come after 1, 3, 7, 15 s: a young outage is met by fresh attempts instead.
 constexpr Duration first_connect_timeout = std::chrono::seconds{3};
 
@@ -154,7 +156,7 @@ class Transition {
   }
 
   /// The way to the relay may be another one now: what waits is tried at once, what lives has to prove it.
-  void on(const NetworkChanged&) {
+  void on(const NetworkChanged& change) {
     std::visit(overloaded{[](Idle&) {},
                           [&](BackingOff& waiting) {
                             // A refused key is not accepted because the device moved, and the relay may ban whoever
@@ -169,9 +171,9 @@ class Transition {
                             rejuvenate_outage();
                             dial_again();
                           },
-                          [&](RequestingForwards& requesting) { demand_proof(requesting.session); },
-                          [&](Established& established) { demand_proof(established.session); }, [](Draining&) {},
-                          [](Closing&) {}, [](Stopped&) {}},
+                          [&](RequestingForwards& requesting) { demand_proof(requesting.session, change); },
+                          [&](Established& established) { demand_proof(established.session, change); },
+                          [](Draining&) {}, [](Closing&) {}, [](Stopped&) {}},
                state_.phase);
   }
 
@@ -437,10 +439,10 @@ class Transition {
     }
   }
 
-  void demand_proof(LiveSession& session) {
-    if (session.proof_due) return;
-    session.proof_due = now_ + proof_timeout;
-    act(SendKeepalive{});
+  void demand_proof(LiveSession& session, const NetworkChanged& change) {
+    const TimePoint due = now_ + (change.moved ? proof_timeout_when_moved : proof_timeout);
+    if (!session.proof_due) act(SendKeepalive{});
+    session.proof_due = std::min(session.proof_due.value_or(due), due);
   }
 
   void live_timer(LiveSession& session) {

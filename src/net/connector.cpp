@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <boost/asio/ip/udp.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <cerrno>
@@ -219,6 +220,15 @@ class RaceOperation final : public ConnectOperation {
 };
 
 }  // namespace
+
+std::optional<asio::ip::address> source_address(const asio::any_io_executor& executor, const tcp::endpoint& endpoint) {
+  error_code error;
+  asio::ip::udp::socket probe(executor);
+  probe.connect({endpoint.address(), endpoint.port()}, error);
+  if (error) return std::nullopt;
+  const auto local = probe.local_endpoint(error);
+  return error ? std::nullopt : std::optional{local.address()};
+}
 
 std::unique_ptr<ConnectOperation> connect(const asio::any_io_executor& executor, Endpoints endpoints,
                                           ConnectOptions options, ConnectHandler handler) {

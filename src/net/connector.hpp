@@ -4,6 +4,7 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <tl/expected.hpp>
 
@@ -25,6 +26,10 @@ class ConnectOperation : public Operation {
   /// The device has this address no more: attempts that were made from it fail now, as they would after minutes.
   virtual void address_gone(const boost::asio::ip::address& address) = 0;
 };
+
+/// The address from which the kernel would connect to this endpoint now; none without a route. Sends nothing.
+std::optional<boost::asio::ip::address> source_address(const boost::asio::any_io_executor& executor,
+                                                       const boost::asio::ip::tcp::endpoint& endpoint);
 
 using ConnectHandler = std::function<void(tl::expected<boost::asio::ip::tcp::socket, Failure>)>;
 

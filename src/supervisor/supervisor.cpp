@@ -89,7 +89,7 @@ void Supervisor::on_network_change(const net::NetworkChange& change) {
 
 void Supervisor::network_changed() {
   resolver_.network_changed();
-  for (Slot& slot : slots_) slot.runner->handle(NetworkChanged{});
+  for (Slot& slot : slots_) slot.runner->network_changed();
 }
 
 void Supervisor::stop() {

@@ -80,10 +80,16 @@ void TunnelRunner::handle(const TunnelEvent& event) {
 
 void TunnelRunner::address_gone(const boost::asio::ip::address& address, bool retry_at_once) {
   if (dial_) dial_->address_gone(address);
-  if (local_address_ != address) return;
+  if (!ends_ || ends_->ours != address) return;
   happened(SessionFailed{{Cause::connection_lost, "keep alive", relay_name(spec_),
                           "this device's address " + address.to_string() + " is gone"}});
   if (retry_at_once) handle(NetworkChanged{});
+}
+
+void TunnelRunner::network_changed() {
+  const bool pinned = !spec_.bind_address.empty() || !spec_.bind_interface.empty();
+  const auto now = ends_ && !pinned ? net::source_address(executor_, ends_->relay) : std::nullopt;
+  handle(NetworkChanged{now && *now != ends_->ours});
 }
 
 void TunnelRunner::happened(SessionEvent event) {
@@ -132,8 +138,7 @@ void TunnelRunner::connect(net::Endpoints endpoints) {
                        [this](tl::expected<boost::asio::ip::tcp::socket, Failure> connected) {
                          if (!connected) return happened(SessionFailed{std::move(connected.error())});
                          boost::system::error_code ignored;
-                         address_ = to_string(connected->remote_endpoint(ignored));
-                         local_address_ = connected->local_endpoint(ignored).address();
+                         ends_ = {connected->remote_endpoint(ignored), connected->local_endpoint(ignored).address()};
                          socket_ = std::move(*connected);
                          happened(PhaseCompleted{OpeningPhase::connect});
                        });
@@ -255,8 +260,7 @@ void TunnelRunner::perform(const DropSession&) {
   perform(EndProof{});
   lease_.reset();
   socket_.reset();
-  address_.clear();
-  local_address_ = boost::asio::ip::address{};
+  ends_.reset();
   keepalive_rtt_.reset();
   drop_connections();
   earlier_traffic_ = traffic();
@@ -353,7 +357,7 @@ TunnelReport TunnelRunner::report(TimePoint now) const {
   TunnelReport report;
   report.name = spec_.name;
   report.relay = relay_name(spec_);
-  report.address = address_;
+  if (ends_) report.address = to_string(ends_->relay);
   report.state = phase_name(state_.phase);
   if (const auto* opening = std::get_if<Opening>(&state_.phase)) report.phase = to_string(opening->phase);
   report.up = is_up(state_);

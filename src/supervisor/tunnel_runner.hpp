@@ -30,8 +30,10 @@ class TunnelRunner final : private ssh::SessionObserver, private relay::LeaseObs
   TunnelRunner(const boost::asio::any_io_executor& executor, net::Resolver& resolver, TunnelSpec spec,
                std::string device_id, UnitRandom jitter, std::function<void()> changed);
 
-  /// Start, StopRequested, StopNow, ReconnectRequested or NetworkChanged.
+  /// Start, StopRequested, StopNow or ReconnectRequested.
   void handle(const TunnelEvent& event);
+  /// The way to the relay may be another one now.
+  void network_changed();
   /// The device has this address no more: what was connected from it is dead, whatever TCP still hopes. `retry_at_once`
   /// when there is another way already, which will not announce itself.
   void address_gone(const boost::asio::ip::address& address, bool retry_at_once);
@@ -42,6 +44,11 @@ class TunnelRunner final : private ssh::SessionObserver, private relay::LeaseObs
   bool wedged(TimePoint now) const { return is_wedged(state_, now); }
 
  private:
+  struct Ends {
+    boost::asio::ip::tcp::endpoint relay;
+    boost::asio::ip::address ours;
+  };
+
   void on_banner() override;
   void on_host_key_stored(const std::string& key) override;
   void on_keys_exchanged() override;
@@ -107,8 +114,7 @@ class TunnelRunner final : private ssh::SessionObserver, private relay::LeaseObs
   std::unique_ptr<net::Operation> lookup_;
   std::unique_ptr<net::ConnectOperation> dial_;
   std::optional<boost::asio::ip::tcp::socket> socket_;  ///< connected, not yet a session
-  std::string address_;
-  boost::asio::ip::address local_address_;  ///< ours; unspecified when there is no connection
+  std::optional<Ends> ends_;                            ///< of the connection, if there is one
   forward::Connections connections_;
   std::unique_ptr<ssh::Session> session_;
   std::unique_ptr<relay::Lease> lease_;

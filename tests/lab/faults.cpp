@@ -166,6 +166,15 @@ std::vector<Fault> make_faults() {
       {.name = "new-address",
        .what = "new address on the device",
        .run = [](Site& site, const Setting& setting) { return new_address(site, setting, patience(setting)); }},
+      {.name = "new-route",
+       .what = "another default route on the device, by a link of its own",
+       .run = [](Site& site, const Setting& setting) { return new_route(site, setting, patience(setting)); }},
+      {.name = "link-down-5",
+       .what = "device's link down 5 s: after it is up",
+       .run = [](Site& site, const Setting& setting) { return link_down(site, setting, 5s, 60s); }},
+      {.name = "link-down-40",
+       .what = "device's link down 40 s: after it is up",
+       .run = [](Site& site, const Setting& setting) { return link_down(site, setting, 40s, 60s); }},
       {.name = "relay-restart-10", .what = "relay's sshd away 10 s: after it is back", .run = run_restart(10s)},
       {.name = "relay-restart-13", .what = "relay's sshd away 13 s: after it is back", .run = run_restart(13s)},
       {.name = "relay-restart-17", .what = "relay's sshd away 17 s: after it is back", .run = run_restart(17s)},
@@ -352,6 +361,22 @@ Result new_address(Site& site, const Setting& setting, Duration limit) {
   establish(site, setting);
   site.probe.mark_old(false);
   site.lab.new_device_address();
+  return answer(site, limit);
+}
+
+Result link_down(Site& site, const Setting& setting, Duration down, Duration limit) {
+  establish(site, setting);
+  site.probe.mark_old(true);
+  site.lab.set_device_link(false);
+  let_pass(down);
+  site.lab.set_device_link(true);
+  return answer(site, limit);
+}
+
+Result new_route(Site& site, const Setting& setting, Duration limit) {
+  establish(site, setting);
+  site.probe.mark_old(false);
+  site.lab.plug_in_cable();
   return answer(site, limit);
 }
 

@@ -45,6 +45,10 @@ Result relay_rebooted(Site& site, const Setting& setting, Duration away, Duratio
 Result new_address(Site& site, const Setting& setting, Duration limit);
 /// No name server, but there was one when the subject ran before.
 Result dns_dead_known(Site& site, const Setting& setting, Duration limit);
+/// The device's link is set down, as a modem that lost its network does, and up again.
+Result link_down(Site& site, const Setting& setting, Duration down, Duration limit);
+/// Another link becomes the default route; the old one keeps its address.
+Result new_route(Site& site, const Setting& setting, Duration limit);
 Result nat_forgets(Site& site, const Setting& setting, Duration limit);
 Result power_cut(Site& site, const Setting& setting, Duration limit);
 /// An autossh held the port when the power was cut, and from then on it is `subject` that the device runs.

@@ -168,6 +168,17 @@ TEST_CASE("new-address: a device with a new address is back within two seconds")
   CHECK_FALSE(site.probe.old_listener_stands());
 }
 
+TEST_CASE("new-route: a device whose default route moves to another link is back soon") {
+  HoldfastSite site;
+  site.check(new_route(site, {}, 3s + busy), 2);
+}
+
+TEST_CASE("link-down: a tunnel that waits tries within two seconds after the link came up, however long that took") {
+  HoldfastSite site;
+  site.check(link_down(site, {}, 40s, 2s + busy), 2);
+  CHECK(site.subject.log().find("wwan0 has 10.64.0.2; default route by 10.64.0.1 over wwan0") != std::string::npos);
+}
+
 TEST_CASE("dns-dead: a device that boots without a name server is back once there is one") {
   HoldfastSite site;
   site.check(dns_dead_at_boot(site, {}, 20s, 60s), 1);

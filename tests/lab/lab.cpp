@@ -170,6 +170,18 @@ void Lab::new_device_address() {
   address_device();
 }
 
+void Lab::set_device_link(bool up) {
+  device_->ip(up ? "link set wwan0 up\nroute replace default via 10.64.0.1\n" : "link set wwan0 down\n");
+}
+
+void Lab::plug_in_cable() {
+  carrier_.ip("link add wire0 type veth peer name eth1 netns " + device_->network_path() +
+              "\naddr add 10.65.0.1/16 dev wire0\nlink set wire0 up\n");
+  carrier_.sysctl("net/ipv4/conf/wire0/rp_filter", "1");
+  carrier_.run({"nft", "add", "rule", "ip", "carrier", "pass", "ct", "state", "new", "iifname", "wire0", "accept"});
+  device_->ip("addr add 10.65.0.2/16 dev eth1\nlink set eth1 up\nroute replace default via 10.65.0.1\n");
+}
+
 void Lab::cut_device_power() {
   const std::unique_ptr<Host> old = std::move(device_);
   device_ = new_device();

@@ -44,6 +44,11 @@ class Lab {
   void forget_nat();
   /// The device's address becomes the next of its network; connections from the old one are left to die.
   void new_device_address();
+  /// The device's link as `ip link set` does it; its default route goes with it and comes back with it.
+  void set_device_link(bool up);
+  /// A cable to another network of the carrier's becomes the device's default route; wwan0 keeps its address. What
+  /// leaves by the cable from that address is dropped, as an access network does (BCP 38).
+  void plug_in_cable();
 
   /// The device's machine is gone as in a power cut, with nothing sent by its kernel, and a fresh one is in its place,
   /// under a new address. Kill or forget what ran on the old one *after* this call.

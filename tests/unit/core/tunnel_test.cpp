@@ -360,6 +360,19 @@ TEST_CASE("a live session has five seconds to prove itself after a change of the
   CHECK(tunnel.in<BackingOff>().failure.cause == Cause::relay_silent);
 }
 
+TEST_CASE("a live session whose packets now leave by another link has one second") {
+  Tunnel tunnel{spec_with(1)};
+  tunnel.establish().after(NetworkChanged{});
+  CHECK(next_deadline(tunnel.state) == tunnel.now + 5s);
+  CHECK(tunnel.after(NetworkChanged{true}).actions.empty());  // the question is under way
+  CHECK(next_deadline(tunnel.state) == tunnel.now + 1s);
+  tunnel.now += 500ms;
+  tunnel.after(NetworkChanged{});
+  CHECK(next_deadline(tunnel.state) == tunnel.now + 500ms);
+  tunnel.session(Received{true});
+  CHECK(next_deadline(tunnel.state) == tunnel.now + 60s);
+}
+
 TEST_CASE("the dead session's socket is reset as soon as there is a path to the relay again") {
   Tunnel tunnel{spec_with(1)};
   CHECK(tunnel.establish().session(SessionFailed{lost()}).actions == Actions{ParkSession{}});
