@@ -58,11 +58,27 @@ struct RekeyLimit {
   friend bool operator==(const RekeyLimit&, const RekeyLimit&) = default;
 };
 
+/// One relay of several that may hold the tunnel.
+struct RelaySpec {
+  std::string host_name;
+  std::uint16_t port = 22;
+  std::string user_known_hosts_file;
+  std::vector<std::string> host_key_fingerprint;
+
+  friend bool operator==(const RelaySpec&, const RelaySpec&) = default;
+};
+
+/// In which order a device prefers its relays: the list's, or one of its own (holdfast/relays.hpp).
+enum class RelaySelection { ordered, hash };
+
 /// Everything one tunnel needs; the names are ssh_config's. Defaults are those of docs/configuration.md.
 struct TunnelSpec {
   std::string name;
-  std::string host_name;
+  std::string host_name;  ///< empty when `relays` has a list
   std::uint16_t port = 22;
+  std::vector<RelaySpec> relays;  ///< host_name as a list, each with what is its own or the tunnel's; else empty
+  RelaySelection relay_selection = RelaySelection::ordered;
+  Duration fail_back_after = std::chrono::minutes{10};  ///< zero: never
   std::string user;
   std::vector<std::string> identity_file;
   std::vector<std::string> certificate_file;
@@ -94,8 +110,9 @@ struct TunnelSpec {
   friend bool operator==(const TunnelSpec&, const TunnelSpec&) = default;
 };
 
-/// "relay.example:22", with IPv6 literals in brackets.
+/// "relay.example:22", with IPv6 literals in brackets. Of the one relay: see at_relay() for one of several.
 std::string relay_name(const TunnelSpec& spec);
+std::string relay_name(const RelaySpec& relay);
 
 struct StatusSocketSpec {
   std::string path = "/run/holdfast/status.sock";

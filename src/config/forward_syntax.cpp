@@ -1,5 +1,7 @@
 #include "config/forward_syntax.hpp"
 
+#include <arpa/inet.h>
+
 #include <algorithm>
 #include <charconv>
 #include <cstdint>
@@ -126,6 +128,25 @@ Result<RemoteForward> parse_forward(std::string_view text) {
   if (fields->size() <= target_size) return error("a target is missing; the relay can't be asked for a SOCKS proxy");
   const auto middle = fields->end() - static_cast<std::ptrdiff_t>(target_size);
   return join_sides(listener_from(Fields(fields->begin(), middle)), target_from(Fields(middle, fields->end())));
+}
+
+Result<TcpTarget> parse_relay(std::string_view text) {
+  static constexpr std::size_t longest_name = 253;  // RFC 1035, without the final dot
+  const bool bare_v6 = !text.starts_with('[') && std::count(text.begin(), text.end(), ':') > 1;
+  const auto fields = bare_v6 ? Result<Fields>{Fields{std::string(text)}} : split(text);
+  if (!fields) return error(fields.error());
+  if (text.find('@') != std::string_view::npos) return error("the account belongs into 'user'");
+  if (fields->size() > 2) return error("a relay is host, host:port or [v6]:port");
+  auto name = host(fields->front(), "host's name or address");
+  if (!name) return error(name.error());
+  in6_addr ignored{};
+  const bool v6 = bare_v6 || text.starts_with('[');
+  if (name->size() > longest_name || (v6 && inet_pton(AF_INET6, name->c_str(), &ignored) != 1))
+    return error(quote(*name) + (v6 ? " is not an IPv6 address" : " is not a host's name or address"));
+  if (fields->size() == 1) return TcpTarget{*std::move(name), 0};
+  const auto number = port(fields->back(), 1);
+  if (!number) return error(number.error());
+  return TcpTarget{*std::move(name), *number};
 }
 
 std::string format_forward(const RemoteForward& forward) {

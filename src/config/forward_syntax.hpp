@@ -6,7 +6,7 @@
 
 #include "holdfast/config.hpp"
 
-/// ssh(1), -R. The errors say what is wrong with the text, without repeating it.
+/// ssh(1), -R, and the relay itself. The errors say what is wrong with the text, without repeating it.
 namespace holdfast::config {
 
 /// "[bind_address:]port:host:hostport" or "[bind_address:]port:/socket" as after `ssh -R`, or the same with a space
@@ -18,6 +18,9 @@ tl::expected<RemoteForward, std::string> parse_listener(std::string_view text);
 
 /// "host:port" or "/socket", our side.
 tl::expected<Target, std::string> parse_target(std::string_view text);
+
+/// "host", "host:port", "[v6]:port", or an IPv6 address without a port, in brackets or not; port 0: not given.
+tl::expected<TcpTarget, std::string> parse_relay(std::string_view text);
 
 std::string format_forward(const RemoteForward& forward);
 

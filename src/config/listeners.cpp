@@ -5,6 +5,7 @@
 #include <tuple>
 
 #include "config/forward_syntax.hpp"
+#include "holdfast/relays.hpp"
 
 namespace holdfast::config {
 namespace {
@@ -21,21 +22,23 @@ void refuse_colliding_listeners(const std::vector<TunnelEntry>& tunnels) {
   using Port = std::tuple<std::string, std::uint16_t, std::uint16_t>;  // the relay, its SSH port, the listener's
   std::map<Port, std::vector<Listener>> taken;
   for (const auto& [tunnel, places] : tunnels) {
-    // Without a host, which was refused already, a tunnel shares its relay with no other.
-    const std::string& relay = tunnel.host_name.empty() ? tunnel.name : tunnel.host_name;
-    for (std::size_t i = 0; i < tunnel.remote_forward.size(); ++i) {
-      const RemoteForward& forward = tunnel.remote_forward[i];
-      auto& others = taken[{relay, tunnel.port, forward.port}];
-      const auto first = std::find_if(others.begin(), others.end(), [&](const Listener& other) {
-        return listeners_collide(*other.forward, forward);
-      });
-      if (first == others.end()) {
-        others.push_back({&forward, &tunnel, places[i].mark()});
-        continue;
+    for (const RelaySpec& relay : relays_of(tunnel)) {
+      // Without a host, which was refused already, a tunnel shares its relay with no other.
+      const std::string& host = relay.host_name.empty() ? tunnel.name : relay.host_name;
+      for (std::size_t i = 0; i < tunnel.remote_forward.size(); ++i) {
+        const RemoteForward& forward = tunnel.remote_forward[i];
+        auto& others = taken[{host, relay.port, forward.port}];
+        const auto first = std::find_if(others.begin(), others.end(), [&](const Listener& other) {
+          return listeners_collide(*other.forward, forward);
+        });
+        if (first == others.end()) {
+          others.push_back({&forward, &tunnel, places[i].mark()});
+          continue;
+        }
+        const std::string owner = first->tunnel == &tunnel ? "this tunnel" : "tunnel " + first->tunnel->name;
+        places[i].refuse("listener " + listener_name(forward) + " collides with " + listener_name(*first->forward) +
+                         " of " + owner + " in line " + std::to_string(first->mark.line));
       }
-      const std::string owner = first->tunnel == &tunnel ? "this tunnel" : "tunnel " + first->tunnel->name;
-      places[i].refuse("listener " + listener_name(forward) + " collides with " + listener_name(*first->forward) +
-                       " of " + owner + " in line " + std::to_string(first->mark.line));
     }
   }
 }

@@ -3,8 +3,10 @@
 #include <algorithm>
 
 #include "config/forward_syntax.hpp"
+#include "config/relays.hpp"
 #include "config/text.hpp"
 #include "config/tunnel_keys.hpp"
+#include "holdfast/relays.hpp"
 
 namespace holdfast::config {
 namespace {
@@ -67,23 +69,32 @@ void Inspection::refuse_contradictions() const {
 
 void Inspection::warn_of_host_keys() const {
   const Value& strict = place("strict_host_key_checking");
-  const Value& known_hosts = place("user_known_hosts_file");
+  const std::vector<RelaySpec> relays = relays_of(spec_);
+  // A relay with a file of its own is complained about where it stands.
+  const auto known_hosts = [&](std::size_t index) {
+    const bool own = relays[index].user_known_hosts_file != spec_.user_known_hosts_file;
+    return own ? place("host_name").items()[index] : place("user_known_hosts_file");
+  };
   switch (spec_.strict_host_key_checking) {
     case StrictHostKeyChecking::no:
       strict.warn(
           "'no' trusts whoever answers, and whoever answers can take the forwards over; 'accept-new' costs nothing");
       return;
     case StrictHostKeyChecking::accept_new:
-      for (const char* const fleeting : {"/tmp/", "/run/", "/dev/"})
-        if (spec_.user_known_hosts_file.starts_with(fleeting))
-          known_hosts.warn("is gone after a reboot, and then any host key is accepted as new");
+      for (std::size_t index = 0; index < relays.size(); ++index)
+        for (const char* const fleeting : {"/tmp/", "/run/", "/dev/"})
+          if (relays[index].user_known_hosts_file.starts_with(fleeting))
+            known_hosts(index).warn("is gone after a reboot, and then any host key is accepted as new");
       return;
     case StrictHostKeyChecking::yes:
-      if (spec_.host_key_fingerprint.empty() &&
-          name_.files().readable_file(spec_.user_known_hosts_file) == Files::Kind::missing)
-        known_hosts.warn(
-            quote(spec_.user_known_hosts_file) +
-            " does not exist: with strict_host_key_checking 'yes' no relay is trusted; fill it with ssh-keyscan");
+      for (std::size_t index = 0; index < relays.size(); ++index) {
+        const RelaySpec& relay = relays[index];
+        if (relay.host_key_fingerprint.empty() &&
+            name_.files().readable_file(relay.user_known_hosts_file) == Files::Kind::missing)
+          known_hosts(index).warn(
+              quote(relay.user_known_hosts_file) +
+              " does not exist: with strict_host_key_checking 'yes' no relay is trusted; fill it with ssh-keyscan");
+      }
       return;
   }
 }
@@ -133,6 +144,11 @@ TunnelEntry read_tunnel(const Value::Member& tunnel, const Defaults& defaults) {
   if (tunnel.value.node().kind != Node::Kind::mapping) return entry;
   if (const auto forwards = own.find("remote_forward"); forwards != own.end())
     entry.forwards = forwards->second.items();
+  if (!entry.spec.relays.empty()) {
+    const auto inherited = defaults.given.find("host_name");
+    const auto given = own.find("host_name");
+    complete_relays((given != own.end() ? given->second : inherited->second).items(), entry.spec);
+  }
   const Inspection inspection(entry.spec, tunnel.name_place, own, defaults.given);
   inspection.require_keys();
   inspection.refuse_contradictions();

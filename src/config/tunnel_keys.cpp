@@ -2,6 +2,7 @@
 
 #include <array>
 
+#include "config/relays.hpp"
 #include "config/types.hpp"
 
 namespace holdfast::config {
@@ -22,6 +23,9 @@ constexpr Names<StrictHostKeyChecking, 7> strict_names{{{{"yes", StrictHostKeyCh
 
 constexpr Names<AddressFamily, 3> family_names{
     {{{"any", AddressFamily::any}, {"inet", AddressFamily::inet}, {"inet6", AddressFamily::inet6}}}};
+
+constexpr Names<RelaySelection, 2> selection_names{
+    {{{"ordered", RelaySelection::ordered}, {"hash", RelaySelection::hash}}}};
 
 constexpr Names<LogLevel, 9> log_level_names{{{{"quiet", LogLevel::quiet},
                                                {"fatal", LogLevel::fatal},
@@ -59,8 +63,10 @@ constexpr std::array backoff_keys{
 
 // A new option is one line here, a row in docs/configuration.md and a paragraph in etc/holdfast.yaml.
 constexpr std::array keys{
-    key<HostName, &TunnelSpec::host_name>("host_name"),
+    Key<TunnelSpec>{"host_name", HostNames::read, HostNames::write},
     key<Number<1, 65535>, &TunnelSpec::port>("port"),
+    key<Choice<selection_names>, &TunnelSpec::relay_selection>("relay_selection"),
+    key<Seconds<0, day>, &TunnelSpec::fail_back_after>("fail_back_after"),
     key<UserName, &TunnelSpec::user>("user"),
     key<ListOf<PrivateKey>, &TunnelSpec::identity_file>("identity_file"),
     key<ListOf<Certificate>, &TunnelSpec::certificate_file>("certificate_file"),

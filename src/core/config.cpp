@@ -27,4 +27,8 @@ std::string relay_name(const TunnelSpec& spec) {
   return host_and_port(spec.host_name, spec.port);
 }
 
+std::string relay_name(const RelaySpec& relay) {
+  return host_and_port(relay.host_name, relay.port);
+}
+
 }  // namespace holdfast

@@ -257,6 +257,47 @@ TEST_CASE("hosts, accounts and forwards are refused with what is wrong about the
   });
 }
 
+TEST_CASE("a list of relays is refused with the item that is wrong") {
+  const auto list = [](const std::string& items) { return instead("host_name", "host_name: [" + items + "]"); };
+  const auto at = [](int column, const std::string& problem) {
+    return "h.yaml:3:" + std::to_string(column) + ": tunnels.relay.host_name" + problem + "\n";
+  };
+  const std::string other = "  other:\n    host_name: [elsewhere, two]\n    user: u\n    identity_agent: /run/agent\n";
+  check({
+      {list("one, two:443, \"[::1]:22\""), ""},
+      {list(""), at(16, ": the list is empty; a tunnel needs at least one relay")},
+      {list("one, two:0"), at(22, "[1]: 'two:0': '0' is not a port from 1 to 65535")},
+      {list("one, two:65536"), at(22, "[1]: 'two:65536': '65536' is not a port from 1 to 65535")},
+      {list("one, two:ssh"), at(22, "[1]: 'two:ssh': 'ssh' is not a port from 1 to 65535")},
+      {list("one, \"two:\""), at(22, "[1]: 'two:': '' is not a port from 1 to 65535")},
+      {list("one, \":22\""), at(22, "[1]: ':22': the host's name or address is empty")},
+      {list("one, \"\""), at(22, "[1]: is empty")},
+      {list("one, two:22:23"), at(22, "[1]: 'two:22:23': 'two:22:23' is not an IPv6 address")},
+      {list("one, \"[two]:22\""), at(22, "[1]: '[two]:22': 'two' is not an IPv6 address")},
+      {list("one, \"[::1:22\""), at(22, "[1]: '[::1:22': ']' is missing")},
+      {list("one, u@two"), at(22, "[1]: 'u@two': the account belongs into 'user'")},
+      {list("one, /two"), at(22, "[1]: '/two': '/two' is not a host's name or address")},
+      {list("one, [two]"), at(22, "[1]: expected a single value, found a list")},
+      {list("one, {port: 23}"), at(22, "[1]: required key 'host_name' is missing")},
+      {list("one, {host_name: two:23}"), at(34, "[1].host_name: 'two:23': a port belongs into 'port'")},
+      {list("one, {host_name: two, port: 0}"), at(45, "[1].port: '0' is not a number from 1 to 65535")},
+      {list("{host_name: one, user: u}"),
+       at(34, "[0].user: unknown key; known here: host_name, port, user_known_hosts_file, host_key_fingerprint")},
+      {list("one, two, ONE:22"), at(27, "[2]: ONE:22 is in the list twice; first in line 3")},
+      {instead("host_name", "host_name: {host_name: one}"), at(16, ": expected a single value, found a mapping")},
+      {list("one, two") + other + "    remote_forward: 4649:localhost:80\n",
+       "h.yaml:11:21: tunnels.other.remote_forward: listener localhost:4649 collides with localhost:4649 of tunnel "
+       "relay in line 6\n"},
+      {list("one, two:23") + other + "    remote_forward: 4649:localhost:80\n", ""},
+      {list("one, two") + "    remote_forward: [1:h:1, 1:h:2]\n",
+       "h.yaml:7:5: tunnels.relay.remote_forward: given twice; first in line 6\n"},
+      {with("relay_selection: random"),
+       seven.substr(0, 9) + "22: tunnels.relay.relay_selection: 'random' is none of ordered, hash\n"},
+      {with("fail_back_after: 2d"),
+       seven.substr(0, 9) + "22: tunnels.relay.fail_back_after: '2d' is too long; at most 1d\n"},
+  });
+}
+
 TEST_CASE("a tunnel needs somebody to log in as, and something to log in with") {
   const std::string nothing =
       "h.yaml:2:3: tunnels.relay: required key 'identity_file' (or 'identity_agent') is missing\n";

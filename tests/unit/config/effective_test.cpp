@@ -69,6 +69,15 @@ class Dice {
     return {one_of<std::string>({"", "localhost", "::1", "0.0.0.0", "relay"}), port, target};
   }
 
+  void make_list(TunnelSpec& spec) {
+    spec.host_name.clear();
+    for (const char* const name : {"relay.example", "192.0.2.1", "2001:db8::1"}) {
+      if (!spec.relays.empty() && coin()) continue;
+      spec.relays.push_back(
+          {name, coin() ? spec.port : port(), coin() ? spec.user_known_hosts_file : path(), spec.host_key_fingerprint});
+    }
+  }
+
   TunnelSpec tunnel(std::size_t number) {
     TunnelSpec spec;
     spec.name = text_of("abcXYZ019-_", 10) + "." + std::to_string(number);
@@ -82,6 +91,9 @@ class Dice {
     spec.strict_host_key_checking =
         one_of({StrictHostKeyChecking::yes, StrictHostKeyChecking::accept_new, StrictHostKeyChecking::no});
     if (coin()) spec.host_key_fingerprint = {"SHA256:uNiVztksCsDhcc0u9e8BrsbKxqRTJOHQ+BRv1NdMRL0"};
+    if (coin()) make_list(spec);
+    spec.relay_selection = one_of({RelaySelection::ordered, RelaySelection::hash});
+    spec.fail_back_after = coin() ? seconds(86400) : 0s;
     for (std::size_t n = 1 + below(3); n > 0; --n)
       spec.remote_forward.push_back(forward(static_cast<std::uint16_t>(number * 100 + n)));
     if (coin()) spec.remote_forward.push_back(forward(0));
@@ -210,6 +222,47 @@ TEST_CASE("a forward is a text or a mapping, alone or in a list") {
   CHECK(forwards("{listen: 4649, target: localhost:22}") == one);
   CHECK(forwards("[{target: localhost:22, listen: localhost:4649}]") == one);
   CHECK(forwards("{listen: \"*:80\", target: /run/s}").at(0) == RemoteForward{"", 80, UnixTarget{"/run/s"}});
+}
+
+TEST_CASE("host_name is a relay or a list of them, which take what they lack from the tunnel") {
+  const std::string pin = "SHA256:uNiVztksCsDhcc0u9e8BrsbKxqRTJOHQ+BRv1NdMRL0";
+  const auto relays = [](const std::string& list, const std::string& more) {
+    const TunnelSpec spec = parsed("tunnels: {a: {host_name: " + list + ", user: u, identity_agent: /a, " + more +
+                                   " user_known_hosts_file: /k, remote_forward: 1:h:1}}")
+                                .tunnels.at(0);
+    CHECK(spec.host_name == "");
+    return spec.relays;
+  };
+  CHECK(relays("[r, r:443, 2001:db8::1, \"[2001:db8::1]:443\", \"[2001:db8::2]\"]", "port: 2222,") ==
+        std::vector<RelaySpec>{{"r", 2222, "/k", {}},
+                               {"r", 443, "/k", {}},
+                               {"2001:db8::1", 2222, "/k", {}},
+                               {"2001:db8::1", 443, "/k", {}},
+                               {"2001:db8::2", 2222, "/k", {}}});
+  CHECK(relays("[{host_name: r}, {host_name: s, port: 1, user_known_hosts_file: /s, host_key_fingerprint: " + pin +
+                   "}, t]",
+               "") == std::vector<RelaySpec>{{"r", 22, "/k", {}}, {"s", 1, "/s", {pin}}, {"t", 22, "/k", {}}});
+  CHECK(relays("[r]", "host_key_fingerprint: " + pin + ",") == std::vector<RelaySpec>{{"r", 22, "/k", {pin}}});
+}
+
+TEST_CASE("a list of relays can be a default, and what a tunnel gives still counts for it") {
+  const std::string defaults = "defaults: {host_name: [one, two:443], port: 2222}\n";
+  const auto rest = [](const std::string& more) {
+    return "tunnels: {a: {user: u, identity_agent: /a, user_known_hosts_file: /k, remote_forward: 1:h:1" + more + "}}";
+  };
+  CHECK(parsed(defaults + rest("")).tunnels.at(0).relays ==
+        std::vector<RelaySpec>{{"one", 2222, "/k", {}}, {"two", 443, "/k", {}}});
+  CHECK(parsed(defaults + rest(", port: 23")).tunnels.at(0).relays.at(0).port == 23);
+  const TunnelSpec own = parsed(defaults + rest(", host_name: alone")).tunnels.at(0);
+  CHECK(own.host_name == "alone");
+  CHECK(own.relays.empty());
+}
+
+TEST_CASE("how relays are selected, and when the preferred one is returned to") {
+  CHECK(tunnel("").relay_selection == RelaySelection::ordered);
+  CHECK(tunnel("    relay_selection: hash\n").relay_selection == RelaySelection::hash);
+  CHECK(tunnel("").fail_back_after == 10min);
+  CHECK(tunnel("    fail_back_after: 0\n").fail_back_after == 0s);
 }
 
 TEST_CASE("the status socket is a path or a mapping") {

@@ -76,6 +76,27 @@ TEST_CASE("strict host key checking without a single known host is warned about"
                     files) == "");
 }
 
+TEST_CASE("a relay of a list that has a known_hosts file of its own is warned about in its place") {
+  FakeFiles files;
+  files.files = {{"/var/lib/holdfast/two", Files::Kind::missing}};
+  const auto warnings = [&](const std::string& rest) {
+    const std::string text =
+        "tunnels:\n  relay:\n    host_name: [one, {host_name: two, user_known_hosts_file: /var/lib/holdfast/two}]\n"
+        "    user: u\n    identity_agent: /a\n    remote_forward: 4649:h:1\n" +
+        rest;
+    const auto loaded = parse(text, "h.yaml", files);
+    REQUIRE_MESSAGE(loaded, problems_of(text, files));
+    std::string all;
+    for (const Problem& warning : loaded->warnings) all += to_string(warning) + "\n";
+    return all;
+  };
+  CHECK(warnings("") == "");
+  CHECK(
+      warnings("    strict_host_key_checking: yes\n") ==
+      "h.yaml:3:22: tunnels.relay.host_name[1]: '/var/lib/holdfast/two' does not exist: with strict_host_key_checking "
+      "'yes' no relay is trusted; fill it with ssh-keyscan\n");
+}
+
 TEST_CASE("a default that is regretted is warned about once") {
   const auto loaded = parse(
       "defaults: {user: device, identity_file: /k, strict_host_key_checking: no}\n"

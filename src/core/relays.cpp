@@ -1,0 +1,57 @@
+#include "holdfast/relays.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace holdfast {
+namespace {
+
+/// FNV-1a, 64 bits.
+std::uint64_t add(std::uint64_t hash, std::string_view text) {
+  for (const char letter : text) hash = (hash ^ static_cast<unsigned char>(letter)) * 1099511628211U;
+  return hash;
+}
+
+/// The finalizer of MurmurHash3: FNV alone leaves texts that differ in their last letters close to each other.
+std::uint64_t mixed(std::uint64_t hash) {
+  hash = (hash ^ (hash >> 33U)) * 0xff51afd7ed558ccdU;
+  hash = (hash ^ (hash >> 33U)) * 0xc4ceb9fe1a85ec53U;
+  return hash ^ (hash >> 33U);
+}
+
+}  // namespace
+
+std::vector<RelaySpec> relays_of(const TunnelSpec& spec) {
+  if (!spec.relays.empty()) return spec.relays;
+  return {{spec.host_name, spec.port, spec.user_known_hosts_file, spec.host_key_fingerprint}};
+}
+
+TunnelSpec at_relay(TunnelSpec spec, const RelaySpec& relay) {
+  spec.relays.clear();
+  spec.host_name = relay.host_name;
+  spec.port = relay.port;
+  spec.user_known_hosts_file = relay.user_known_hosts_file;
+  spec.host_key_fingerprint = relay.host_key_fingerprint;
+  return spec;
+}
+
+TunnelSpec in_order_of_preference(TunnelSpec spec, std::string_view device_id) {
+  switch (spec.relay_selection) {
+    case RelaySelection::ordered:
+      return spec;
+    case RelaySelection::hash:
+      std::stable_sort(spec.relays.begin(), spec.relays.end(), [&](const RelaySpec& one, const RelaySpec& other) {
+        return relay_weight(device_id, relay_name(one)) > relay_weight(device_id, relay_name(other));
+      });
+      return spec;
+  }
+  return spec;
+}
+
+std::uint64_t relay_weight(std::string_view device_id, std::string_view relay_name) {
+  constexpr std::uint64_t offset_basis = 14695981039346656037U;
+  // The separator is in neither text: "a" at "bc" is not "ab" at "c".
+  return mixed(add(add(add(offset_basis, device_id), std::string_view{"\0", 1}), relay_name));
+}
+
+}  // namespace holdfast
