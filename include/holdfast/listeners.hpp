@@ -119,7 +119,7 @@ struct ListenerContext {
   TimePoint now;
   bool lease_ready = false;                 ///< evictions can be asked for
   std::optional<Duration> answer_timeout;   ///< for a tcpip-forward; none where the liveness rule judges the silence
-  std::optional<TimePoint>& last_eviction;  ///< of this tunnel, over all its sessions
+  std::optional<TimePoint>& last_eviction;  ///< on this relay, over all sessions
   const UnitRandom& jitter;
 };
 

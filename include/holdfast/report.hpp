@@ -39,9 +39,16 @@ struct FailureReport {
   Duration age{};
 };
 
+struct RelayReport {
+  std::string relay;                       ///< relay_name()
+  bool current = false;                    ///< in use, being tried, or tried last
+  std::optional<FailureReport> failure{};  ///< the last one, until a session is established there
+  std::optional<Duration> next_try{};      ///< or, of one better than the current: next look whether it is back
+};
+
 struct TunnelReport {
   std::string name;
-  std::string relay;      ///< relay_name()
+  std::string relay;      ///< relay_name() of the current one
   std::string address;    ///< the address connected to, "192.0.2.7:22"; empty when there is none
   std::string state;      ///< phase_name(), for "opening" with the phase in `phase`
   std::string phase;      ///< to_string(OpeningPhase) while opening, else empty
@@ -58,6 +65,7 @@ struct TunnelReport {
   std::uint64_t bytes_sent = 0;
   std::optional<Duration> keepalive_rtt;
   std::optional<std::string> cipher;  ///< of the running session
+  std::vector<RelayReport> relays;    ///< in the order of preference
   std::string lease;  ///< lease_ready, lease_off, lease_opening, or why there is none; empty: no session
 };
 
@@ -78,10 +86,10 @@ bool is_ready(const TunnelReport& tunnel);
 
 enum class Health { ok, warning, critical, unknown };
 
-/// ok: every tunnel is up. warning: established, but a forward is missing, or opening for the first time, or a proof
-/// failed once for another reason than its target, or the last reload was refused, so that the next start will fail.
-/// critical: a tunnel is down, or leads nowhere: a target is down, or a proof failed twice. unknown: there is no
-/// tunnel.
+/// ok: every tunnel is up, on whatever relay. warning: established, but a forward is missing, or opening for the first
+/// time, or another relay showed a host key that is not the known one, or a proof failed once for another reason than
+/// its target, or the last reload was refused, so that the next start will fail. critical: a tunnel is down, or leads
+/// nowhere: a target is down, or a proof failed twice. unknown: there is no tunnel.
 Health health(const Report& report);
 /// What one tunnel adds to it.
 Health health(const TunnelReport& tunnel);
@@ -90,12 +98,15 @@ Health health(const TunnelReport& tunnel);
 /// "refused: held_by_other_device gateway-8".
 std::string condition(const ForwardReport& forward);
 
-/// How one tunnel is, in words: "up", "up, but connect localhost:22: target down (Connection refused)", "backing off,
-/// next try in 12 s (connect relay.example:22: connection refused)", "established, but 1 of 2 forwards is missing:
-/// localhost:4649 refused: held_stale". One line.
+/// A relay whose host key is not what it should be: somebody has to look, even while the tunnel is up elsewhere.
+bool shows_wrong_key(const RelayReport& relay);
+
+/// How one tunnel is, in words: "up", "up at b.example:22 instead of a.example:22", "up, but connect localhost:22:
+/// target down (Connection refused)", "backing off, next try in 12 s (connect relay.example:22: connection refused)",
+/// "established, but 1 of 2 forwards is missing: localhost:4649 refused: held_stale". One line.
 std::string condition(const TunnelReport& tunnel);
 
-/// One line, the condition of at most three tunnels that are not up, or lead nowhere:
+/// One line, the condition of at most three tunnels that are not up, or not where they should be, or lead nowhere:
 /// "2 of 3 tunnels up; relay: backing off, next try in 12 s (connect relay.example:22: connection refused)"
 std::string summary(const Report& report);
 

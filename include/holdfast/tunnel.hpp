@@ -10,6 +10,7 @@
 
 #include "holdfast/backoff.hpp"
 #include "holdfast/config.hpp"
+#include "holdfast/failover.hpp"
 #include "holdfast/failure.hpp"
 #include "holdfast/listeners.hpp"
 #include "holdfast/liveness.hpp"
@@ -26,6 +27,10 @@
 ///        │  ▲         │ authenticate  Closing ◀──────────────┘       │
 ///        └──│── due ──┘               │    ▲─────────────────────────┘
 ///           └───── try again ─────────┴──── stop ───▶ Stopped
+///
+/// Each attempt goes to one relay; which one is for Relays (failover.hpp) to say. While a session stands on another
+/// than the preferred one, Established also looks whether that one is back, and then goes Draining, Closing, Opening
+/// there.
 ///
 /// Every state has at most one deadline, every state x event pair a defined result, and the clock and the dice are
 /// arguments. A tunnel never gives up: Stopped is reached only because someone asked for it.
@@ -79,10 +84,33 @@ struct RequestingForwards {
   friend bool operator==(const RequestingForwards&, const RequestingForwards&) = default;
 };
 
+/// A better relay is looked at then.
+struct LookDue {
+  TimePoint at;
+
+  friend bool operator==(const LookDue&, const LookDue&) = default;
+};
+/// It is being asked for its banner.
+struct Looking {
+  std::size_t relay = 0;
+  TimePoint deadline;
+
+  friend bool operator==(const Looking&, const Looking&) = default;
+};
+/// It answered; whoever is connected through the session here shall not be cut off.
+struct AwaitingIdle {
+  std::size_t relay = 0;
+  TimePoint answered;
+
+  friend bool operator==(const AwaitingIdle&, const AwaitingIdle&) = default;
+};
+using FailBack = std::variant<LookDue, Looking, AwaitingIdle>;
+
 /// Holds all of its forwards, or with exit_on_forward_failure off at least what it could get.
 struct Established {
   TimePoint since;
   LiveSession session;
+  std::optional<FailBack> fail_back{};  ///< none on the preferred relay
 
   friend bool operator==(const Established&, const Established&) = default;
 };
@@ -96,7 +124,12 @@ struct ThenRetry {
 
   friend bool operator==(const ThenRetry&, const ThenRetry&) = default;
 };
-using AfterClosing = std::variant<ThenStop, ThenRetry>;
+struct ThenFailBack {
+  std::size_t relay = 0;
+
+  friend bool operator==(const ThenFailBack&, const ThenFailBack&) = default;
+};
+using AfterClosing = std::variant<ThenStop, ThenRetry, ThenFailBack>;
 
 /// No new connections; listeners are being cancelled on the relay, open connections may finish.
 struct Draining {
@@ -118,6 +151,7 @@ struct Closing {
 
 struct BackingOff {
   TimePoint until;
+  std::size_t relay = 0;  ///< to be tried then
   Failure failure;
 
   friend bool operator==(const BackingOff&, const BackingOff&) = default;
@@ -138,9 +172,9 @@ const ForwardTable* forwards_of(const Phase& phase);
 struct TunnelState {
   Phase phase;
   Attempt attempt = 0;
-  Backoff backoff;
-  std::optional<TimePoint> outage_since;   ///< the start, or the end of the last session that held for reset_after
-  std::optional<TimePoint> last_eviction;  ///< of a stale listener of ours
+  Relays relays;
+  /// The start, or the end of the last session that held for reset_after; on whatever relay.
+  std::optional<TimePoint> outage_since;
   ProofHistory proof_history;
 
   friend bool operator==(const TunnelState&, const TunnelState&) = default;
@@ -169,6 +203,10 @@ struct Received {
   bool whole_packet = false;
 };
 struct ConnectionsDrained {};
+struct RelayLookedAt {  ///< a better relay's banner, or why there was none
+  std::optional<Failure> failure;
+};
+struct ConnectionsIdle {};
 struct LeaseOpened {};  ///< the relay's script answers: evictions and heartbeats can be asked for
 struct LeaseLost {
   std::string reason;
@@ -179,7 +217,8 @@ struct SessionFailed {
 struct SessionClosed {};
 
 using SessionEvent = std::variant<PhaseCompleted, ForwardAnswered, Knocked, Evicted, ProofAdvanced, ListenerCancelled,
-                                  Received, ConnectionsDrained, LeaseOpened, LeaseLost, SessionFailed, SessionClosed>;
+                                  Received, ConnectionsDrained, RelayLookedAt, ConnectionsIdle, LeaseOpened, LeaseLost,
+                                  SessionFailed, SessionClosed>;
 
 struct OfSession {
   Attempt attempt = 0;
@@ -191,7 +230,8 @@ using TunnelEvent =
 
 // ---- actions: what to do, in order ----------------------------------------------------------------------------
 
-struct Dial {  ///< resolve and connect; answers PhaseCompleted{resolve}, then {connect}, or SessionFailed
+struct Dial {  ///< resolve the current relay and connect; answers PhaseCompleted{resolve}, then {connect}, or
+               ///< SessionFailed
   friend bool operator==(const Dial&, const Dial&) = default;
 };
 struct OpenSession {  ///< on the connected socket; answers {banner}, {key_exchange}, or SessionFailed
@@ -219,6 +259,17 @@ struct SendHeartbeat {  ///< on the lease's channel; its echo is a packet receiv
 struct SendKeepalive {
   friend bool operator==(const SendKeepalive&, const SendKeepalive&) = default;
 };
+struct LookAtRelay {  ///< connect there and read the banner; answers RelayLookedAt
+  std::size_t relay = 0;
+
+  friend bool operator==(const LookAtRelay&, const LookAtRelay&) = default;
+};
+struct EndLook {  ///< answers nothing
+  friend bool operator==(const EndLook&, const EndLook&) = default;
+};
+struct AwaitIdle {  ///< answers ConnectionsIdle at a moment at which no connection is open
+  friend bool operator==(const AwaitIdle&, const AwaitIdle&) = default;
+};
 struct DrainConnections {  ///< accept no more; answers ConnectionsDrained once none is open
   friend bool operator==(const DrainConnections&, const DrainConnections&) = default;
 };
@@ -245,9 +296,10 @@ struct Announce {
   friend bool operator==(const Announce&, const Announce&) = default;
 };
 
-using TunnelAction = std::variant<Dial, OpenSession, Authenticate, RequestForward, Knock, EndKnock, Identify, Evict,
-                                  Prove, EndProof, CancelForward, OpenLease, RecordLease, SendHeartbeat, SendKeepalive,
-                                  DrainConnections, CloseSession, ParkSession, ResetParked, DropSession, Announce>;
+using TunnelAction =
+    std::variant<Dial, OpenSession, Authenticate, RequestForward, Knock, EndKnock, Identify, Evict, Prove, EndProof,
+                 CancelForward, OpenLease, RecordLease, SendHeartbeat, SendKeepalive, LookAtRelay, EndLook, AwaitIdle,
+                 DrainConnections, CloseSession, ParkSession, ResetParked, DropSession, Announce>;
 
 struct Step {
   TunnelState next;

@@ -61,15 +61,38 @@ std::string missing_forwards(const TunnelReport& tunnel) {
          " missing: " + names;
 }
 
+/// What a tunnel with several relays that is up has to say of the others: which better one it does not use and why, and
+/// whether one shows a wrong host key.
+std::string elsewhere(const TunnelReport& tunnel) {
+  if (tunnel.relays.empty()) return "";
+  const auto reason = [](const RelayReport& relay) {
+    return relay.failure ? " (" + describe(relay.failure->failure) + ")" : "";
+  };
+  const RelayReport& preferred = tunnel.relays.front();
+  std::string text;
+  if (!preferred.current) text = " at " + tunnel.relay + " instead of " + preferred.relay + reason(preferred);
+  for (const RelayReport& relay : tunnel.relays) {
+    if (&relay != &preferred && shows_wrong_key(relay)) text += ", but not at " + relay.relay + reason(relay);
+  }
+  return text;
+}
+
 }  // namespace
 
 bool is_ready(const TunnelReport& tunnel) {
   return tunnel.up && !tunnel.unproven;
 }
 
+bool shows_wrong_key(const RelayReport& relay) {
+  if (!relay.failure) return false;
+  const Cause cause = relay.failure->failure.cause;
+  return cause == Cause::host_key_changed || cause == Cause::host_key_revoked || cause == Cause::host_key_not_pinned;
+}
+
 Health health(const TunnelReport& tunnel) {
   if (tunnel.up) {
-    Health worst = Health::ok;
+    const bool wrong_key = std::any_of(tunnel.relays.begin(), tunnel.relays.end(), shows_wrong_key);
+    Health worst = wrong_key ? Health::warning : Health::ok;
     for (const ForwardReport& forward : tunnel.forwards) worst = std::max(worst, health(forward));
     return worst;
   }
@@ -95,8 +118,9 @@ std::string condition(const ForwardReport& forward) {
 
 std::string condition(const TunnelReport& tunnel) {
   if (tunnel.up) {
-    if (leads_nowhere(tunnel)) return "up, but " + failed_proofs(tunnel);
-    return tunnel.unproven ? "up, not verified" : "up";
+    const std::string text = "up" + elsewhere(tunnel);
+    if (leads_nowhere(tunnel)) return text + ", but " + failed_proofs(tunnel);
+    return text + (tunnel.unproven ? ", not verified" : "");
   }
   if (tunnel.state == "established") return "established, but " + missing_forwards(tunnel);
   std::string text = words(tunnel.state);
@@ -116,7 +140,7 @@ std::string summary(const Report& report) {
   std::size_t told = 0;
   std::string conditions;
   for (const TunnelReport& tunnel : report.tunnels) {
-    if (tunnel.up && !leads_nowhere(tunnel)) continue;
+    if (tunnel.up && !leads_nowhere(tunnel) && elsewhere(tunnel).empty()) continue;
     if (!tunnel.up) ++down;
     if (++told <= conditions_in_summary) conditions += "; " + tunnel.name + ": " + condition(tunnel);
   }

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "holdfast/overloaded.hpp"
+#include "holdfast/relays.hpp"
 
 namespace holdfast {
 namespace {
@@ -14,12 +15,21 @@ constexpr Duration teardown_timeout = std::chrono::seconds{5};
 /// How long a session asks again for a listener that somebody holds before it starts over with a new session, which
 /// costs forty times as much.
 constexpr Duration hold_limit = std::chrono::minutes{10};
+/// The same while another relay may give what this one refuses; an eviction that is under way is not cut short by it.
+constexpr Duration hold_limit_among_relays = std::chrono::seconds{10};
 /// How long a session may owe a packet after the network changed under it.
 constexpr Duration proof_timeout = std::chrono::seconds{5};
 /// The same if its packets now leave by another link, with an address that belongs elsewhere: most networks drop them.
 constexpr Duration proof_timeout_when_moved = std::chrono::seconds{1};
 /// TCP's own retries of a SYN come after 1, 3, 7, 15 s: a young outage is met by fresh attempts instead.
 constexpr Duration first_connect_timeout = std::chrono::seconds{3};
+/// With another relay to turn to, a name server that does not answer is not waited for longer than glibc's first retry,
+/// which comes after 5 s.
+constexpr Duration first_resolve_timeout = std::chrono::seconds{6};
+/// For a banner of a better relay.
+constexpr Duration look_timeout = std::chrono::seconds{10};
+/// A banner that is older says nothing about now: whoever was connected stayed for long.
+constexpr Duration look_holds = std::chrono::minutes{1};
 
 std::string_view operation_of(OpeningPhase phase) {
   switch (phase) {
@@ -97,14 +107,16 @@ LiveSession* live_session(Phase& phase) {
 class Transition {
  public:
   Transition(const TunnelSpec& spec, TunnelState state, TimePoint now, const UnitRandom& jitter)
-      : spec_(spec), state_(std::move(state)), now_(now), jitter_(jitter) {}
+      : spec_(spec), state_(std::move(state)), now_(now), jitter_(jitter) {
+    state_.relays.resize(relay_count());
+  }
 
   Step take() && { return {std::move(state_), std::move(actions_)}; }
 
   // ---- someone asked -------------------------------------------------------------------------------------------
 
   void on(const Start&) {
-    if (std::holds_alternative<Idle>(state_.phase)) begin_attempt();
+    if (std::holds_alternative<Idle>(state_.phase)) begin_attempt(0);
   }
 
   void on(const StopRequested&) {
@@ -125,9 +137,10 @@ class Transition {
 
   void on(const ReconnectRequested&) {
     const auto drain_and_retry = [&](const LiveSession& session) {
-      drain(session, ThenRetry{{Cause::operator_request, "reconnect", relay_name(spec_), ""}});
+      drain(session, ThenRetry{{Cause::operator_request, "reconnect", here(), ""}});
     };
-    std::visit(overloaded{[](Idle&) {}, [&](BackingOff&) { begin_attempt(); }, [&](Opening&) { dial_again(); },
+    state_.relays.start_over();
+    std::visit(overloaded{[](Idle&) {}, [&](BackingOff&) { begin_attempt(0); }, [&](Opening&) { dial_again(); },
                           [&](RequestingForwards& requesting) { drain_and_retry(requesting.session); },
                           [&](Established& established) { drain_and_retry(established.session); }, [](Draining&) {},
                           [](Closing&) {}, [](Stopped&) {}},
@@ -141,17 +154,20 @@ class Transition {
     if (!due || now_ < *due) return;
     std::visit(overloaded{[](Idle&) {},
                           [&](Opening& opening) {
-                            fail({cause_of_timeout(opening.phase), std::string{operation_of(opening.phase)},
-                                  relay_name(spec_), "no answer within " + to_text(opening.deadline - opening.since)});
+                            fail({cause_of_timeout(opening.phase), std::string{operation_of(opening.phase)}, here(),
+                                  "no answer within " + to_text(opening.deadline - opening.since)});
                           },
                           [&](RequestingForwards& requesting) { live_timer(requesting.session); },
-                          [&](Established& established) { live_timer(established.session); },
+                          [&](Established& established) {
+                            live_timer(established.session);
+                            fail_back_timer();
+                          },
                           [&](Draining& draining) { close(std::move(draining.after)); },
                           [&](Closing& closing) {
                             act(DropSession{});
                             finish(std::move(closing.after));
                           },
-                          [&](BackingOff&) { begin_attempt(); }, [](Stopped&) {}},
+                          [&](BackingOff& waiting) { begin_attempt(waiting.relay); }, [](Stopped&) {}},
                state_.phase);
   }
 
@@ -159,16 +175,14 @@ class Transition {
   void on(const NetworkChanged& change) {
     std::visit(overloaded{[](Idle&) {},
                           [&](BackingOff& waiting) {
-                            // A refused key is not accepted because the device moved, and the relay may ban whoever
-                            // knocks.
-                            if (backoff_family(waiting.failure.cause) != BackoffFamily::network) return;
-                            rejuvenate_outage();
-                            begin_attempt();
+                            state_.relays.network_changed();
+                            begin_attempt_unless_refused(waiting);
                           },
                           [&](Opening& opening) {
                             if (opening.phase != OpeningPhase::resolve && opening.phase != OpeningPhase::connect)
                               return;
                             rejuvenate_outage();
+                            state_.relays.network_changed();
                             dial_again();
                           },
                           [&](RequestingForwards& requesting) { demand_proof(requesting.session, change); },
@@ -223,9 +237,9 @@ class Transition {
   void on_session(const Evicted& eviction) {
     auto* session = live_session(state_.phase);
     if (session == nullptr) return;
-    const auto evictions_before = state_.last_eviction;
+    const auto evictions_before = state_.relays.here().last_eviction;
     const auto actions = session->listeners.evicted(eviction, context(*session));
-    if (state_.last_eviction != evictions_before) {
+    if (state_.relays.here().last_eviction != evictions_before) {
       announce(LogLevel::info, "ended a dead session of this device, which held " +
                                    listener_name(spec_.remote_forward[eviction.forward]));
     }
@@ -282,6 +296,27 @@ class Transition {
     close_if_drained(*draining);
   }
 
+  void on_session(const RelayLookedAt& looked_at) {
+    auto* established = std::get_if<Established>(&state_.phase);
+    if (established == nullptr || !established->fail_back) return;
+    const auto* looking = std::get_if<Looking>(&*established->fail_back);
+    if (looking == nullptr) return;
+    if (looked_at.failure) return not_back(*established, looking->relay, describe(*looked_at.failure));
+    announce(LogLevel::verbose, "the better relay " + name_of(looking->relay) + " answers again");
+    established->fail_back = AwaitingIdle{looking->relay, now_};
+    act(AwaitIdle{});
+  }
+
+  void on_session(const ConnectionsIdle&) {
+    auto* established = std::get_if<Established>(&state_.phase);
+    if (established == nullptr || !established->fail_back) return;
+    const auto* waiting = std::get_if<AwaitingIdle>(&*established->fail_back);
+    if (waiting == nullptr) return;
+    if (now_ - waiting->answered > look_holds) return look_at(*established, waiting->relay);
+    announce(LogLevel::info, "going back to " + name_of(waiting->relay) + ", which answers again");
+    drain(established->session, ThenFailBack{waiting->relay});
+  }
+
   void on_session(const SessionFailed& failed) {
     const auto end = [&](AfterClosing after) {
       act(DropSession{});
@@ -304,8 +339,9 @@ class Transition {
 
   // ---- opening -------------------------------------------------------------------------------------------------
 
-  void begin_attempt() {
+  void begin_attempt(std::size_t relay) {
     if (!state_.outage_since) state_.outage_since = now_;
+    state_.relays.try_at(relay);
     ++state_.attempt;
     act(Dial{});
     enter(OpeningPhase::resolve);
@@ -313,12 +349,37 @@ class Transition {
 
   void dial_again() {
     act(DropSession{});
-    begin_attempt();
+    begin_attempt(state_.relays.best(now_).relay);
   }
 
-  void enter(OpeningPhase phase) {
-    const Duration limit = phase == OpeningPhase::connect ? connect_limit() : spec_.connect_timeout;
-    state_.phase = Opening{phase, now_, now_ + limit};
+  /// A refused key is not accepted because the device moved, and the relay may ban whoever knocks.
+  void begin_attempt_unless_refused(const BackingOff& waiting) {
+    const Cause cause = waiting.failure.cause;
+    if (is_devices_own(cause) && backoff_family(cause) != BackoffFamily::network) return;
+    const NextTry next = state_.relays.best(now_);
+    if (next.at > now_) return;
+    rejuvenate_outage();
+    begin_attempt(next.relay);
+  }
+
+  void enter(OpeningPhase phase) { state_.phase = Opening{phase, now_, now_ + limit_of(phase)}; }
+
+  /// Among several relays, one that does not answer in time is left for the next one.
+  Duration limit_of(OpeningPhase phase) const {
+    const bool alone = relay_count() == 1;
+    switch (phase) {
+      case OpeningPhase::resolve:
+        return alone ? spec_.connect_timeout
+                     : std::min(spec_.connect_timeout, std::max(first_resolve_timeout, connect_limit()));
+      case OpeningPhase::connect:
+        return connect_limit();
+      case OpeningPhase::banner:
+        return alone ? spec_.connect_timeout : connect_limit();
+      case OpeningPhase::key_exchange:
+      case OpeningPhase::authenticate:
+        return spec_.connect_timeout;
+    }
+    std::abort();
   }
 
   /// What just changed may need a moment more before it carries packets: short attempts and waits again, as at first.
@@ -333,7 +394,7 @@ class Transition {
   // ---- the live session ----------------------------------------------------------------------------------------
 
   ListenerContext context(const LiveSession& session) {
-    return {spec_, now_, session.lease_ready, answer_timeout(session), state_.last_eviction, jitter_};
+    return {spec_, now_, session.lease_ready, answer_timeout(session), state_.relays.here().last_eviction, jitter_};
   }
 
   /// A hole in the signal delays the answers of an established session as well: whether the relay still lives is for
@@ -375,11 +436,11 @@ class Transition {
     if (requesting == nullptr) return prove(session);
     if (!session.listeners.settled()) return;
     if (session.listeners.all_held() || !spec_.exit_on_forward_failure) {
-      announce_established(session.listeners.table());
-      state_.phase = Established{now_, std::move(requesting->session)};
+      establish(*requesting);
       return prove(std::get<Established>(state_.phase).session);
     }
-    const bool waited_long = now_ - *session.listeners.refused_since() >= hold_limit;
+    const Duration limit = state_.relays.another_may_listen(now_) ? hold_limit_among_relays : hold_limit;
+    const bool waited_long = now_ - *session.listeners.refused_since() >= limit;
     const ForwardTable& table = session.listeners.table();
     for (std::size_t index = 0; index < table.size(); ++index) {
       if (table[index].state != ForwardState::refused) continue;
@@ -387,6 +448,13 @@ class Transition {
         return close(ThenRetry{refused_listen(index, *table[index].explanation)});
       }
     }
+  }
+
+  void establish(RequestingForwards& requesting) {
+    announce_established(requesting.session.listeners.table());
+    state_.relays.established();
+    state_.relays.plan_returns(relays_context());
+    state_.phase = Established{now_, std::move(requesting.session), look_due()};
   }
 
   // ---- does a listener lead to its target? --------------------------------------------------------------------
@@ -489,6 +557,47 @@ class Transition {
     }
   }
 
+  // ---- back to a better relay ----------------------------------------------------------------------------------
+
+  std::optional<FailBack> look_due() const {
+    const auto next = state_.relays.next_look();
+    if (!next) return std::nullopt;
+    return LookDue{*next};
+  }
+
+  void fail_back_timer() {
+    auto* established = std::get_if<Established>(&state_.phase);
+    if (established == nullptr || !established->fail_back) return;
+    std::visit(overloaded{[&](const LookDue&) {
+                            if (const auto relay = state_.relays.to_look_at(now_)) look_at(*established, *relay);
+                          },
+                          [&](const Looking& looking) {
+                            if (now_ < looking.deadline) return;
+                            act(EndLook{});
+                            not_back(*established, looking.relay, "no answer within " + to_text(look_timeout));
+                          },
+                          [](const AwaitingIdle&) {}},
+               FailBack{*established->fail_back});
+  }
+
+  void look_at(Established& established, std::size_t relay) {
+    established.fail_back = Looking{relay, now_ + look_timeout};
+    act(LookAtRelay{relay});
+  }
+
+  void not_back(Established& established, std::size_t relay, const std::string& reason) {
+    const Duration wait = state_.relays.not_back(relay, relays_context());
+    announce(LogLevel::verbose, "the better relay " + name_of(relay) + " is not back yet (" + reason +
+                                    "); looked at again in " + to_text(wait));
+    established.fail_back = look_due();
+  }
+
+  void fail_back_to(std::size_t relay) {
+    state_.relays.go_back_to(relay);
+    state_.outage_since = now_;
+    begin_attempt(relay);
+  }
+
   // ---- the way down --------------------------------------------------------------------------------------------
 
   void drain(const LiveSession& session, AfterClosing after) {
@@ -520,7 +629,8 @@ class Transition {
   }
 
   void finish(AfterClosing after) {
-    std::visit(overloaded{[&](ThenStop&) { stop(); }, [&](ThenRetry& retry) { back_off(std::move(retry.failure)); }},
+    std::visit(overloaded{[&](ThenStop&) { stop(); }, [&](ThenRetry& retry) { back_off(std::move(retry.failure)); },
+                          [&](ThenFailBack& then) { fail_back_to(then.relay); }},
                after);
   }
 
@@ -536,16 +646,17 @@ class Transition {
   }
 
   void back_off(Failure failure) {
-    if (failure.cause == Cause::operator_request) return begin_attempt();
-    if (const auto* established = std::get_if<Established>(&state_.phase);
-        established != nullptr && now_ - established->since >= spec_.backoff.reset_after) {
-      state_.backoff.reset();
-      state_.outage_since = now_;
-    }
-    const Duration wait = state_.backoff.next_wait(spec_.backoff, failure.cause, outage(), jitter_);
+    if (failure.cause == Cause::operator_request) return begin_attempt(state_.relays.best(now_).relay);
+    const auto* established = std::get_if<Established>(&state_.phase);
+    const bool lasted = established != nullptr && now_ - established->since >= spec_.backoff.reset_after;
+    if (lasted) state_.outage_since = now_;
+    const NextTry next = state_.relays.failed(failure, lasted, outage(), relays_context());
+    const bool elsewhere = next.relay != state_.relays.current();
     announce(LogLevel::error,
-             describe(failure) + "; next try in " + to_text(wait) + ". " + std::string{remedy(failure.cause)}, failure);
-    state_.phase = BackingOff{now_ + wait, std::move(failure)};
+             describe(failure) + "; next try " + (elsewhere ? "at " + name_of(next.relay) + " " : "") + "in " +
+                 to_text(next.at - now_) + ". " + std::string{remedy(failure.cause)},
+             failure);
+    state_.phase = BackingOff{next.at, next.relay, std::move(failure)};
   }
 
   void drop_and_stop() {
@@ -579,7 +690,8 @@ class Transition {
       if (forwards[index].state != ForwardState::held) continue;
       held += (held.empty() ? "" : ", ") + forward_text(index, forwards[index].bound_port);
     }
-    announce(LogLevel::info, "established: " + (held.empty() ? "holding nothing yet" : held));
+    const std::string where = relay_count() > 1 ? " at " + here() : "";
+    announce(LogLevel::info, "established" + where + ": " + (held.empty() ? "holding nothing yet" : held));
   }
 
   Failure refused_listen(std::size_t index, const Explanation& explanation) const {
@@ -587,14 +699,18 @@ class Transition {
             detail_of(explanation)};
   }
 
-  Failure silent(std::string detail) const {
-    return {Cause::relay_silent, "keep alive", relay_name(spec_), std::move(detail)};
-  }
+  Failure silent(std::string detail) const { return {Cause::relay_silent, "keep alive", here(), std::move(detail)}; }
 
   Failure unanswered_listen() const {
-    return {Cause::phase_timed_out, "listen on relay", relay_name(spec_),
-            "no answer within " + to_text(spec_.connect_timeout)};
+    return {Cause::phase_timed_out, "listen on relay", here(), "no answer within " + to_text(spec_.connect_timeout)};
   }
+
+  // ---- the relays ----------------------------------------------------------------------------------------------
+
+  std::size_t relay_count() const { return spec_.relays.empty() ? 1 : spec_.relays.size(); }
+  std::string name_of(std::size_t relay) const { return relay_name(relays_of(spec_)[relay]); }
+  std::string here() const { return name_of(state_.relays.current()); }
+  Relays::Context relays_context() const { return {spec_, now_, jitter_}; }
 
   const TunnelSpec& spec_;
   TunnelState state_;

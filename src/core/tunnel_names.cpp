@@ -19,6 +19,15 @@ std::optional<TimePoint> due(const LiveSession& session) {
                  earlier(session.beat_due, session.proof_due));
 }
 
+std::optional<TimePoint> due(const std::optional<FailBack>& fail_back) {
+  using Deadline = std::optional<TimePoint>;
+  if (!fail_back) return std::nullopt;
+  return std::visit(overloaded{[](const LookDue& look) -> Deadline { return look.at; },
+                               [](const Looking& look) -> Deadline { return look.deadline; },
+                               [](const AwaitingIdle&) -> Deadline { return std::nullopt; }},
+                    *fail_back);
+}
+
 }  // namespace
 
 std::string_view to_string(OpeningPhase phase) {
@@ -66,7 +75,9 @@ std::optional<TimePoint> next_deadline(const TunnelState& state) {
   return std::visit(overloaded{[](const Idle&) -> Deadline { return std::nullopt; },
                                [](const Opening& opening) -> Deadline { return opening.deadline; },
                                [](const RequestingForwards& requesting) { return due(requesting.session); },
-                               [](const Established& established) { return due(established.session); },
+                               [](const Established& established) {
+                                 return earlier(due(established.session), due(established.fail_back));
+                               },
                                [](const Draining& draining) -> Deadline { return draining.deadline; },
                                [](const Closing& closing) -> Deadline { return closing.deadline; },
                                [](const BackingOff& waiting) -> Deadline { return waiting.until; },

@@ -72,20 +72,28 @@ class Connections::Impl : public std::enable_shared_from_this<Impl> {
     }
     std::erase_if(entries_, [](const auto& entry) { return entry.second.whose == Whose::ours; });
     answer_drain_if_empty();
+    answer_idle_if_empty();
   }
 
   void drain(std::function<void()> drained) {
     draining_ = true;
+    idle_ = nullptr;
     drained_ = std::move(drained);
     refuse_unanswered();
     hang_up_silent_proofs();
     answer_drain_if_empty();
   }
 
+  void when_idle(std::function<void()> idle) {
+    idle_ = std::move(idle);
+    answer_idle_if_empty();
+  }
+
   void drop_all() {
     draining_ = false;
     drained_ = nullptr;
     proof_.reset();
+    idle_ = nullptr;
     // Emptied first: what ends now must not find its entry again.
     for (auto& [id, entry] : std::exchange(entries_, {})) {
       if (entry.connection) entry.connection->abort();
@@ -188,6 +196,7 @@ class Connections::Impl : public std::enable_shared_from_this<Impl> {
     if (found->second.whose == Whose::visitor) --counters_[found->second.forward].open;
     entries_.erase(found);
     answer_drain_if_empty();
+    answer_idle_if_empty();
   }
 
   void refuse_unanswered() {
@@ -217,6 +226,16 @@ class Connections::Impl : public std::enable_shared_from_this<Impl> {
     });
   }
 
+  /// Looks again when it is its turn: another connection may have come meanwhile.
+  void answer_idle_if_empty() {
+    if (!idle_ || !entries_.empty()) return;
+    asio::post(executor_, [weak = weak_from_this()] {
+      const auto self = weak.lock();
+      if (!self || !self->entries_.empty()) return;
+      if (const auto idle = std::exchange(self->idle_, nullptr)) idle();
+    });
+  }
+
   void tell(const ssh::OpenRequest& request, const Failure& failure) {
     const RemoteForward& forward = forwards_[request.forward()];
     refusals_.add(request.forward(), failure,
@@ -240,6 +259,7 @@ class Connections::Impl : public std::enable_shared_from_this<Impl> {
   std::uint64_t next_id_ = 0;
   bool draining_ = false;
   std::function<void()> drained_;
+  std::function<void()> idle_;
 };
 
 Connections::Connections(const asio::any_io_executor& executor, net::Resolver& resolver, const TunnelSpec& spec,
@@ -262,6 +282,9 @@ void Connections::end_proof() {
 }
 void Connections::drain(std::function<void()> drained) {
   impl_->drain(std::move(drained));
+}
+void Connections::when_idle(std::function<void()> idle) {
+  impl_->when_idle(std::move(idle));
 }
 void Connections::drop_all() {
   impl_->drop_all();

@@ -62,6 +62,9 @@ class Connections {
   /// Refuses all that come from now on, and those whose target has not answered yet; `drained` is called from the loop
   /// as soon as none is open.
   void drain(std::function<void()> drained);
+  /// `idle` is called once, from the loop, at a moment at which no connection is open; new ones are taken all the
+  /// while. A later call, drain() and drop_all() take its place.
+  void when_idle(std::function<void()> idle);
   /// Resets all at once, and ends a drain without an answer; open() works again afterwards.
   void drop_all();
 

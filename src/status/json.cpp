@@ -69,7 +69,16 @@ Json to_document(const ForwardReport& forward) {
           {"proof", forward.proof ? to_document(*forward.proof) : Json{}}};
 }
 
+Json to_document(const RelayReport& relay) {
+  return {{"relay", relay.relay},
+          {"current", relay.current},
+          {"last_failure", relay.failure ? to_document(*relay.failure) : Json{}},
+          {"next_try_seconds", relay.next_try ? Json(seconds(*relay.next_try)) : Json{}}};
+}
+
 Json to_document(const TunnelReport& tunnel) {
+  Json relays = Json::array();
+  for (const RelayReport& relay : tunnel.relays) relays.push_back(to_document(relay));
   Json forwards = Json::array();
   for (const ForwardReport& forward : tunnel.forwards) forwards.push_back(to_document(forward));
   Json rtt;
@@ -93,7 +102,8 @@ Json to_document(const TunnelReport& tunnel) {
           {"bytes_sent", tunnel.bytes_sent},
           {"keepalive_rtt_seconds", std::move(rtt)},
           {"cipher", tunnel.cipher ? Json(*tunnel.cipher) : Json{}},
-          {"lease", text_or_null(tunnel.lease)}};
+          {"lease", text_or_null(tunnel.lease)},
+          {"relays", std::move(relays)}};
 }
 
 // ---- in ----------------------------------------------------------------------------------------------------------
@@ -174,6 +184,15 @@ ForwardReport forward_from(const Json& object) {
   return forward;
 }
 
+RelayReport relay_from(const Json& object) {
+  RelayReport relay;
+  relay.relay = object.at("relay").get<std::string>();
+  relay.current = object.at("current").get<bool>();
+  if (const auto failure = optional_at<Json>(object, "last_failure")) relay.failure = failure_from(*failure);
+  relay.next_try = duration_at(object, "next_try_seconds");
+  return relay;
+}
+
 TunnelReport tunnel_from(const Json& object) {
   TunnelReport tunnel;
   tunnel.name = object.at("name").get<std::string>();
@@ -195,6 +214,9 @@ TunnelReport tunnel_from(const Json& object) {
   tunnel.keepalive_rtt = duration_at(object, "keepalive_rtt_seconds");
   tunnel.cipher = optional_at<std::string>(object, "cipher");
   tunnel.lease = text_at(object, "lease");
+  for (const Json& relay : optional_at<Json>(object, "relays").value_or(Json::array())) {
+    tunnel.relays.push_back(relay_from(relay));
+  }
   return tunnel;
 }
 

@@ -89,8 +89,23 @@ bool lease_is_missing(const TunnelReport& tunnel) {
          tunnel.lease != lease_opening;
 }
 
+/// "relay 1 of 2, a.example:22: in use", "...: next look in 6 min; failed 4 min ago: connect ...".
+std::string relay_note(const TunnelReport& tunnel, std::size_t index) {
+  const RelayReport& relay = tunnel.relays[index];
+  std::string state = relay.current && tunnel.state == "established" ? "in use" : "";
+  const auto add = [&](const std::string& text) { state += (state.empty() ? "" : "; ") + text; };
+  if (relay.next_try) add("next try in " + to_text(*relay.next_try));
+  if (relay.failure) add("failed " + to_text(relay.failure->age) + " ago: " + describe(relay.failure->failure));
+  if (shows_wrong_key(relay)) add("what to do: " + std::string{remedy(relay.failure->failure.cause)});
+  return "relay " + std::to_string(index + 1) + " of " + std::to_string(tunnel.relays.size()) + ", " + relay.relay +
+         ": " + (state.empty() ? "ready" : state);
+}
+
 std::vector<std::string> notes_on(const TunnelReport& tunnel) {
   std::vector<std::string> notes;
+  for (std::size_t index = 0; tunnel.relays.size() > 1 && index < tunnel.relays.size(); ++index) {
+    notes.push_back(relay_note(tunnel, index));
+  }
   if (tunnel.state == "established") notes.push_back(session_note(tunnel));
   if (lease_is_missing(tunnel)) notes.push_back("no lease: " + tunnel.lease);
   if (tunnel.last_error) {

@@ -4,6 +4,7 @@
 #include <sstream>
 
 #include "holdfast/overloaded.hpp"
+#include "holdfast/relays.hpp"
 #include "log/log.hpp"
 #include "relay/script.hpp"
 
@@ -46,11 +47,18 @@ std::size_t held_forwards(const Phase& phase) {
   }));
 }
 
+std::vector<TunnelSpec> at_each_relay(const TunnelSpec& spec) {
+  std::vector<TunnelSpec> specs;
+  for (const RelaySpec& relay : relays_of(spec)) specs.push_back(at_relay(spec, relay));
+  return specs;
+}
+
 }  // namespace
 
 TunnelRunner::TunnelRunner(const boost::asio::any_io_executor& executor, net::Resolver& resolver, TunnelSpec spec,
                            std::string device_id, UnitRandom jitter, std::function<void()> changed)
-    : spec_(std::move(spec)),
+    : spec_(in_order_of_preference(std::move(spec), device_id)),
+      at_relays_(at_each_relay(spec_)),
       device_id_(std::move(device_id)),
       jitter_(std::move(jitter)),
       changed_(std::move(changed)),
@@ -59,7 +67,9 @@ TunnelRunner::TunnelRunner(const boost::asio::any_io_executor& executor, net::Re
       timer_(executor),
       connections_(executor, resolver, spec_, [this](const std::string& text) { write_log(LogLevel::info, text); }),
       prover_(executor, connections_, [this](ProofAdvanced news) { happened(std::move(news)); }),
-      phase_entered_(Clock::now()) {}
+      phase_entered_(Clock::now()) {
+  state_.relays.resize(at_relays_.size());
+}
 
 void TunnelRunner::handle(const TunnelEvent& event) {
   const std::size_t held_before = held_forwards(state_.phase);
@@ -81,7 +91,7 @@ void TunnelRunner::handle(const TunnelEvent& event) {
 void TunnelRunner::address_gone(const boost::asio::ip::address& address, bool retry_at_once) {
   if (dial_) dial_->address_gone(address);
   if (!ends_ || ends_->ours != address) return;
-  happened(SessionFailed{{Cause::connection_lost, "keep alive", relay_name(spec_),
+  happened(SessionFailed{{Cause::connection_lost, "keep alive", relay_name(here()),
                           "this device's address " + address.to_string() + " is gone"}});
   if (retry_at_once) handle(NetworkChanged{});
 }
@@ -124,7 +134,7 @@ void TunnelRunner::arm_timer() {
 
 void TunnelRunner::perform(const Dial&) {
   session_attempt_ = state_.attempt;
-  lookup_ = resolver_.resolve(spec_.host_name, spec_.port, spec_.address_family,
+  lookup_ = resolver_.resolve(here().host_name, here().port, spec_.address_family,
                               [this](tl::expected<net::Endpoints, Failure> resolved) {
                                 if (!resolved) return happened(SessionFailed{std::move(resolved.error())});
                                 happened(PhaseCompleted{OpeningPhase::resolve});
@@ -133,8 +143,7 @@ void TunnelRunner::perform(const Dial&) {
 }
 
 void TunnelRunner::connect(net::Endpoints endpoints) {
-  dial_ = net::connect(executor_, std::move(endpoints),
-                       {spec_.bind_address, spec_.bind_interface, spec_.tcp_keep_alive, silence(spec_.liveness)},
+  dial_ = net::connect(executor_, std::move(endpoints), connect_options(),
                        [this](tl::expected<boost::asio::ip::tcp::socket, Failure> connected) {
                          if (!connected) return happened(SessionFailed{std::move(connected.error())});
                          boost::system::error_code ignored;
@@ -144,8 +153,12 @@ void TunnelRunner::connect(net::Endpoints endpoints) {
                        });
 }
 
+net::ConnectOptions TunnelRunner::connect_options() const {
+  return {spec_.bind_address, spec_.bind_interface, spec_.tcp_keep_alive, silence(spec_.liveness)};
+}
+
 void TunnelRunner::perform(const OpenSession&) {
-  session_ = std::make_unique<ssh::Session>(std::move(*socket_), spec_, static_cast<ssh::SessionObserver&>(*this));
+  session_ = std::make_unique<ssh::Session>(std::move(*socket_), here(), static_cast<ssh::SessionObserver&>(*this));
   socket_.reset();
   session_->open();
 }
@@ -228,7 +241,23 @@ void TunnelRunner::perform(const SendKeepalive&) {
   session_->send_keepalive();
 }
 
+void TunnelRunner::perform(const LookAtRelay& look) {
+  const TunnelSpec& there = at_relays_[look.relay];
+  look_ = net::probe_banner(executor_, resolver_, there.host_name, there.port, there.address_family, connect_options(),
+                            [this](std::optional<Failure> failure) { happened(RelayLookedAt{std::move(failure)}); });
+}
+
+void TunnelRunner::perform(const EndLook&) {
+  look_.reset();
+}
+
+void TunnelRunner::perform(const AwaitIdle&) {
+  look_.reset();
+  connections_.when_idle([this] { happened(ConnectionsIdle{}); });
+}
+
 void TunnelRunner::perform(const DrainConnections&) {
+  look_.reset();
   connections_.drain([this] { happened(ConnectionsDrained{}); });
 }
 
@@ -256,6 +285,7 @@ void TunnelRunner::perform(const ResetParked&) {
 void TunnelRunner::perform(const DropSession&) {
   lookup_.reset();
   dial_.reset();
+  look_.reset();
   perform(EndKnock{});
   perform(EndProof{});
   lease_.reset();
@@ -279,7 +309,7 @@ void TunnelRunner::on_banner() {
 }
 void TunnelRunner::on_host_key_stored(const std::string& key) {
   write_log(LogLevel::info, "the relay's host key was unknown and is trusted from now on: " + key + " (kept in " +
-                                spec_.user_known_hosts_file + "); compare it with the relay's own");
+                                here().user_known_hosts_file + "); compare it with the relay's own");
 }
 void TunnelRunner::on_keys_exchanged() {
   happened(PhaseCompleted{OpeningPhase::key_exchange});
@@ -353,10 +383,28 @@ std::string TunnelRunner::lease_condition() const {
   return std::string{session.lease_ready ? lease_ready : lease_opening};
 }
 
+RelayReport TunnelRunner::report_relay(std::size_t relay, TimePoint now) const {
+  RelayReport report{relay_name(at_relays_[relay]), relay == state_.relays.current()};
+  const RelayProgress& progress = state_.relays.all().at(relay);
+  if (progress.failure) report.failure = FailureReport{*progress.failure, now - progress.failed_at};
+  std::optional<TimePoint> next;
+  if (const auto* waiting = std::get_if<BackingOff>(&state_.phase)) {
+    next = waiting->relay == relay ? waiting->until : progress.next_try;
+    if (next && waiting->relay == relay) next = std::max(*next, now);
+  } else if (const auto* established = std::get_if<Established>(&state_.phase)) {
+    if (established->fail_back && relay < state_.relays.current()) next = progress.look_after;
+  } else if (!report.current) {
+    next = progress.next_try;
+  }
+  if (next && *next >= now) report.next_try = *next - now;
+  return report;
+}
+
 TunnelReport TunnelRunner::report(TimePoint now) const {
   TunnelReport report;
   report.name = spec_.name;
-  report.relay = relay_name(spec_);
+  report.relay = relay_name(here());
+  for (std::size_t relay = 0; relay < at_relays_.size(); ++relay) report.relays.push_back(report_relay(relay, now));
   if (ends_) report.address = to_string(ends_->relay);
   report.state = phase_name(state_.phase);
   if (const auto* opening = std::get_if<Opening>(&state_.phase)) report.phase = to_string(opening->phase);
@@ -399,7 +447,7 @@ TunnelReport TunnelRunner::report(TimePoint now) const {
 }
 
 void TunnelRunner::write_log(LogLevel level, const std::string& text, std::optional<Cause> cause) const {
-  log::write(level, text, {spec_.name, relay_name(spec_), phase_name(state_.phase), cause}, spec_.log_level);
+  log::write(level, text, {spec_.name, relay_name(here()), phase_name(state_.phase), cause}, spec_.log_level);
 }
 
 }  // namespace holdfast::supervisor

@@ -7,10 +7,12 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "forward/connections.hpp"
 #include "holdfast/report.hpp"
 #include "holdfast/tunnel.hpp"
+#include "net/banner_probe.hpp"
 #include "net/connector.hpp"
 #include "net/parked_socket.hpp"
 #include "net/resolver.hpp"
@@ -86,6 +88,9 @@ class TunnelRunner final : private ssh::SessionObserver, private relay::LeaseObs
   void perform(const RecordLease& record);
   void perform(const SendHeartbeat&);
   void perform(const SendKeepalive&);
+  void perform(const LookAtRelay& look);
+  void perform(const EndLook&);
+  void perform(const AwaitIdle&);
   void perform(const DrainConnections&);
   void perform(const CloseSession&);
   void perform(const ParkSession&);
@@ -94,12 +99,17 @@ class TunnelRunner final : private ssh::SessionObserver, private relay::LeaseObs
   void perform(const Announce& line);
 
   void connect(net::Endpoints endpoints);
+  net::ConnectOptions connect_options() const;
+  /// The tunnel as it is at the current relay.
+  const TunnelSpec& here() const { return at_relays_[state_.relays.current()]; }
+  RelayReport report_relay(std::size_t relay, TimePoint now) const;
   void drop_connections();
   void write_log(LogLevel level, const std::string& text, std::optional<Cause> cause = std::nullopt) const;
   ssh::Traffic traffic() const;
   std::string lease_condition() const;
 
-  const TunnelSpec spec_;
+  const TunnelSpec spec_;                    ///< its relays in this device's order of preference
+  const std::vector<TunnelSpec> at_relays_;  ///< by relay
   const std::string device_id_;
   const UnitRandom jitter_;
   const std::function<void()> changed_;
@@ -113,6 +123,7 @@ class TunnelRunner final : private ssh::SessionObserver, private relay::LeaseObs
   Attempt session_attempt_ = 0;  ///< whose dial or session stands now
   std::unique_ptr<net::Operation> lookup_;
   std::unique_ptr<net::ConnectOperation> dial_;
+  std::unique_ptr<net::Operation> look_;                ///< at a better relay
   std::optional<boost::asio::ip::tcp::socket> socket_;  ///< connected, not yet a session
   std::optional<Ends> ends_;                            ///< of the connection, if there is one
   forward::Connections connections_;

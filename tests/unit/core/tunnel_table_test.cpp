@@ -58,6 +58,8 @@ std::vector<NamedEvent> all_events() {
           {"ListenerCancelled", session(ListenerCancelled{0})},
           {"Received", session(Received{true})},
           {"ConnectionsDrained", session(ConnectionsDrained{})},
+          {"RelayLookedAt", session(RelayLookedAt{})},
+          {"ConnectionsIdle", session(ConnectionsIdle{})},
           {"SessionFailed", session(SessionFailed{lost()})},
           {"SessionClosed", session(SessionClosed{})}};
 }

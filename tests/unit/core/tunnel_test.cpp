@@ -79,7 +79,7 @@ TEST_CASE("a failure backs off with jitter, says so once, and is tried again as 
   tunnel.after(Start{});
   const Failure refused{Cause::connection_refused, "connect", "192.0.2.1:22", "Connection refused"};
   CHECK(tunnel.session(SessionFailed{refused}).actions == Actions{DropSession{}});
-  CHECK(tunnel.in<BackingOff>() == BackingOff{tunnel.now + 500ms, refused});
+  CHECK(tunnel.in<BackingOff>() == BackingOff{tunnel.now + 500ms, 0, refused});
   REQUIRE(tunnel.lines.size() == 1);
   CHECK(tunnel.lines[0].failure == refused);
   CHECK(tunnel.lines[0].text ==
@@ -303,7 +303,7 @@ TEST_CASE("a stale listener of ours is evicted as soon as the lease is open, and
   CHECK(tunnel.lines[0].text == "ended a dead session of this device, which held localhost:4649");
   CHECK(tunnel.session(ForwardAnswered{0, 4649}).actions == Actions{RecordLease{0}});
   CHECK(is_up(tunnel.state));
-  CHECK(tunnel.state.last_eviction == tunnel.now);
+  CHECK(tunnel.state.relays.here().last_eviction == tunnel.now);
 }
 
 TEST_CASE("without a lease the keepalives do the heartbeats' work") {

@@ -29,6 +29,7 @@ inline Report example_report() {
   relay.keepalive_rtt = 31234us;
   relay.cipher = "aes128-gcm@openssh.com";
   relay.lease = lease_ready;
+  relay.relays = {{"relay.example:22", true}};
 
   TunnelReport backup;
   backup.name = "backup";
@@ -38,6 +39,7 @@ inline Report example_report() {
   backup.attempt = 17;
   backup.next_retry = 12s + 345ms;
   backup.last_error = FailureReport{{Cause::connection_refused, "connect", "backup.example:2222", ""}, 4s};
+  backup.relays = {{"backup.example:2222", true, backup.last_error, backup.next_retry}};
   backup.forwards = {{"localhost:4650", "/run/app.sock", ForwardState::pending, 0, 0, 0, 0}};
 
   Report report;
@@ -46,6 +48,27 @@ inline Report example_report() {
   report.uptime = 12000s;
   report.last_reload_error = "holdfast.yaml:3:5: tunnels.relay.prot: unknown key; did you mean 'port'?";
   report.tunnels = {relay, backup};
+  return report;
+}
+
+/// A tunnel that is up on the second of its three relays; the third one has shown another host key.
+inline Report failed_over_report() {
+  using namespace std::chrono_literals;
+  Report report = example_report();
+  report.tunnels.pop_back();
+  report.last_reload_error.reset();
+  TunnelReport& tunnel = report.tunnels.at(0);
+  tunnel.relay = "b.example:22";
+  tunnel.last_error.reset();
+  tunnel.refused_opens = 0;
+  tunnel.forwards.pop_back();
+  tunnel.relays = {
+      {"a.example:22", false, FailureReport{{Cause::connection_refused, "connect", "192.0.2.8:22", ""}, 240s}, 380s},
+      {"b.example:22", true},
+      {"c.example:22",
+       false,
+       FailureReport{{Cause::host_key_changed, "verify the host key of", "c.example:22", ""}, 300s},
+       {}}};
   return report;
 }
 

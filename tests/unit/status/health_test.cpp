@@ -1,6 +1,7 @@
 #include <doctest/doctest.h>
 
 #include "holdfast/report.hpp"
+#include "unit/status/example.hpp"
 
 using namespace holdfast;
 using namespace std::chrono_literals;
@@ -132,4 +133,31 @@ TEST_CASE("a summary of many tunnels stays one short line") {
       text ==
       "0 of 100 tunnels up; relay: opening: key exchange; relay: opening: key exchange; relay: opening: key exchange; "
       "and 97 more");
+}
+
+// ---- several relays -----------------------------------------------------------------------------------------------
+
+TEST_CASE("a tunnel that is up on another relay than the preferred one is ok, and says so") {
+  Report report = test::failed_over_report();
+  report.tunnels.at(0).relays.pop_back();
+  CHECK(health(report) == Health::ok);
+  CHECK(
+      summary(report) ==
+      "1 of 1 tunnel up; relay: up at b.example:22 instead of a.example:22 (connect 192.0.2.8:22: connection refused)");
+}
+
+TEST_CASE("a changed host key of any relay is a warning, while the tunnel is up elsewhere") {
+  Report report = test::failed_over_report();
+  CHECK(health(report) == Health::warning);
+  CHECK(summary(report).ends_with(", but not at c.example:22 (verify the host key of c.example:22: host key changed)"));
+
+  TunnelReport& tunnel = report.tunnels.at(0);
+  std::swap(tunnel.relays.at(0), tunnel.relays.at(1));
+  CHECK(health(report) == Health::warning);
+  CHECK(summary(report) ==
+        "1 of 1 tunnel up; relay: up, but not at c.example:22 (verify the host key of c.example:22: host key changed)");
+
+  tunnel.up = false;
+  tunnel.state = "backing_off";
+  CHECK(health(report) == Health::critical);
 }

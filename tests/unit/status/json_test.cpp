@@ -35,7 +35,8 @@ std::string error_of(const std::string& document) {
 
 TEST_CASE("the document of schema 1 stays as it is, key by key") {
   std::string document = status::to_json(test::example_report());
-  for (const Cause cause : {Cause::connection_lost, Cause::connection_refused, Cause::proof_not_permitted}) {
+  for (const Cause cause :
+       {Cause::connection_lost, Cause::connection_refused, Cause::connection_refused, Cause::proof_not_permitted}) {
     document = replaced(document, std::string{remedy(cause)}, "(a sentence)");  // free to be worded better
   }
   CHECK(document == content_of(GOLDEN_DOCUMENT));
@@ -84,6 +85,18 @@ TEST_CASE("a report survives the way through JSON and back") {
   CHECK(backup.last_error->failure == Failure{Cause::connection_refused, "connect", "backup.example:2222", ""});
   CHECK(backup.address.empty());
   CHECK_FALSE(backup.cipher.has_value());
+}
+
+TEST_CASE("the relays of a tunnel survive the way through JSON and back, and may be missing") {
+  const std::string document = status::to_json(test::failed_over_report());
+  const auto report = status::from_json(document);
+  REQUIRE(report.has_value());
+  CHECK(status::to_json(*report) == document);
+  CHECK(report->tunnels.at(0).relays.size() == 3);
+
+  const auto of_an_older_version = status::from_json(replaced(document, "\"relays\"", "\"unknown\""));
+  REQUIRE(of_an_older_version.has_value());
+  CHECK(of_an_older_version->tunnels.at(0).relays.empty());
 }
 
 TEST_CASE("every cause survives the way through JSON and back") {

@@ -44,6 +44,21 @@ relay   established  3 h 10 min  relay.example:22  localhost:4649 -> localhost:2
 )");
 }
 
+TEST_CASE("the table shows the relays of a tunnel that has several, and why the better ones are not in use") {
+  CHECK(status::table(test::failed_over_report(), Colour::no) ==
+        R"(holdfast 0.1.0, running for 3 h 20 min as process 4711: 1 of 1 tunnel up
+
+TUNNEL  STATE        FOR         RELAY         FORWARD                         LISTENER                        CONNECTIONS
+relay   established  3 h 10 min  b.example:22  localhost:4649 -> localhost:22  held, verified 20 min 34 s ago  2 open, 118 in all
+    relay 1 of 3, a.example:22: next try in 6 min 20 s; failed 4 min 0 s ago: connect 192.0.2.8:22: connection refused
+    relay 2 of 3, b.example:22: in use
+    relay 3 of 3, c.example:22: failed 5 min 0 s ago: verify the host key of c.example:22: host key changed; what to do: )" +
+            std::string{remedy(Cause::host_key_changed)} +
+            R"(
+    session 2 to 192.0.2.7:22, aes128-gcm@openssh.com, round trip 31 ms, 1.2 MB received, 999 B sent
+)");
+}
+
 TEST_CASE("a lease that is ready, off or on its way is no line of the table") {
   Report report = test::refused_report();
   for (const std::string_view lease : {lease_ready, lease_off, lease_opening, std::string_view{}}) {

@@ -1,0 +1,97 @@
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <vector>
+
+#include "holdfast/backoff.hpp"
+#include "holdfast/config.hpp"
+#include "holdfast/failure.hpp"
+#include "holdfast/time.hpp"
+
+/// Which relay of the list is tried, and when. Relays are numbered in the order of preference; a tunnel with one relay
+/// has a list of one.
+namespace holdfast {
+
+/// What is known of one relay.
+struct RelayProgress {
+  Backoff backoff;
+  std::optional<TimePoint> next_try;       ///< not before; absent or past: at once
+  std::optional<Failure> failure;          ///< the last one, until a session is established there
+  TimePoint failed_at;                     ///< valid with `failure`
+  std::optional<TimePoint> last_eviction;  ///< of a stale listener of ours
+  unsigned failed_returns = 0;             ///< in a row: it was looked at, or gone back to, in vain
+  std::optional<TimePoint> look_after;     ///< while a session stands on a worse one: when to see whether it is back
+
+  friend bool operator==(const RelayProgress&, const RelayProgress&) = default;
+};
+
+/// Causes that every relay would see, since they lie in the device: trying another one would be for nothing.
+bool is_devices_own(Cause cause);
+
+struct NextTry {
+  std::size_t relay = 0;
+  TimePoint at;
+
+  friend bool operator==(const NextTry&, const NextTry&) = default;
+};
+
+class Relays {
+ public:
+  /// As many as there are; does nothing when they are there already.
+  void resize(std::size_t count);
+
+  const std::vector<RelayProgress>& all() const { return all_; }
+  std::size_t current() const { return current_; }
+  RelayProgress& here() { return all_[current_]; }
+
+  struct Context {
+    const TunnelSpec& spec;
+    TimePoint now;
+    const UnitRandom& jitter;
+  };
+
+  /// The attempt or the session on the current relay failed: where next, and when.
+  /// - After a session that had `lasted`, and for what lies in the device: here again, after this relay's wait.
+  /// - Else the best relay that does not have to wait, at once but for a pause that spreads a fleet; else the one whose
+  ///   wait ends first. When all of them could not be reached, it is the device's way that is gone, most likely: they
+  ///   wait together, so that the preferred one is the first to be tried when it is back.
+  /// - A relay that was gone back to too soon is left for the one that held the tunnel.
+  NextTry failed(const Failure& failure, bool lasted, Duration outage, const Context& context);
+  /// The best one that does not have to wait now; else the one whose wait ends first.
+  NextTry best(TimePoint now) const;
+  /// A relay other than the current one that may be tried now and is not known to refuse the listeners.
+  bool another_may_listen(TimePoint now) const;
+  void try_at(std::size_t relay) { current_ = relay; }
+  /// The way to all of them may be another one now: whoever could not be reached does not have to wait.
+  void network_changed();
+  /// Someone has mended something: all are as good as new.
+  void start_over();
+  void established();
+
+  // ---- going back to a better one --------------------------------------------------------------------------------
+
+  /// A session stands here: sets when the better ones are looked at.
+  void plan_returns(const Context& context);
+  /// When the first of them is due; none when this is the preferred one, or fail_back_after is 0.
+  std::optional<TimePoint> next_look() const;
+  /// The best one whose time has come.
+  std::optional<std::size_t> to_look_at(TimePoint now) const;
+  /// It does not answer: later, and ever more rarely. The time until then.
+  Duration not_back(std::size_t relay, const Context& context);
+  /// The session here is over, and this better one is next.
+  void go_back_to(std::size_t relay);
+
+  friend bool operator==(const Relays&, const Relays&) = default;
+
+ private:
+  bool must_wait(std::size_t relay, TimePoint now) const;
+  std::optional<std::size_t> best_other(TimePoint now) const;
+  void wait_together(TimePoint until);
+
+  std::vector<RelayProgress> all_{1};
+  std::size_t current_ = 0;
+  std::optional<std::size_t> came_from_;  ///< held the tunnel until we went back to a better one, which has yet to last
+};
+
+}  // namespace holdfast

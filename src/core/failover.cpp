@@ -1,0 +1,194 @@
+#include "holdfast/failover.hpp"
+
+#include <algorithm>
+#include <cstdlib>
+#include <utility>
+
+namespace holdfast {
+namespace {
+
+/// Looking costs some 200 bytes, going back in vain a few seconds without a tunnel: at least this often all the same.
+constexpr Duration longest_return = std::chrono::hours{4};
+
+/// The relay did not come to speak: as likely as its end, it is the device's way to anywhere that is gone.
+bool could_not_be_reached(Cause cause) {
+  switch (cause) {
+    case Cause::resolver_unavailable:
+    case Cause::connection_timed_out:
+    case Cause::unreachable:
+      return true;
+    case Cause::name_not_found:
+    case Cause::connection_refused:
+    case Cause::local_address_unavailable:
+    case Cause::connection_lost:
+    case Cause::relay_disconnected:
+    case Cause::relay_silent:
+    case Cause::protocol_mismatch:
+    case Cause::phase_timed_out:
+    case Cause::no_common_algorithm:
+    case Cause::key_exchange_failed:
+    case Cause::integrity_failed:
+    case Cause::host_key_unknown:
+    case Cause::host_key_changed:
+    case Cause::host_key_revoked:
+    case Cause::host_key_not_pinned:
+    case Cause::known_hosts_unusable:
+    case Cause::identity_unusable:
+    case Cause::authentication_refused:
+    case Cause::forward_refused:
+    case Cause::listener_held_live:
+    case Cause::listener_held_stale:
+    case Cause::listener_held_by_other_device:
+    case Cause::target_down:
+    case Cause::path_broken:
+    case Cause::proof_not_permitted:
+    case Cause::proof_unanswered:
+    case Cause::operator_request:
+    case Cause::local_error:
+      return false;
+  }
+  std::abort();
+}
+
+bool could_not_be_reached(const RelayProgress& relay) {
+  return relay.failure && could_not_be_reached(relay.failure->cause);
+}
+
+/// A fleet that lost its relay in one instant must not be at the next one in one instant (sshd's MaxStartups).
+Duration pause(const Relays::Context& context) {
+  return std::chrono::duration_cast<Duration>(context.spec.backoff.network.first * context.jitter());
+}
+
+/// fail_back_after, doubled for each time that it was in vain, and up to as long again, so that a fleet that left a
+/// relay in one instant does not return in one.
+Duration until_return(const RelayProgress& relay, const Relays::Context& context) {
+  const Duration limit = std::max(longest_return, context.spec.fail_back_after);
+  Duration period = context.spec.fail_back_after;
+  for (unsigned n = 0; n < relay.failed_returns && period < limit; ++n) period = std::min(limit, period * 2);
+  return std::chrono::duration_cast<Duration>(period * (1 + context.jitter()));
+}
+
+}  // namespace
+
+bool is_devices_own(Cause cause) {
+  return cause == Cause::local_address_unavailable || cause == Cause::identity_unusable || cause == Cause::local_error;
+}
+
+void Relays::resize(std::size_t count) {
+  if (all_.size() != count) all_.resize(count);
+}
+
+NextTry Relays::failed(const Failure& failure, bool lasted, Duration outage, const Context& context) {
+  RelayProgress& relay = here();
+  if (lasted) {
+    relay.backoff.reset();
+    relay.failed_returns = 0;
+    came_from_.reset();
+  }
+  const TimePoint again =
+      context.now + relay.backoff.next_wait(context.spec.backoff, failure.cause, outage, context.jitter);
+  relay.failure = failure;
+  relay.failed_at = context.now;
+  if (lasted || is_devices_own(failure.cause)) return {current_, again};
+
+  relay.next_try = again;
+  if (const auto secondary = std::exchange(came_from_, std::nullopt)) {
+    ++relay.failed_returns;
+    if (!must_wait(*secondary, context.now)) return {*secondary, context.now + pause(context)};
+  }
+  if (const auto other = best_other(context.now)) return {*other, context.now + pause(context)};
+  if (could_not_be_reached(relay)) wait_together(again);
+  return best(context.now);
+}
+
+NextTry Relays::best(TimePoint now) const {
+  NextTry found{0, TimePoint::max()};
+  for (std::size_t index = 0; index < all_.size(); ++index) {
+    if (!must_wait(index, now)) return {index, now};
+    if (*all_[index].next_try < found.at) found = {index, *all_[index].next_try};
+  }
+  return found;
+}
+
+bool Relays::another_may_listen(TimePoint now) const {
+  for (std::size_t index = 0; index < all_.size(); ++index) {
+    const auto& failure = all_[index].failure;
+    const bool refuses = failure && backoff_family(failure->cause) == BackoffFamily::listener;
+    if (index != current_ && !refuses && !must_wait(index, now)) return true;
+  }
+  return false;
+}
+
+void Relays::network_changed() {
+  for (RelayProgress& relay : all_) {
+    if (relay.failure && backoff_family(relay.failure->cause) == BackoffFamily::network) relay.next_try.reset();
+  }
+}
+
+void Relays::start_over() {
+  for (RelayProgress& relay : all_) {
+    relay.next_try.reset();
+    relay.failed_returns = 0;
+  }
+  came_from_.reset();
+}
+
+void Relays::established() {
+  here().failure.reset();
+  here().next_try.reset();
+}
+
+void Relays::plan_returns(const Context& context) {
+  for (std::size_t index = 0; index < all_.size(); ++index) {
+    all_[index].look_after.reset();
+    if (index < current_ && context.spec.fail_back_after > Duration::zero())
+      all_[index].look_after = context.now + until_return(all_[index], context);
+  }
+}
+
+std::optional<TimePoint> Relays::next_look() const {
+  std::optional<TimePoint> first;
+  for (std::size_t index = 0; index < current_; ++index) {
+    const auto& due = all_[index].look_after;
+    if (due && (!first || *due < *first)) first = due;
+  }
+  return first;
+}
+
+std::optional<std::size_t> Relays::to_look_at(TimePoint now) const {
+  for (std::size_t index = 0; index < current_; ++index) {
+    if (all_[index].look_after && *all_[index].look_after <= now) return index;
+  }
+  return std::nullopt;
+}
+
+Duration Relays::not_back(std::size_t relay, const Context& context) {
+  ++all_[relay].failed_returns;
+  const Duration wait = until_return(all_[relay], context);
+  all_[relay].look_after = context.now + wait;
+  return wait;
+}
+
+void Relays::go_back_to(std::size_t relay) {
+  here().backoff.reset();
+  came_from_ = std::exchange(current_, relay);
+}
+
+bool Relays::must_wait(std::size_t relay, TimePoint now) const {
+  return all_[relay].next_try && *all_[relay].next_try > now;
+}
+
+std::optional<std::size_t> Relays::best_other(TimePoint now) const {
+  for (std::size_t index = 0; index < all_.size(); ++index) {
+    if (index != current_ && !must_wait(index, now)) return index;
+  }
+  return std::nullopt;
+}
+
+void Relays::wait_together(TimePoint until) {
+  if (!std::all_of(all_.begin(), all_.end(), [](const RelayProgress& relay) { return could_not_be_reached(relay); }))
+    return;
+  for (RelayProgress& relay : all_) relay.next_try = until;
+}
+
+}  // namespace holdfast
