@@ -1,7 +1,6 @@
 #pragma once
 
 #include <boost/asio/ip/address.hpp>
-#include <compare>
 #include <cstdint>
 #include <map>
 #include <set>
@@ -43,7 +42,13 @@ struct NetworkSnapshot {
     LinkIndex link = 0;
     std::string gateway;  ///< "192.0.2.1"; empty for a link without one
 
-    friend auto operator<=>(const DefaultRoute&, const DefaultRoute&) = default;
+    friend bool operator==(const DefaultRoute&, const DefaultRoute&) = default;
+    friend bool operator<(const DefaultRoute& left, const DefaultRoute& right) {
+      const auto parts = [](const DefaultRoute& route) {
+        return std::tie(route.family, route.table, route.metric, route.link, route.gateway);
+      };
+      return parts(left) < parts(right);
+    }
   };
 
   std::map<LinkIndex, Link> links;

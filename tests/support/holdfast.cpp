@@ -95,8 +95,8 @@ Holdfast::Holdfast(const std::vector<Tunnel>& tunnels, std::map<std::string, std
 }
 
 void Holdfast::start() {
-  std::map<std::string, std::string> env{{"STATE_DIRECTORY", dir_.path().string()}};
-  env.insert(env_.begin(), env_.end());
+  std::map<std::string, std::string> env = env_;
+  env.try_emplace("STATE_DIRECTORY", dir_.path().string());
   process_ = std::make_unique<Process>(Command{{binary(), "run", "--config", config_path()}, env});
   const bool up = wait_until([this] {
     try {
