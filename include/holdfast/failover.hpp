@@ -53,9 +53,10 @@ class Relays {
 
   /// The attempt or the session on the current relay failed: where next, and when.
   /// - After a session that had `lasted`, and for what lies in the device: here again, after this relay's wait.
-  /// - Else the best relay that does not have to wait, at once but for a pause that spreads a fleet; else the one whose
-  ///   wait ends first. When all of them could not be reached, it is the device's way that is gone, most likely: they
-  ///   wait together, so that the preferred one is the first to be tried when it is back.
+  /// - Else the best relay that was not yet tried in this outage, or the one that was tried longest ago, of those that
+  ///   don't have to wait, at once but for a pause that spreads a fleet; else the one whose wait ends first. When all
+  ///   of them could not be reached, it is the device's way that is gone, most likely: they wait together, so that the
+  ///   preferred one is the first to be tried when it is back.
   /// - A relay that was gone back to too soon is left for the one that held the tunnel.
   NextTry failed(const Failure& failure, bool lasted, Duration outage, const Context& context);
   /// The best one that does not have to wait now; else the one whose wait ends first.
@@ -86,7 +87,7 @@ class Relays {
 
  private:
   bool must_wait(std::size_t relay, TimePoint now) const;
-  std::optional<std::size_t> best_other(TimePoint now) const;
+  std::optional<std::size_t> best_other(TimePoint now, TimePoint outage_since) const;
   void wait_together(TimePoint until);
 
   std::vector<RelayProgress> all_{1};

@@ -96,7 +96,7 @@ NextTry Relays::failed(const Failure& failure, bool lasted, Duration outage, con
     ++relay.failed_returns;
     if (!must_wait(*secondary, context.now)) return {*secondary, context.now + pause(context)};
   }
-  if (const auto other = best_other(context.now)) return {*other, context.now + pause(context)};
+  if (const auto other = best_other(context.now, context.now - outage)) return {*other, context.now + pause(context)};
   if (could_not_be_reached(relay)) wait_together(again);
   return best(context.now);
 }
@@ -178,11 +178,16 @@ bool Relays::must_wait(std::size_t relay, TimePoint now) const {
   return all_[relay].next_try && *all_[relay].next_try > now;
 }
 
-std::optional<std::size_t> Relays::best_other(TimePoint now) const {
+std::optional<std::size_t> Relays::best_other(TimePoint now, TimePoint outage_since) const {
+  const auto last_tried = [&](const RelayProgress& relay) {
+    return relay.failure && relay.failed_at >= outage_since ? relay.failed_at : TimePoint::min();
+  };
+  std::optional<std::size_t> found;
   for (std::size_t index = 0; index < all_.size(); ++index) {
-    if (index != current_ && !must_wait(index, now)) return index;
+    if (index == current_ || must_wait(index, now)) continue;
+    if (!found || last_tried(all_[index]) < last_tried(all_[*found])) found = index;
   }
-  return std::nullopt;
+  return found;
 }
 
 void Relays::wait_together(TimePoint until) {

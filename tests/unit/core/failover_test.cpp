@@ -1,0 +1,252 @@
+#include "holdfast/failover.hpp"
+
+#include <doctest/doctest.h>
+
+#include "tunnel_fixture.hpp"
+
+using namespace holdfast;
+using namespace holdfast::test;
+
+namespace {
+
+TunnelSpec among(std::size_t relays) {
+  TunnelSpec spec = spec_with(1);
+  spec.host_name.clear();
+  for (std::size_t index = 0; index < relays; ++index) {
+    spec.relays.push_back({std::string(1, static_cast<char>('a' + index)) + ".example", 22, "/known", {}});
+  }
+  return spec;
+}
+
+Failure failure(Cause cause) {
+  return {cause, "connect", "x", ""};
+}
+
+std::size_t current(const Tunnel& tunnel) {
+  return tunnel.state.relays.current();
+}
+
+/// From wherever it waits to a session on the relay that is next.
+Tunnel& establish_next(Tunnel& tunnel) {
+  tunnel.wait();
+  for (const OpeningPhase phase : {OpeningPhase::resolve, OpeningPhase::connect, OpeningPhase::banner,
+                                   OpeningPhase::key_exchange, OpeningPhase::authenticate}) {
+    tunnel.session(PhaseCompleted{phase});
+  }
+  tunnel.session(ForwardAnswered{0, 4649});
+  REQUIRE(is_up(tunnel.state));
+  return tunnel;
+}
+
+/// On the second relay, since the first one refused the connection.
+Tunnel on_the_second(TunnelSpec spec = among(2)) {
+  spec.liveness.server_alive_interval = 0s;  // so that the only deadline is the next look
+  spec.verify_interval = 0s;
+  Tunnel tunnel{spec};
+  tunnel.after(Start{}).session(SessionFailed{failure(Cause::connection_refused)});
+  establish_next(tunnel);
+  REQUIRE(current(tunnel) == 1);
+  return tunnel;
+}
+
+}  // namespace
+
+// ---- failing over -------------------------------------------------------------------------------------------------
+
+TEST_CASE("an untried relay is next after a short pause, whatever the wait of the one that failed") {
+  for (const Cause cause : {Cause::connection_refused, Cause::connection_timed_out, Cause::name_not_found,
+                            Cause::unreachable, Cause::authentication_refused, Cause::host_key_changed}) {
+    CAPTURE(to_string(cause));
+    Tunnel tunnel{among(3)};
+    tunnel.after(Start{}).session(SessionFailed{failure(cause)});
+    CHECK(tunnel.in<BackingOff>().relay == 1);
+    CHECK(tunnel.in<BackingOff>().until == tunnel.now + 500ms);
+    CHECK(tunnel.lines.at(0).text.find("; next try at b.example:22 in 0.5 s. ") != std::string::npos);
+    CHECK(tunnel.wait().actions == Actions{Dial{}});
+    CHECK(current(tunnel) == 1);
+  }
+}
+
+TEST_CASE("what lies in the device is tried again at the same relay") {
+  for (const Cause cause : {Cause::local_address_unavailable, Cause::local_error, Cause::identity_unusable}) {
+    CAPTURE(to_string(cause));
+    Tunnel tunnel{among(2)};
+    tunnel.after(Start{});
+    for (int n = 0; n < 3; ++n) {
+      tunnel.session(SessionFailed{failure(cause)});
+      CHECK(tunnel.in<BackingOff>().relay == 0);
+      tunnel.wait();
+      CHECK(current(tunnel) == 0);
+    }
+  }
+}
+
+TEST_CASE("relays that refuse wait each for itself, and the one whose wait ends first is next") {
+  Tunnel tunnel{among(2)};
+  tunnel.after(Start{}).session(SessionFailed{failure(Cause::authentication_refused)});  // 30 s
+  tunnel.wait().session(SessionFailed{failure(Cause::connection_refused)});              // 0.5 s
+  CHECK(tunnel.in<BackingOff>().relay == 1);
+  CHECK(tunnel.in<BackingOff>().until == tunnel.now + 500ms);
+  const TimePoint began = tunnel.now;
+  int at_the_second = 0;
+  while (current(tunnel) == 1) {
+    tunnel.wait();
+    if (current(tunnel) == 0) break;
+    ++at_the_second;
+    tunnel.session(SessionFailed{failure(Cause::connection_refused)});
+  }
+  CHECK(at_the_second > 3);
+  CHECK(tunnel.now - began > 29s);
+  CHECK(tunnel.now - began < 60s);
+}
+
+TEST_CASE("when none can be reached they wait together, and the preferred one is the first to be tried again") {
+  Tunnel tunnel{among(3)};
+  tunnel.after(Start{});
+  for (int round = 0; round < 5; ++round) {
+    for (std::size_t relay = 0; relay < 3; ++relay) {
+      REQUIRE(current(tunnel) == relay);
+      tunnel.session(SessionFailed{failure(relay == 1 ? Cause::unreachable : Cause::connection_timed_out)});
+      tunnel.wait();
+    }
+  }
+}
+
+TEST_CASE("a session that had lasted and is lost is tried again at its relay first, one that had not is left") {
+  Tunnel tunnel{among(2)};
+  tunnel.establish();
+  tunnel.now += 59s;
+  tunnel.session(SessionFailed{lost()});
+  CHECK(tunnel.in<BackingOff>().relay == 1);
+
+  Tunnel lasting{among(2)};
+  lasting.establish();
+  lasting.now += 60s;
+  lasting.session(SessionFailed{lost()});
+  CHECK(lasting.in<BackingOff>().relay == 0);
+  lasting.wait().session(SessionFailed{failure(Cause::connection_refused)});
+  CHECK(lasting.in<BackingOff>().relay == 1);
+}
+
+TEST_CASE("a change of the network ends the waits of what could not be reached, not of what refused the key") {
+  Tunnel tunnel{among(2)};
+  tunnel.after(Start{}).session(SessionFailed{failure(Cause::authentication_refused)});
+  tunnel.wait().session(SessionFailed{failure(Cause::connection_timed_out)});
+  CHECK(tunnel.after(NetworkChanged{}).actions == Actions{Dial{}});
+  CHECK(current(tunnel) == 1);
+
+  Tunnel refused{among(2)};
+  refused.after(Start{}).session(SessionFailed{failure(Cause::authentication_refused)});
+  refused.wait().session(SessionFailed{failure(Cause::authentication_refused)});
+  CHECK(refused.after(NetworkChanged{}).actions.empty());
+}
+
+TEST_CASE("a listener that somebody holds is asked for at the next relay after ten seconds") {
+  TunnelSpec spec = among(2);
+  spec.liveness.server_alive_interval = 0s;
+  Tunnel tunnel{spec};
+  tunnel.authenticate().session(ForwardAnswered{0, std::nullopt}).session(Knocked{0, KnockAnswer::answered});
+  const TimePoint refused = tunnel.now;
+  while (tunnel.phase() == "requesting_forwards") {
+    tunnel.wait();
+    if (tunnel.actions == Actions{RequestForward{0}}) tunnel.session(ForwardAnswered{0, std::nullopt});
+  }
+  CHECK(tunnel.now - refused >= 10s);
+  CHECK(tunnel.now - refused < 15s);
+  tunnel.session(SessionClosed{});
+  CHECK(tunnel.in<BackingOff>().relay == 1);
+}
+
+TEST_CASE("among several relays a banner is waited for no longer than a connection") {
+  Tunnel tunnel{among(2)};
+  tunnel.open_until(OpeningPhase::banner);
+  CHECK(next_deadline(tunnel.state) == tunnel.now + 3s);
+  Tunnel alone{spec_with(1)};
+  alone.open_until(OpeningPhase::banner);
+  CHECK(next_deadline(alone.state) == alone.now + 30s);
+}
+
+// ---- failing back -------------------------------------------------------------------------------------------------
+
+TEST_CASE("on the preferred relay nothing is looked at, nor with fail_back_after 0") {
+  Tunnel preferred{among(2)};
+  CHECK_FALSE(preferred.establish().in<Established>().fail_back);
+  TunnelSpec spec = among(2);
+  spec.fail_back_after = 0s;
+  CHECK_FALSE(on_the_second(spec).in<Established>().fail_back);
+}
+
+TEST_CASE("the better relay is looked at after fail_back_after and a random part of it, and gone back to when idle") {
+  Tunnel tunnel = on_the_second();
+  CHECK(next_deadline(tunnel.state) == tunnel.now + 15min);
+  CHECK(tunnel.wait().actions == Actions{LookAtRelay{0}});
+  CHECK(tunnel.session(RelayLookedAt{}).actions == Actions{AwaitIdle{}});
+  CHECK_FALSE(next_deadline(tunnel.state));
+  CHECK(tunnel.session(ConnectionsIdle{}).actions == Actions{DrainConnections{}, CancelForward{0}});
+  CHECK(tunnel.lines.at(0).text == "going back to a.example:22, which answers again");
+  tunnel.session(ListenerCancelled{0}).session(ConnectionsDrained{});
+  CHECK(tunnel.session(SessionClosed{}).actions == Actions{DropSession{}, Dial{}});
+  CHECK(current(tunnel) == 0);
+}
+
+TEST_CASE("an answer that is older than a minute when the last connection ends is asked for again") {
+  Tunnel tunnel = on_the_second();
+  tunnel.wait().session(RelayLookedAt{});
+  tunnel.now += 61s;
+  CHECK(tunnel.session(ConnectionsIdle{}).actions == Actions{LookAtRelay{0}});
+  CHECK(tunnel.session(RelayLookedAt{}).actions == Actions{AwaitIdle{}});
+  CHECK(tunnel.session(ConnectionsIdle{}).actions == Actions{DrainConnections{}, CancelForward{0}});
+}
+
+TEST_CASE("a relay that does not answer is looked at ever more rarely, at most every four to eight hours") {
+  Tunnel tunnel = on_the_second();
+  std::vector<Duration> waits;
+  for (int look = 0; look < 8; ++look) {
+    const TimePoint before = tunnel.now;
+    REQUIRE(tunnel.wait().actions == Actions{LookAtRelay{0}});
+    waits.push_back(tunnel.now - before);
+    if (look % 2 == 0) {
+      tunnel.session(RelayLookedAt{failure(Cause::connection_refused)});
+    } else {
+      const TimePoint asked = tunnel.now;
+      CHECK(tunnel.wait().actions == Actions{EndLook{}});
+      CHECK(tunnel.now == asked + 10s);
+    }
+    REQUIRE(tunnel.phase() == "established");
+  }
+  CHECK(waits == std::vector<Duration>{15min, 30min, 60min, 120min, 240min, 360min, 360min, 360min});
+}
+
+TEST_CASE("a relay that was gone back to in vain is left for the one that held, and left alone for longer") {
+  Tunnel tunnel = on_the_second(among(3));
+  tunnel.wait().session(RelayLookedAt{}).session(ConnectionsIdle{});
+  tunnel.session(ListenerCancelled{0}).session(ConnectionsDrained{}).session(SessionClosed{});
+  REQUIRE(current(tunnel) == 0);
+  tunnel.session(SessionFailed{failure(Cause::authentication_refused)});
+  CHECK(tunnel.in<BackingOff>().relay == 1);
+  CHECK(tunnel.in<BackingOff>().until == tunnel.now + 500ms);
+  establish_next(tunnel);
+  CHECK(next_deadline(tunnel.state) == tunnel.now + 30min);
+}
+
+TEST_CASE("a stop while the tunnel goes back wins") {
+  Tunnel tunnel = on_the_second();
+  tunnel.wait().session(RelayLookedAt{}).session(ConnectionsIdle{}).after(StopRequested{});
+  tunnel.session(ListenerCancelled{0}).session(ConnectionsDrained{}).session(SessionClosed{});
+  CHECK(tunnel.phase() == "stopped");
+}
+
+TEST_CASE("news of a look or of idleness that nobody waits for change nothing") {
+  Tunnel tunnel = on_the_second();
+  const TunnelState before = tunnel.state;
+  CHECK(tunnel.session(RelayLookedAt{}).actions.empty());
+  CHECK(tunnel.session(ConnectionsIdle{}).actions.empty());
+  CHECK(tunnel.state == before);
+}
+
+TEST_CASE("a reconnect on request goes to the preferred relay") {
+  Tunnel tunnel = on_the_second();
+  tunnel.after(ReconnectRequested{}).session(ListenerCancelled{0}).session(ConnectionsDrained{});
+  CHECK(tunnel.session(SessionClosed{}).actions == Actions{DropSession{}, Dial{}});
+  CHECK(current(tunnel) == 0);
+}
