@@ -71,7 +71,8 @@ enum class ProofNews {
   not_opened,      ///< refused for another reason
   target_failed,   ///< a connection came in, and the target did not take it
   returned,        ///< our connection came in, and the target took it
-  answered,        ///< bytes came back
+  answered,        ///< bytes came back, after a connection had come in
+  stranger,        ///< bytes came back, and no connection had come in: they can't be our target's
   ended,           ///< the connection ended without a byte
 };
 struct ProofAdvanced {

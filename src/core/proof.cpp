@@ -115,6 +115,8 @@ std::vector<ProofAction> Proofs::advanced(const ProofAdvanced& news, const Proof
       if (running_->returned) return finish(ProofResult::verified, "", context);
       running_->answered = true;  // the mark may still be on its way
       return {};
+    case ProofNews::stranger:
+      return finish(ProofResult::path_broken, "somebody else answers there", context);
     case ProofNews::ended:
       if (running_->returned) return finish(ProofResult::connected, "", context);
       return finish(ProofResult::path_broken, "somebody else took the connection and ended it", context);

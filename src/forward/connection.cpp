@@ -87,7 +87,8 @@ void Connection::abort() {
 
 std::size_t Connection::on_data(std::span<const std::byte> data) {
   if (broken_) return data.size();
-  if (screen_ && screen_out(data)) return data.size();
+  // A mark is left where it is: nothing more is wanted from there.
+  if (screen_ && screen_out(data)) return 0;
   if (!pending_.empty() || left_behind_ || taking_) {
     left_behind_ = true;
     return 0;

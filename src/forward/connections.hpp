@@ -29,7 +29,7 @@ struct Limits {
 };
 
 /// What a proof's own connection begins with.
-using ProofMark = std::array<std::byte, 16>;
+using ProofMark = std::array<std::byte, 8>;
 
 /// About the connections to one forward while a proof of it is under way. From the loop.
 struct ProofHandlers {

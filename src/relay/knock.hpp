@@ -15,7 +15,8 @@ enum class Heard { bytes, end };
 /// Listens at a channel to the relay's own listener: does anybody answer there? Destroying it hangs up.
 class Knock {
  public:
-  /// `heard` is called from the loop, once, at the first byte or at the end of the stream. Nothing that comes is kept.
+  /// `heard` is called from the loop, once, at the first byte or at the end of the stream. Nothing of what comes is
+  /// taken: whoever floods fills one window.
   Knock(boost::asio::any_io_executor executor, ssh::Channel channel, std::function<void(Heard)> heard);
   ~Knock();
   Knock(const Knock&) = delete;

@@ -215,6 +215,12 @@ std::shared_ptr<Channel::State> track(const std::shared_ptr<Link>& link, ssh_cha
   return link->channels.back();
 }
 
+bool closes_due(const Link& link) {
+  return std::any_of(link.channels.begin(), link.channels.end(), [](const std::shared_ptr<Channel::State>& state) {
+    return state->released() && !state->close_sent();
+  });
+}
+
 void close_released(Link& link) {
   for (const auto& state : link.channels) {
     if (state->released() && !state->close_sent()) state->send_close();
@@ -284,6 +290,7 @@ MessageHandle OpenRequest::State::take() {
 std::optional<Channel> OpenRequest::State::accept() {
   const auto message = take();
   if (!message) return std::nullopt;
+  link_->gather();  // the first bytes often follow at once
   ssh_channel channel = ssh_message_channel_request_open_reply_accept(message.get());
   link_->wake();
   if (channel == nullptr) return std::nullopt;

@@ -15,6 +15,19 @@ void close_duplicate(int descriptor, int socket);
 void set_nonblocking(int socket);
 /// Acknowledges what arrived without delay: hides the peer's Nagle stalls.
 void acknowledge_at_once(int socket);
+
+/// While it lives, small writes to the socket wait for each other, to go out in one segment (TCP_CORK, tcp(7)).
+class Cork {
+ public:
+  explicit Cork(int socket);
+  ~Cork();
+  Cork(const Cork&) = delete;
+  Cork& operator=(const Cork&) = delete;
+
+ private:
+  int socket_;
+};
+
 /// Keeps what the kernel holds unsent short, so that a small write beside bulk does not queue behind megabytes.
 void limit_unsent(int socket);
 

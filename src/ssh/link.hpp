@@ -16,6 +16,7 @@ namespace holdfast::ssh {
 struct Link {
   ssh_session session = nullptr;  ///< null once the session is gone
   std::function<void()> wake;     ///< asks for a turn of the session
+  std::function<void()> gather;   ///< what is written before that turn goes out in one segment
   std::vector<std::shared_ptr<Channel::State>> channels;
   std::unordered_set<OpenRequest::State*> held;  ///< unanswered
   ssh_counter_struct socket{};                   ///< bytes on the wire
@@ -52,6 +53,7 @@ class OpenRequest::State {
 void flush_channels(Link& link);
 /// Takes in a channel that has just been opened at our request.
 std::shared_ptr<Channel::State> track(const std::shared_ptr<Link>& link, ssh_channel channel);
+bool closes_due(const Link& link);
 /// Sends CLOSE for every channel that was let go. Outside of libssh's callbacks only.
 void close_released(Link& link);
 /// Frees those whose CLOSE came back. No message of the session may be queued in libssh: it could name the channel.

@@ -46,6 +46,12 @@ class Session::Impl : public std::enable_shared_from_this<Impl> {
     link_->wake = [weak = weak_from_this()] {
       if (const auto self = weak.lock()) self->schedule_turn();
     };
+    link_->gather = [weak = weak_from_this()] {
+      const auto self = weak.lock();
+      if (!self || self->over() || self->cork_) return;
+      self->cork_.emplace(self->socket_.native_handle());
+      self->schedule_turn();
+    };
   }
 
   void open() { enter(Stage::connecting); }
@@ -129,6 +135,7 @@ class Session::Impl : public std::enable_shared_from_this<Impl> {
   }
 
   void turn() {
+    cork_.reset();
     if (over() || stage_ == Stage::idle) return;
     if (stage_ == Stage::lingering) return linger();
     if (!session_ && stage_ == Stage::closing) return finish(std::nullopt);
@@ -267,7 +274,11 @@ class Session::Impl : public std::enable_shared_from_this<Impl> {
 
   void reap() {
     flush_channels(*link_);
-    close_released(*link_);
+    if (closes_due(*link_)) {
+      // EOF and CLOSE are packets of their own, and libssh writes each at once.
+      const Cork cork(socket_.native_handle());
+      close_released(*link_);
+    }
     take_messages();  // none that names a channel may be left when that is freed
     if (stage_ == Stage::running || stage_ == Stage::closing) free_closed(*link_);
   }
@@ -440,6 +451,7 @@ class Session::Impl : public std::enable_shared_from_this<Impl> {
 
   void end() {
     stage_ = Stage::over;
+    cork_.reset();
     authentication_.reset();
     goodbye_.cancel();
     openings_.forget();
@@ -505,6 +517,7 @@ class Session::Impl : public std::enable_shared_from_this<Impl> {
   std::unique_ptr<Authentication> authentication_;
   GlobalRequests global_;
   Openings openings_{link_};
+  std::optional<Cork> cork_;  ///< until the next turn
   asio::steady_timer goodbye_{socket_.get_executor()};
   Stage stage_ = Stage::idle;
   std::string first_line_;

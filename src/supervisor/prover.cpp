@@ -58,7 +58,8 @@ void Prover::stop() {
 void Prover::opened(tl::expected<ssh::Channel, ssh::OpenFailure> channel) {
   if (!channel) return tell(to_news(channel.error()));
   knock_ = std::make_unique<relay::Knock>(executor_, std::move(*channel), [this](relay::Heard heard) {
-    tell(heard == relay::Heard::bytes ? ProofNews::answered : ProofNews::ended);
+    if (heard == relay::Heard::end) return tell(ProofNews::ended);
+    tell(came_in_ ? ProofNews::answered : ProofNews::stranger);
   });
   send_mark();
   tell(ProofNews::opened);

@@ -120,6 +120,18 @@ TEST_CASE("the loop feeds the watchdog at half of its time") {
   CHECK(elapsed >= std::chrono::milliseconds{300});
 }
 
+TEST_CASE("a watchdog that is told that all is not well is not fed, until it is well again") {
+  NotifySocket systemd;
+  const WatchdogEnvironment environment("2000");
+  asio::io_context loop;
+  int asked = 0;
+  const Watchdog watchdog(loop.get_executor(), [&] { return ++asked > 10; });
+  REQUIRE(run_until(loop, [&] { return asked == 10; }));
+  CHECK(systemd.next().empty());
+  REQUIRE(run_until(loop, [&] { return asked > 10; }));
+  CHECK(systemd.next() == "WATCHDOG=1");
+}
+
 TEST_CASE("a loop that does not run feeds nothing") {
   NotifySocket systemd;
   const WatchdogEnvironment environment("2000");

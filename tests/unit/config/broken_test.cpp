@@ -254,6 +254,8 @@ TEST_CASE("hosts, accounts and forwards are refused with what is wrong about the
        "in line 6\n"},
       {with("bind_address: 192.0.2.1\n    address_family: inet6"),
        "h.yaml:7:19: tunnels.relay.bind_address: '192.0.2.1' contradicts address_family inet6\n"},
+      {with("readiness: verified\n    verify_interval: 0"),
+       "h.yaml:7:16: tunnels.relay.readiness: 'verified' never comes true with verify_interval '0'\n"},
   });
 }
 

@@ -132,6 +132,11 @@ TEST_CASE("each way in which a proof fails has its own result") {
     fail_to_return(tunnel);
     CHECK(result(tunnel).result == ProofResult::path_broken);
   }
+  SUBCASE("somebody else speaks") {
+    news(tunnel, ProofNews::opened);
+    news(tunnel, ProofNews::stranger);
+    CHECK(result(tunnel).result == ProofResult::path_broken);
+  }
   SUBCASE("somebody else hangs up") {
     news(tunnel, ProofNews::opened);
     news(tunnel, ProofNews::ended);

@@ -120,6 +120,51 @@ TEST_CASE("a condition says why a listener was refused, and which device has it"
   CHECK(condition(tunnel.forwards.at(0)) == "held");
 }
 
+namespace {
+
+TunnelReport proven(ProofResult result, unsigned failures) {
+  TunnelReport report = up();
+  ProofReport proof;
+  proof.result = result;
+  proof.age = 12s;
+  proof.failures = failures;
+  if (is_bad(result)) proof.failure = Failure{Cause::target_down, "connect", "localhost:22", "Connection refused"};
+  report.forwards.at(0).proof = proof;
+  return report;
+}
+
+}  // namespace
+
+TEST_CASE("a port that is held and leads nowhere is critical; one failed proof of the path is only a warning") {
+  CHECK(health(of({proven(ProofResult::verified, 0)})) == Health::ok);
+  CHECK(health(of({proven(ProofResult::connected, 0)})) == Health::ok);
+  CHECK(health(of({proven(ProofResult::not_permitted, 0)})) == Health::ok);
+  CHECK(health(of({proven(ProofResult::target_down, 1)})) == Health::critical);
+  for (const ProofResult result : {ProofResult::path_broken, ProofResult::unanswered}) {
+    CHECK(health(of({proven(result, 1)})) == Health::warning);
+    CHECK(health(of({proven(result, 2)})) == Health::critical);
+  }
+}
+
+TEST_CASE("a condition says what a proof found, and a tunnel that leads nowhere stands in the summary") {
+  const TunnelReport down = proven(ProofResult::target_down, 1);
+  CHECK(condition(down) == "up, but connect localhost:22: target down (Connection refused)");
+  CHECK(condition(down.forwards.at(0)) == "held, target down");
+  CHECK(condition(proven(ProofResult::verified, 0).forwards.at(0)) == "held, verified 12 s ago");
+  CHECK(condition(proven(ProofResult::not_permitted, 0).forwards.at(0)) == "held, can't be verified");
+  CHECK(summary(of({up(), down})) ==
+        "2 of 2 tunnels up; relay: up, but connect localhost:22: target down (Connection refused)");
+}
+
+TEST_CASE("a tunnel that has to be proven is not ready before") {
+  TunnelReport tunnel = up();
+  CHECK(is_ready(tunnel));
+  tunnel.unproven = true;
+  CHECK_FALSE(is_ready(tunnel));
+  CHECK(condition(tunnel) == "up, not verified");
+  CHECK_FALSE(is_ready(backing_off()));
+}
+
 TEST_CASE("a summary counts the tunnels and gives the conditions of those that are down") {
   CHECK(summary(of({})) == "no tunnels configured");
   CHECK(summary(of({up()})) == "1 of 1 tunnel up");
