@@ -134,6 +134,8 @@ class Listeners {
   std::vector<ListenerAction> evicted(const Evicted& eviction, const ListenerContext& context);
   /// The lease came up: a stale listener that waited for it is evicted now, and the holder of a live one asked for.
   std::vector<ListenerAction> lease_came_up(const ListenerContext& context);
+  /// It went: what it was asked stays open.
+  std::vector<ListenerAction> lease_went(const ListenerContext& context);
   /// Call at due() or later. Not to be called when answer_overdue().
   std::vector<ListenerAction> expired(const ListenerContext& context);
 

@@ -63,13 +63,28 @@ struct Told {
   friend bool operator==(const Told&, const Told&) = default;
 };
 
+/// The session's channel to the relay's script.
+struct LeaseProgress {
+  enum class State {
+    absent,   ///< not wanted, or not asked for yet
+    opening,  ///< `due`: when it is given up
+    ready,    ///< evictions can be asked for; `due`: the next heartbeat
+    lost,     ///< `due`: when it is tried again, if it ever worked on this session
+  };
+  State state = State::absent;
+  std::optional<TimePoint> due;
+
+  bool ready() const { return state == State::ready; }
+
+  friend bool operator==(const LeaseProgress&, const LeaseProgress&) = default;
+};
+
 /// An authenticated session: what it holds, and what is due on it.
 struct LiveSession {
   Liveness liveness;
   Listeners listeners;
   Proofs proofs;
-  bool lease_ready = false;
-  std::optional<TimePoint> beat_due;                   ///< the next heartbeat on the lease's channel
+  LeaseProgress lease;
   std::optional<TimePoint> proof_due;                  ///< the network changed: by when a packet has to come
   std::vector<std::optional<Told>> told;               ///< parallel to the listeners
   std::vector<std::optional<ProofResult>> told_proof;  ///< what the log last said of a proof
@@ -136,6 +151,7 @@ struct Draining {
   TimePoint deadline;
   ForwardTable forwards;  ///< `held` until the relay has confirmed the cancellation
   bool connections_open = true;
+  LeaseProgress lease;  ///< its guard wants heartbeats until the end
   AfterClosing after;
 
   friend bool operator==(const Draining&, const Draining&) = default;
@@ -245,8 +261,13 @@ struct CancelForward {  ///< answers ListenerCancelled
 
   friend bool operator==(const CancelForward&, const CancelForward&) = default;
 };
-struct OpenLease {  ///< answers LeaseOpened or LeaseLost
+struct OpenLease {   ///< answers LeaseOpened or LeaseLost
+  Duration guard{};  ///< after a silence this long the relay's script ends the session; zero: never
+
   friend bool operator==(const OpenLease&, const OpenLease&) = default;
+};
+struct EndLease {  ///< its channel, whatever stands of it; answers nothing
+  friend bool operator==(const EndLease&, const EndLease&) = default;
 };
 struct RecordLease {  ///< the forward is held: the relay's script notes whose it is
   std::size_t forward = 0;
@@ -298,8 +319,8 @@ struct Announce {
 
 using TunnelAction =
     std::variant<Dial, OpenSession, Authenticate, RequestForward, Knock, EndKnock, Identify, Evict, Prove, EndProof,
-                 CancelForward, OpenLease, RecordLease, SendHeartbeat, SendKeepalive, LookAtRelay, EndLook, AwaitIdle,
-                 DrainConnections, CloseSession, ParkSession, ResetParked, DropSession, Announce>;
+                 CancelForward, OpenLease, EndLease, RecordLease, SendHeartbeat, SendKeepalive, LookAtRelay, EndLook,
+                 AwaitIdle, DrainConnections, CloseSession, ParkSession, ResetParked, DropSession, Announce>;
 
 struct Step {
   TunnelState next;

@@ -148,15 +148,20 @@ std::vector<ListenerAction> Listeners::lease_came_up(const ListenerContext& cont
   return {};
 }
 
+std::vector<ListenerAction> Listeners::lease_went(const ListenerContext& context) {
+  for (const ForwardState asked : {ForwardState::identifying, ForwardState::evicting}) {
+    if (const auto waiting = in_state(asked)) return give_up(*waiting, context);
+  }
+  return {};
+}
+
 std::vector<ListenerAction> Listeners::expired(const ListenerContext& context) {
   if (const auto silent = in_state(ForwardState::knocking)) {
     std::vector<ListenerAction> actions{EndKnock{}};
     for (const ListenerAction& action : evict_or_next(*silent, context)) actions.push_back(action);
     return actions;
   }
-  for (const ForwardState asked : {ForwardState::identifying, ForwardState::evicting}) {
-    if (const auto stuck = in_state(asked)) return give_up(*stuck, context);
-  }
+  if (in_state(ForwardState::identifying) || in_state(ForwardState::evicting)) return lease_went(context);
   for (ForwardProgress& forward : table_) {
     if (forward.state == ForwardState::refused) forward.state = ForwardState::pending;
   }

@@ -11,6 +11,7 @@ namespace holdfast {
 namespace {
 
 /// What closing channels, SSH_MSG_DISCONNECT and FIN may take before the socket is simply dropped.
+constexpr Duration lease_retry = std::chrono::minutes{10};  ///< for a script that ended though its session lives
 constexpr Duration teardown_timeout = std::chrono::seconds{5};
 /// How long a session asks again for a listener that somebody holds before it starts over with a new session, which
 /// costs forty times as much.
@@ -162,7 +163,7 @@ class Transition {
                             live_timer(established.session);
                             fail_back_timer();
                           },
-                          [&](Draining& draining) { close(std::move(draining.after)); },
+                          [&](Draining& draining) { draining_timer(draining); },
                           [&](Closing& closing) {
                             act(DropSession{});
                             finish(std::move(closing.after));
@@ -254,10 +255,10 @@ class Transition {
   }
 
   void on_session(const LeaseOpened&) {
+    if (auto* draining = std::get_if<Draining>(&state_.phase)) return lease_opened(draining->lease);
     auto* session = live_session(state_.phase);
     if (session == nullptr) return;
-    session->lease_ready = true;
-    schedule_beat(*session);
+    lease_opened(session->lease);
     const ForwardTable& table = session->listeners.table();
     for (std::size_t index = 0; index < table.size(); ++index) {
       if (table[index].state == ForwardState::held) act(RecordLease{index});
@@ -266,11 +267,8 @@ class Transition {
   }
 
   void on_session(const LeaseLost& lost) {
-    auto* session = live_session(state_.phase);
-    if (session == nullptr) return;
-    session->lease_ready = false;
-    session->beat_due.reset();
-    announce(LogLevel::verbose, "no lease on the relay: " + lost.reason);
+    if (auto* draining = std::get_if<Draining>(&state_.phase)) draining->lease = {};
+    if (auto* session = live_session(state_.phase)) lose_lease(*session, lost.reason);
   }
 
   void on_session(const ListenerCancelled& cancelled) {
@@ -394,7 +392,7 @@ class Transition {
   // ---- the live session ----------------------------------------------------------------------------------------
 
   ListenerContext context(const LiveSession& session) {
-    return {spec_, now_, session.lease_ready, answer_timeout(session), state_.relays.here().last_eviction, jitter_};
+    return {spec_, now_, session.lease.ready(), answer_timeout(session), state_.relays.here().last_eviction, jitter_};
   }
 
   /// A hole in the signal delays the answers of an established session as well: whether the relay still lives is for
@@ -408,14 +406,14 @@ class Transition {
   void hold() {
     const std::size_t count = spec_.remote_forward.size();
     state_.phase =
-        RequestingForwards{{Liveness{spec_.liveness, now_}, Listeners{count}, Proofs{count}, false, {}, {}, {}, {}}};
+        RequestingForwards{{Liveness{spec_.liveness, now_}, Listeners{count}, Proofs{count}, {}, {}, {}, {}}};
     LiveSession& session = std::get<RequestingForwards>(state_.phase).session;
     session.told.resize(count);
     session.told_proof.resize(count);
     state_.proof_history.paths.resize(count);
     const auto first = session.listeners.start(context(session));
     for (const ListenerAction& action : first) perform(action);
-    act(OpenLease{});
+    want_lease(session);
     settle(session);
   }
 
@@ -427,6 +425,7 @@ class Transition {
   /// The listeners moved on: do what they ask for, tell what is new, and see whether the session is what it should be.
   void climb(LiveSession& session, const std::vector<ListenerAction>& actions) {
     for (const ListenerAction& action : actions) perform(action);
+    want_lease(session);
     tell_changes(session);
     settle(session);
   }
@@ -501,10 +500,68 @@ class Transition {
     }
   }
 
-  void schedule_beat(LiveSession& session) {
-    if (spec_.liveness.server_alive_interval > Duration::zero()) {
-      session.beat_due = now_ + spec_.liveness.server_alive_interval;
+  // ---- the lease -----------------------------------------------------------------------------------------------
+
+  /// Beside the forwards, but not beside one whose port the relay is to choose: see Listeners::next().
+  void want_lease(LiveSession& session) {
+    const ForwardTable& table = session.listeners.table();
+    bool port_awaited = false;
+    for (std::size_t index = 0; index < table.size(); ++index) {
+      const bool asked = table[index].state == ForwardState::pending || table[index].state == ForwardState::requested;
+      port_awaited = port_awaited || (asked && spec_.remote_forward[index].port == 0);
     }
+    if (spec_.lease && session.lease.state == LeaseProgress::State::absent && !port_awaited) open_lease(session.lease);
+  }
+
+  /// The script gives a silent device up when we would give up a silent relay. At least one heartbeat may be late.
+  void open_lease(LeaseProgress& lease) {
+    lease = {LeaseProgress::State::opening, now_ + spec_.connect_timeout};
+    act(OpenLease{spec_.liveness.server_alive_interval * std::max(spec_.liveness.server_alive_count_max + 1, 2U)});
+  }
+
+  void lease_opened(LeaseProgress& lease) {
+    lease = {LeaseProgress::State::ready, std::nullopt};
+    schedule_beat(lease);
+  }
+
+  void schedule_beat(LeaseProgress& lease) const {
+    if (spec_.liveness.server_alive_interval > Duration::zero()) {
+      lease.due = now_ + spec_.liveness.server_alive_interval;
+    }
+  }
+
+  void lose_lease(LiveSession& session, const std::string& reason) {
+    const bool worked = session.lease.ready();
+    session.lease = {LeaseProgress::State::lost, worked ? std::optional{now_ + lease_retry} : std::nullopt};
+    announce(LogLevel::verbose, "no lease on the relay: " + reason);
+    climb(session, session.listeners.lease_went(context(session)));
+  }
+
+  void lease_timer(LiveSession& session) {
+    switch (session.lease.state) {
+      case LeaseProgress::State::absent:
+        break;
+      case LeaseProgress::State::opening:
+        act(EndLease{});
+        lose_lease(session, "its script does not answer");
+        break;
+      case LeaseProgress::State::ready:
+        beat(session.lease);
+        break;
+      case LeaseProgress::State::lost:
+        open_lease(session.lease);
+        break;
+    }
+  }
+
+  void beat(LeaseProgress& lease) {
+    act(SendHeartbeat{});
+    schedule_beat(lease);
+  }
+
+  void draining_timer(Draining& draining) {
+    if (draining.lease.due && now_ >= *draining.lease.due) beat(draining.lease);
+    if (now_ >= draining.deadline) close(std::move(draining.after));
   }
 
   void demand_proof(LiveSession& session, const NetworkChanged& change) {
@@ -522,10 +579,7 @@ class Transition {
       }
       act(SendKeepalive{});
     }
-    if (session.beat_due && now_ >= *session.beat_due) {
-      act(SendHeartbeat{});
-      schedule_beat(session);
-    }
+    if (session.lease.due && now_ >= *session.lease.due) lease_timer(session);
     // Last, for it may end the session.
     if (session.listeners.due() && now_ >= *session.listeners.due()) {
       return climb(session, session.listeners.expired(context(session)));
@@ -547,7 +601,7 @@ class Transition {
         if (std::holds_alternative<Established>(state_.phase)) {
           announce(LogLevel::info, "now holding " + forward_text(index, forward.bound_port));
         }
-        if (session.lease_ready) act(RecordLease{index});
+        if (session.lease.ready()) act(RecordLease{index});
       }
       if (forward.state == ForwardState::refused && told != Told{forward.explanation->refusal}) {
         told = Told{forward.explanation->refusal};
@@ -615,7 +669,9 @@ class Transition {
         forward = {};
       }
     }
-    state_.phase = Draining{now_ + spec_.drain_timeout, std::move(forwards), true, std::move(after)};
+    LeaseProgress lease = session.lease;
+    if (!lease.ready()) lease.due.reset();
+    state_.phase = Draining{now_ + spec_.drain_timeout, std::move(forwards), true, lease, std::move(after)};
   }
 
   void close_if_drained(Draining& draining) {

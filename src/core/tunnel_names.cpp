@@ -16,7 +16,7 @@ std::optional<TimePoint> earlier(std::optional<TimePoint> left, std::optional<Ti
 
 std::optional<TimePoint> due(const LiveSession& session) {
   return earlier(earlier(earlier(session.liveness.next_deadline(), session.listeners.due()), session.proofs.due()),
-                 earlier(session.beat_due, session.proof_due));
+                 earlier(session.lease.due, session.proof_due));
 }
 
 std::optional<TimePoint> due(const std::optional<FailBack>& fail_back) {
@@ -78,7 +78,7 @@ std::optional<TimePoint> next_deadline(const TunnelState& state) {
                                [](const Established& established) {
                                  return earlier(due(established.session), due(established.fail_back));
                                },
-                               [](const Draining& draining) -> Deadline { return draining.deadline; },
+                               [](const Draining& draining) { return earlier(draining.deadline, draining.lease.due); },
                                [](const Closing& closing) -> Deadline { return closing.deadline; },
                                [](const BackingOff& waiting) -> Deadline { return waiting.until; },
                                [](const Stopped&) -> Deadline { return std::nullopt; }},

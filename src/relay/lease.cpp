@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "holdfast/overloaded.hpp"
+#include "ssh/errors.hpp"
 
 namespace holdfast::relay {
 namespace {
@@ -141,7 +142,7 @@ class Lease::Impl final : public ssh::ChannelObserver, public std::enable_shared
 
   std::string ending() const {
     if (greeted_) return "the relay's script has ended";
-    const std::string said = noise_.substr(0, noise_.find_first_of("\r\n"));
+    const std::string said = ssh::sanitize(std::string_view{noise_}.substr(0, noise_.find_first_of("\r\n")));
     return "the account runs no commands" + (said.empty() ? "" : " (" + said + ")");
   }
 
@@ -174,6 +175,10 @@ Lease::~Lease() {
 
 void Lease::record(const std::string& address, std::uint16_t port) {
   impl_->ask(hold_line(address, port), {});
+}
+
+void Lease::drop(const std::string& address, std::uint16_t port) {
+  impl_->ask(drop_line(address, port), {});
 }
 
 void Lease::evict(std::size_t forward, const std::string& address, std::uint16_t port) {

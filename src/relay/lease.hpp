@@ -41,6 +41,8 @@ class Lease {
 
   /// Records that this session holds the listener.
   void record(const std::string& address, std::uint16_t port);
+  /// The relay has given it back.
+  void drop(const std::string& address, std::uint16_t port);
   /// Ends a dead predecessor of this device that holds it: on_evicted with this `forward`.
   void evict(std::size_t forward, const std::string& address, std::uint16_t port);
   /// Whose living session holds it: on_evicted with `other_device` if that can be known, and nobody is ended.

@@ -88,11 +88,11 @@ evict() {
       case $t in
         "1 $boot $start $device .") mine "$1" ;;
         "1 $boot $start "*" .") other ;;
-        "1 "*" .") rm -f "$f" && said=mismatch ;;
+        "1 "*" .") rm -f "$f" && found mismatch ;;
       esac
     else
       rm -f "$f"
-      case $t in "1 "*" .") [ "$parent" = 0 ] && said=gone || said=mismatch ;; esac
+      case $t in "1 "*" .") if [ "$parent" = 0 ]; then found gone; else found mismatch; fi ;; esac
     fi
   done
   set -f
@@ -103,10 +103,15 @@ evict() {
   echo $said $p
 }
 
+# What a record shows does not hide that another one was ended, or could not be.
+found() {
+  case $said in [ugm]*) said=$1 ;; esac
+}
+
 # A living session of this device, maybe this very one.
 mine() {
   case $1$p in
-    "evict$own" | "who$own") said=own ;;
+    "evict$own" | "who$own") found own ;;
     who*) other ;;
     *) stop "$p" "$start" && rm -f "$f" ;;
   esac
@@ -116,7 +121,7 @@ mine() {
 other() {
   read -r up _ <uptime
   t=${t% .}
-  said="other ${t##* } $((${up%.*} - start / 100))"
+  found "other ${t##* } $((${up%.*} - start / 100))"
 }
 
 drop() {

@@ -88,13 +88,11 @@ class Session::Impl : public std::enable_shared_from_this<Impl> {
   std::optional<tcp::socket> release_socket() {
     observer_ = nullptr;
     if (over() || !socket_.is_open()) return std::nullopt;
-    const int keep = duplicate(socket_.native_handle());
-    if (keep < 0) return std::nullopt;
     error_code error;
     const auto protocol = socket_.local_endpoint(error).protocol();
-    end();
+    leave();
     tcp::socket kept(socket_.get_executor());
-    kept.assign(protocol, keep, error);
+    kept.assign(protocol, socket_.release(error), error);
     if (error) return std::nullopt;
     return kept;
   }
@@ -254,6 +252,8 @@ class Session::Impl : public std::enable_shared_from_this<Impl> {
       if (stage_ != Stage::running) return;
     }
     if (failed()) return;
+    // All below pumps libssh too, and the answer that tells a chosen port has to be the last packet.
+    if (global_.pumps()) return;
     for (const auto& tell : openings_.advance()) {
       tell();
       if (stage_ != Stage::running) return;
@@ -450,6 +450,14 @@ class Session::Impl : public std::enable_shared_from_this<Impl> {
   }
 
   void end() {
+    leave();
+    error_code ignored;
+    let_the_fin_be_repeated(socket_.native_handle());
+    socket_.close(ignored);
+  }
+
+  /// All but the socket.
+  void leave() {
     stage_ = Stage::over;
     cork_.reset();
     authentication_.reset();
@@ -458,9 +466,6 @@ class Session::Impl : public std::enable_shared_from_this<Impl> {
     const auto channels = cut_off(*link_);
     if (session_) ssh_silent_disconnect(session_.get());
     release_libssh();
-    error_code ignored;
-    let_the_fin_be_repeated(socket_.native_handle());
-    socket_.close(ignored);
     post_gone(channels);
   }
 

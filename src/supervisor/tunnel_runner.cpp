@@ -200,17 +200,23 @@ void TunnelRunner::perform(const EndProof&) {
   prover_.stop();
 }
 
-void TunnelRunner::perform(const OpenLease&) {
-  if (!spec_.lease) return;
+void TunnelRunner::perform(const OpenLease& open) {
   lease_problem_.clear();
-  session_->open_exec(relay::exec_command(), [this](tl::expected<ssh::Channel, ssh::OpenFailure> opened) {
+  const auto seconds =
+      open.guard == Duration::zero() ? relay::no_guard : std::chrono::ceil<std::chrono::seconds>(open.guard);
+  const auto open_lease = [this, seconds, number = ++leases_](tl::expected<ssh::Channel, ssh::OpenFailure> opened) {
+    if (number != leases_) return;
     if (!opened) return on_lease_lost("the relay runs no commands for this account");
-    const auto seconds = spec_.liveness.server_alive_interval == Duration::zero()
-                             ? relay::no_guard
-                             : std::chrono::ceil<std::chrono::seconds>(silence(spec_.liveness));
     lease_ = std::make_unique<relay::Lease>(executor_, std::move(*opened), seconds, device_id_,
                                             static_cast<relay::LeaseObserver&>(*this));
-  });
+  };
+  session_->open_exec(relay::exec_command(), open_lease);
+}
+
+void TunnelRunner::perform(const EndLease&) {
+  ++leases_;
+  lease_.reset();
+  lease_problem_ = "its script does not answer";
 }
 
 void TunnelRunner::perform(const RecordLease& record) {
@@ -288,6 +294,7 @@ void TunnelRunner::perform(const DropSession&) {
   look_.reset();
   perform(EndKnock{});
   perform(EndProof{});
+  ++leases_;
   lease_.reset();
   socket_.reset();
   ends_.reset();
@@ -321,6 +328,10 @@ void TunnelRunner::on_forward_answered(std::size_t forward, std::optional<std::u
   happened(ForwardAnswered{forward, bound_port});
 }
 void TunnelRunner::on_forward_cancelled(std::size_t forward) {
+  const ForwardTable* table = forwards_of(state_.phase);
+  if (lease_ && table != nullptr && (*table)[forward].bound_port != 0) {
+    lease_->drop(spec_.remote_forward[forward].bind_address, (*table)[forward].bound_port);
+  }
   happened(ListenerCancelled{forward});
 }
 void TunnelRunner::on_received(bool whole_packet) {
@@ -380,7 +391,7 @@ std::string TunnelRunner::lease_condition() const {
   if (requesting == nullptr && established == nullptr) return "";
   if (!lease_problem_.empty()) return lease_problem_;
   const LiveSession& session = established != nullptr ? established->session : requesting->session;
-  return std::string{session.lease_ready ? lease_ready : lease_opening};
+  return std::string{session.lease.ready() ? lease_ready : lease_opening};
 }
 
 RelayReport TunnelRunner::report_relay(std::size_t relay, TimePoint now) const {

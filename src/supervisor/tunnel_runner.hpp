@@ -84,7 +84,8 @@ class TunnelRunner final : private ssh::SessionObserver, private relay::LeaseObs
   void perform(const Prove& proof);
   void perform(const EndProof&);
   void perform(const CancelForward& cancel);
-  void perform(const OpenLease&);
+  void perform(const OpenLease& open);
+  void perform(const EndLease&);
   void perform(const RecordLease& record);
   void perform(const SendHeartbeat&);
   void perform(const SendKeepalive&);
@@ -131,6 +132,7 @@ class TunnelRunner final : private ssh::SessionObserver, private relay::LeaseObs
   std::unique_ptr<relay::Lease> lease_;
   std::unique_ptr<relay::Knock> knock_;
   std::uint64_t knocks_ = 0;  ///< a knock that was given up may still be opened
+  std::uint64_t leases_ = 0;  ///< likewise a lease
   Prover prover_;
   std::optional<net::ParkedSocket> parked_;
 

@@ -217,6 +217,21 @@ TEST_CASE("who holds a port can be asked without ending anybody") {
   });
 }
 
+TEST_CASE("what other records show does not hide that the predecessor was ended") {
+  with_each_shell([](const auto& shell) {
+    FakeRelay relay(shell);
+    Conversation before = relay.session();
+    const pid_t pid = greeted(before);
+    REQUIRE(before.ask("hold localhost 99999") == "held");
+    // One that is looked at later, for the names are sorted: of a process that is gone.
+    relay.write_record("99999@localhost", 9'999'999, "1 boot 1 device .\n");
+    Conversation next = relay.session();
+    greeted(next);
+    CHECK(next.ask("evict localhost 99999") == "free");
+    CHECK_FALSE(alive(pid));
+  });
+}
+
 TEST_CASE("a device whose name begins with ours is another device") {
   FakeRelay relay({"dash"});
   Conversation theirs = relay.session();

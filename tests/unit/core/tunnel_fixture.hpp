@@ -10,8 +10,10 @@ namespace holdfast::test {
 using namespace std::chrono_literals;
 
 /// Without proofs, unless a test is about them.
+/// Without a lease, and without proofs unless asked for: then every deadline is that of what is tested.
 inline TunnelSpec spec_with(std::size_t forwards, Duration verify_interval = 0s) {
   TunnelSpec spec;
+  spec.lease = false;
   spec.verify_interval = verify_interval;
   spec.name = "relay";
   spec.host_name = "relay.example";
@@ -19,6 +21,12 @@ inline TunnelSpec spec_with(std::size_t forwards, Duration verify_interval = 0s)
     spec.remote_forward.push_back({"localhost", static_cast<std::uint16_t>(4649 + index),
                                    TcpTarget{"localhost", static_cast<std::uint16_t>(22 + index)}});
   }
+  return spec;
+}
+
+inline TunnelSpec leased(std::size_t forwards) {
+  TunnelSpec spec = spec_with(forwards);
+  spec.lease = true;
   return spec;
 }
 
@@ -36,6 +44,7 @@ inline std::string_view action_name(const TunnelAction& action) {
                                [](const EndProof&) -> Name { return "EndProof"; },
                                [](const CancelForward&) -> Name { return "CancelForward"; },
                                [](const OpenLease&) -> Name { return "OpenLease"; },
+                               [](const EndLease&) -> Name { return "EndLease"; },
                                [](const RecordLease&) -> Name { return "RecordLease"; },
                                [](const SendHeartbeat&) -> Name { return "SendHeartbeat"; },
                                [](const SendKeepalive&) -> Name { return "SendKeepalive"; },

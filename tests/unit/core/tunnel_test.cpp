@@ -19,7 +19,7 @@ TEST_CASE("a tunnel opens phase by phase and each phase has its own deadline") {
   CHECK(tunnel.in<Opening>() == Opening{OpeningPhase::banner, tunnel.now, tunnel.now + 30s});
   CHECK(tunnel.session(PhaseCompleted{OpeningPhase::banner}).actions.empty());
   CHECK(tunnel.session(PhaseCompleted{OpeningPhase::key_exchange}).actions == Actions{Authenticate{}});
-  CHECK(tunnel.session(PhaseCompleted{OpeningPhase::authenticate}).actions == Actions{RequestForward{0}, OpenLease{}});
+  CHECK(tunnel.session(PhaseCompleted{OpeningPhase::authenticate}).actions == Actions{RequestForward{0}});
   CHECK(tunnel.session(ForwardAnswered{0, 4649}).actions.empty());
   CHECK(tunnel.phase() == "established");
   CHECK(is_up(tunnel.state));
@@ -160,7 +160,7 @@ TEST_CASE("forwards are asked for one at a time, those whose port the relay choo
   TunnelSpec spec = spec_with(3);
   spec.remote_forward[1].port = 0;
   Tunnel tunnel{spec};
-  CHECK(tunnel.authenticate().actions == Actions{RequestForward{1}, OpenLease{}});
+  CHECK(tunnel.authenticate().actions == Actions{RequestForward{1}});
   CHECK(tunnel.session(ForwardAnswered{1, 40001}).actions == Actions{RequestForward{0}});
   CHECK(tunnel.session(ForwardAnswered{0, 4649}).actions == Actions{RequestForward{2}});
   CHECK(tunnel.session(ForwardAnswered{2, 4651}).actions.empty());
@@ -278,9 +278,9 @@ TEST_CASE("a hole in the signal while a forward is asked for again is judged by 
 // ---- the lease ----------------------------------------------------------------------------------------------------
 
 TEST_CASE("the lease is opened beside the forwards, records what is held, and beats at every interval") {
-  Tunnel tunnel{spec_with(2)};
+  Tunnel tunnel{leased(2)};
   tunnel.authenticate();
-  CHECK(tunnel.actions == Actions{RequestForward{0}, OpenLease{}});
+  CHECK(tunnel.actions == Actions{RequestForward{0}, OpenLease{240s}});
   tunnel.session(ForwardAnswered{0, 4649});
   CHECK(tunnel.session(LeaseOpened{}).actions == Actions{RecordLease{0}});
   CHECK(tunnel.session(ForwardAnswered{1, 4650}).actions == Actions{RecordLease{1}});
@@ -295,7 +295,7 @@ TEST_CASE("the lease is opened beside the forwards, records what is held, and be
 }
 
 TEST_CASE("a stale listener of ours is evicted as soon as the lease is open, and the tunnel stands") {
-  Tunnel tunnel{spec_with(1)};
+  Tunnel tunnel{leased(1)};
   tunnel.authenticate().session(ForwardAnswered{0, std::nullopt}).session(Knocked{0, KnockAnswer::opened});
   CHECK(tunnel.session(LeaseOpened{}).actions.empty());
   CHECK(tunnel.wait().actions == Actions{EndKnock{}, Evict{0}});
@@ -307,10 +307,66 @@ TEST_CASE("a stale listener of ours is evicted as soon as the lease is open, and
 }
 
 TEST_CASE("without a lease the keepalives do the heartbeats' work") {
-  Tunnel tunnel{spec_with(1)};
+  Tunnel tunnel{leased(1)};
   tunnel.establish().session(LeaseOpened{}).session(LeaseLost{"the account has no shell"});
   CHECK(tunnel.lines[0].text == "no lease on the relay: the account has no shell");
   CHECK(tunnel.wait().actions == Actions{SendKeepalive{}});
+}
+
+TEST_CASE("a lease that was lost is tried again much later, if it ever worked on this session") {
+  Tunnel tunnel{leased(1)};
+  tunnel.establish().session(LeaseOpened{}).session(LeaseLost{"the relay's script has ended"});
+  const TimePoint lost = tunnel.now;
+  while (tunnel.now < lost + 10min) {
+    tunnel.session(Received{true}).wait();
+  }
+  CHECK(tunnel.actions == Actions{SendKeepalive{}, OpenLease{240s}});
+  tunnel.session(LeaseLost{"the account runs no commands"});
+  CHECK(next_deadline(tunnel.state) == tunnel.in<Established>().session.liveness.next_deadline());
+}
+
+TEST_CASE("a lease whose script never answers is given up, and so is what waited for it") {
+  TunnelSpec spec = leased(1);
+  spec.liveness.server_alive_interval = 0s;
+  Tunnel tunnel{spec};
+  tunnel.establish();
+  CHECK(next_deadline(tunnel.state) == tunnel.now + 30s);
+  CHECK(tunnel.wait().actions == Actions{EndLease{}});
+  CHECK_FALSE(next_deadline(tunnel.state));
+}
+
+TEST_CASE("what was asked of a lease that went stays open, and the ladder goes on") {
+  Tunnel tunnel{leased(1)};
+  tunnel.authenticate().session(LeaseOpened{}).session(ForwardAnswered{0, std::nullopt});
+  REQUIRE(tunnel.session(Knocked{0, KnockAnswer::answered}).actions == Actions{Identify{0}});
+  tunnel.session(LeaseLost{"the relay's script has ended"});
+  CHECK(tunnel.wait().actions == Actions{RequestForward{0}});
+}
+
+TEST_CASE("the lease is not asked for beside a forward whose port the relay is to choose") {
+  TunnelSpec spec = leased(2);
+  spec.remote_forward[1].port = 0;
+  Tunnel tunnel{spec};
+  CHECK(tunnel.authenticate().actions == Actions{RequestForward{1}});
+  CHECK(tunnel.session(ForwardAnswered{1, 41000}).actions == Actions{RequestForward{0}, OpenLease{240s}});
+}
+
+TEST_CASE("the guard on the relay is fed until the connections are drained") {
+  TunnelSpec spec = leased(1);
+  spec.drain_timeout = 10min;
+  Tunnel tunnel{spec};
+  tunnel.establish().session(LeaseOpened{}).after(StopRequested{});
+  for (int beat = 1; beat <= 9; ++beat) {
+    CHECK(tunnel.wait().actions == Actions{SendHeartbeat{}});
+  }
+  CHECK(tunnel.wait().actions == Actions{SendHeartbeat{}, CloseSession{}});
+}
+
+TEST_CASE("a guard bears one late heartbeat even where no probe may go unanswered") {
+  TunnelSpec spec = leased(1);
+  spec.liveness = {10s, 0};
+  Tunnel tunnel{spec};
+  CHECK(tunnel.authenticate().actions == Actions{RequestForward{0}, OpenLease{20s}});
 }
 
 // ---- the network --------------------------------------------------------------------------------------------------
