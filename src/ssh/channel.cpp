@@ -42,8 +42,7 @@ class Channel::State {
     const int waiting = ssh_channel_poll(channel_, 0);
     if (waiting > 0) buffered_ = static_cast<std::size_t>(waiting);
     stalled_ = buffered_ > 0;
-    remote_eof_ = remote_eof_ || ssh_channel_is_eof(channel_) != 0 || waiting == SSH_EOF;
-    remote_closed_ = remote_closed_ || ssh_channel_is_closed(channel_) != 0;
+    look_for_end();
     changed_ = true;
   }
 
@@ -109,6 +108,7 @@ class Channel::State {
     if (channel_ == nullptr || data.empty()) return {};
     const int count = ssh_channel_read(channel_, data.data(), static_cast<std::uint32_t>(data.size()), 0);
     data.resize(count > 0 ? static_cast<std::size_t>(count) : 0);
+    look_for_end();
     link_->wake();
     return data;
   }
@@ -181,6 +181,12 @@ class Channel::State {
     buffered_ = length - taken;
     stalled_ = buffered_ > 0;
     return taken;
+  }
+
+  /// For what came before our callbacks: libssh shows no end while it holds data.
+  void look_for_end() {
+    remote_eof_ = remote_eof_ || ssh_channel_is_eof(channel_) != 0;
+    remote_closed_ = remote_closed_ || ssh_channel_is_closed(channel_) != 0;
   }
 
   void end_arrived(bool closed) {

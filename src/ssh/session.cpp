@@ -144,6 +144,7 @@ class Session::Impl : public std::enable_shared_from_this<Impl> {
     turn_began_at_ = link_->socket.in_bytes;
     pump();
     if (failed()) return;
+    const auto packets_pumped = link_->packets.in_packets;
     advance();
     if (over() || stage_ == Stage::lingering) return;
     report_traffic();
@@ -152,8 +153,10 @@ class Session::Impl : public std::enable_shared_from_this<Impl> {
     notify_channels(*link_, turns_);
     if (over()) return;
     const auto received = link_->socket.in_bytes - turn_began_at_;
-    // What pumps() may have stopped with bytes left inside libssh, for which the socket never becomes readable.
-    if (received >= turn_quota || (received > 0 && global_.pumps())) schedule_turn();
+    // A packet that came in by the way may be the answer to what was looked at before it, and what pumps() stopped may
+    // have left bytes inside libssh: for neither does the socket become readable again.
+    const bool more_came = link_->packets.in_packets != packets_pumped;
+    if (more_came || received >= turn_quota || (received > 0 && global_.pumps())) schedule_turn();
     await();
   }
 

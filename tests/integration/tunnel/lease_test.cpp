@@ -141,7 +141,8 @@ TEST_CASE("an account that runs no commands has a tunnel without a lease, and ke
                               .set("server_alive_interval", "1")
                               .set("server_alive_count_max", "2"));
   REQUIRE(holdfast.wait_for_up());
-  CHECK(wait_until([&] { return holdfast.log().find("no lease on the relay: " + why) != std::string::npos; }));
+  CHECK_MESSAGE(wait_until([&] { return holdfast.log().find("no lease on the relay: " + why) != std::string::npos; }),
+                holdfast.log());
   const auto received = holdfast.tunnel()["bytes_received"].get<std::uint64_t>();
   CHECK(holds_for([&] { return holdfast.tunnel()["up"] == true; }, 4500ms));
   CHECK(holdfast.tunnel()["bytes_received"].get<std::uint64_t>() >= received + std::uint64_t{3} * 28);
