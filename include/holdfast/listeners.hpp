@@ -16,8 +16,8 @@
 /// one climbs a ladder:
 ///
 ///     ask ──refused──▶ knock on the relay's port ──▶ nobody listens: ask once more, then it is policy
-///      ▲                                         ├─▶ somebody answers: held live, never touched; the lease may know
-///      who │                                         └─▶ silence: held stale ──▶ evict, if the lease says that it is
+///      ▲                                         ├─▶ somebody answers: held live, never touched, named if the lease
+///      can │                                         └─▶ silence: held stale ──▶ evict, if the lease says that it is
 ///      ours └───────── again and again, the sparser the longer it lasts ◀────────────────┘
 namespace holdfast {
 

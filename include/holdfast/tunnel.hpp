@@ -205,7 +205,8 @@ struct ReconnectRequested {};  ///< by the operator
 struct TimerExpired {};
 /// A link came up, an address or the default route changed, or the device woke up.
 struct NetworkChanged {
-  bool moved = false;  ///< the device would now reach the relay from another address than this session's
+  bool moved = false;     ///< the device would now reach the relay from another address than this session's
+  Duration repetition{};  ///< how long TCP may wait before it repeats what is under way on this session
 };
 
 /// Events of one session; they carry its attempt so that a late one can't touch its successor.

@@ -18,8 +18,10 @@ constexpr Duration teardown_timeout = std::chrono::seconds{5};
 constexpr Duration hold_limit = std::chrono::minutes{10};
 /// The same while another relay may give what this one refuses; an eviction that is under way is not cut short by it.
 constexpr Duration hold_limit_among_relays = std::chrono::seconds{10};
-/// How long a session may owe a packet after the network changed under it.
+/// How long a session may owe a packet after the network changed under it, besides what TCP needs to repeat what it
+/// sent into a hole before; and how long at most.
 constexpr Duration proof_timeout = std::chrono::seconds{5};
+constexpr Duration longest_proof_timeout = std::chrono::seconds{30};
 /// The same if its packets now leave by another link, with an address that belongs elsewhere: most networks drop them.
 constexpr Duration proof_timeout_when_moved = std::chrono::seconds{1};
 /// TCP's own retries of a SYN come after 1, 3, 7, 15 s: a young outage is met by fresh attempts instead.
@@ -565,9 +567,9 @@ class Transition {
   }
 
   void demand_proof(LiveSession& session, const NetworkChanged& change) {
-    const TimePoint due = now_ + (change.moved ? proof_timeout_when_moved : proof_timeout);
     if (!session.proof_due) act(SendKeepalive{});
-    session.proof_due = std::min(session.proof_due.value_or(due), due);
+    const Duration limit = std::min(proof_timeout + change.repetition, longest_proof_timeout);
+    session.proof_due = now_ + (change.moved ? proof_timeout_when_moved : limit);
   }
 
   void live_timer(LiveSession& session) {

@@ -27,6 +27,13 @@ void set_nonblocking(int socket) {
   if (flags >= 0 && (flags & O_NONBLOCK) == 0) ::fcntl(socket, F_SETFL, flags | O_NONBLOCK);
 }
 
+std::chrono::microseconds repetition_wait(int socket) {
+  tcp_info info{};
+  socklen_t size = sizeof info;
+  if (::getsockopt(socket, IPPROTO_TCP, TCP_INFO, &info, &size) != 0 || info.tcpi_unacked == 0) return {};
+  return std::chrono::microseconds{info.tcpi_rto};
+}
+
 void acknowledge_at_once(int socket) {
   const int on = 1;
   ::setsockopt(socket, IPPROTO_TCP, TCP_QUICKACK, &on, sizeof on);

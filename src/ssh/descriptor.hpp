@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <string>
 
 /// What libssh's way with descriptors needs (docs/decisions/0002-libssh-owns-a-duplicate-descriptor.md), and a few
@@ -11,6 +12,9 @@ int duplicate(int socket);
 /// Closes `descriptor` if it still is a duplicate of `socket`. On some errors libssh has closed it already, and its
 /// number may be another's by now.
 void close_duplicate(int descriptor, int socket);
+
+/// The retransmission timeout, doubled as often as it ran out; zero if all is acknowledged (TCP_INFO, tcp(7)).
+std::chrono::microseconds repetition_wait(int socket);
 
 void set_nonblocking(int socket);
 /// Acknowledges what arrived without delay: hides the peer's Nagle stalls.

@@ -107,6 +107,7 @@ class Session::Impl : public std::enable_shared_from_this<Impl> {
     if (stage_ != Stage::over) end();
   }
 
+  Duration repetition_wait() const { return ssh::repetition_wait(const_cast<tcp::socket&>(socket_).native_handle()); }
   Traffic traffic() const { return {link_->socket.in_bytes, link_->socket.out_bytes, link_->packets.in_packets}; }
 
   const std::string& cipher() const { return cipher_; }
@@ -578,6 +579,9 @@ std::optional<tcp::socket> Session::release_socket() {
 }
 void Session::close() {
   impl_->close();
+}
+Duration Session::repetition_wait() const {
+  return impl_->repetition_wait();
 }
 Traffic Session::traffic() const {
   return impl_->traffic();

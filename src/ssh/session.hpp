@@ -83,6 +83,8 @@ class Session {
   std::optional<boost::asio::ip::tcp::socket> release_socket();
 
   Traffic traffic() const;
+  /// How long TCP may wait before it repeats what the relay has not acknowledged; zero if there is nothing.
+  Duration repetition_wait() const;
   /// The cipher of the running keys, towards the relay: "chacha20-poly1305@openssh.com"; empty before key exchange.
   std::string cipher() const;
 

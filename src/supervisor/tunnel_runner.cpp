@@ -99,7 +99,7 @@ void TunnelRunner::address_gone(const boost::asio::ip::address& address, bool re
 void TunnelRunner::network_changed() {
   const bool pinned = !spec_.bind_address.empty() || !spec_.bind_interface.empty();
   const auto now = ends_ && !pinned ? net::source_address(executor_, ends_->relay) : std::nullopt;
-  handle(NetworkChanged{now && *now != ends_->ours});
+  handle(NetworkChanged{now && *now != ends_->ours, session_ ? session_->repetition_wait() : Duration::zero()});
 }
 
 void TunnelRunner::happened(SessionEvent event) {

@@ -77,6 +77,24 @@ TEST_CASE("signal-300: after five minutes without signal the tunnel is back") {
   site.check(signal_gone(site, {}, 300s, 45s), 60);
 }
 
+TEST_CASE("gain-elsewhere: an interface that comes up after a hole does not end a session that TCP would heal") {
+  SiteOptions options;
+  options.server_alive_interval = 1;
+  options.server_alive_count_max = 60;
+  HoldfastSite site(options);
+  site.establish();
+  site.probe.mark_old(true);
+  site.lab.blackhole(true);
+  let_pass(15s);  // keepalives are under way, and TCP repeats them ever more rarely
+  site.lab.blackhole(false);
+  site.lab.device().ip(
+      "link add other0 type veth peer name other1\nlink set other1 up\n"
+      "addr add 10.77.0.1/24 dev other0\nlink set other0 up\n");
+  CHECK(site.probe.wait_for_answer(40s));
+  CHECK(site.probe.old_session_stands());
+  CHECK(site.relay.connections() == 1);
+}
+
 TEST_CASE("bad-link: ten minutes of loss and jitter do no harm to the content") {
   HoldfastSite site;
   const Result result = bad_link(site, {}, 600s);

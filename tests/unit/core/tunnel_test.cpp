@@ -423,10 +423,18 @@ TEST_CASE("a live session whose packets now leave by another link has one second
   CHECK(tunnel.after(NetworkChanged{true}).actions.empty());  // the question is under way
   CHECK(next_deadline(tunnel.state) == tunnel.now + 1s);
   tunnel.now += 500ms;
-  tunnel.after(NetworkChanged{});
-  CHECK(next_deadline(tunnel.state) == tunnel.now + 500ms);
+  tunnel.after(NetworkChanged{});  // and back again
+  CHECK(next_deadline(tunnel.state) == tunnel.now + 5s);
   tunnel.session(Received{true});
   CHECK(next_deadline(tunnel.state) == tunnel.now + 60s);
+}
+
+TEST_CASE("what TCP is about to repeat after a hole gets the time for it") {
+  Tunnel tunnel{spec_with(1)};
+  tunnel.establish().after(NetworkChanged{false, 13s});
+  CHECK(next_deadline(tunnel.state) == tunnel.now + 18s);
+  tunnel.after(NetworkChanged{false, 100s});
+  CHECK(next_deadline(tunnel.state) == tunnel.now + 30s);
 }
 
 TEST_CASE("the dead session's socket is reset as soon as there is a path to the relay again") {
