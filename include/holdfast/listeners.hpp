@@ -16,9 +16,11 @@
 /// one climbs a ladder:
 ///
 ///     ask ──refused──▶ knock on the relay's port ──▶ nobody listens: ask once more, then it is policy
-///      ▲                                         ├─▶ somebody answers: held live, never touched, named if the lease
-///      can │                                         └─▶ silence: held stale ──▶ evict, if the lease says that it is
-///      ours └───────── again and again, the sparser the longer it lasts ◀────────────────┘
+///      ▲                                         ├─▶ somebody answers: held live, never touched
+///      │                                         └─▶ silence: held stale ──▶ evict, if the lease says that it is ours
+///      └───────── again and again, the sparser the longer it lasts ◀────────────────┘
+///
+/// Who holds it, the lease is asked in either case.
 namespace holdfast {
 
 enum class ForwardState { pending, requested, knocking, identifying, evicting, held, refused };
