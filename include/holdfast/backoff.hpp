@@ -37,7 +37,7 @@ BackoffFamily backoff_family(Cause cause);
 class Backoff {
  public:
   /// The wait after one more failure of this cause. While an outage of the network is young (`outage`: how long it has
-  /// lasted), the wait is at most a quarter of it, so that what just went comes back soon.
+  /// lasted), the wait is at most an eighth of it, so that what just went comes back soon.
   Duration next_wait(const BackoffSpec& spec, Cause cause, Duration outage, const UnitRandom& jitter);
   void reset();
 

@@ -60,7 +60,7 @@ BackoffFamily backoff_family(Cause cause) {
 Duration Backoff::next_wait(const BackoffSpec& spec, Cause cause, Duration outage, const UnitRandom& jitter) {
   const auto draw = [&](const BackoffSchedule& schedule, unsigned& failures) {
     Duration limit = ceiling(schedule, failures);
-    if (&failures == &network_) limit = std::min(limit, std::max(schedule.first, outage / 4));
+    if (&failures == &network_) limit = std::min(limit, std::max(schedule.first, outage / 8));
     ++failures;
     return std::chrono::duration_cast<Duration>(limit * jitter());
   };

@@ -10,7 +10,7 @@ using namespace std::chrono_literals;
 
 /// How long a port that opened may stay silent before it counts as stale. Short, because it stands between a power cut
 /// and the tunnel; a live session that is slower is still safe, since only our own lease is ever evicted.
-constexpr Duration knock_silence = 600ms;
+constexpr Duration knock_silence = 400ms;
 constexpr Duration knock_timeout = 5s;   ///< for the relay to open the channel, or not
 constexpr Duration lease_timeout = 10s;  ///< for an answer of the relay's script
 /// Two devices with one identity must not throw each other out in turns.
@@ -18,10 +18,10 @@ constexpr Duration evict_cooldown = 1min;
 /// What is live may die: it is knocked on again, at least this much later.
 constexpr Duration knock_again = 1min;
 
-/// Asking costs some 300 bytes: every 1.5 s at first, then at a fifteenth of the time that it has lasted, at most once
+/// Asking costs some 300 bytes: every 1.5 s at first, then at a thirtieth of the time that it has lasted, at most once
 /// a minute; spread by a quarter either way, so that a fleet does not ask in step.
 Duration ask_again_wait(Duration lasted, const UnitRandom& jitter) {
-  const Duration wait = std::clamp<Duration>(lasted / 15, 1500ms, 60s);
+  const Duration wait = std::clamp<Duration>(lasted / 30, 1500ms, 60s);
   return std::chrono::duration_cast<Duration>(wait * (0.75 + 0.5 * jitter()));
 }
 

@@ -388,7 +388,7 @@ class Transition {
   Duration outage() const { return state_.outage_since ? now_ - *state_.outage_since : Duration::zero(); }
 
   Duration connect_limit() const {
-    return std::min(spec_.connect_timeout, std::max(first_connect_timeout, outage() / 4));
+    return std::min(spec_.connect_timeout, std::max(first_connect_timeout, outage() / 8));
   }
 
   // ---- the live session ----------------------------------------------------------------------------------------

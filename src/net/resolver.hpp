@@ -66,4 +66,8 @@ class Resolver {
   std::shared_ptr<Impl> impl_;
 };
 
+/// From now on glibc repeats an unanswered question after 2 s instead of 5, unless RES_OPTIONS says how it shall be
+/// (resolv.conf(5)): a name server that comes back meanwhile is not waited for in vain. Before the first thread.
+void hasten_lookups();
+
 }  // namespace holdfast::net

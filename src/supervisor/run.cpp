@@ -12,6 +12,7 @@
 #include "config/load.hpp"
 #include "holdfast/version.hpp"
 #include "log/log.hpp"
+#include "net/resolver.hpp"
 #include "service/service.hpp"
 #include "status/client.hpp"
 #include "status/server.hpp"
@@ -73,6 +74,7 @@ bool another_runs(const StatusSocketSpec& spec) {
 
 int run(const std::string& config_path) {
   log::init();
+  net::hasten_lookups();
   auto loaded = config::load(config_path);
   if (!loaded) {
     for (const config::Problem& problem : loaded.error()) log::write(LogLevel::error, to_string(problem));

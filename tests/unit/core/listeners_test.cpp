@@ -55,7 +55,7 @@ TEST_CASE("our own stale listener is knocked on once, found silent, evicted and 
   ladder.start();
   CHECK(ladder.refused() == Asked{Knock{0}});
   CHECK(ladder.knocked(KnockAnswer::opened).empty());
-  CHECK(ladder.listeners.due() == ladder.now + 600ms);
+  CHECK(ladder.listeners.due() == ladder.now + 400ms);
   CHECK(ladder.wait() == Asked{EndKnock{}, Evict{0}});
   CHECK(ladder.evicted(EvictOutcome::freed) == Asked{RequestForward{0}});
   ladder.granted();
