@@ -561,6 +561,12 @@ class Transition {
     schedule_beat(lease);
   }
 
+  /// A heartbeat's echo comes a round trip after it, and so a little after the silence that began with the echo before:
+  /// what is on its way is the probe.
+  bool has_just_beaten(const LeaseProgress& lease) const {
+    return lease.ready() && lease.due && *lease.due - now_ > spec_.liveness.server_alive_interval / 2;
+  }
+
   void draining_timer(Draining& draining) {
     if (draining.lease.due && now_ >= *draining.lease.due) beat(draining.lease);
     if (now_ >= draining.deadline) close(std::move(draining.after));
@@ -575,14 +581,15 @@ class Transition {
   void live_timer(LiveSession& session) {
     if (session.proof_due && now_ >= *session.proof_due) return fail(silent("no answer after the network changed"));
     if (session.listeners.answer_overdue(now_)) return fail(unanswered_listen());
+    if (session.lease.ready() && session.lease.due && now_ >= *session.lease.due) beat(session.lease);
     if (session.liveness.next_deadline() && now_ >= *session.liveness.next_deadline()) {
       if (session.liveness.expired(now_) == Liveness::Verdict::dead) {
         return fail(silent(std::to_string(spec_.liveness.server_alive_count_max) + " probes unanswered"));
       }
-      act(SendKeepalive{});
+      if (!has_just_beaten(session.lease)) act(SendKeepalive{});
     }
-    if (session.lease.due && now_ >= *session.lease.due) lease_timer(session);
-    // Last, for it may end the session.
+    // One of these at most, for each may end the session; what else is due comes with the next timer.
+    if (session.lease.due && now_ >= *session.lease.due) return lease_timer(session);
     if (session.listeners.due() && now_ >= *session.listeners.due()) {
       return climb(session, session.listeners.expired(context(session)));
     }

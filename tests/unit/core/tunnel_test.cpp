@@ -1,5 +1,7 @@
 #include <doctest/doctest.h>
 
+#include <algorithm>
+
 #include "tunnel_fixture.hpp"
 
 using namespace holdfast;
@@ -12,7 +14,7 @@ TEST_CASE("a tunnel opens phase by phase and each phase has its own deadline") {
 
   tunnel.now += 20s;
   CHECK(tunnel.session(PhaseCompleted{OpeningPhase::resolve}).actions.empty());
-  CHECK(tunnel.in<Opening>() == Opening{OpeningPhase::connect, tunnel.now, tunnel.now + 5s});
+  CHECK(tunnel.in<Opening>() == Opening{OpeningPhase::connect, tunnel.now, tunnel.now + 3s});
 
   tunnel.now += 20s;
   CHECK(tunnel.session(PhaseCompleted{OpeningPhase::connect}).actions == Actions{ResetParked{}, OpenSession{}});
@@ -114,8 +116,8 @@ TEST_CASE("a young outage is met by short attempts, an old one by longer ones") 
     limits.push_back(tunnel.in<Opening>().deadline - tunnel.now);
     const Duration outage = tunnel.now - began;
     tunnel.wait();
-    REQUIRE(tunnel.in<BackingOff>().until - tunnel.now <= std::max<Duration>(1s, (tunnel.now - began) / 4));
-    CHECK(limits.back() == std::min<Duration>(30s, std::max<Duration>(3s, outage / 4)));
+    REQUIRE(tunnel.in<BackingOff>().until - tunnel.now <= std::max<Duration>(1s, (tunnel.now - began) / 8));
+    CHECK(limits.back() == std::min<Duration>(30s, std::max<Duration>(3s, outage / 8)));
     tunnel.wait();
   }
   CHECK(limits.front() == 3s);
@@ -292,6 +294,23 @@ TEST_CASE("the lease is opened beside the forwards, records what is held, and be
     tunnel.now = tunnel.now + 1s;
     CHECK(tunnel.after(TimerExpired{}).actions == Actions{SendHeartbeat{}});
   }
+}
+
+TEST_CASE("no keepalive goes out beside a heartbeat that is on its way, and a relay that echoes none is found dead") {
+  Tunnel tunnel{leased(1)};
+  tunnel.establish().session(LeaseOpened{});
+  for (int beat = 1; beat <= 5; ++beat) {
+    CHECK(tunnel.wait().actions == Actions{SendHeartbeat{}});
+    tunnel.now += 60ms;
+    CHECK(tunnel.after(TimerExpired{}).actions.empty());
+    tunnel.session(Received{true});
+  }
+  const TimePoint heard = tunnel.now;
+  while (tunnel.phase() == "established") {
+    tunnel.wait();
+    CHECK(std::count(tunnel.actions.begin(), tunnel.actions.end(), TunnelAction{SendKeepalive{}}) == 0);
+  }
+  CHECK(tunnel.now == heard + 240s);
 }
 
 TEST_CASE("a stale listener of ours is evicted as soon as the lease is open, and the tunnel stands") {
