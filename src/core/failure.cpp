@@ -57,7 +57,8 @@ CauseText text_of(Cause cause) {
               "accept-new."};
     case Cause::host_key_changed:
       return {"host_key_changed",
-              "If the relay was reinstalled, remove its old line with ssh-keygen -R; else someone may be in between."};
+              "If the relay was reinstalled, delete the line that is named from that file; else someone may be in "
+              "between."};
     case Cause::host_key_revoked:
       return {"host_key_revoked",
               "The relay shows a key that known_hosts revokes: do not trust it; give the relay a new key."};

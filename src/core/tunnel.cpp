@@ -90,7 +90,7 @@ std::string detail_of(const Explanation& explanation) {
     case Refusal::held_stale:
       return "it is open and silent";
     case Refusal::held_by_other_device:
-      return "by device " + explanation.holder;
+      return "its name is " + explanation.holder;
   }
   std::abort();
 }

@@ -145,7 +145,7 @@ TEST_CASE("port-held: a port that a stranger held is taken once it is free, on o
 TEST_CASE("port-held-device: another living device is named and left alone, and its port taken once it is free") {
   HoldfastSite site;
   site.check(port_held_by_device(site, {}, holdfast_at(HOLDFAST_BINARY), 20s, 20s), 2);
-  CHECK(site.subject.log().find("by device ") != std::string::npos);
+  CHECK(site.subject.log().find("its name is ") != std::string::npos);
 }
 
 TEST_CASE("port-held-autossh: a living autossh of the same account is left alone, and its port taken once it is free") {
