@@ -152,6 +152,17 @@ TEST_CASE("an account that runs no commands has a tunnel without a lease, and ke
   CHECK(records(relay) == 0);
 }
 
+TEST_CASE("a port that the relay chooses is read although a lease is opened too") {
+  Sshd relay;
+  const TargetServer target(echo());
+  for (int start = 0; start < 5; ++start) {
+    const Holdfast holdfast(Tunnel::to(relay).forward(to_local(0, target.port())));
+    REQUIRE(wait_for_lease(holdfast, relay));
+    CHECK(holdfast.tunnel()["attempt"] == 1);
+    CHECK(echoes(holdfast.tunnel()["forwards"][0]["bound_port"].get<std::uint16_t>()));
+  }
+}
+
 TEST_CASE("a device that never comes back leaves nothing: the relay's guard ends its session and itself") {
   Sshd relay;
   const std::uint16_t port = free_port();
