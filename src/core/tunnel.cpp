@@ -539,21 +539,11 @@ class Transition {
     climb(session, session.listeners.lease_went(context(session)));
   }
 
+  /// Of one that is being opened, or was lost.
   void lease_timer(LiveSession& session) {
-    switch (session.lease.state) {
-      case LeaseProgress::State::absent:
-        break;
-      case LeaseProgress::State::opening:
-        act(EndLease{});
-        lose_lease(session, "its script does not answer");
-        break;
-      case LeaseProgress::State::ready:
-        beat(session.lease);
-        break;
-      case LeaseProgress::State::lost:
-        open_lease(session.lease);
-        break;
-    }
+    if (session.lease.state == LeaseProgress::State::lost) return open_lease(session.lease);
+    act(EndLease{});
+    lose_lease(session, "its script does not answer");
   }
 
   void beat(LeaseProgress& lease) {
