@@ -9,14 +9,6 @@
 namespace holdfast::cli {
 namespace {
 
-/// Whoever asks for the status need not be able to read the keys.
-class UncheckedFiles final : public config::Files {
- public:
-  Kind private_key(const std::string&) const override { return Kind::good; }
-  Kind readable_file(const std::string&) const override { return Kind::good; }
-  std::optional<std::string> credentials_directory() const override { return "/run/credentials"; }
-};
-
 struct SocketPath {
   std::string path;
   std::string doubt;  ///< why it may be the wrong one; empty when somebody named it
@@ -33,13 +25,13 @@ tl::expected<SocketPath, Unanswered> find_socket(const Options& options) {
   const std::string file = options.config.value_or(default_config);
   const SocketPath fallback{StatusSocketSpec{}.path, " (the default path; --socket and --config name another)"};
   if (!options.config && ::access(file.c_str(), F_OK) != 0) return fallback;
-  const auto loaded = config::load(file, UncheckedFiles{});
-  if (loaded) return SocketPath{loaded->config.status_socket.path, ""};
+  const auto path = config::find_status_socket(file);
+  if (path) return SocketPath{*path, ""};
   if (options.config) {
-    return tl::unexpected{Unanswered{misused, "can't look up status_socket in " + file + ":" + listed(loaded.error())}};
+    return tl::unexpected{Unanswered{misused, "can't look up status_socket in " + file + ":" + listed(path.error())}};
   }
   return SocketPath{fallback.path,
-                    " (the default path, because " + file + " can't be used:" + listed(loaded.error()) + ")"};
+                    " (the default path, because " + file + " can't be used:" + listed(path.error()) + ")"};
 }
 
 }  // namespace

@@ -29,7 +29,8 @@ void refuse_colliding_listeners(const std::vector<TunnelEntry>& tunnels) {
         const RemoteForward& forward = tunnel.remote_forward[i];
         auto& others = taken[{host, relay.port, forward.port}];
         const auto first = std::find_if(others.begin(), others.end(), [&](const Listener& other) {
-          return listeners_collide(*other.forward, forward);
+          // The same relay twice in one list was refused already.
+          return other.forward != &forward && listeners_collide(*other.forward, forward);
         });
         if (first == others.end()) {
           others.push_back({&forward, &tunnel, places[i].mark()});

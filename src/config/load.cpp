@@ -1,5 +1,6 @@
 #include "config/load.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdio>
@@ -63,6 +64,14 @@ std::vector<TunnelSpec> read_tunnels(const Value& tunnels, const Defaults& defau
   return specs;
 }
 
+void warn_of_watchdog(const Value& watchdog, const Config& config) {
+  if (config.watchdog != WatchdogMode::verified) return;
+  for (const TunnelSpec& tunnel : config.tunnels) {
+    if (tunnel.verify_interval == Duration::zero())
+      watchdog.warn("'verified' does not look at tunnel " + tunnel.name + ": its verify_interval is '0'");
+  }
+}
+
 Config read_file(const Value& root) {
   File file;
   const Given given = read_record<File>(root, file_keys, file);
@@ -76,6 +85,7 @@ Config read_file(const Value& root) {
     config.tunnels = read_tunnels(*file.tunnels, defaults);
   else if (root.node().kind == Node::Kind::mapping)
     root.refuse("required key 'tunnels' is missing");
+  if (const auto watchdog = given.find("watchdog"); watchdog != given.end()) warn_of_watchdog(watchdog->second, config);
   return config;
 }
 
@@ -102,7 +112,9 @@ tl::expected<Loaded, Problems> parse(std::string_view text, const std::string& f
   return Loaded{std::move(config), report.take_warnings()};
 }
 
-tl::expected<Loaded, Problems> load(const std::string& path, const Files& files) {
+namespace {
+
+tl::expected<std::string, Problems> read_text(const std::string& path) {
   const auto unreadable = [&] {
     return tl::unexpected(Problems{{path, 0, 0, "", "can't be read: " + std::generic_category().message(errno)}});
   };
@@ -112,7 +124,33 @@ tl::expected<Loaded, Problems> load(const std::string& path, const Files& files)
   std::string text(max_document_bytes + 1, '\0');
   text.resize(std::fread(text.data(), 1, text.size(), file.get()));
   if (std::ferror(file.get()) != 0) return unreadable();
-  return parse(text, path, files);
+  return text;
+}
+
+}  // namespace
+
+tl::expected<Loaded, Problems> load(const std::string& path, const Files& files) {
+  const auto text = read_text(path);
+  if (!text) return tl::unexpected(text.error());
+  return parse(*text, path, files);
+}
+
+tl::expected<std::string, Problems> find_status_socket(const std::string& path) {
+  const auto text = read_text(path);
+  if (!text) return tl::unexpected(text.error());
+  Report report(path);
+  StatusSocketSpec spec;
+  if (const auto document = read_document(*text)) {
+    const auto& entries = document->entries;
+    const auto found = std::find_if(entries.begin(), entries.end(),
+                                    [](const Entry& entry) { return entry.key.text == "status_socket"; });
+    const Context context{report, system_files()};
+    if (found != entries.end()) StatusSocket::read(Value(found->value, "status_socket", context), spec);
+  } else {
+    report.problem(document.error().mark, "", document.error().message);
+  }
+  if (report.has_problems()) return tl::unexpected(report.take_problems());
+  return spec.path;
 }
 
 std::string to_yaml(const Config& config) {

@@ -57,6 +57,9 @@ tl::expected<Loaded, Problems> parse(std::string_view text, const std::string& f
 /// Reads the file first; an unreadable one is a Problem too.
 tl::expected<Loaded, Problems> load(const std::string& path, const Files& files = system_files());
 
+/// Where the daemon that runs with this file has its status socket, whatever else is wrong with the file by now.
+tl::expected<std::string, Problems> find_status_socket(const std::string& path);
+
 /// The effective configuration as YAML that parse() reads back to the same Config.
 std::string to_yaml(const Config& config);
 

@@ -204,10 +204,17 @@ TEST_CASE("check prints the effective configuration, or every problem") {
   CHECK(contains(bad.errors, "holdfast: " + lab.config + " can't be used: "));
 }
 
+TEST_CASE("the daemon is found by a configuration that has been broken since it was started") {
+  const Lab lab;
+  write_file(lab.config, "tunels: {}\nstatus_socket: " + lab.path + "\n");
+  CHECK(holdfast_command({"status", "-c", lab.config}).status.code == 0);
+  CHECK(holdfast_command({"check", "-c", lab.config}).status.code == 2);
+}
+
 TEST_CASE("a configuration that was named and can't be used is bad usage, and unknown to monitoring") {
   const TempDir directory;
   const std::string config = directory / "holdfast.yaml";
-  write_file(config, "tunels: {}\n");
+  write_file(config, "tunnels: [\n");
   for (const char* command : {"status", "reload", "run", "check"}) {
     CAPTURE(command);
     CHECK(holdfast_command({command, "-c", config}).status.code == 2);

@@ -285,6 +285,7 @@ TEST_CASE("a list of relays is refused with the item that is wrong") {
       {list("one, {host_name: two, port: 0}"), at(45, "[1].port: '0' is not a number from 1 to 65535")},
       {list("{host_name: one, user: u}"),
        at(34, "[0].user: unknown key; known here: host_name, port, user_known_hosts_file, host_key_fingerprint")},
+      {list("one, one"), at(22, "[1]: one:22 is in the list twice; first in line 3")},
       {list("one, two, ONE:22"), at(27, "[2]: ONE:22 is in the list twice; first in line 3")},
       {instead("host_name", "host_name: {host_name: one}"), at(16, ": expected a single value, found a mapping")},
       {list("one, two") + other + "    remote_forward: 4649:localhost:80\n",

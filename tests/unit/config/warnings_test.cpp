@@ -30,6 +30,24 @@ TEST_CASE("an ordinary tunnel is not warned about") {
   CHECK(warnings_of("    server_alive_interval: 15m\n    server_alive_count_max: 1\n") == "");
 }
 
+TEST_CASE("a watchdog that looks at proofs does not see a tunnel that is never proven") {
+  const auto warnings = [](const std::string& interval) {
+    const auto loaded = parse(
+        "watchdog: verified\n"
+        "tunnels:\n"
+        "  relay: {host_name: relay.example, identity_file: /etc/holdfast/key, user: device,\n"
+        "          remote_forward: 4649:localhost:22, verify_interval: " +
+            interval + "}\n",
+        "h.yaml", FakeFiles{});
+    REQUIRE(loaded);
+    return loaded->warnings;
+  };
+  CHECK(warnings("1h").empty());
+  REQUIRE(warnings("0").size() == 1);
+  CHECK(to_string(warnings("0").front()) ==
+        "h.yaml:1:11: watchdog: 'verified' does not look at tunnel relay: its verify_interval is '0'");
+}
+
 TEST_CASE("what will be regretted is allowed with a warning") {
   CHECK(warnings_of("    strict_host_key_checking: no\n") ==
         five +
