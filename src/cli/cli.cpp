@@ -59,9 +59,10 @@ constexpr const char* health_text =
     R"(Check the running holdfast for a monitoring system, as the Monitoring Plugins guidelines (Nagios, Icinga, ...)
 say: one line on standard output, performance data behind '|', the verdict as exit status.)";
 constexpr const char* health_footer = R"(Exit status:
-  0 OK        every tunnel is up: its session stands, and the relay holds each of its listeners
-  1 WARNING   a session lacks a forward, or a tunnel is opening for the first time
-  2 CRITICAL  a tunnel is down, or holdfast does not answer
+  0 OK        every tunnel is up: its session stands, the relay holds each of its listeners, and no proof failed
+  1 WARNING   a session lacks a forward, a tunnel is opening for the first time, a proof failed for the first time,
+              or another relay of a tunnel's list shows a host key that is not the known one
+  2 CRITICAL  a tunnel is down, or does not lead to its target, or holdfast does not answer
   3 UNKNOWN   there is no tunnel, or this command was used wrongly
 
 Examples:

@@ -63,6 +63,7 @@ class Server::Impl : public std::enable_shared_from_this<Server::Impl> {
   void stop();
   void forget(const Connection& connection);
   Source& source() { return source_; }
+  bool in_place() const { return file_.in_place(); }
 
  private:
   void accepted(const error_code& error, Protocol::socket socket);
@@ -221,6 +222,10 @@ Server::Server(Server&&) noexcept = default;
 Server& Server::operator=(Server&& other) noexcept {
   std::swap(impl_, other.impl_);
   return *this;
+}
+
+bool Server::in_place() const {
+  return impl_->in_place();
 }
 
 Server::~Server() {

@@ -44,6 +44,8 @@ class Server {
   static tl::expected<Server, std::string> listen(const boost::asio::any_io_executor& executor,
                                                   const StatusSocketSpec& spec, Source& source,
                                                   const Limits& limits = {});
+  /// False: the socket's file was removed or replaced, and nobody gets in any more.
+  bool in_place() const;
   Server(Server&&) noexcept;
   Server& operator=(Server&&) noexcept;
   ~Server();  ///< closes all connections and removes the socket file

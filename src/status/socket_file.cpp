@@ -207,10 +207,12 @@ SocketFile& SocketFile::operator=(SocketFile&& other) noexcept {
 }
 
 SocketFile::~SocketFile() {
-  if (path_.empty()) return;
+  if (!path_.empty() && in_place()) ::unlink(path_.c_str());
+}
+
+bool SocketFile::in_place() const {
   struct stat found {};
-  const bool ours = ::lstat(path_.c_str(), &found) == 0 && found.st_dev == device_ && found.st_ino == inode_;
-  if (ours) ::unlink(path_.c_str());
+  return ::lstat(path_.c_str(), &found) == 0 && found.st_dev == device_ && found.st_ino == inode_;
 }
 
 }  // namespace holdfast::status

@@ -37,6 +37,8 @@ class SocketFile {
   SocketFile& operator=(SocketFile&&) noexcept;
   ~SocketFile();  ///< removes the file if it is still ours
 
+  /// Nobody has removed or replaced the file.
+  bool in_place() const;
   /// The listening descriptor, non-blocking; the caller owns it from now on.
   int release_descriptor() { return socket_.release(); }
 

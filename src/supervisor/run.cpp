@@ -33,29 +33,37 @@ std::string counted(std::size_t tunnels) {
   return std::to_string(tunnels) + (tunnels == 1 ? " tunnel" : " tunnels");
 }
 
-/// The status socket, as soon as it can be had: a full /run or a wrong group must not keep the tunnels down.
+/// The status socket, as soon as it can be had, and again when its file is gone: a full /run, a wrong group or a
+/// cleaned-up directory must neither keep the tunnels down nor blind whoever watches them.
 class StatusSocket {
  public:
   StatusSocket(boost::asio::io_context& loop, StatusSocketSpec spec, status::Source& source)
       : loop_(loop), spec_(std::move(spec)), source_(source), again_(loop) {}
 
   void open() {
+    server_.reset();  // and with it the lock
     auto server = status::Server::listen(loop_.get_executor(), spec_, source_);
     if (server) {
       server_.emplace(std::move(*server));
-      return;
-    }
-    if (server.error() != told_)
+    } else if (server.error() != told_) {
       log::write(LogLevel::error, server.error() + "; trying again, the tunnels go on without");
-    told_ = server.error();
-    again_.expires_after(retry_interval);
-    again_.async_wait([this](const boost::system::error_code& error) {
-      if (!error) open();
-    });
+    }
+    told_ = server ? "" : server.error();
+    look_again();
   }
 
  private:
-  static constexpr std::chrono::seconds retry_interval{10};
+  static constexpr std::chrono::seconds look_interval{10};
+
+  void look_again() {
+    again_.expires_after(look_interval);
+    again_.async_wait([this](const boost::system::error_code& error) {
+      if (error) return;
+      if (server_ && server_->in_place()) return look_again();
+      if (server_) log::write(LogLevel::info, "status socket " + spec_.path + " was removed; making it again");
+      open();
+    });
+  }
 
   boost::asio::io_context& loop_;
   const StatusSocketSpec spec_;

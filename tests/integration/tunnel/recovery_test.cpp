@@ -163,6 +163,15 @@ TEST_CASE("after a crash a new process takes over the status socket and has the 
   CHECK(echoes(port));
 }
 
+TEST_CASE("a status socket whose file was removed is made again") {
+  const Sshd relay;
+  const TargetServer target(echo());
+  const Holdfast holdfast(Tunnel::to(relay).forward(to_local(free_port(), target.port())));
+  REQUIRE(holdfast.wait_for_up());
+  REQUIRE(std::filesystem::remove(holdfast.socket_path()));
+  CHECK(wait_until([&] { return holdfast.command({"health"}).status.code == 0; }, 30s));
+}
+
 TEST_CASE("thirty sessions one after the other leave no descriptor and no process behind") {
   const Sshd relay;
   const TargetServer target(echo());
