@@ -185,6 +185,15 @@ std::string_view phase_name(const Phase& phase);
 /// The forwards of a session that has got that far, else null.
 const ForwardTable* forwards_of(const Phase& phase);
 
+/// The failure that the log last told of, and how often it came again since.
+struct ToldFailure {
+  Failure failure;
+  TimePoint at;
+  unsigned repeated = 0;
+
+  friend bool operator==(const ToldFailure&, const ToldFailure&) = default;
+};
+
 struct TunnelState {
   Phase phase;
   Attempt attempt = 0;
@@ -192,6 +201,7 @@ struct TunnelState {
   /// The start, or the end of the last session that held for reset_after; on whatever relay.
   std::optional<TimePoint> outage_since;
   ProofHistory proof_history;
+  std::optional<ToldFailure> told;  ///< none since a session stood
 
   friend bool operator==(const TunnelState&, const TunnelState&) = default;
 };

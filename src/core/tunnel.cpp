@@ -10,8 +10,8 @@
 namespace holdfast {
 namespace {
 
-/// What closing channels, SSH_MSG_DISCONNECT and FIN may take before the socket is simply dropped.
 constexpr Duration lease_retry = std::chrono::minutes{10};  ///< for a script that ended though its session lives
+/// What closing channels, SSH_MSG_DISCONNECT and FIN may take before the socket is simply dropped.
 constexpr Duration teardown_timeout = std::chrono::seconds{5};
 /// How long a session asks again for a listener that somebody holds before it starts over with a new session, which
 /// costs forty times as much.
@@ -29,6 +29,8 @@ constexpr Duration first_connect_timeout = std::chrono::seconds{3};
 /// With another relay to turn to, a name server that does not answer is not waited for longer than glibc's first retry,
 /// which comes after 5 s.
 constexpr Duration first_resolve_timeout = std::chrono::seconds{6};
+/// How long the log is silent about a failure that only repeats itself.
+constexpr Duration repetition_quiet = std::chrono::minutes{1};
 /// For a banner of a better relay.
 constexpr Duration look_timeout = std::chrono::seconds{10};
 /// A banner that is older says nothing about now: whoever was connected stayed for long.
@@ -453,6 +455,7 @@ class Transition {
 
   void establish(RequestingForwards& requesting) {
     announce_established(requesting.session.listeners.table());
+    state_.told.reset();
     state_.relays.established();
     state_.relays.plan_returns(relays_context());
     state_.phase = Established{now_, std::move(requesting.session), look_due()};
@@ -707,10 +710,8 @@ class Transition {
     if (lasted) state_.outage_since = now_;
     const NextTry next = state_.relays.failed(failure, lasted, outage(), relays_context());
     const bool elsewhere = next.relay != state_.relays.current();
-    announce(LogLevel::error,
-             describe(failure) + "; next try " + (elsewhere ? "at " + name_of(next.relay) + " " : "") + "in " +
-                 to_text(next.at - now_) + ". " + std::string{remedy(failure.cause)},
-             failure);
+    announce_failure(failure, std::string{"next try "} + (elsewhere ? "at " + name_of(next.relay) + " " : "") + "in " +
+                                  to_text(next.at - now_));
     state_.phase = BackingOff{next.at, next.relay, std::move(failure)};
   }
 
@@ -730,6 +731,21 @@ class Transition {
 
   void announce(LogLevel level, std::string text, std::optional<Failure> failure = std::nullopt) {
     act(Announce{level, std::move(text), std::move(failure), true});
+  }
+
+  /// A young outage is met by many attempts: what fails again as before is told once a minute.
+  void announce_failure(const Failure& failure, const std::string& next_try) {
+    auto& told = state_.told;
+    const bool repeated = told && told->failure == failure && now_ - told->at < repetition_quiet;
+    const unsigned untold = repeated || !told ? 0 : told->repeated;
+    const std::string times = untold == 0 ? "" : " (and " + std::to_string(untold) + " times before)";
+    announce(repeated ? LogLevel::verbose : LogLevel::error,
+             describe(failure) + times + "; " + next_try + ". " + std::string{remedy(failure.cause)}, failure);
+    if (repeated) {
+      ++told->repeated;
+    } else {
+      told = ToldFailure{failure, now_};
+    }
   }
 
   std::string forward_text(std::size_t index, std::optional<std::uint16_t> bound_port = std::nullopt) const {

@@ -9,7 +9,6 @@ namespace holdfast::test {
 
 using namespace std::chrono_literals;
 
-/// Without proofs, unless a test is about them.
 /// Without a lease, and without proofs unless asked for: then every deadline is that of what is tested.
 inline TunnelSpec spec_with(std::size_t forwards, Duration verify_interval = 0s) {
   TunnelSpec spec;

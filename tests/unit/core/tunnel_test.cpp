@@ -91,6 +91,38 @@ TEST_CASE("a failure backs off with jitter, says so once, and is tried again as 
   CHECK(tunnel.state.attempt == 2);
 }
 
+TEST_CASE("a failure that only repeats itself is told once a minute, with how often it came meanwhile") {
+  Tunnel tunnel{spec_with(1)};
+  tunnel.after(Start{});
+  const TimePoint began = tunnel.now;
+  const Failure refused{Cause::connection_refused, "connect", "192.0.2.1:22", "Connection refused"};
+  tunnel.session(SessionFailed{refused});
+  CHECK(tunnel.lines.at(0).level == LogLevel::error);
+  unsigned repeated = 0;
+  while (true) {
+    tunnel.wait().session(SessionFailed{refused});
+    if (tunnel.now >= began + 1min) break;
+    ++repeated;
+    CHECK(tunnel.lines.at(0).level == LogLevel::verbose);
+    CHECK(tunnel.lines.at(0).failure == refused);  // the status shows each as the last error
+  }
+  REQUIRE(repeated > 10);
+  CHECK(tunnel.lines.at(0).level == LogLevel::error);
+  CHECK(tunnel.lines.at(0).text.starts_with("connect 192.0.2.1:22: connection refused (and " +
+                                            std::to_string(repeated) + " times before); next try in "));
+
+  SUBCASE("another failure is told at once") {
+    tunnel.wait().session(SessionFailed{{Cause::unreachable, "connect", "192.0.2.1:22", ""}});
+    CHECK(tunnel.lines.at(0).level == LogLevel::error);
+  }
+  SUBCASE("so is the same one after a session stood") {
+    tunnel.wait();
+    tunnel.state.phase = Idle{};
+    tunnel.establish().session(SessionFailed{refused});
+    CHECK(tunnel.lines.at(0).level == LogLevel::error);
+  }
+}
+
 TEST_CASE("an event of an earlier session is ignored in every state") {
   Tunnel tunnel{spec_with(1)};
   tunnel.establish().session(SessionFailed{lost()}).wait();
