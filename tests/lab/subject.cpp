@@ -9,42 +9,58 @@
 namespace holdfast::lab {
 namespace {
 
-std::vector<std::string> ssh_arguments(const TunnelSettings& tunnel) {
-  const auto option = [](const std::string& name, const std::string& value) { return "-o" + name + "=" + value; };
-  return {"-N",
-          "-F",
-          "none",
-          "-i",
-          tunnel.identity,
-          "-R",
-          std::to_string(tunnel.port) + ":127.0.0.1:" + std::to_string(tunnel.target),
-          option("UserKnownHostsFile", tunnel.known_hosts),
-          option("StrictHostKeyChecking", "yes"),
-          option("BatchMode", "yes"),
-          option("ExitOnForwardFailure", "yes"),
-          option("ServerAliveInterval", std::to_string(tunnel.server_alive_interval)),
-          option("ServerAliveCountMax", std::to_string(tunnel.server_alive_count_max)),
-          tunnel.user + "@" + tunnel.host};
-}
-
 std::vector<std::string> with_ssh_arguments(std::vector<std::string> argv, const TunnelSettings& tunnel) {
   const std::vector<std::string> more = ssh_arguments(tunnel);
   argv.insert(argv.end(), more.begin(), more.end());
   return argv;
 }
 
-std::string holdfast_config(const TunnelSettings& tunnel, const std::string& dir) {
-  std::ostringstream text;
-  text << "status_socket:\n  path: " << dir << "/status.sock\n"
-       << "tunnels:\n  relay:\n    host_name: " << tunnel.host << "\n    user: " << tunnel.user
-       << "\n    identity_file: " << tunnel.identity << "\n    user_known_hosts_file: " << tunnel.known_hosts
-       << "\n    strict_host_key_checking: yes\n    remote_forward:\n      - " << tunnel.port
-       << ":127.0.0.1:" << tunnel.target << "\n    server_alive_interval: " << tunnel.server_alive_interval
-       << "\n    server_alive_count_max: " << tunnel.server_alive_count_max << "\n";
-  return text.str();
+}  // namespace
+
+std::vector<std::string> ssh_arguments(const TunnelSettings& tunnel) {
+  const auto option = [](const std::string& name, const std::string& value) { return "-o" + name + "=" + value; };
+  std::vector<std::string> arguments{"-N",
+                                     "-F",
+                                     "none",
+                                     "-i",
+                                     tunnel.identity,
+                                     "-R",
+                                     std::to_string(tunnel.port) + ":127.0.0.1:" + std::to_string(tunnel.target),
+                                     option("Port", std::to_string(tunnel.ssh_port)),
+                                     option("UserKnownHostsFile", tunnel.known_hosts),
+                                     option("StrictHostKeyChecking", "yes"),
+                                     option("BatchMode", "yes"),
+                                     option("ExitOnForwardFailure", "yes"),
+                                     option("ServerAliveInterval", std::to_string(tunnel.server_alive_interval)),
+                                     option("ServerAliveCountMax", std::to_string(tunnel.server_alive_count_max)),
+                                     tunnel.user + "@" + tunnel.host};
+  if (!tunnel.ciphers.empty()) {
+    arguments.insert(arguments.begin(), option("Ciphers", tunnel.ciphers));
+  }
+  return arguments;
 }
 
-}  // namespace
+std::string holdfast_config(const std::vector<TunnelSettings>& tunnels, const std::string& dir) {
+  std::ostringstream text;
+  text << "status_socket:\n  path: " << dir << "/status.sock\ntunnels:\n";
+  unsigned number = 0;
+  for (const TunnelSettings& tunnel : tunnels) {
+    text << "  relay" << (number == 0 ? "" : std::to_string(number)) << ":\n    host_name: " << tunnel.host
+         << "\n    port: " << tunnel.ssh_port << "\n    user: " << tunnel.user
+         << "\n    identity_file: " << tunnel.identity << "\n    user_known_hosts_file: " << tunnel.known_hosts
+         << "\n    strict_host_key_checking: yes\n    remote_forward:\n      - " << tunnel.port
+         << ":127.0.0.1:" << tunnel.target << "\n    server_alive_interval: " << tunnel.server_alive_interval
+         << "\n    server_alive_count_max: " << tunnel.server_alive_count_max << "\n";
+    if (!tunnel.ciphers.empty()) {
+      text << "    ciphers: " << tunnel.ciphers << "\n";
+    }
+    for (const std::string& line : tunnel.more) {
+      text << "    " << line << "\n";
+    }
+    ++number;
+  }
+  return text.str();
+}
 
 SubjectKind ssh_in_a_loop() {
   return {"ssh", [](const TunnelSettings& tunnel, const std::string&) {
@@ -63,7 +79,7 @@ SubjectKind autossh() {
 SubjectKind holdfast_at(const std::string& binary) {
   return {
       "holdfast", [binary](const TunnelSettings& tunnel, const std::string& dir) {
-        test::write_file(dir + "/holdfast.yaml", holdfast_config(tunnel, dir));
+        test::write_file(dir + "/holdfast.yaml", holdfast_config({tunnel}, dir));
         return test::Command{.argv = {binary, "run", "-c", dir + "/holdfast.yaml"}, .env = {{"STATE_DIRECTORY", dir}}};
       }};
 }

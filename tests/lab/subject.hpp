@@ -16,6 +16,7 @@ namespace holdfast::lab {
 /// The same tunnel for every subject.
 struct TunnelSettings {
   std::string host = Lab::relay_name;
+  std::uint16_t ssh_port = Lab::ssh_port;
   std::string user;
   std::string identity;
   std::string known_hosts;
@@ -23,7 +24,14 @@ struct TunnelSettings {
   std::uint16_t target = 0;   ///< on the device's loopback
   unsigned server_alive_interval = 5;
   unsigned server_alive_count_max = 3;
+  std::string ciphers{};            ///< empty: the program's default
+  std::vector<std::string> more{};  ///< lines of a tunnel in holdfast's configuration
 };
+
+/// What `ssh` gets to hold this tunnel.
+std::vector<std::string> ssh_arguments(const TunnelSettings& tunnel);
+/// The configuration of one holdfast with all these tunnels, its socket in `dir`.
+std::string holdfast_config(const std::vector<TunnelSettings>& tunnels, const std::string& dir);
 
 /// A program that holds a tunnel. `command` may write files into the directory.
 struct SubjectKind {

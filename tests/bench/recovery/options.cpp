@@ -1,31 +1,10 @@
 #include "recovery/options.hpp"
 
-#include <algorithm>
-#include <sstream>
 #include <stdexcept>
 
+#include "arguments.hpp"
+
 namespace holdfast::bench {
-namespace {
-
-std::vector<std::string> split(const std::string& list) {
-  std::vector<std::string> words;
-  std::istringstream stream(list);
-  for (std::string word; std::getline(stream, word, ',');) {
-    words.push_back(word);
-  }
-  return words;
-}
-
-unsigned count(const std::string& option, const std::string& text) {
-  const bool digits = !text.empty() && text.size() < 4 && text.find_first_not_of("0123456789") == std::string::npos;
-  if (!digits || std::stoul(text) == 0) {
-    throw std::invalid_argument(option + " needs a number from 1 to 999, not '" + text + "'");
-  }
-  return static_cast<unsigned>(std::stoul(text));
-}
-
-}  // namespace
-
 const char* const usage = R"(usage: bench_recovery [OPTION...]
 How long each program takes to be back after each fault, in the network lab (tests/lab/README.md). Needs root.
 
