@@ -364,6 +364,9 @@ void TunnelRunner::on_lease_lost(std::string reason) {
   happened(LeaseLost{std::move(reason)});
 }
 void TunnelRunner::on_evicted(Evicted evicted) {
+  if (evicted.holder == device_id_) {
+    evicted.holder += " (this device's own name: a second holdfast runs here, or on a copy with the same machine-id)";
+  }
   happened(std::move(evicted));
 }
 void TunnelRunner::on_unrecorded(std::string reason) {

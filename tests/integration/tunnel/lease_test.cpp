@@ -109,6 +109,19 @@ TEST_CASE("a session that is no lease of ours keeps its port, and its end is not
   CHECK(holdfast.tunnel()["attempt"] == 1);
 }
 
+TEST_CASE("a second holdfast of the same device is told that the living holder has its own name") {
+  Sshd relay;
+  const TargetServer target(greet_then_echo("here\n"));
+  const Tunnel tunnel = Tunnel::to(relay).forward(to_local(free_port(), target.port()));
+  const Holdfast first(tunnel);
+  REQUIRE(wait_for_lease(first, relay));
+  const Holdfast second(tunnel);
+  REQUIRE(second.wait_for_failure("listener_held_by_other_device"));
+  const std::string holder = second.tunnel()["forwards"][0]["holder"];
+  CHECK(holder.find("this device's own name") != std::string::npos);
+  CHECK(first.tunnel()["attempt"] == 1);
+}
+
 TEST_CASE("an account that runs no commands has a tunnel without a lease, and keepalives instead of heartbeats") {
   SshdOptions options;
   std::string why = "the account runs no commands";
