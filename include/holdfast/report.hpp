@@ -65,6 +65,7 @@ struct TunnelReport {
   std::uint64_t bytes_sent = 0;
   std::optional<Duration> keepalive_rtt;
   std::optional<std::string> cipher;  ///< of the running session
+  std::string cipher_reason;          ///< why that one; empty without one
   std::vector<RelayReport> relays;    ///< in the order of preference
   std::string lease;  ///< lease_ready, lease_off, lease_opening, or why there is none; empty: no session
 };

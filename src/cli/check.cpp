@@ -2,6 +2,7 @@
 
 #include "cli/commands.hpp"
 #include "config/load.hpp"
+#include "supervisor/run.hpp"
 
 namespace holdfast::cli {
 
@@ -14,8 +15,7 @@ int check(const Options& options) {
     std::cerr << "holdfast: " << file << " can't be used: " << count << (count == 1 ? " problem\n" : " problems\n");
     return misused;
   }
-  for (const config::Problem& warning : loaded->warnings)
-    std::cerr << "warning: " << config::to_string(warning) << '\n';
+  for (const std::string& warning : supervisor::warnings(*loaded)) std::cerr << "warning: " << warning << '\n';
   std::cout << config::to_yaml(loaded->config);
   return done;
 }

@@ -7,9 +7,6 @@
 /// Pure: lists of algorithm names as in ssh_config.
 namespace holdfast::ssh {
 
-/// AES-GCM is left out: a libssh before 0.10.6-0+deb12u3, 0.11.5 or 0.12.2 does not verify its tags
-/// (CVE-2026-59847), and the library can't be asked whether it is fixed.
-inline constexpr std::string_view default_ciphers = "chacha20-poly1305@openssh.com,aes256-ctr,aes128-ctr";
 inline constexpr std::string_view default_host_key_algorithms =
     "ssh-ed25519,ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,ecdsa-sha2-nistp521,rsa-sha2-512,rsa-sha2-256";
 inline constexpr std::string_view default_macs =

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "ssh/algorithms.hpp"
+#include "ssh/ciphers.hpp"
 #include "ssh/host_key.hpp"
 
 namespace holdfast::ssh {
@@ -33,7 +34,7 @@ std::optional<Failure> set_algorithms(ssh_session session, const std::string& op
 
 std::optional<Failure> set_all_algorithms(ssh_session session, const TunnelSpec& spec) {
   if (auto failure = set_algorithms(session, "ciphers", {SSH_OPTIONS_CIPHERS_C_S, SSH_OPTIONS_CIPHERS_S_C},
-                                    resolve_algorithms(spec.ciphers, default_ciphers))) {
+                                    resolve_algorithms(spec.ciphers, default_ciphers().ciphers))) {
     return failure;
   }
   if (auto failure = set_algorithms(session, "macs", {SSH_OPTIONS_HMAC_C_S, SSH_OPTIONS_HMAC_S_C},

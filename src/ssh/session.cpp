@@ -5,6 +5,7 @@
 #include <chrono>
 
 #include "ssh/authentication.hpp"
+#include "ssh/ciphers.hpp"
 #include "ssh/descriptor.hpp"
 #include "ssh/errors.hpp"
 #include "ssh/global_requests.hpp"
@@ -111,6 +112,7 @@ class Session::Impl : public std::enable_shared_from_this<Impl> {
   Traffic traffic() const { return {link_->socket.in_bytes, link_->socket.out_bytes, link_->packets.in_packets}; }
 
   const std::string& cipher() const { return cipher_; }
+  std::string cipher_reason() const { return ssh::cipher_reason(cipher_, spec_.ciphers, default_ciphers()); }
 
  private:
   enum class Stage { idle, connecting, keys_exchanged, authenticating, running, closing, lingering, over };
@@ -588,6 +590,9 @@ Traffic Session::traffic() const {
 }
 std::string Session::cipher() const {
   return impl_->cipher();
+}
+std::string Session::cipher_reason() const {
+  return impl_->cipher_reason();
 }
 
 }  // namespace holdfast::ssh

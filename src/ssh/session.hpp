@@ -87,6 +87,8 @@ class Session {
   Duration repetition_wait() const;
   /// The cipher of the running keys, towards the relay: "chacha20-poly1305@openssh.com"; empty before key exchange.
   std::string cipher() const;
+  /// Why that one: "the processor has instructions for AES-GCM", "configured".
+  std::string cipher_reason() const;
 
  private:
   class Impl;

@@ -102,6 +102,7 @@ Json to_document(const TunnelReport& tunnel) {
           {"bytes_sent", tunnel.bytes_sent},
           {"keepalive_rtt_seconds", std::move(rtt)},
           {"cipher", tunnel.cipher ? Json(*tunnel.cipher) : Json{}},
+          {"cipher_reason", text_or_null(tunnel.cipher_reason)},
           {"lease", text_or_null(tunnel.lease)},
           {"relays", std::move(relays)}};
 }
@@ -213,6 +214,7 @@ TunnelReport tunnel_from(const Json& object) {
   tunnel.bytes_sent = optional_at<std::uint64_t>(object, "bytes_sent").value_or(0);
   tunnel.keepalive_rtt = duration_at(object, "keepalive_rtt_seconds");
   tunnel.cipher = optional_at<std::string>(object, "cipher");
+  tunnel.cipher_reason = text_at(object, "cipher_reason");
   tunnel.lease = text_at(object, "lease");
   for (const Json& relay : optional_at<Json>(object, "relays").value_or(Json::array())) {
     tunnel.relays.push_back(relay_from(relay));

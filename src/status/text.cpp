@@ -80,6 +80,7 @@ std::string session_note(const TunnelReport& tunnel) {
   std::string note = "session " + std::to_string(tunnel.sessions_established);
   if (!tunnel.address.empty()) note += " to " + tunnel.address;
   if (tunnel.cipher) note += ", " + *tunnel.cipher;
+  if (!tunnel.cipher_reason.empty()) note += " (" + tunnel.cipher_reason + ")";
   if (tunnel.keepalive_rtt) note += ", round trip " + milliseconds_text(*tunnel.keepalive_rtt);
   return note + ", " + bytes_text(tunnel.bytes_received) + " received, " + bytes_text(tunnel.bytes_sent) + " sent";
 }

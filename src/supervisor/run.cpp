@@ -14,6 +14,7 @@
 #include "log/log.hpp"
 #include "net/resolver.hpp"
 #include "service/service.hpp"
+#include "ssh/ciphers.hpp"
 #include "status/client.hpp"
 #include "status/server.hpp"
 #include "supervisor/supervisor.hpp"
@@ -80,6 +81,13 @@ bool another_runs(const StatusSocketSpec& spec) {
 
 }  // namespace
 
+std::vector<std::string> warnings(const config::Loaded& loaded) {
+  std::vector<std::string> lines;
+  for (const config::Problem& warning : loaded.warnings) lines.push_back(to_string(warning));
+  for (std::string& line : ssh::cipher_warnings(loaded.config.tunnels)) lines.push_back(std::move(line));
+  return lines;
+}
+
 int run(const std::string& config_path) {
   log::init();
   net::hasten_lookups();
@@ -88,7 +96,7 @@ int run(const std::string& config_path) {
     for (const config::Problem& problem : loaded.error()) log::write(LogLevel::error, to_string(problem));
     return 2;
   }
-  for (const config::Problem& warning : loaded->warnings) log::write(LogLevel::info, "warning: " + to_string(warning));
+  for (const std::string& warning : warnings(*loaded)) log::write(LogLevel::info, "warning: " + warning);
   raise_descriptor_limit();
 
   boost::asio::io_context loop{1};

@@ -12,6 +12,7 @@
 #include "holdfast/version.hpp"
 #include "log/log.hpp"
 #include "supervisor/device_id.hpp"
+#include "supervisor/run.hpp"
 
 namespace holdfast::supervisor {
 namespace {
@@ -168,7 +169,7 @@ std::optional<std::string> Supervisor::reload() {
     last_reload_error_ = text;
     return text;
   }
-  for (const config::Problem& warning : loaded->warnings) log::write(LogLevel::info, "warning: " + to_string(warning));
+  for (const std::string& warning : warnings(*loaded)) log::write(LogLevel::info, "warning: " + warning);
   last_reload_error_.reset();
   apply(loaded->config);
   return std::nullopt;

@@ -455,7 +455,10 @@ TunnelReport TunnelRunner::report(TimePoint now) const {
   report.bytes_received = sum.bytes_received;
   report.bytes_sent = sum.bytes_sent;
   report.keepalive_rtt = keepalive_rtt_;
-  if (session_ && !session_->cipher().empty()) report.cipher = session_->cipher();
+  if (session_ && !session_->cipher().empty()) {
+    report.cipher = session_->cipher();
+    report.cipher_reason = session_->cipher_reason();
+  }
   report.lease = lease_condition();
   return report;
 }

@@ -28,6 +28,7 @@ inline Report example_report() {
   relay.bytes_sent = 999;
   relay.keepalive_rtt = 31234us;
   relay.cipher = "aes128-gcm@openssh.com";
+  relay.cipher_reason = "configured";
   relay.lease = lease_ready;
   relay.relays = {{"relay.example:22", true}};
 

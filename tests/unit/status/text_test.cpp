@@ -18,7 +18,7 @@ The last reload was refused; the configuration of before is still in force:
 TUNNEL  STATE        FOR         RELAY                FORWARD                          LISTENER                        CONNECTIONS
 relay   established  3 h 10 min  relay.example:22     localhost:4649 -> localhost:22   held, verified 20 min 34 s ago  2 open, 118 in all
                                                       *:41234 -> [::1]:8080            held, can't be verified         0 open, 3 in all, 1 refused by target
-    session 2 to 192.0.2.7:22, aes128-gcm@openssh.com, round trip 31 ms, 1.2 MB received, 999 B sent
+    session 2 to 192.0.2.7:22, aes128-gcm@openssh.com (configured), round trip 31 ms, 1.2 MB received, 999 B sent
     last error 3 h 11 min ago: read from relay.example:22: connection lost (Connection reset by peer)
 )" + std::string{"    verify *:41234: proof not permitted. "} +
             std::string{remedy(Cause::proof_not_permitted)} + R"(
@@ -39,7 +39,7 @@ TEST_CASE("the table says why a listener was refused, who has it, and why there 
 TUNNEL  STATE        FOR         RELAY             FORWARD                         LISTENER                                 CONNECTIONS
 relay   established  3 h 10 min  relay.example:22  localhost:4649 -> localhost:22  refused: held_by_other_device gateway-8  0 open, 0 in all
                                                    localhost:80 -> localhost:80    refused: held_stale                      0 open, 0 in all
-    session 2 to 192.0.2.7:22, aes128-gcm@openssh.com, round trip 31 ms, 1.2 MB received, 999 B sent
+    session 2 to 192.0.2.7:22, aes128-gcm@openssh.com (configured), round trip 31 ms, 1.2 MB received, 999 B sent
     no lease: the relay runs no commands for this account
 )");
 }
@@ -55,7 +55,7 @@ relay   established  3 h 10 min  b.example:22  localhost:4649 -> localhost:22  h
     relay 3 of 3, c.example:22: failed 5 min 0 s ago: verify the host key of c.example:22: host key changed; what to do: )" +
             std::string{remedy(Cause::host_key_changed)} +
             R"(
-    session 2 to 192.0.2.7:22, aes128-gcm@openssh.com, round trip 31 ms, 1.2 MB received, 999 B sent
+    session 2 to 192.0.2.7:22, aes128-gcm@openssh.com (configured), round trip 31 ms, 1.2 MB received, 999 B sent
 )");
 }
 
