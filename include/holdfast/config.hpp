@@ -102,6 +102,8 @@ struct TunnelSpec {
   RekeyLimit rekey_limit;
   LogLevel log_level = LogLevel::info;
   std::uint32_t max_connections = 1000;              ///< open forwarded connections; more are refused
+  /// Bytes from the relay that slow targets have not taken yet, all connections together.
+  std::uint64_t max_buffer = std::uint64_t{64} * 1024 * 1024;
   bool lease = true;                                 ///< run lease.sh in the account at the relay, if it lets us
   Duration verify_interval = std::chrono::hours{1};  ///< between proofs of a forward; zero: never
   Readiness readiness = Readiness::held;

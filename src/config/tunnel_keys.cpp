@@ -11,6 +11,7 @@ namespace {
 constexpr std::int64_t minute = 60;
 constexpr std::int64_t hour = 60 * minute;
 constexpr std::int64_t day = 24 * hour;
+constexpr std::uint64_t mebibyte = std::uint64_t{1024} * 1024;
 
 constexpr Names<StrictHostKeyChecking, 7> strict_names{{{{"yes", StrictHostKeyChecking::yes},
                                                          {"accept-new", StrictHostKeyChecking::accept_new},
@@ -94,6 +95,7 @@ constexpr std::array keys{
     key<Algorithms, &TunnelSpec::host_key_algorithms>("host_key_algorithms"),
     key<Rekey, &TunnelSpec::rekey_limit>("rekey_limit"),
     key<Number<1, 100'000>, &TunnelSpec::max_connections>("max_connections"),
+    key<Size<8 * mebibyte, 1024 * mebibyte>, &TunnelSpec::max_buffer>("max_buffer"),
     key<Choice<log_level_names>, &TunnelSpec::log_level>("log_level"),
 };
 

@@ -200,6 +200,22 @@ Node Rekey::write(const RekeyLimit& limit) {
                       (time.count() == 0 ? "none" : format_duration(time)));
 }
 
+std::optional<std::uint64_t> read_size(const Value& value, std::uint64_t lowest, std::uint64_t highest) {
+  const auto text = value.text();
+  if (!text) return std::nullopt;
+  const auto bytes = parse_size(without_blanks(*text));
+  if (!bytes) {
+    value.refuse(quote(*text) + " " + bytes.error());
+  } else if (*bytes < lowest) {
+    value.refuse(quote(*text) + " is too small; at least " + format_size(lowest));
+  } else if (*bytes > highest) {
+    value.refuse(quote(*text) + " is too large; at most " + format_size(highest));
+  } else {
+    return *bytes;
+  }
+  return std::nullopt;
+}
+
 std::optional<std::int64_t> read_number(const Value& value, std::int64_t lowest, std::int64_t highest) {
   const auto text = value.text();
   if (!text) return std::nullopt;

@@ -79,6 +79,17 @@ struct Rekey {
   static Node write(const RekeyLimit& limit);
 };
 
+/// A number of bytes; refuses and answers nothing otherwise.
+std::optional<std::uint64_t> read_size(const Value& value, std::uint64_t lowest, std::uint64_t highest);
+
+template <std::uint64_t lowest, std::uint64_t highest>
+struct Size {
+  static void read(const Value& value, std::uint64_t& into) {
+    if (const auto size = read_size(value, lowest, highest)) into = *size;
+  }
+  static Node write(std::uint64_t bytes) { return Node::scalar(format_size(bytes)); }
+};
+
 /// A whole number from `lowest` to `highest`; refuses and answers nothing otherwise.
 std::optional<std::int64_t> read_number(const Value& value, std::int64_t lowest, std::int64_t highest);
 

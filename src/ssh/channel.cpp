@@ -6,21 +6,33 @@
 #include <utility>
 
 #include "ssh/link.hpp"
+#include "ssh/receive_window.hpp"
 
 namespace holdfast::ssh {
 namespace {
 
 /// What one write() takes at most: a share of the link that keeps the others' latency low.
 constexpr std::size_t largest_write = std::size_t{64} * 1024;
-/// libssh grants at most 1,280,000 bytes on top of a half-full buffer (channels.c, WINDOWBASE). Whoever fills more
-/// than this ignores the window.
-constexpr std::size_t most_buffered = std::size_t{4} * 1024 * 1024;
+/// libssh grants at most 1,280,000 bytes on top of a half-full buffer (channels.c, WINDOWBASE; 2 MiB from 0.11 on).
+/// Whoever fills this much more than we ever granted ignores the window.
+constexpr std::size_t most_excess = std::size_t{4} * 1024 * 1024;
+/// A raised window that was of no use for that long may go to another channel.
+constexpr std::chrono::seconds window_kept{1};
+
+/// From 0.11 on libssh grants 2 MiB, whatever is read.
+bool windows_can_be_raised() {
+  static const bool can = ssh_version(SSH_VERSION_INT(0, 11, 0)) == nullptr;
+  return can;
+}
 
 }  // namespace
 
+/// For a channel that has better use for them.
+void give_back_windows(const Link& link, TimePoint now);
+
 /// libssh's channel with what its callbacks recorded. They run inside almost any call into libssh, so that they set
 /// flags only, and hand data over.
-class Channel::State {
+class Channel::State : public std::enable_shared_from_this<State> {
  public:
   State(std::shared_ptr<Link> link, ssh_channel channel) : link_(std::move(link)), channel_(channel) {
     callbacks_.size = sizeof callbacks_;
@@ -40,7 +52,7 @@ class Channel::State {
   /// What came between the opening and our callbacks was not told to anybody.
   void catch_up() {
     const int waiting = ssh_channel_poll(channel_, 0);
-    if (waiting > 0) buffered_ = static_cast<std::size_t>(waiting);
+    if (waiting > 0) came(static_cast<std::size_t>(waiting), 0);
     stalled_ = buffered_ > 0;
     look_for_end();
     changed_ = true;
@@ -51,7 +63,7 @@ class Channel::State {
   bool released() const { return released_; }
   bool close_sent() const { return close_sent_; }
   bool remote_closed() const { return remote_closed_; }
-  bool window_ignored() const { return buffered_ > most_buffered; }
+  bool window_ignored() const { return buffered_ > largest_window_ + most_excess; }
 
   void observe(ChannelObserver* observer) { observer_ = observer; }
 
@@ -104,13 +116,31 @@ class Channel::State {
   /// In one read: libssh re-opens the whole window after any read, however small, and so would buffer without a bound.
   std::vector<std::byte> take_buffered() {
     stalled_ = false;
-    std::vector<std::byte> data(std::exchange(buffered_, 0));
+    std::vector<std::byte> data = std::exchange(kept_, {});
+    const std::size_t kept = data.size();
+    data.resize(std::exchange(buffered_, 0));
     if (channel_ == nullptr || data.empty()) return {};
-    const int count = ssh_channel_read(channel_, data.data(), static_cast<std::uint32_t>(data.size()), 0);
-    data.resize(count > 0 ? static_cast<std::size_t>(count) : 0);
+    if (data.size() > kept) {
+      const int count =
+          ssh_channel_read(channel_, data.data() + kept, static_cast<std::uint32_t>(data.size() - kept), 0);
+      data.resize(kept + (count > 0 ? static_cast<std::size_t>(count) : 0));
+      window_.read();
+    }
     look_for_end();
     link_->wake();
     return data;
+  }
+
+  /// After something came, outside of callbacks. While the observer is stalled nothing is granted.
+  void tune_window(TimePoint now) {
+    arrival_noted_ = false;
+    if (!is_open() || remote_eof_ || stalled_) return;
+    if (const std::size_t wanted = window_.wanted(now, link_->round_trip)) raise_window(wanted, now);
+    if (window_.grant_due()) grant_window();
+  }
+
+  void give_back_window(TimePoint now) {
+    if (window_.is_raised() && now - window_.last_used() >= window_kept) lower_window();
   }
 
   /// The first call sends only EOF while output is pending, and says SSH_AGAIN; the second then queues CLOSE.
@@ -127,6 +157,7 @@ class Channel::State {
   void free() {
     ssh_remove_channel_callbacks(channel_, &callbacks_);
     ssh_channel_free(std::exchange(channel_, nullptr));
+    lower_window();
   }
 
   /// libssh frees the channel with the session.
@@ -134,6 +165,7 @@ class Channel::State {
     if (channel_ != nullptr) ssh_remove_channel_callbacks(channel_, &callbacks_);
     channel_ = nullptr;
     buffered_ = 0;
+    kept_.clear();
     unsent_.clear();
     changed_ = true;
   }
@@ -165,6 +197,33 @@ class Channel::State {
 
   void pass_on_eof() { ssh_channel_send_eof(channel_); }  // SSH_AGAIN means that it is queued
 
+  void raise_window(std::size_t wanted, TimePoint now) {
+    const std::size_t size = std::min(wanted, link_->largest_window);
+    if (!windows_can_be_raised() || size <= window_.target()) return;
+    const std::size_t more = size - window_.target();
+    if (more > link_->window_room) give_back_windows(*link_, now);
+    if (more > link_->window_room) return;
+    link_->window_room -= more;
+    window_.set_target(size);
+    largest_window_ = std::max(largest_window_, size);
+  }
+
+  void lower_window() {
+    link_->window_room += window_.target() - ReceiveWindow::stock;
+    window_.set_target(ReceiveWindow::stock);
+  }
+
+  /// A read that asks for more than libssh's buffer and window together makes libssh 0.10 grant the difference. It also
+  /// lets libssh receive, and so may bring what the observer leaves behind.
+  void grant_window() {
+    if (!link_->read_space) link_->read_space.emplace(link_->largest_window);
+    std::byte* const space = link_->read_space->data();
+    if (space == nullptr) return;
+    window_.granted();
+    const int count = ssh_channel_read(channel_, space, static_cast<std::uint32_t>(window_.target()), 0);
+    if (count > 0) kept_.assign(space, space + count);
+  }
+
   static int data_arrived(ssh_session, ssh_channel, void* data, std::uint32_t length, int is_stderr, void* self) {
     // A forwarded connection has no second stream (RFC 4254, 7.2): what comes there is dropped.
     if (is_stderr != 0) return static_cast<int>(length);
@@ -174,13 +233,21 @@ class Channel::State {
   /// `data` is all that libssh holds. What is not taken stays there and keeps the window shut.
   std::size_t take(const void* data, std::size_t length) {
     if (released_) return length;
+    const std::size_t held = buffered_ - kept_.size();
     std::size_t taken = 0;
     if (!stalled_ && observer_ != nullptr) {
       taken = std::min(observer_->on_data({static_cast<const std::byte*>(data), length}), length);
     }
-    buffered_ = length - taken;
+    came(length - std::min(held, length), length - taken);
     stalled_ = buffered_ > 0;
     return taken;
+  }
+
+  /// `count` bytes came, and libssh holds `buffered` now.
+  void came(std::size_t count, std::size_t buffered) {
+    window_.arrived(count, buffered);
+    buffered_ = kept_.size() + buffered;
+    if (!std::exchange(arrival_noted_, true)) link_->received.push_back(shared_from_this());
   }
 
   /// For what came before our callbacks: libssh shows no end while it holds data.
@@ -200,9 +267,13 @@ class Channel::State {
   ssh_channel_callbacks_struct callbacks_{};
   ChannelObserver* observer_ = nullptr;
   std::vector<std::byte> unsent_;
-  std::size_t buffered_ = 0;  ///< left in libssh by the observer
-  bool stalled_ = false;      ///< the observer left something: it gets nothing more until it took that
-  bool waiting_ = false;      ///< the owner was told that there is no room
+  ReceiveWindow window_;
+  std::size_t largest_window_ = 0;  ///< ever raised to
+  std::vector<std::byte> kept_;     ///< left by the observer, and not in libssh any more
+  std::size_t buffered_ = 0;        ///< left by the observer: `kept_` and what libssh holds
+  bool arrival_noted_ = false;      ///< is in Link::received
+  bool stalled_ = false;            ///< the observer left something: it gets nothing more until it took that
+  bool waiting_ = false;            ///< the owner was told that there is no room
   bool changed_ = false;
   bool eof_wanted_ = false;
   bool remote_eof_ = false;
@@ -211,8 +282,16 @@ class Channel::State {
   bool close_sent_ = false;
 };
 
+void give_back_windows(const Link& link, TimePoint now) {
+  for (const auto& state : link.channels) state->give_back_window(now);
+}
+
 void flush_channels(Link& link) {
   for (const auto& state : link.channels) state->flush();
+}
+
+void tune_windows(Link& link, TimePoint now) {
+  for (const auto& state : std::exchange(link.received, {})) state->tune_window(now);
 }
 
 std::shared_ptr<Channel::State> track(const std::shared_ptr<Link>& link, ssh_channel channel) {
@@ -270,6 +349,7 @@ bool window_ignored(const Link& link) {
 std::vector<std::shared_ptr<Channel::State>> cut_off(Link& link) {
   for (const auto& state : link.channels) state->cut_off();
   for (auto* request : link.held) request->forget();
+  link.received.clear();
   link.session = nullptr;
   return std::exchange(link.channels, {});
 }

@@ -34,6 +34,13 @@ std::chrono::microseconds repetition_wait(int socket) {
   return std::chrono::microseconds{info.tcpi_rto};
 }
 
+std::chrono::microseconds round_trip(int socket) {
+  tcp_info info{};
+  socklen_t size = sizeof info;
+  if (::getsockopt(socket, IPPROTO_TCP, TCP_INFO, &info, &size) != 0) return {};
+  return std::chrono::microseconds{info.tcpi_rtt};
+}
+
 void acknowledge_at_once(int socket) {
   const int on = 1;
   ::setsockopt(socket, IPPROTO_TCP, TCP_QUICKACK, &on, sizeof on);

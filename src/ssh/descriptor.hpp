@@ -16,6 +16,9 @@ void close_duplicate(int descriptor, int socket);
 /// The retransmission timeout, doubled as often as it ran out; zero if all is acknowledged (TCP_INFO, tcp(7)).
 std::chrono::microseconds repetition_wait(int socket);
 
+/// As TCP measured it, smoothed; zero if it can't be told.
+std::chrono::microseconds round_trip(int socket);
+
 void set_nonblocking(int socket);
 /// Acknowledges what arrived without delay: hides the peer's Nagle stalls.
 void acknowledge_at_once(int socket);

@@ -4,11 +4,14 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <unordered_set>
 #include <vector>
 
+#include "holdfast/time.hpp"
 #include "ssh/channel.hpp"
 #include "ssh/handles.hpp"
+#include "ssh/read_space.hpp"
 
 namespace holdfast::ssh {
 
@@ -23,6 +26,13 @@ struct Link {
   ssh_counter_struct packets{};                  ///< payload and packets
   /// Set when a write was only queued because keys are being exchanged: no more until that many packets went out.
   std::uint64_t writable_from_packet = 0;
+
+  /// Channels on which something came since windows were last tuned.
+  std::vector<std::shared_ptr<Channel::State>> received;
+  Duration round_trip{};           ///< to the relay's sshd and back
+  std::size_t largest_window = 0;  ///< of one channel
+  std::size_t window_room = 0;     ///< how much windows may still be raised, all together
+  std::optional<ReadSpace> read_space;
 
   /// libssh buffers without a bound, so nothing is written while it has something left.
   bool output_blocked() const {
@@ -53,6 +63,8 @@ class OpenRequest::State {
 void flush_channels(Link& link);
 /// Takes in a channel that has just been opened at our request.
 std::shared_ptr<Channel::State> track(const std::shared_ptr<Link>& link, ssh_channel channel);
+/// Raises and re-opens the windows of channels on which something came. Outside of libssh's callbacks only.
+void tune_windows(Link& link, TimePoint now);
 bool closes_due(const Link& link);
 /// Sends CLOSE for every channel that was let go. Outside of libssh's callbacks only.
 void close_released(Link& link);

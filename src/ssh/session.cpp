@@ -1,5 +1,6 @@
 #include <utility>
 //
+#include <algorithm>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <chrono>
@@ -30,6 +31,8 @@ constexpr std::uint64_t most_unsent = std::uint64_t{64} * 1024 * 1024;
 constexpr std::uint64_t packet_overhead = 64;
 /// On top of the owner's connections and as many that wait for the relay's CLOSE.
 constexpr std::size_t spare_channels = 64;
+/// 160 MB/s at a round trip of 100 ms.
+constexpr std::uint64_t largest_window = std::uint64_t{16} * 1024 * 1024;
 /// How long visitors get to read what is on its way to them, once all is closed.
 constexpr std::chrono::seconds longest_goodbye{2};
 
@@ -41,7 +44,10 @@ constexpr std::chrono::seconds longest_goodbye{2};
 class Session::Impl : public std::enable_shared_from_this<Impl> {
  public:
   Impl(tcp::socket socket, const TunnelSpec& spec, SessionObserver& observer)
-      : socket_(std::move(socket)), spec_(spec), observer_(&observer), global_(spec.remote_forward) {}
+      : socket_(std::move(socket)), spec_(spec), observer_(&observer), global_(spec.remote_forward) {
+    link_->largest_window = std::min(spec.max_buffer / 8, largest_window);
+    link_->window_room = spec.max_buffer / 2;
+  }
 
   void init() {
     link_->wake = [weak = weak_from_this()] {
@@ -62,6 +68,7 @@ class Session::Impl : public std::enable_shared_from_this<Impl> {
   }
 
   void request_forward(std::size_t forward) {
+    if (!asked_) asked_ = Clock::now();
     global_.listen(forward);
     schedule_turn();
   }
@@ -267,16 +274,30 @@ class Session::Impl : public std::enable_shared_from_this<Impl> {
     if (failed()) return;
     take_messages();
     if (stage_ != Stage::running) return;
+    if (!link_->received.empty()) {
+      link_->round_trip = round_trip_.value_or(ssh::round_trip(socket_.native_handle()));
+      tune_windows(*link_, Clock::now());
+    }
     reap();
   }
 
-  void report(const ForwardAnswer& answer) { observer_->on_forward_answered(answer.forward, answer.bound_port); }
+  void report(const ForwardAnswer& answer) {
+    const TimePoint now = Clock::now();
+    if (asked_) note_round_trip(now - *std::exchange(asked_, now));  // one is asked after the other
+    observer_->on_forward_answered(answer.forward, answer.bound_port);
+  }
   void report(const CancelAnswer& answer) { observer_->on_forward_cancelled(answer.forward); }
-  void report(const KeepaliveAnswer& answer) { observer_->on_keepalive_answered(answer.round_trip); }
+  void report(const KeepaliveAnswer& answer) {
+    note_round_trip(answer.round_trip);
+    observer_->on_keepalive_answered(answer.round_trip);
+  }
   void report(const PortUnreadable& answer) {
     finish(Failure{Cause::relay_disconnected, "listen on", listener_name(spec_.remote_forward.at(answer.forward)),
                    "the relay's answer does not tell the port that it chose"});
   }
+
+  /// TCP's own measure would be that of a proxy on the way. The shortest is the one without queues.
+  void note_round_trip(Duration sample) { round_trip_ = std::min(sample, round_trip_.value_or(sample)); }
 
   void reap() {
     flush_channels(*link_);
@@ -534,6 +555,8 @@ class Session::Impl : public std::enable_shared_from_this<Impl> {
   std::string first_line_;
   std::string cipher_;
   Traffic reported_;
+  std::optional<TimePoint> asked_;  ///< for the forward that is answered next
+  std::optional<Duration> round_trip_;
   Flushed flushed_;
   std::uint64_t turn_began_at_ = 0;
   std::size_t turns_ = 0;

@@ -113,6 +113,7 @@ class Dice {
     spec.rekey_limit = {coin() ? 0 : 65536 + below(1U << 30U), coin() ? 0s : seconds(86400)};
     spec.log_level = one_of({LogLevel::quiet, LogLevel::fatal, LogLevel::error, LogLevel::info, LogLevel::verbose,
                              LogLevel::debug, LogLevel::debug2, LogLevel::debug3});
+    spec.max_buffer = (8U << 20U) + below((1U << 30U) - (8U << 20U));
     spec.max_connections = static_cast<std::uint32_t>(1 + below(100'000));
     spec.backoff = {schedule(), schedule(), schedule(), coin() ? seconds(86400) : 0s};
     return spec;
