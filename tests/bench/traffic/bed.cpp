@@ -39,4 +39,28 @@ test::Socket Loopback::visit(std::uint16_t port) const {
   return test::Socket::connect_tcp("127.0.0.1", port, 120s);
 }
 
+LabBed::LabBed() : relay_(lab_, {}) {
+  const lab::InNetwork here(lab_.device());
+  target_.emplace(target());
+}
+
+lab::TunnelSettings LabBed::tunnel() const {
+  return {.user = relay_.user(),
+          .identity = relay_.identity(),
+          .known_hosts = relay_.known_hosts(),
+          .port = test::free_port(),
+          .target = target_->port(),
+          .server_alive_interval = 60,
+          .server_alive_count_max = 3};
+}
+
+bool LabBed::listening(std::uint16_t port) const {
+  return lab::listener_inode(lab_.relay(), port).has_value();
+}
+
+test::Socket LabBed::visit(std::uint16_t port) const {
+  const lab::InNetwork here(lab_.relay());
+  return test::Socket::connect_tcp("127.0.0.1", port, 120s);
+}
+
 }  // namespace holdfast::bench

@@ -4,6 +4,8 @@
 #include <optional>
 #include <string>
 
+#include "lab/lab.hpp"
+#include "lab/relay.hpp"
 #include "lab/subject.hpp"
 #include "support/delay_proxy.hpp"
 #include "support/net.hpp"
@@ -57,6 +59,25 @@ class FarLoopback : public Loopback {
 
  private:
   test::DelayProxy proxy_;
+};
+
+/// The lab's machines, with an sshd that root runs.
+class LabBed : public Bed {
+ public:
+  LabBed();
+
+  lab::TunnelSettings tunnel() const override;
+  test::Command on_device(test::Command command) const override { return lab_.device().on(std::move(command)); }
+  bool listening(std::uint16_t port) const override;
+  test::Socket visit(std::uint16_t port) const override;
+  std::string relay_log() const override { return relay_.log(); }
+
+  void set_link(const lab::LinkSettings& both) { lab_.set_link(both); }
+
+ private:
+  lab::Lab lab_;
+  lab::Relay relay_;
+  std::optional<test::TargetServer> target_;
 };
 
 }  // namespace holdfast::bench

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <system_error>
@@ -16,7 +17,7 @@
 namespace holdfast::bench {
 namespace {
 
-constexpr std::size_t piece = 262144;
+constexpr std::size_t piece = 131072;
 
 const std::string& block() {
   static const std::string bytes = test::Pattern(1).next(8 * 1024 * 1024 + 4099);
@@ -42,6 +43,40 @@ std::string read_line(test::Socket& socket) {
   }
 }
 
+/// How many it was.
+std::uint64_t send_content(test::Socket& socket, std::uint64_t bytes, const std::atomic<bool>& enough) {
+  Content content;
+  std::uint64_t sent = 0;
+  while (sent < bytes && !enough) {
+    const std::string_view data = content.next(static_cast<std::size_t>(std::min<std::uint64_t>(bytes - sent, piece)));
+    socket.send(data);
+    sent += data.size();
+  }
+  return sent;
+}
+
+/// To the end of the stream, or until `enough`: how many it was, or nothing if one was wrong.
+std::optional<std::uint64_t> receive_content(test::Socket& socket, const std::atomic<bool>& enough) {
+  Content content;
+  std::vector<char> buffer(piece);
+  std::uint64_t received = 0;
+  while (!enough) {
+    const ssize_t got = ::recv(socket.fd(), buffer.data(), buffer.size(), 0);
+    if (got < 0) {
+      throw std::system_error(errno, std::generic_category(), "after " + std::to_string(received) + " bytes");
+    }
+    const auto size = static_cast<std::size_t>(got);
+    if (size == 0) {
+      break;
+    }
+    if (!content.matches({buffer.data(), size})) {
+      return {};
+    }
+    received += size;
+  }
+  return received;
+}
+
 }  // namespace
 
 std::string_view Content::next(std::size_t limit) {
@@ -61,35 +96,8 @@ bool Content::matches(std::string_view data) {
   return true;
 }
 
-void send_content(test::Socket& socket, std::uint64_t bytes) {
-  Content content;
-  while (bytes > 0) {
-    const std::string_view data = content.next(static_cast<std::size_t>(std::min<std::uint64_t>(bytes, piece)));
-    socket.send(data);
-    bytes -= data.size();
-  }
-}
-
-void receive_content(test::Socket& socket, std::uint64_t bytes, bool to_end) {
-  Content content;
-  std::vector<char> buffer(piece);
-  std::uint64_t left = bytes;
-  while (left > 0 || to_end) {
-    const std::size_t room = to_end ? piece : static_cast<std::size_t>(std::min<std::uint64_t>(left, piece));
-    const ssize_t got = ::recv(socket.fd(), buffer.data(), room, 0);
-    if (got < 0) {
-      throw std::system_error(errno, std::generic_category(), std::to_string(left) + " bytes before the end");
-    }
-    const auto size = static_cast<std::size_t>(got);
-    if (size == 0 && left == 0) {
-      return;
-    }
-    if (size == 0 || size > left || !content.matches({buffer.data(), size})) {
-      throw std::runtime_error("wrong content " + std::to_string(left) + " bytes before the end of " +
-                               std::to_string(bytes));
-    }
-    left -= size;
-  }
+std::string arrow(Way way) {
+  return way == Way::from_device ? "device→relay" : "relay→device";
 }
 
 test::Conversation target() {
@@ -97,29 +105,38 @@ test::Conversation target() {
   return [](test::Socket& socket) {
     socket.send(greeting);
     const std::string line = read_line(socket);
-    const std::uint64_t bytes = line.size() > 5 ? std::stoull(line.substr(5)) : 0;
+    const std::atomic<bool> never = false;
     if (line.rfind("send ", 0) == 0) {
-      send_content(socket, bytes);
-    } else if (line.rfind("take ", 0) == 0) {
-      receive_content(socket, bytes, false);
-      socket.send("ok");
+      send_content(socket, std::stoull(line.substr(5)), never);
+    } else if (line == "take") {
+      const auto received = receive_content(socket, never);
+      socket.send(received ? std::to_string(*received) : "wrong");
     } else if (line == "echo") {
       echo(socket);
     }
   };
 }
 
-void fetch(test::Socket& visitor, std::uint64_t bytes) {
-  visitor.send("send " + std::to_string(bytes) + "\n");
-  receive_content(visitor, bytes, true);
+std::uint64_t transfer(test::Socket& visitor, Way way, std::uint64_t bytes, const std::atomic<bool>& enough) {
+  if (way == Way::from_device) {
+    visitor.send("send " + std::to_string(bytes) + "\n");
+    const auto received = receive_content(visitor, enough);
+    if (!received || (*received != bytes && !enough)) {
+      throw std::runtime_error("wrong content from the target");
+    }
+    return *received;
+  }
+  visitor.send("take\n");
+  const std::uint64_t sent = send_content(visitor, bytes, enough);
+  visitor.finish_sending();
+  if (const std::string answer = visitor.receive_all(); answer != std::to_string(sent)) {
+    throw std::runtime_error("the target got wrong content: " + answer + " instead of " + std::to_string(sent));
+  }
+  return sent;
 }
 
-void deliver(test::Socket& visitor, std::uint64_t bytes) {
-  visitor.send("take " + std::to_string(bytes) + "\n");
-  send_content(visitor, bytes);
-  if (visitor.receive_all() != "ok") {
-    throw std::runtime_error("the target got wrong content");
-  }
+void transfer(test::Socket& visitor, Way way, std::uint64_t bytes) {
+  transfer(visitor, way, bytes, false);
 }
 
 }  // namespace holdfast::bench

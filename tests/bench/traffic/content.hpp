@@ -1,7 +1,10 @@
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
+#include <string>
 #include <string_view>
 
 #include "support/net.hpp"
@@ -22,19 +25,21 @@ class Content {
   std::size_t at_ = 0;
 };
 
-void send_content(test::Socket& socket, std::uint64_t bytes);
-/// Throws std::runtime_error unless exactly these bytes come, and with `to_end` then the end of the stream.
-void receive_content(test::Socket& socket, std::uint64_t bytes, bool to_end);
+inline constexpr std::uint64_t endless = std::numeric_limits<std::uint64_t>::max();
 
 /// The target of every tunnel: greets, reads one line, and does what it says:
 ///   "send N"  sends N bytes of Content, then the end
-///   "take N"  wants N bytes of Content, answers "ok"
+///   "take"    reads to the end, and answers how many bytes of Content there were, or "wrong"
 ///   "echo"    sends back what comes, without delay
 test::Conversation target();
 inline constexpr std::string_view greeting = "ready\n";
 
-// What a visitor does on a connection that was greeted. They throw unless the content is right.
-void fetch(test::Socket& visitor, std::uint64_t bytes);    ///< from the device
-void deliver(test::Socket& visitor, std::uint64_t bytes);  ///< to the device
+enum class Way { from_device, to_device };
+std::string arrow(Way way);  ///< "device→relay"
+
+/// What a visitor does on a connection that was greeted: so many bytes through it, or as many as go until `enough`.
+/// Returns how many; throws unless they came, and the right ones.
+std::uint64_t transfer(test::Socket& visitor, Way way, std::uint64_t bytes, const std::atomic<bool>& enough);
+void transfer(test::Socket& visitor, Way way, std::uint64_t bytes);
 
 }  // namespace holdfast::bench

@@ -5,6 +5,7 @@
 #include <array>
 #include <ctime>
 #include <fstream>
+#include <future>
 #include <iostream>
 #include <stdexcept>
 #include <thread>
@@ -35,37 +36,49 @@ std::vector<Scenario> chosen_scenarios(const Options& options) {
   return chosen;
 }
 
-std::vector<double> measure(const Scenario& scenario, Program program, const Options& options, Beds& beds,
-                            unsigned run) {
-  std::cerr << scenario.name << " #" << run + 1 << " " << name_of(program) << ":" << std::flush;
-  const std::vector<double> values = scenario.measure(program, options, beds);
+void announce(const Scenario& scenario, Program program, unsigned run, const Scenario::Values& values) {
+  std::cerr << scenario.name << " #" << run + 1 << " " << name_of(program) << ":";
   for (std::size_t i = 0; i < values.size(); ++i) {
     std::cerr << (i == 0 ? " " : ", ") << number(values[i]) << " " << scenario.figures.at(i).unit;
   }
   std::cerr << std::endl;
-  return values;
 }
 
 /// In turn, and each first every other time, so that a drift of the machine spoils no pair in the same way.
+Outcome::Pair measure_pair(const Scenario& scenario, const Options& options, Beds& beds, unsigned run) {
+  const auto measure = [&](Program program) {
+    try {
+      return scenario.measure(program, options, beds);
+    } catch (const std::exception& error) {
+      throw std::runtime_error(name_of(program) + ": " + error.what());
+    }
+  };
+  Outcome::Pair pair;
+  if (scenario.both_at_once) {
+    auto rival = std::async(std::launch::async, measure, scenario.rival);
+    pair.holdfast = measure(Program::holdfast);
+    pair.rival = rival.get();
+  } else if (run % 2 == 0) {
+    pair.rival = measure(scenario.rival);
+    pair.holdfast = measure(Program::holdfast);
+  } else {
+    pair.holdfast = measure(Program::holdfast);
+    pair.rival = measure(scenario.rival);
+  }
+  announce(scenario, scenario.rival, run, pair.rival);
+  announce(scenario, Program::holdfast, run, pair.holdfast);
+  return pair;
+}
+
 Outcome outcome_of(const Scenario& scenario, const Options& options, Beds& beds) {
   Outcome outcome{scenario, {}};
   try {
-    for (unsigned run = 0; run < options.runs; ++run) {
-      Outcome::Pair pair;
-      const auto rival = [&] { pair.rival = measure(scenario, scenario.rival, options, beds, run); };
-      const auto holdfast = [&] { pair.holdfast = measure(scenario, Program::holdfast, options, beds, run); };
-      if (run % 2 == 0) {
-        rival();
-        holdfast();
-      } else {
-        holdfast();
-        rival();
-      }
-      outcome.pairs.push_back(pair);
+    for (unsigned run = 0; run < std::min(options.runs, scenario.most_runs); ++run) {
+      outcome.pairs.push_back(measure_pair(scenario, options, beds, run));
     }
   } catch (const std::exception& error) {
     outcome.error = error.what();
-    std::cerr << " FAILED: " << error.what() << std::endl;
+    std::cerr << scenario.name << " FAILED: " << error.what() << std::endl;
   }
   return outcome;
 }
@@ -103,8 +116,13 @@ int bench(const Options& options) {
   Beds beds;
   std::vector<Outcome> outcomes;
   const auto facts = about(options);
+  const auto no_lab = lab::Lab::unavailable();
   for (const Scenario& scenario : chosen_scenarios(options)) {
-    outcomes.push_back(outcome_of(scenario, options, beds));
+    if (scenario.name.rfind("lab-", 0) == 0 && no_lab) {
+      std::cerr << scenario.name << " is left out: " << *no_lab << std::endl;
+    } else {
+      outcomes.push_back(outcome_of(scenario, options, beds));
+    }
   }
   for (const auto& [key, value] : facts) {
     std::cout << key << ": " << value << "\n";

@@ -34,8 +34,28 @@ Summary summary(const Outcome& outcome, std::size_t figure) {
   return {median(rival), median(holdfast), median(ratios)};
 }
 
-bool met(const Wanted& wanted, double ratio) {
-  return wanted.bound == Wanted::Bound::at_least ? ratio >= wanted.ratio : ratio <= wanted.ratio;
+bool met(const Wanted& wanted, const Summary& values) {
+  switch (wanted.bound) {
+    case Wanted::Bound::ratio_at_least:
+      return values.ratio >= wanted.limit;
+    case Wanted::Bound::ratio_at_most:
+      return values.ratio <= wanted.limit;
+    case Wanted::Bound::value_at_most:
+      return values.holdfast <= wanted.limit;
+  }
+  return false;
+}
+
+const char* name_of(Wanted::Bound bound) {
+  switch (bound) {
+    case Wanted::Bound::ratio_at_least:
+      return "ratio at least";
+    case Wanted::Bound::ratio_at_most:
+      return "ratio at most";
+    case Wanted::Bound::value_at_most:
+      return "value at most";
+  }
+  return "";
 }
 
 std::string formatted(const char* format, double value) {
@@ -45,7 +65,15 @@ std::string formatted(const char* format, double value) {
 }
 
 std::string wanted_text(const Wanted& wanted) {
-  return (wanted.bound == Wanted::Bound::at_least ? "≥ " : "≤ ") + formatted("%.2f", wanted.ratio);
+  switch (wanted.bound) {
+    case Wanted::Bound::ratio_at_least:
+      return formatted("≥ %.2f ×", wanted.limit);
+    case Wanted::Bound::ratio_at_most:
+      return formatted("≤ %.2f ×", wanted.limit);
+    case Wanted::Bound::value_at_most:
+      return formatted("≤ %.0f", wanted.limit);
+  }
+  return "";
 }
 
 /// As wide as it looks: in UTF-8, not in bytes.
@@ -57,7 +85,7 @@ std::string padded(const std::string& text, std::size_t width, bool left) {
 }
 
 void print_line(std::ostream& out, const std::vector<std::string>& cells) {
-  constexpr std::array<std::size_t, 7> widths{58, 6, 9, 9, 6, 7, 3};
+  constexpr std::array<std::size_t, 7> widths{62, 7, 9, 9, 6, 8, 3};
   out << "|";
   for (std::size_t i = 0; i < cells.size(); ++i) {
     out << " " << padded(cells[i], widths[i], i < 2) << " |";
@@ -91,9 +119,9 @@ void print_table(std::ostream& out, const std::vector<Outcome>& outcomes) {
       const Summary values = summary(outcome, i);
       print_line(out, {figure.what, figure.unit, number(values.rival), number(values.holdfast),
                        formatted("%.2f", values.ratio), wanted,
-                       !figure.wanted                      ? ""
-                       : met(*figure.wanted, values.ratio) ? "yes"
-                                                           : "NO"});
+                       !figure.wanted                ? ""
+                       : met(*figure.wanted, values) ? "yes"
+                                                     : "NO"});
     }
   }
 }
@@ -110,8 +138,7 @@ void print_json(std::ostream& out, const std::vector<Outcome>& outcomes,
                                  {"unit", figure.unit},
                                  {"rival", name_of(outcome.scenario.rival)}};
       if (figure.wanted) {
-        row["wanted"] = {{"bound", figure.wanted->bound == Wanted::Bound::at_least ? "at least" : "at most"},
-                         {"ratio", figure.wanted->ratio}};
+        row["wanted"] = {{"bound", name_of(figure.wanted->bound)}, {"limit", figure.wanted->limit}};
       }
       if (!outcome.error.empty()) {
         row["error"] = outcome.error;
@@ -119,7 +146,7 @@ void print_json(std::ostream& out, const std::vector<Outcome>& outcomes,
         const Summary values = summary(outcome, i);
         row["median"] = {{"rival", values.rival}, {"holdfast", values.holdfast}, {"ratio", values.ratio}};
         if (figure.wanted) {
-          row["met"] = met(*figure.wanted, values.ratio);
+          row["met"] = met(*figure.wanted, values);
         }
         for (const Outcome::Pair& pair : outcome.pairs) {
           row["pairs"].push_back({{"rival", pair.rival[i]}, {"holdfast", pair.holdfast[i]}});

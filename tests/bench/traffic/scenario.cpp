@@ -16,8 +16,24 @@ const Bed& Beds::far_loopback() {
   return *far_loopback_;
 }
 
+LabBed& Beds::lab() {
+  if (!lab_) {
+    lab_ = std::make_unique<LabBed>();
+  }
+  return *lab_;
+}
+
+Client start_client(const Bed& bed, Program program, const Options& options, const std::string& ciphers) {
+  return {bed, program, {.holdfast = options.holdfast, .ciphers = ciphers}};
+}
+
 std::vector<Scenario> all_scenarios() {
-  return bulk_scenarios();
+  std::vector<Scenario> all;
+  for (const auto& some :
+       {bulk_scenarios(), latency_scenarios(), connections_scenarios(), memory_scenarios(), lab_scenarios()}) {
+    all.insert(all.end(), some.begin(), some.end());
+  }
+  return all;
 }
 
 }  // namespace holdfast::bench
