@@ -9,21 +9,44 @@ namespace holdfast {
 struct LivenessSpec {
   Duration server_alive_interval{};  ///< zero turns it off
   unsigned server_alive_count_max = 3;
+  /// Economy: every so many silent intervals the relay's sshd is asked for a sign of life; meanwhile its kernel's
+  /// acknowledgements are proof enough of the path. 1: it is asked after each, and they count for nothing.
+  unsigned intervals_per_probe = 1;
+
+  bool economy() const { return intervals_per_probe > 1 && server_alive_interval > Duration::zero(); }
 
   friend bool operator==(const LivenessSpec&, const LivenessSpec&) = default;
 };
 
+/// How long nothing at all, not even an acknowledgement, may come from the relay.
+Duration longest_silence(const LivenessSpec& spec);
+/// Between two probes of an idle session.
+Duration probe_period(const LivenessSpec& spec);
+/// How long the relay's sshd may owe an answer: longest_silence(), but for economy.
+Duration longest_debt(const LivenessSpec& spec);
+
 /// OpenSSH's client rule (clientloop.c, server_alive_check): any byte received re-arms the timer, any whole
 /// packet clears the count; each expiry counts one and sends a probe, and the expiry that makes the count exceed
 /// server_alive_count_max declares the relay dead. 60 s x 3 is thus 240 s after the last packet.
+///
+/// With economy the first probe comes after probe_period(), so that a relay whose kernel lives on without its sshd is
+/// found dead after longest_debt(). A dead path is found as soon as without: nothing received and nothing acknowledged
+/// for longest_silence(). (Somebody has to ask for the acknowledgements: the kernel, by TCP keepalives.)
 class Liveness {
  public:
-  enum class Verdict { alive, send_probe, dead };
+  enum class Verdict {
+    alive,
+    send_probe,
+    dead,         ///< probes unanswered
+    unreachable,  ///< economy: nothing was acknowledged either
+  };
 
   Liveness(const LivenessSpec& spec, TimePoint now);
 
   void received_bytes(TimePoint now);
   void received_packet();
+  /// TCP had the relay's last acknowledgement then.
+  void acknowledged(TimePoint at);
   /// Call at next_deadline() or later.
   Verdict expired(TimePoint now);
   std::optional<TimePoint> next_deadline() const;
@@ -34,6 +57,7 @@ class Liveness {
  private:
   LivenessSpec spec_;
   TimePoint next_;
+  TimePoint last_sign_;  ///< byte or acknowledgement
   unsigned unanswered_ = 0;
 };
 

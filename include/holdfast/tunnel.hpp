@@ -212,7 +212,9 @@ struct Start {};
 struct StopRequested {};       ///< finish politely, then Stopped
 struct StopNow {};             ///< skip the drain
 struct ReconnectRequested {};  ///< by the operator
-struct TimerExpired {};
+struct TimerExpired {
+  std::optional<TimePoint> acknowledged;  ///< with economy, on a session: when TCP last heard from the relay
+};
 /// A link came up, an address or the default route changed, or the device woke up.
 struct NetworkChanged {
   bool moved = false;     ///< the device would now reach the relay from another address than this session's

@@ -65,6 +65,10 @@ void Inspection::refuse_contradictions() const {
     place("bind_address").refuse(quote(spec_.bind_address) + " contradicts address_family " + (v6 ? "inet" : "inet6"));
   if (spec_.readiness == Readiness::verified && spec_.verify_interval == Duration::zero())
     place("readiness").refuse("'verified' never comes true with verify_interval '0'");
+  if (spec_.liveness.intervals_per_probe == 1) return;
+  if (spec_.liveness.server_alive_interval == Duration::zero())
+    place("economy").refuse("there is nothing to save with server_alive_interval '0'");
+  if (!spec_.tcp_keep_alive) place("economy").refuse("lives on TCP's keepalives, and tcp_keep_alive is 'no'");
 }
 
 void Inspection::warn_of_host_keys() const {

@@ -79,6 +79,7 @@ constexpr std::array keys{
     key<Boolean, &TunnelSpec::exit_on_forward_failure>("exit_on_forward_failure"),
     key<Seconds<0, day>, &TunnelSpec::liveness, &LivenessSpec::server_alive_interval>("server_alive_interval"),
     key<Number<0, 100>, &TunnelSpec::liveness, &LivenessSpec::server_alive_count_max>("server_alive_count_max"),
+    key<Economy, &TunnelSpec::liveness, &LivenessSpec::intervals_per_probe>("economy"),
     key<Boolean, &TunnelSpec::tcp_keep_alive>("tcp_keep_alive"),
     key<Boolean, &TunnelSpec::lease>("lease"),
     key<Seconds<0, day>, &TunnelSpec::verify_interval>("verify_interval"),

@@ -21,6 +21,12 @@ bool is_one_of(std::string_view text, std::initializer_list<std::string_view> wo
                      [&](std::string_view word) { return equal_ignoring_case(text, word); });
 }
 
+std::optional<bool> yes_or_no(std::string_view text) {
+  if (is_one_of(text, {"yes", "true", "on"})) return true;
+  if (is_one_of(text, {"no", "false", "off"})) return false;
+  return std::nullopt;
+}
+
 std::vector<std::string_view> words_of(std::string_view text, std::string_view separators) {
   std::vector<std::string_view> words;
   while (true) {
@@ -154,10 +160,30 @@ void Algorithms::read(const Value& value, std::string& into) {
 void Boolean::read(const Value& value, bool& into) {
   const auto text = value.text();
   if (!text) return;
-  const bool yes = is_one_of(*text, {"yes", "true", "on"});
-  const bool no = is_one_of(*text, {"no", "false", "off"});
-  if (!yes && !no) return value.refuse(quote(*text) + " is neither yes nor no");
-  into = yes;
+  const auto answer = yes_or_no(*text);
+  if (!answer) return value.refuse(quote(*text) + " is neither yes nor no");
+  into = *answer;
+}
+
+void Economy::read(const Value& value, unsigned& into) {
+  static constexpr unsigned usual = 5;
+  static constexpr unsigned most = 100;
+  const auto text = value.text();
+  if (!text) return;
+  if (const auto answer = yes_or_no(*text)) {
+    into = *answer ? usual : 1;
+    return;
+  }
+  unsigned number = 0;
+  const char* const end = text->data() + text->size();
+  const auto [rest, error] = std::from_chars(text->data(), end, number);
+  if (error != std::errc{} || rest != end || number < 2 || number > most)
+    return value.refuse(quote(*text) + " is neither yes, no nor a number from 2 to 100");
+  into = number;
+}
+
+Node Economy::write(unsigned intervals) {
+  return Node::scalar(intervals == 1 ? "no" : std::to_string(intervals));
 }
 
 void Forward::read(const Value& value, RemoteForward& into) {

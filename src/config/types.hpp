@@ -68,6 +68,12 @@ struct Boolean {
   static Node write(bool value) { return Node::scalar(value ? "yes" : "no"); }
 };
 
+/// yes, no, or how many intervals there are to a probe. LivenessSpec::intervals_per_probe.
+struct Economy {
+  static void read(const Value& value, unsigned& into);
+  static Node write(unsigned intervals);
+};
+
 struct Forward {
   static void read(const Value& value, RemoteForward& into);
   static Node write(const RemoteForward& forward);

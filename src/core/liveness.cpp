@@ -1,19 +1,41 @@
 #include "holdfast/liveness.hpp"
 
+#include <algorithm>
+
 namespace holdfast {
 
-Liveness::Liveness(const LivenessSpec& spec, TimePoint now) : spec_(spec), next_(now + spec.server_alive_interval) {}
+Duration longest_silence(const LivenessSpec& spec) {
+  return spec.server_alive_interval * (spec.server_alive_count_max + 1);
+}
+
+Duration probe_period(const LivenessSpec& spec) {
+  return spec.server_alive_interval * std::max(spec.intervals_per_probe, 1U);
+}
+
+Duration longest_debt(const LivenessSpec& spec) {
+  return probe_period(spec) + spec.server_alive_interval * spec.server_alive_count_max;
+}
+
+Liveness::Liveness(const LivenessSpec& spec, TimePoint now)
+    : spec_(spec), next_(now + probe_period(spec)), last_sign_(now) {}
 
 void Liveness::received_bytes(TimePoint now) {
-  next_ = now + spec_.server_alive_interval;
+  next_ = now + probe_period(spec_);
+  last_sign_ = now;
 }
 
 void Liveness::received_packet() {
   unanswered_ = 0;
 }
 
+void Liveness::acknowledged(TimePoint at) {
+  last_sign_ = std::max(last_sign_, at);
+}
+
 Liveness::Verdict Liveness::expired(TimePoint now) {
-  if (!next_deadline() || now < next_) return Verdict::alive;
+  if (!next_deadline() || now < *next_deadline()) return Verdict::alive;
+  if (spec_.economy() && now >= last_sign_ + longest_silence(spec_)) return Verdict::unreachable;
+  if (now < next_) return Verdict::alive;
   if (++unanswered_ > spec_.server_alive_count_max) return Verdict::dead;
   next_ = now + spec_.server_alive_interval;
   return Verdict::send_probe;
@@ -21,7 +43,7 @@ Liveness::Verdict Liveness::expired(TimePoint now) {
 
 std::optional<TimePoint> Liveness::next_deadline() const {
   if (spec_.server_alive_interval == Duration::zero()) return std::nullopt;
-  return next_;
+  return spec_.economy() ? std::min(next_, last_sign_ + longest_silence(spec_)) : next_;
 }
 
 }  // namespace holdfast

@@ -154,7 +154,10 @@ class Transition {
 
   // ---- time passed ---------------------------------------------------------------------------------------------
 
-  void on(const TimerExpired&) {
+  void on(const TimerExpired& timer) {
+    if (auto* session = live_session(state_.phase); session != nullptr && timer.acknowledged) {
+      session->liveness.acknowledged(*timer.acknowledged);
+    }
     const auto due = next_deadline(state_);
     if (!due || now_ < *due) return;
     std::visit(overloaded{[](Idle&) {},
@@ -521,7 +524,8 @@ class Transition {
   /// The script gives a silent device up when we would give up a silent relay. At least one heartbeat may be late.
   void open_lease(LeaseProgress& lease) {
     lease = {LeaseProgress::State::opening, now_ + spec_.connect_timeout};
-    act(OpenLease{spec_.liveness.server_alive_interval * std::max(spec_.liveness.server_alive_count_max + 1, 2U)});
+    const LivenessSpec& liveness = spec_.liveness;
+    act(OpenLease{std::max(longest_debt(liveness), probe_period(liveness) + liveness.server_alive_interval)});
   }
 
   void lease_opened(LeaseProgress& lease) {
@@ -531,7 +535,7 @@ class Transition {
 
   void schedule_beat(LeaseProgress& lease) const {
     if (spec_.liveness.server_alive_interval > Duration::zero()) {
-      lease.due = now_ + spec_.liveness.server_alive_interval;
+      lease.due = now_ + probe_period(spec_.liveness);
     }
   }
 
@@ -557,7 +561,9 @@ class Transition {
   /// A heartbeat's echo comes a round trip after it, and so a little after the silence that began with the echo before:
   /// what is on its way is the probe.
   bool has_just_beaten(const LeaseProgress& lease) const {
-    return lease.ready() && lease.due && *lease.due - now_ > spec_.liveness.server_alive_interval / 2;
+    const LivenessSpec& liveness = spec_.liveness;
+    return lease.ready() && lease.due &&
+           *lease.due - now_ > probe_period(liveness) - liveness.server_alive_interval / 2;
   }
 
   void draining_timer(Draining& draining) {
@@ -576,10 +582,17 @@ class Transition {
     if (session.listeners.answer_overdue(now_)) return fail(unanswered_listen());
     if (session.lease.ready() && session.lease.due && now_ >= *session.lease.due) beat(session.lease);
     if (session.liveness.next_deadline() && now_ >= *session.liveness.next_deadline()) {
-      if (session.liveness.expired(now_) == Liveness::Verdict::dead) {
-        return fail(silent(std::to_string(spec_.liveness.server_alive_count_max) + " probes unanswered"));
+      switch (session.liveness.expired(now_)) {
+        case Liveness::Verdict::dead:
+          return fail(silent(std::to_string(spec_.liveness.server_alive_count_max) + " probes unanswered"));
+        case Liveness::Verdict::unreachable:
+          return fail(silent("nothing acknowledged for " + to_text(longest_silence(spec_.liveness))));
+        case Liveness::Verdict::send_probe:
+          if (!has_just_beaten(session.lease)) act(SendKeepalive{});
+          break;
+        case Liveness::Verdict::alive:
+          break;
       }
-      if (!has_just_beaten(session.lease)) act(SendKeepalive{});
     }
     // One of these at most, for each may end the session; what else is due comes with the next timer.
     if (session.lease.due && now_ >= *session.lease.due) return lease_timer(session);

@@ -84,6 +84,13 @@ std::optional<Failure> prepare(tcp::socket& socket, const tcp::endpoint& endpoin
 
   set_option(socket, IPPROTO_TCP, TCP_NODELAY, 1, error);
   set_option(socket, SOL_SOCKET, SO_KEEPALIVE, options.tcp_keep_alive ? 1 : 0, error);
+  if (options.keepalive_after > Duration::zero()) {
+    const std::int64_t wanted = std::chrono::ceil<std::chrono::seconds>(options.keepalive_after).count();
+    const std::int64_t most = 32767;  // tcp(7): the kernel refuses more
+    for (const int name : {TCP_KEEPIDLE, TCP_KEEPINTVL}) {
+      set_option(socket, IPPROTO_TCP, name, static_cast<int>(std::min(wanted, most)), error);
+    }
+  }
   if (options.user_timeout > Duration::zero()) {
     const std::int64_t wanted = std::chrono::ceil<std::chrono::milliseconds>(options.user_timeout).count();
     const std::int64_t most = std::numeric_limits<int>::max();  // tcp(7): the kernel refuses more

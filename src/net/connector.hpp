@@ -18,7 +18,8 @@ struct ConnectOptions {
   std::string bind_address;    ///< literal; empty: the kernel's choice
   std::string bind_interface;  ///< SO_BINDTODEVICE; empty: any
   bool tcp_keep_alive = true;
-  Duration user_timeout{};  ///< TCP_USER_TIMEOUT; zero: the kernel's default
+  Duration user_timeout{};     ///< TCP_USER_TIMEOUT; zero: the kernel's default
+  Duration keepalive_after{};  ///< of silence, TCP's keepalive, and again as often; zero: the kernel's default
 };
 
 class ConnectOperation : public Operation {

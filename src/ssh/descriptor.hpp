@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <optional>
 #include <string>
 
 /// What libssh's way with descriptors needs (docs/decisions/0002-libssh-owns-a-duplicate-descriptor.md), and a few
@@ -15,6 +16,8 @@ void close_duplicate(int descriptor, int socket);
 
 /// The retransmission timeout, doubled as often as it ran out; zero if all is acknowledged (TCP_INFO, tcp(7)).
 std::chrono::microseconds repetition_wait(int socket);
+/// How long ago the peer's kernel acknowledged something, be it a keepalive; none if the socket does not tell.
+std::optional<std::chrono::milliseconds> since_acknowledged(int socket);
 
 /// As TCP measured it, smoothed; zero if it can't be told.
 std::chrono::microseconds round_trip(int socket);

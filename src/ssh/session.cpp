@@ -115,6 +115,9 @@ class Session::Impl : public std::enable_shared_from_this<Impl> {
     if (stage_ != Stage::over) end();
   }
 
+  std::optional<Duration> since_acknowledged() const {
+    return ssh::since_acknowledged(const_cast<tcp::socket&>(socket_).native_handle());
+  }
   Duration repetition_wait() const { return ssh::repetition_wait(const_cast<tcp::socket&>(socket_).native_handle()); }
   Traffic traffic() const { return {link_->socket.in_bytes, link_->socket.out_bytes, link_->packets.in_packets}; }
 
@@ -607,6 +610,9 @@ void Session::close() {
 }
 Duration Session::repetition_wait() const {
   return impl_->repetition_wait();
+}
+std::optional<Duration> Session::since_acknowledged() const {
+  return impl_->since_acknowledged();
 }
 Traffic Session::traffic() const {
   return impl_->traffic();

@@ -85,6 +85,8 @@ class Session {
   Traffic traffic() const;
   /// How long TCP may wait before it repeats what the relay has not acknowledged; zero if there is nothing.
   Duration repetition_wait() const;
+  /// How long ago the relay's kernel acknowledged something; none without a socket.
+  std::optional<Duration> since_acknowledged() const;
   /// The cipher of the running keys, towards the relay: "chacha20-poly1305@openssh.com"; empty before key exchange.
   std::string cipher() const;
   /// Why that one: "the processor has instructions for AES-GCM", "configured".

@@ -11,12 +11,6 @@
 namespace holdfast::supervisor {
 namespace {
 
-/// How long a relay may be silent before it counts as dead. The kernel's TCP_USER_TIMEOUT backs the liveness rule with
-/// it, and the guard on the relay gives a silent device up after the same time.
-Duration silence(const LivenessSpec& liveness) {
-  return liveness.server_alive_interval * (liveness.server_alive_count_max + 1);
-}
-
 /// Where the relay itself finds the listener.
 std::string knock_host(const RemoteForward& forward) {
   return forward.bind_address.empty() ? "localhost" : forward.bind_address;
@@ -126,8 +120,14 @@ void TunnelRunner::arm_timer() {
   timer_.async_wait([this, alive = std::weak_ptr(alive_)](const boost::system::error_code& error) {
     if (error || alive.expired()) return;
     armed_for_.reset();
-    handle(TimerExpired{});
+    handle(TimerExpired{last_acknowledged()});
   });
+}
+
+std::optional<TimePoint> TunnelRunner::last_acknowledged() const {
+  const auto age = session_ && spec_.liveness.economy() ? session_->since_acknowledged() : std::nullopt;
+  if (!age) return std::nullopt;
+  return Clock::now() - *age;
 }
 
 // ---- actions ------------------------------------------------------------------------------------------------------
@@ -154,7 +154,12 @@ void TunnelRunner::connect(net::Endpoints endpoints) {
 }
 
 net::ConnectOptions TunnelRunner::connect_options() const {
-  return {spec_.bind_address, spec_.bind_interface, spec_.tcp_keep_alive, silence(spec_.liveness)};
+  // TCP_USER_TIMEOUT backs the liveness rule, which has to be first: only then is the dead socket kept (ParkSession).
+  const LivenessSpec& liveness = spec_.liveness;
+  const bool economy = liveness.economy();
+  const Duration keepalive_after = economy ? liveness.server_alive_interval : Duration::zero();
+  return {spec_.bind_address, spec_.bind_interface, spec_.tcp_keep_alive || economy,
+          longest_silence(liveness) + keepalive_after, keepalive_after};
 }
 
 void TunnelRunner::perform(const OpenSession&) {

@@ -72,6 +72,7 @@ class TunnelRunner final : private ssh::SessionObserver, private relay::LeaseObs
   void happened(SessionEvent event);
   void note_phase_change();
   void arm_timer();
+  std::optional<TimePoint> last_acknowledged() const;
 
   void perform(const Dial&);
   void perform(const OpenSession&);

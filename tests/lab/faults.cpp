@@ -75,7 +75,7 @@ std::string cost_while_held(std::size_t connections, std::uint64_t bytes) {
 
 /// From just after one keepalive to just after another, so that the figure does not depend on how many fell into the
 /// window by chance.
-Result idle_bytes(Site& site, const Setting& setting) {
+Result idle_bytes(Site& site, int exchanges) {
   site.establish();
   const auto wait_for_traffic = [&] {
     const std::uint64_t before = site.lab.bytes();
@@ -87,7 +87,7 @@ Result idle_bytes(Site& site, const Setting& setting) {
   bool kept_alive = wait_for_traffic();
   const std::uint64_t bytes_before = site.lab.bytes();
   const TimePoint start = Clock::now();
-  for (int i = 0; i < (setting.full ? 5 : 2); ++i) {
+  for (int i = 0; i < exchanges; ++i) {
     kept_alive = wait_for_traffic() && kept_alive;
   }
   const double seconds = in_seconds(Clock::now() - start);
@@ -111,6 +111,12 @@ SiteOptions with_client_alive(const std::string& shell = "/bin/sh") {
 SiteOptions with_keepalive_60() {
   SiteOptions options;
   options.server_alive_interval = 60;
+  return options;
+}
+
+SiteOptions with_economy_60() {
+  SiteOptions options = with_keepalive_60();
+  options.holdfast = {"economy: yes"};
   return options;
 }
 
@@ -220,8 +226,14 @@ std::vector<Fault> make_faults() {
                  const Setting& setting) { return bad_link(site, setting, setting.full ? Duration(600s) : 60s); }},
       {.name = "idle-bytes",
        .what = "idle at 60 x 3, bytes an hour at the IP level",
-       .run = idle_bytes,
+       .run = [](Site& site, const Setting& setting) { return idle_bytes(site, setting.full ? 5 : 2); },
        .options = with_keepalive_60(),
+       .unit = Unit::bytes_per_hour},
+      {.name = "idle-bytes-economy",
+       .what = "the same, holdfast with economy: yes",
+       // Every fifth exchange is another than those between.
+       .run = [](Site& site, const Setting&) { return idle_bytes(site, 5); },
+       .options = with_economy_60(),
        .unit = Unit::bytes_per_hour},
   };
 }

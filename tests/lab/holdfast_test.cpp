@@ -2,6 +2,7 @@
 // living session, and without a storm of attempts. How fast is the benchmark's business (tests/bench/recovery).
 // What stands before the colon is the name of the ctest entry, lab_NAME: CMakeLists.txt lists them.
 #include <doctest/doctest.h>
+#include <poll.h>
 
 #include "lab/faults.hpp"
 
@@ -21,6 +22,15 @@ struct HoldfastSite : Site {
     CHECK(relay.connections() <= most_connections);
     CHECK(subject.running());
   }
+
+  std::optional<Duration> time_to_log(const std::string& text, Duration limit) {
+    const TimePoint start = Clock::now();
+    while (Clock::now() - start < limit) {
+      if (subject.log().find(text) != std::string::npos) return Clock::now() - start;
+      ::poll(nullptr, 0, 50);
+    }
+    return std::nullopt;
+  }
 };
 
 /// What a machine that is busy with other tests may need on top.
@@ -29,6 +39,12 @@ constexpr Duration busy = 1s;
 SiteOptions with_client_alive(const std::string& shell = "/bin/sh") {
   SiteOptions options;
   options.relay = {.client_alive = 5, .shell = shell};
+  return options;
+}
+
+SiteOptions with_economy() {
+  SiteOptions options;
+  options.holdfast = {"economy: yes"};
   return options;
 }
 
@@ -135,6 +151,39 @@ TEST_CASE("relay-frozen: a relay that acknowledges and does not answer is given 
   CHECK(*noticed.value > 14);  // five seconds at most had passed of the first interval
   CHECK(*noticed.value < 23);
   CHECK(site.probe.wait_for_answer(60s));
+}
+
+TEST_CASE(
+    "economy-silent: a path without acknowledgements is given up as soon as without economy, and the device is back") {
+  HoldfastSite site(with_economy());
+  site.establish();
+  site.lab.blackhole(true);
+  const auto found = site.time_to_log("nothing acknowledged for 20 s", 40s);
+  site.lab.blackhole(false);
+  INFO(site.subject.log());
+  REQUIRE(found);
+  CHECK(*found > 14s);  // five seconds at most had passed since the last acknowledgement
+  CHECK(*found < 20s + busy);
+  CHECK(site.probe.wait_for_answer(60s));
+}
+
+TEST_CASE("economy-frozen: a relay whose kernel acknowledges for a frozen sshd is given up, if later") {
+  HoldfastSite site(with_economy());
+  const Result noticed = relay_frozen(site, {}, 60s);
+  INFO(site.subject.log());
+  REQUIRE(noticed.value);
+  CHECK(*noticed.value > 15);
+  CHECK(*noticed.value < 43);  // (5 + 3) x 5 s
+  CHECK(site.subject.log().find("3 probes unanswered") != std::string::npos);
+  CHECK(site.probe.wait_for_answer(60s));
+}
+
+TEST_CASE("economy-guard: the relay drops the listener of a device that stays away, if later") {
+  HoldfastSite site(with_economy());
+  const Result gone = power_cut_for_good(site, {}, 60s);
+  INFO(site.relay.log());
+  REQUIRE(gone.value);
+  CHECK(*gone.value < 43);
 }
 
 TEST_CASE("port-held: a port that a stranger held is taken once it is free, on one session") {

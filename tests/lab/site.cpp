@@ -19,7 +19,8 @@ Site::Site(const SiteOptions& options, const SubjectKind& kind)
                              .port = tunnel_port,
                              .target = target_port,
                              .server_alive_interval = options.server_alive_interval,
-                             .server_alive_count_max = options.server_alive_count_max}),
+                             .server_alive_count_max = options.server_alive_count_max,
+                             .more = options.holdfast}),
       probe(lab, tunnel_port, greeting) {
   lab.set_rtt(options.rtt);
   start_target();

@@ -3,6 +3,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "lab/lab.hpp"
 #include "lab/probe.hpp"
@@ -18,6 +19,7 @@ struct SiteOptions {
   RelayOptions relay{};
   unsigned server_alive_interval = 5;
   unsigned server_alive_count_max = 3;
+  std::vector<std::string> holdfast{};  ///< lines of the tunnel in its configuration
   std::uint64_t seed = 1;
 };
 

@@ -97,7 +97,7 @@ class Dice {
     for (std::size_t n = 1 + below(3); n > 0; --n)
       spec.remote_forward.push_back(forward(static_cast<std::uint16_t>(number * 100 + n)));
     if (coin()) spec.remote_forward.push_back(forward(0));
-    spec.liveness = {coin() ? seconds(86400) : 0s, static_cast<unsigned>(below(101))};
+    spec.liveness = {coin() ? seconds(86400) : 0s, static_cast<unsigned>(below(101)), 1};
     spec.exit_on_forward_failure = coin();
     spec.connect_timeout = seconds(3600);
     spec.drain_timeout = coin() ? seconds(3600) : 0s;
@@ -105,6 +105,8 @@ class Dice {
     if (coin()) spec.bind_address = "192.0.2.7";
     if (coin()) spec.bind_interface = text_of("abc0.-_", 15);
     spec.tcp_keep_alive = coin();
+    if (spec.tcp_keep_alive && spec.liveness.server_alive_interval != 0s)
+      spec.liveness.intervals_per_probe = static_cast<unsigned>(1 + below(100));
     spec.lease = coin();
     spec.ciphers = algorithms();
     spec.kex_algorithms = algorithms();

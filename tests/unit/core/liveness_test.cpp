@@ -32,6 +32,49 @@ TEST_CASE("traffic that never stops needs no probe") {
   }
 }
 
+TEST_CASE("economy: the sshd is asked for a sign of life only after every so many silent intervals") {
+  Liveness liveness{{60s, 3, 5}, TimePoint{}};
+  for (TimePoint acknowledged{}; acknowledged < TimePoint{300s}; acknowledged += 60s) {
+    liveness.acknowledged(acknowledged);
+    CHECK(liveness.expired(acknowledged + 1s) == Verdict::alive);
+  }
+  CHECK(liveness.next_deadline() == TimePoint{300s});
+  CHECK(liveness.expired(TimePoint{300s}) == Verdict::send_probe);
+}
+
+TEST_CASE("economy: a path on which nothing is acknowledged is dead as soon as without it") {
+  Liveness liveness{{60s, 3, 5}, TimePoint{}};
+  CHECK(liveness.next_deadline() == TimePoint{240s});
+  liveness.acknowledged(TimePoint{61s});
+  CHECK(liveness.expired(TimePoint{240s}) == Verdict::alive);
+  CHECK(liveness.expired(TimePoint{300s}) == Verdict::send_probe);
+  CHECK(liveness.expired(TimePoint{300s + 999ms}) == Verdict::alive);
+  CHECK(liveness.expired(TimePoint{301s}) == Verdict::unreachable);
+}
+
+TEST_CASE("economy: acknowledgements do not keep a relay alive whose sshd answers no probe") {
+  const LivenessSpec spec{60s, 3, 5};
+  Liveness liveness{spec, TimePoint{}};
+  unsigned probes = 0;
+  TimePoint now{};
+  for (Verdict verdict = Verdict::alive; verdict != Verdict::dead;) {
+    now = *liveness.next_deadline();
+    liveness.acknowledged(now - 1s);
+    verdict = liveness.expired(now);
+    REQUIRE(verdict != Verdict::unreachable);
+    if (verdict == Verdict::send_probe) ++probes;
+  }
+  CHECK(probes == 3);
+  CHECK(now == TimePoint{480s});
+  CHECK(longest_debt(spec) == 480s);
+}
+
+TEST_CASE("without economy an acknowledgement is no sign of life") {
+  Liveness liveness{{60s, 0}, TimePoint{}};
+  liveness.acknowledged(TimePoint{59s});
+  CHECK(liveness.expired(TimePoint{60s}) == Verdict::dead);
+}
+
 TEST_CASE("bytes that never make a packet put death off but do not forget the probes") {
   Liveness liveness{{10s, 1}, TimePoint{}};
   CHECK(liveness.expired(TimePoint{10s}) == Verdict::send_probe);

@@ -345,6 +345,35 @@ TEST_CASE("no keepalive goes out beside a heartbeat that is on its way, and a re
   CHECK(tunnel.now == heard + 240s);
 }
 
+TEST_CASE("economy: heartbeats are rarer, the guard more patient, and acknowledgements keep the session between them") {
+  TunnelSpec spec = leased(1);
+  spec.liveness.intervals_per_probe = 5;
+  Tunnel tunnel{spec};
+  tunnel.authenticate();
+  CHECK(tunnel.actions == Actions{RequestForward{0}, OpenLease{480s}});
+  tunnel.session(ForwardAnswered{0, 4649}).session(LeaseOpened{});
+  const TimePoint heard = tunnel.now;
+  while (tunnel.now < heard + 300s) {
+    tunnel.now = next_deadline(tunnel.state).value();
+    tunnel.after(TimerExpired{tunnel.now - 30s});
+    CHECK(tunnel.actions == (tunnel.now < heard + 300s ? Actions{} : Actions{SendHeartbeat{}}));
+  }
+  CHECK(tunnel.now == heard + 300s);
+  CHECK(tunnel.phase() == "established");
+}
+
+TEST_CASE("economy: a path without acknowledgements is given up after the usual time, and the dead socket kept") {
+  TunnelSpec spec = spec_with(1);
+  spec.liveness.intervals_per_probe = 5;
+  Tunnel tunnel{spec};
+  tunnel.establish();
+  const TimePoint heard = tunnel.now;
+  tunnel.now += 240s;
+  CHECK(tunnel.after(TimerExpired{heard}).actions == Actions{ParkSession{}});
+  CHECK(tunnel.lines[0].failure->cause == Cause::relay_silent);
+  CHECK(tunnel.lines[0].failure->detail == "nothing acknowledged for 4 min 0 s");
+}
+
 TEST_CASE("a stale listener of ours is evicted as soon as the lease is open, and the tunnel stands") {
   Tunnel tunnel{leased(1)};
   tunnel.authenticate().session(ForwardAnswered{0, std::nullopt}).session(Knocked{0, KnockAnswer::opened});

@@ -1,0 +1,69 @@
+// TCP's acknowledgements as the proof of life: what they keep up, and what they do not hide.
+#include <doctest/doctest.h>
+
+#include "scenario.hpp"
+
+using namespace holdfast::test;
+
+namespace {
+
+/// A silent path is dead after 2 s, a silent sshd after 6.
+Tunnel thrifty(const Sshd& relay) {
+  return Tunnel::to(relay).set("server_alive_interval", "1").set("server_alive_count_max", "1").set("economy", "5");
+}
+
+std::uint64_t bytes_sent(const Holdfast& holdfast) {
+  return holdfast.tunnel()["bytes_sent"];
+}
+
+}  // namespace
+
+TEST_CASE("acknowledgements alone keep a session up, at no byte of SSH, and a heartbeat comes now and then") {
+  Sshd relay;
+  const TargetServer target(echo());
+  const std::uint16_t port = free_port();
+  Tunnel tunnel = thrifty(relay).set("server_alive_count_max", "2").set("verify_interval", "0");
+  const char* lease = "";
+  SUBCASE("with the lease") {
+    lease = "yes";
+  }
+  SUBCASE("without") {
+    lease = "no";
+  }
+  const Holdfast holdfast(tunnel.set("lease", lease).forward(to_local(port, target.port())));
+  REQUIRE(holdfast.wait_for_up());
+  // From one heartbeat to the next, which is longer than the path may be silent.
+  const std::uint64_t before_first = bytes_sent(holdfast);
+  REQUIRE(wait_until([&] { return bytes_sent(holdfast) > before_first + 30; }));
+  const std::uint64_t first = bytes_sent(holdfast);
+  const Stopwatch watch;
+  REQUIRE(wait_until([&] { return bytes_sent(holdfast) > first; }));
+  CHECK(watch.elapsed() >= 4000ms);
+  CHECK(watch.elapsed() <= 5500ms + slack);
+  CHECK(bytes_sent(holdfast) - first <= 52);
+  CHECK(holdfast.tunnel()["attempt"] == 1);
+  CHECK(echoes(port));
+}
+
+TEST_CASE("a relay whose kernel acknowledges for a frozen sshd is found dead, later by what was saved") {
+  Sshd relay;
+  const TargetServer target(echo());
+  Tunnel tunnel = thrifty(relay);
+  const char* lease = "";
+  SUBCASE("with the lease") {
+    lease = "yes";
+  }
+  SUBCASE("without") {
+    lease = "no";
+  }
+  const Holdfast holdfast(tunnel.set("lease", lease).forward(to_local(free_port(), target.port())));
+  REQUIRE(holdfast.wait_for_up());
+  relay.freeze();
+  const Stopwatch watch;
+  CHECK(holdfast.wait_for_failure("relay_silent"));
+  const auto found_after = watch.elapsed();
+  relay.thaw();
+  CHECK(found_after > 2000ms);
+  CHECK(found_after <= 6000ms + slack);
+  CHECK(holdfast.tunnel()["last_error"]["detail"] == "1 probes unanswered");
+}
