@@ -51,3 +51,50 @@ std::optional<std::chrono::milliseconds> since_acknowledged(int socket) {
   const auto info = info_of(socket);
   if (!info) return std::nullopt;
   return std::chrono::milliseconds{info->tcpi_last_ack_recv};
+}
+
+void acknowledge_at_once(int socket) {
+  const int on = 1;
+  ::setsockopt(socket, IPPROTO_TCP, TCP_QUICKACK, &on, sizeof on);
+}
+
+Cork::Cork(int socket) : socket_(socket) {
+  const int on = 1;
+  ::setsockopt(socket_, IPPROTO_TCP, TCP_CORK, &on, sizeof on);
+}
+
+Cork::~Cork() {
+  const int off = 0;
+  ::setsockopt(socket_, IPPROTO_TCP, TCP_CORK, &off, sizeof off);
+}
+
+void limit_unsent(int socket) {
+  const int bytes = 128 * 1024;
+  ::setsockopt(socket, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &bytes, sizeof bytes);
+}
+
+void let_the_fin_be_repeated(int socket) {
+  const int never = 0;
+  ::setsockopt(socket, IPPROTO_TCP, TCP_USER_TIMEOUT, &never, sizeof never);
+}
+
+std::string peek_line(int socket) {
+  char text[256];
+  const ssize_t count = ::recv(socket, text, sizeof text, MSG_PEEK | MSG_DONTWAIT);
+  if (count <= 0) return {};
+  const std::string line{text, static_cast<std::size_t>(count)};
+  return line.substr(0, line.find_first_of("\r\n"));
+}
+
+bool discard_input(int socket) {
+  char waste[4096];
+  // Bounded: who floods us while we leave is not listened to any longer.
+  for (int i = 0; i < 256; ++i) {
+    const ssize_t count = ::recv(socket, waste, sizeof waste, MSG_DONTWAIT);
+    if (count > 0) continue;
+    return count == 0 || (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
+  }
+  return true;
+}
+
+}  // namespace holdfast::ssh
