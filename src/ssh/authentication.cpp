@@ -53,6 +53,7 @@ Authentication::State Authentication::step(ssh_session session) {
     const State state = try_identity(session);
     if (state != State::failed) return state;
     ++next_;
+    asked_ = false;
   }
   switch (agent_) {
     case AgentState::untried:
@@ -68,10 +69,19 @@ Authentication::State Authentication::step(ssh_session session) {
   std::abort();
 }
 
+bool Authentication::is_last_resort() const {
+  return next_ + 1 == identities_.usable.size() && refused_.empty() && agent_ == AgentState::done;
+}
+
 Authentication::State Authentication::try_identity(ssh_session session) {
   const Identity& identity = identities_.usable[next_];
+  // ssh_userauth_publickey() would do this as well, but not tell when it is over and the request itself goes out.
+  if (ssh_service_request(session, "ssh-userauth") == SSH_AGAIN) return State::again;
   const int rc = ssh_userauth_publickey(session, nullptr, identity.key.get());
-  if (rc == SSH_AUTH_AGAIN) return State::again;
+  if (rc == SSH_AUTH_AGAIN) {
+    const bool sent_now = !std::exchange(asked_, true);
+    return sent_now && is_last_resort() ? State::asked : State::again;
+  }
   if (rc == SSH_AUTH_SUCCESS) return State::succeeded;
   if (rc == SSH_AUTH_ERROR && is_dead(session)) return State::again;  // its reason is not to be overwritten
   partial_ = partial_ || rc == SSH_AUTH_PARTIAL;

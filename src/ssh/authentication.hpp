@@ -18,7 +18,8 @@ namespace holdfast::ssh {
 /// trip each.
 class Authentication {
  public:
-  enum class State { again, succeeded, failed };
+  /// `asked`: once, when a request went out whose refusal ends the session, because there is nothing else to try.
+  enum class State { again, asked, succeeded, failed };
 
   /// `wake` asks for another step() after something happened outside of the session.
   Authentication(boost::asio::any_io_executor executor, const TunnelSpec& spec, std::function<void()> wake);
@@ -30,6 +31,7 @@ class Authentication {
  private:
   enum class AgentState { untried, asked, ready, done };
 
+  bool is_last_resort() const;
   State try_identity(ssh_session session);
   State try_agent(ssh_session session);
   void ask_agent();
@@ -39,6 +41,7 @@ class Authentication {
   std::function<void()> wake_;
   Identities identities_;
   std::size_t next_ = 0;
+  bool asked_ = false;  ///< for that one
   std::vector<std::string> refused_;
   bool partial_ = false;
   AgentState agent_ = AgentState::untried;

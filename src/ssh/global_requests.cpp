@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <utility>
 
 namespace holdfast::ssh {
 namespace {
@@ -16,7 +17,27 @@ constexpr int most_reads = 64;
 GlobalRequests::GlobalRequests(const std::vector<RemoteForward>& forwards)
     : forwards_(forwards), listeners_(forwards.size()) {}
 
+void GlobalRequests::listen_ahead(ssh_session session, const ssh_counter_struct& packets) {
+  // The answer to a request for any port has to be the last packet when it is read, which can't be said of this one.
+  const bool any_port =
+      std::any_of(forwards_.begin(), forwards_.end(), [](const RemoteForward& forward) { return forward.port == 0; });
+  if (forwards_.empty() || any_port || !queue_.empty()) return;
+  ahead_ = 0;
+  queue_.emplace_back(Listen{0});
+  if ((answered_ahead_ = step(session, packets))) queue_.pop_front();
+}
+
+/// What was asked ahead comes first; nobody may hear of it before it was requested.
+void GlobalRequests::keep_or_hand_out(const GlobalAnswer& answer, std::vector<GlobalAnswer>& answers) {
+  if (ahead_ && !answered_ahead_) {
+    answered_ahead_ = answer;
+  } else {
+    answers.push_back(answer);
+  }
+}
+
 void GlobalRequests::listen(std::size_t forward) {
+  if (ahead_ == forward) return ahead_.reset();
   queue_.emplace_back(Listen{forward});
 }
 
@@ -33,11 +54,12 @@ void GlobalRequests::keepalive() {
 
 std::vector<GlobalAnswer> GlobalRequests::advance(ssh_session session, const ssh_counter_struct& packets) {
   std::vector<GlobalAnswer> answers;
+  if (answered_ahead_ && !ahead_) answers.push_back(*std::exchange(answered_ahead_, std::nullopt));
   while (!queue_.empty()) {
     auto answer = step(session, packets);
     if (!answer) break;
     queue_.pop_front();
-    answers.push_back(*answer);
+    keep_or_hand_out(*answer, answers);
   }
   return answers;
 }

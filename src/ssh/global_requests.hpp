@@ -37,6 +37,10 @@ class GlobalRequests {
   explicit GlobalRequests(const std::vector<RemoteForward>& forwards);
 
   void listen(std::size_t forward);
+  /// Sends the request for the listener that is asked for first, before authentication is answered; its listen() is
+  /// then done already. Only for a session that ends if that is refused: a relay that has not let us in yet does not
+  /// answer, and the slot stays taken.
+  void listen_ahead(ssh_session session, const ssh_counter_struct& packets);
   void cancel(std::size_t forward);
   /// Nothing happens while one is outstanding.
   void keepalive();
@@ -70,6 +74,7 @@ class GlobalRequests {
   using Request = std::variant<Listen, Cancel, Keepalive>;
   using Answer = std::optional<GlobalAnswer>;
 
+  void keep_or_hand_out(const GlobalAnswer& answer, std::vector<GlobalAnswer>& answers);
   Answer step(ssh_session session, const ssh_counter_struct& packets);
   Answer perform(const Listen& request, ssh_session session, const ssh_counter_struct& packets);
   Answer perform(const Cancel& request, ssh_session session, const ssh_counter_struct& packets);
@@ -77,8 +82,10 @@ class GlobalRequests {
   Answer listen_on_any_port(std::size_t forward, ssh_session session, const ssh_counter_struct& packets);
 
   const std::vector<RemoteForward>& forwards_;
-  std::vector<Listener> listeners_;  ///< parallel to forwards_
-  std::deque<Request> queue_;        ///< the first may be under way
+  std::vector<Listener> listeners_;             ///< parallel to forwards_
+  std::deque<Request> queue_;                   ///< the first may be under way
+  std::optional<std::size_t> ahead_;            ///< the forward that was asked for, and whose listen() is to come
+  std::optional<GlobalAnswer> answered_ahead_;  ///< its answer, until listen()
 };
 
 }  // namespace holdfast::ssh

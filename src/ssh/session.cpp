@@ -253,13 +253,33 @@ class Session::Impl : public std::enable_shared_from_this<Impl> {
     if (!authentication_) {
       authentication_ = std::make_unique<Authentication>(socket_.get_executor(), spec_, link_->wake);
     }
-    const auto state = authentication_->step(session_.get());
-    if (failed() || state == Authentication::State::again) return;
+    const auto state = step_authentication();
+    if (failed() || state == Authentication::State::again || state == Authentication::State::asked) return;
     if (state == Authentication::State::failed) return finish(authentication_->failure(session_.get()));
     authentication_.reset();
     stage_ = Stage::running;
     schedule_turn();  // requests may be waiting
     observer_->on_authenticated();
+  }
+
+  /// The first listener is asked for in the segment that asks to be let in, which saves a round trip: OpenSSH takes
+  /// packets in their order, and reads this one when it has decided about the other
+  /// (docs/decisions/0008-the-first-listener-is-asked-for-ahead.md).
+  Authentication::State step_authentication() {
+    const Cork cork(socket_.native_handle());
+    const auto state = authentication_->step(session_.get());
+    if (state == Authentication::State::asked && reads_ahead(ssh_get_serverbanner(session_.get()))) {
+      global_.listen_ahead(session_.get(), link_->packets);
+    }
+    return state;
+  }
+
+  /// Not for OpenSSH_for_Windows and others, whose way from one process to the next is another.
+  static bool reads_ahead(const char* banner) {
+    constexpr std::string_view openssh = "SSH-2.0-OpenSSH_";
+    const std::string_view text = banner != nullptr ? banner : "";
+    return text.starts_with(openssh) && text.size() > openssh.size() && text[openssh.size()] >= '1' &&
+           text[openssh.size()] <= '9';
   }
 
   void advance_running() {

@@ -61,7 +61,9 @@ class Session {
 
   /// Banner, key exchange, host key: on_banner, on_keys_exchanged or on_failed.
   void open();
-  /// With `spec.identity_file`, certificates and the agent: on_authenticated or on_failed.
+  /// With `spec.identity_file`, certificates and the agent: on_authenticated or on_failed. With one key, no agent and
+  /// no port to be chosen, an OpenSSH relay is asked for the first forward in the same flight; it is still to be
+  /// requested, once authenticated.
   void authenticate();
   /// Asks for spec.remote_forward[forward]: on_forward_answered. Global requests queue; libssh has one slot.
   void request_forward(std::size_t forward);

@@ -50,6 +50,10 @@ std::uint64_t TcpProxy::bytes(Direction direction) const {
   return bytes_[direction];
 }
 
+std::size_t TcpProxy::flights() const {
+  const std::lock_guard lock(mutex_);
+  return flights_;
+}
 std::size_t TcpProxy::accepted() const {
   const std::lock_guard lock(mutex_);
   return accepted_;
@@ -207,6 +211,7 @@ void TcpProxy::pass_on(Socket& to, Connection& connection, Direction direction) 
       return;
     }
     if (sent > 0) {
+      if (std::exchange(connection.last, direction) != direction && direction == to_server) ++flights_;
       pipe.waiting.erase(0, static_cast<std::size_t>(sent));
       pipe.passed += static_cast<std::uint64_t>(sent);
       bytes_[direction] += static_cast<std::uint64_t>(sent);

@@ -25,6 +25,9 @@ class TcpProxy {
 
   std::uint16_t port() const { return listener_.port(); }
   std::uint64_t bytes(Direction direction) const;  ///< passed on, all connections together
+  /// How often data to the server was the first, or came after data to the client: each costs the client a round trip,
+  /// or a half for the last. All connections together.
+  std::size_t flights() const;
   std::size_t accepted() const;
   std::size_t open() const;
 
@@ -49,6 +52,7 @@ class TcpProxy {
     Socket client;
     Socket server;
     std::array<Pipe, 2> pipes;
+    std::optional<Direction> last;  ///< what was passed on last
     bool broken = false;
   };
 
@@ -67,6 +71,7 @@ class TcpProxy {
   std::array<std::optional<std::uint64_t>, 2> freeze_at_{};
   std::array<std::optional<std::uint64_t>, 2> flip_at_{};
   std::size_t accepted_ = 0;
+  std::size_t flights_ = 0;
   bool frozen_ = false;
   bool ending_ = false;
   std::thread thread_;

@@ -127,21 +127,23 @@ TEST_CASE("a listen asked for while a keepalive is unanswered waits for its turn
   spec.port = proxy.port();
   spec.strict_host_key_checking = StrictHostKeyChecking::accept_new;
   const std::uint16_t port = free_port();
-  spec.remote_forward = {forward_to(port)};
+  spec.remote_forward = {forward_to(free_port()), forward_to(port)};
   Client client{spec};
   REQUIRE(client.log_in());
+  REQUIRE(client.listen(0) != 0);
+  client.answered.clear();
   proxy.freeze();
   client.session->send_keepalive();
   client.run_for(std::chrono::milliseconds{50});
   const auto sent = client.session->traffic().bytes_sent;
   client.session->send_keepalive();  // one is outstanding: nothing more goes out
-  client.session->request_forward(0);
+  client.session->request_forward(1);
   client.run_for(std::chrono::milliseconds{50});
   CHECK(client.session->traffic().bytes_sent == sent);
   CHECK(client.round_trips.empty());
   proxy.thaw();
   REQUIRE(client.run_until([&] { return !client.answered.empty(); }));
-  CHECK(client.bound[0] == port);
+  CHECK(client.bound[1] == port);
   CHECK(client.round_trips.size() == 1);
 }
 
