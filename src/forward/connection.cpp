@@ -159,7 +159,11 @@ Sender::Served Connection::serve(std::span<std::byte> buffer) {
       return Served::all;
     }
     const std::size_t room = std::min({channel_->writable(), buffer.size(), limit_.value_or(buffer.size())});
-    if (room == 0) return total == 0 ? Served::nothing : Served::some;
+    if (room == 0) {
+      if (channel_->session_full()) return total == 0 ? Served::full : Served::some;
+      window_awaited_ = true;
+      return Served::all;
+    }
     const ssize_t got = ::recv(socket_.native_handle(), buffer.data(), room, MSG_DONTWAIT);
     if (got < 0 && would_block(errno)) {
       await_readable();
@@ -195,6 +199,10 @@ void Connection::on_ready() {
   if (!writable_awaited_) flush();
   if (!channel_) return;
   finish_if_over();
+  if (channel_ && window_awaited_ && channel_->writable() > 0) {
+    window_awaited_ = false;
+    turns_->join(weak_from_this());
+  }
   turns_->wake();
 }
 
@@ -285,6 +293,7 @@ void Connection::close_channel() {
   if (!channel_) return;
   channel_->observe(nullptr);
   channel_.reset();
+  turns_->wake();  // it may have been the one that waited for room
 }
 
 }  // namespace holdfast::forward

@@ -102,9 +102,10 @@ class Connection final : public ssh::ChannelObserver, public Sender, public std:
   bool left_behind_ = false;  ///< on_data() declined: the channel holds more
   bool taking_ = false;       ///< inside take_buffered(), where libssh may call on_data()
   bool writable_awaited_ = false;
-  bool broken_ = false;     ///< fail_soon() was called
-  bool local_eof_ = false;  ///< read, and passed on
-  bool relay_eof_ = false;  ///< received, and passed on
+  bool window_awaited_ = false;  ///< the visitor's end takes nothing more: not in the queue
+  bool broken_ = false;          ///< fail_soon() was called
+  bool local_eof_ = false;       ///< read, and passed on
+  bool relay_eof_ = false;       ///< received, and passed on
 };
 
 }  // namespace holdfast::forward

@@ -19,26 +19,25 @@ void Turns::wake() {
 
 void Turns::serve() {
   woken_ = false;
-  std::deque<std::weak_ptr<Sender>> waiting;
-  std::deque<std::weak_ptr<Sender>> served;
-  // Whoever joins meanwhile goes to the new queue, behind those who already wait.
-  for (auto& weak : std::exchange(queue_, {})) {
+  bool again = false;
+  // Whoever joins meanwhile is served in the next round.
+  for (std::size_t left = queue_.size(); left > 0; --left) {
+    auto weak = std::move(queue_.front());
+    queue_.pop_front();
     const auto sender = weak.lock();
     if (!sender) continue;
     switch (sender->serve(buffer_)) {
-      case Sender::Served::nothing:
-        waiting.push_back(std::move(weak));
-        break;
+      case Sender::Served::full:
+        queue_.push_front(std::move(weak));
+        return;
       case Sender::Served::some:
-        served.push_back(std::move(weak));
+        queue_.push_back(std::move(weak));
+        again = true;
         break;
       case Sender::Served::all:
         break;
     }
   }
-  const bool again = !served.empty();
-  queue_.insert(queue_.begin(), waiting.begin(), waiting.end());
-  queue_.insert(queue_.end(), served.begin(), served.end());
   if (again) wake();
 }
 

@@ -14,9 +14,9 @@ namespace holdfast::forward {
 class Sender {
  public:
   enum class Served {
-    nothing,  ///< no room: stays where it stands in the queue
-    some,     ///< has more to send: goes to the end of the queue
-    all,      ///< leaves the queue
+    full,  ///< nobody has room: stays where it stands, and the others are not asked until wake()
+    some,  ///< has more to send: goes to the end of the queue
+    all,   ///< leaves the queue, until it joins again
   };
   /// `buffer` is scratch space, and its size the most to send at a time.
   virtual Served serve(std::span<std::byte> buffer) = 0;
@@ -33,7 +33,8 @@ class Turns : public std::enable_shared_from_this<Turns> {
 
   /// Queues a sender that is not queued, and wakes.
   void join(std::weak_ptr<Sender> sender);
-  /// There may be room again: the queue is served from the loop, once for any number of calls.
+  /// There may be room again, or who waited for it is gone: the queue is served from the loop, once for any number of
+  /// calls.
   void wake();
 
  private:

@@ -34,7 +34,8 @@ void give_back_windows(const Link& link, TimePoint now);
 /// flags only, and hand data over.
 class Channel::State : public std::enable_shared_from_this<State> {
  public:
-  State(std::shared_ptr<Link> link, ssh_channel channel) : link_(std::move(link)), channel_(channel) {
+  State(std::shared_ptr<Link> link, ssh_channel channel, std::size_t place)
+      : link_(std::move(link)), channel_(channel), place_(place) {
     callbacks_.size = sizeof callbacks_;
     callbacks_.userdata = this;
     callbacks_.channel_data_function = &State::data_arrived;
@@ -52,18 +53,19 @@ class Channel::State : public std::enable_shared_from_this<State> {
   /// What came between the opening and our callbacks was not told to anybody.
   void catch_up() {
     const int waiting = ssh_channel_poll(channel_, 0);
-    if (waiting > 0) came(static_cast<std::size_t>(waiting), 0);
+    const std::size_t held = waiting > 0 ? static_cast<std::size_t>(waiting) : 0;
+    if (held > 0) came(held, held);
     stalled_ = buffered_ > 0;
     look_for_end();
-    changed_ = true;
+    note_change();
   }
 
   bool is_open() const { return channel_ != nullptr && !remote_closed_ && !released_; }
   bool at_eof() const { return remote_eof_ && buffered_ == 0; }
   bool released() const { return released_; }
   bool close_sent() const { return close_sent_; }
-  bool remote_closed() const { return remote_closed_; }
-  bool window_ignored() const { return buffered_ > largest_window_ + most_excess; }
+  std::size_t place() const { return place_; }
+  void move_to(std::size_t place) { place_ = place; }
 
   void observe(ChannelObserver* observer) { observer_ = observer; }
 
@@ -74,17 +76,20 @@ class Channel::State : public std::enable_shared_from_this<State> {
 
   /// The session closes under its owner: it is still to be told.
   void release_softly() {
-    released_ = true;
-    changed_ = true;
-    if (channel_ != nullptr) link_->wake();
+    if (std::exchange(released_, true) || channel_ == nullptr) return;
+    link_->released.push_back(shared_from_this());
+    note_change();
+    link_->wake();
   }
 
   std::size_t writable() {
     if (!is_open() || eof_wanted_) return 0;
     const std::size_t room = can_write() ? std::min<std::size_t>(ssh_channel_window_size(channel_), largest_write) : 0;
-    if (room == 0) waiting_ = true;
+    if (room == 0 && !std::exchange(waiting_, true)) link_->waiting.push_back(shared_from_this());
     return room;
   }
+
+  bool session_full() const { return is_open() && link_->output_blocked(); }
 
   /// Whatever was promised by writable() is taken: libssh takes nothing while the relay exchanges keys, and does not
   /// tell beforehand.
@@ -92,6 +97,7 @@ class Channel::State : public std::enable_shared_from_this<State> {
     const std::size_t count = std::min(data.size(), writable());
     if (count == 0) return 0;
     const std::size_t taken = pass_on(data.first(count));
+    if (taken < count) link_->unsent.push_back(shared_from_this());
     unsent_.assign(data.begin() + static_cast<std::ptrdiff_t>(taken),
                    data.begin() + static_cast<std::ptrdiff_t>(count));
     link_->wake();
@@ -105,12 +111,14 @@ class Channel::State : public std::enable_shared_from_this<State> {
     link_->wake();
   }
 
-  /// What write() and send_eof() left over, as soon as it can go. In each turn.
-  void flush() {
-    if (channel_ == nullptr || unsent_.empty() || link_->output_blocked()) return;
+  /// What write() and send_eof() left over, as soon as it can go. True if nothing is left.
+  bool flush() {
+    if (channel_ == nullptr) return true;
+    if (link_->output_blocked()) return false;
     const std::size_t taken = pass_on(unsent_);
     unsent_.erase(unsent_.begin(), unsent_.begin() + static_cast<std::ptrdiff_t>(taken));
     if (unsent_.empty() && eof_wanted_) pass_on_eof();
+    return unsent_.empty();
   }
 
   /// In one read: libssh re-opens the whole window after any read, however small, and so would buffer without a bound.
@@ -143,14 +151,17 @@ class Channel::State : public std::enable_shared_from_this<State> {
     if (window_.is_raised() && now - window_.last_used() >= window_kept) lower_window();
   }
 
-  /// The first call sends only EOF while output is pending, and says SSH_AGAIN; the second then queues CLOSE.
-  void send_close() {
-    if (!unsent_.empty() && !remote_closed_) return;
+  /// The first call sends only EOF while output is pending, and says SSH_AGAIN; the second then queues CLOSE. True if
+  /// it is sent.
+  bool send_close() {
+    if (!unsent_.empty() && !remote_closed_) return false;
     for (int attempt = 0; attempt < 3 && !close_sent_; ++attempt) {
       const int rc = ssh_channel_close(channel_);
       if (rc == SSH_OK) close_sent_ = true;
-      if (rc == SSH_ERROR) return;
+      if (rc == SSH_ERROR) return false;
     }
+    look_whether_over();
+    return close_sent_;
   }
 
   /// Both CLOSEs are through, so that libssh frees it at once and nothing is called any more.
@@ -167,19 +178,19 @@ class Channel::State : public std::enable_shared_from_this<State> {
     buffered_ = 0;
     kept_.clear();
     unsent_.clear();
-    changed_ = true;
   }
 
-  bool wants_notice() {
-    if (observer_ == nullptr) return false;
-    return changed_ || (waiting_ && is_open() && can_write() && ssh_channel_window_size(channel_) > 0);
+  /// There is room for who waits for it, or never will be. The session has room.
+  bool waits_no_more() {
+    if (is_open() && (!unsent_.empty() || ssh_channel_window_size(channel_) == 0)) return false;
+    waiting_ = false;
+    return true;
   }
+
+  void forget_change() { changed_ = false; }
 
   void notify() {
-    if (observer_ == nullptr) return;
-    changed_ = false;
-    waiting_ = false;
-    observer_->on_ready();
+    if (observer_ != nullptr) observer_->on_ready();
   }
 
  private:
@@ -247,6 +258,7 @@ class Channel::State : public std::enable_shared_from_this<State> {
   void came(std::size_t count, std::size_t buffered) {
     window_.arrived(count, buffered);
     buffered_ = kept_.size() + buffered;
+    if (buffered_ > largest_window_ + most_excess) link_->window_ignored = true;
     if (!std::exchange(arrival_noted_, true)) link_->received.push_back(shared_from_this());
   }
 
@@ -254,16 +266,27 @@ class Channel::State : public std::enable_shared_from_this<State> {
   void look_for_end() {
     remote_eof_ = remote_eof_ || ssh_channel_is_eof(channel_) != 0;
     remote_closed_ = remote_closed_ || ssh_channel_is_closed(channel_) != 0;
+    look_whether_over();
   }
 
   void end_arrived(bool closed) {
     remote_eof_ = true;
     remote_closed_ = remote_closed_ || closed;
-    changed_ = true;
+    note_change();
+    look_whether_over();
+  }
+
+  void note_change() {
+    if (!std::exchange(changed_, true)) link_->changed.push_back(shared_from_this());
+  }
+
+  void look_whether_over() {
+    if (close_sent_ && remote_closed_ && !std::exchange(over_, true)) link_->over.push_back(shared_from_this());
   }
 
   std::shared_ptr<Link> link_;
   ssh_channel channel_;
+  std::size_t place_;  ///< in Link::channels
   ssh_channel_callbacks_struct callbacks_{};
   ChannelObserver* observer_ = nullptr;
   std::vector<std::byte> unsent_;
@@ -273,8 +296,9 @@ class Channel::State : public std::enable_shared_from_this<State> {
   std::size_t buffered_ = 0;        ///< left by the observer: `kept_` and what libssh holds
   bool arrival_noted_ = false;      ///< is in Link::received
   bool stalled_ = false;            ///< the observer left something: it gets nothing more until it took that
-  bool waiting_ = false;            ///< the owner was told that there is no room
-  bool changed_ = false;
+  bool waiting_ = false;            ///< is in Link::waiting
+  bool changed_ = false;            ///< is in Link::changed
+  bool over_ = false;               ///< is in Link::over
   bool eof_wanted_ = false;
   bool remote_eof_ = false;
   bool remote_closed_ = false;
@@ -287,44 +311,52 @@ void give_back_windows(const Link& link, TimePoint now) {
 }
 
 void flush_channels(Link& link) {
-  for (const auto& state : link.channels) state->flush();
+  std::erase_if(link.unsent, [](const std::shared_ptr<Channel::State>& state) { return state->flush(); });
 }
 
 void tune_windows(Link& link, TimePoint now) {
   for (const auto& state : std::exchange(link.received, {})) state->tune_window(now);
 }
 
-std::shared_ptr<Channel::State> track(const std::shared_ptr<Link>& link, ssh_channel channel) {
-  link->channels.push_back(std::make_shared<Channel::State>(link, channel));
-  link->channels.back()->catch_up();
+std::shared_ptr<Channel::State> take_in(const std::shared_ptr<Link>& link, ssh_channel channel) {
+  link->channels.push_back(std::make_shared<Channel::State>(link, channel, link->channels.size()));
   return link->channels.back();
 }
 
-bool closes_due(const Link& link) {
-  return std::any_of(link.channels.begin(), link.channels.end(), [](const std::shared_ptr<Channel::State>& state) {
-    return state->released() && !state->close_sent();
-  });
+std::shared_ptr<Channel::State> track(const std::shared_ptr<Link>& link, ssh_channel channel) {
+  auto state = take_in(link, channel);
+  state->catch_up();
+  return state;
 }
 
 void close_released(Link& link) {
-  for (const auto& state : link.channels) {
-    if (state->released() && !state->close_sent()) state->send_close();
-  }
+  std::erase_if(link.released, [](const std::shared_ptr<Channel::State>& state) { return state->send_close(); });
 }
 
 void free_closed(Link& link) {
-  std::erase_if(link.channels, [](const std::shared_ptr<Channel::State>& state) {
-    const bool over = state->close_sent() && state->remote_closed();
-    if (over) state->free();
-    return over;
-  });
+  for (const auto& state : std::exchange(link.over, {})) {
+    const std::size_t place = state->place();
+    link.channels.back()->move_to(place);
+    std::swap(link.channels[place], link.channels.back());
+    link.channels.pop_back();
+    state->free();
+  }
 }
 
 void notify_channels(Link& link, std::size_t first) {
-  // A copy: an observer may let channels go, accept new ones or end the session.
-  std::vector<std::shared_ptr<Channel::State>> ready;
-  std::copy_if(link.channels.begin(), link.channels.end(), std::back_inserter(ready),
-               [](const std::shared_ptr<Channel::State>& state) { return state->wants_notice(); });
+  // An observer may let channels go, accept new ones or end the session.
+  Link::Channels ready;
+  if (!link.waiting.empty() && !link.output_blocked()) {
+    std::erase_if(link.waiting, [&ready](const std::shared_ptr<Channel::State>& state) {
+      if (!state->waits_no_more()) return false;
+      ready.push_back(state);
+      return true;
+    });
+  }
+  for (auto& state : std::exchange(link.changed, {})) {
+    state->forget_change();
+    ready.push_back(std::move(state));
+  }
   if (ready.empty()) return;
   std::rotate(ready.begin(), ready.begin() + static_cast<std::ptrdiff_t>(first % ready.size()), ready.end());
   for (const auto& state : ready) state->notify();
@@ -341,15 +373,11 @@ bool all_closes_sent(const Link& link) {
                      [](const std::shared_ptr<Channel::State>& state) { return state->close_sent(); });
 }
 
-bool window_ignored(const Link& link) {
-  return std::any_of(link.channels.begin(), link.channels.end(),
-                     [](const std::shared_ptr<Channel::State>& state) { return state->window_ignored(); });
-}
-
 std::vector<std::shared_ptr<Channel::State>> cut_off(Link& link) {
   for (const auto& state : link.channels) state->cut_off();
   for (auto* request : link.held) request->forget();
-  link.received.clear();
+  for (Link::Channels* list : {&link.changed, &link.waiting, &link.unsent, &link.received, &link.released, &link.over})
+    list->clear();
   link.session = nullptr;
   return std::exchange(link.channels, {});
 }
@@ -380,8 +408,7 @@ std::optional<Channel> OpenRequest::State::accept() {
   ssh_channel channel = ssh_message_channel_request_open_reply_accept(message.get());
   link_->wake();
   if (channel == nullptr) return std::nullopt;
-  link_->channels.push_back(std::make_shared<Channel::State>(link_, channel));
-  return Channel{link_->channels.back()};
+  return Channel{take_in(link_, channel)};
 }
 
 void OpenRequest::State::refuse() {
@@ -429,6 +456,9 @@ void Channel::observe(ChannelObserver* observer) {
 }
 std::size_t Channel::writable() const {
   return state_->writable();
+}
+bool Channel::session_full() const {
+  return state_->session_full();
 }
 std::size_t Channel::write(std::span<const std::byte> data) {
   return state_->write(data);

@@ -45,6 +45,8 @@ class Channel {
   /// How much write() would take now: 0 while the session has output pending, a rekey runs, the peer's window is
   /// closed, or the channel is not open. Read that much from the source, not more.
   std::size_t writable() const;
+  /// No channel of the session may write now. Each that asked writable() gets on_ready() when that ends.
+  bool session_full() const;
   /// Takes at most writable() bytes, and all of them; returns how many.
   std::size_t write(std::span<const std::byte> data);
   /// Half-close: no more data from us. Idempotent.

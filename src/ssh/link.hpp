@@ -20,15 +20,22 @@ struct Link {
   ssh_session session = nullptr;  ///< null once the session is gone
   std::function<void()> wake;     ///< asks for a turn of the session
   std::function<void()> gather;   ///< what is written before that turn goes out in one segment
-  std::vector<std::shared_ptr<Channel::State>> channels;
+  using Channels = std::vector<std::shared_ptr<Channel::State>>;
+  Channels channels;
+  // Those with something to do, so that a turn costs what happened in it and not what stands.
+  Channels changed;                              ///< their observers are to be told
+  Channels waiting;                              ///< asked for room when there was none
+  Channels unsent;                               ///< hold what could not be written during a key exchange
+  Channels received;                             ///< something came since windows were last tuned
+  Channels released;                             ///< CLOSE is to be sent
+  Channels over;                                 ///< both CLOSEs are through
+  bool window_ignored = false;                   ///< a peer sent more than its window allows
   std::unordered_set<OpenRequest::State*> held;  ///< unanswered
   ssh_counter_struct socket{};                   ///< bytes on the wire
   ssh_counter_struct packets{};                  ///< payload and packets
   /// Set when a write was only queued because keys are being exchanged: no more until that many packets went out.
   std::uint64_t writable_from_packet = 0;
 
-  /// Channels on which something came since windows were last tuned.
-  std::vector<std::shared_ptr<Channel::State>> received;
   Duration round_trip{};           ///< to the relay's sshd and back
   std::size_t largest_window = 0;  ///< of one channel
   std::size_t window_room = 0;     ///< how much windows may still be raised, all together
@@ -65,7 +72,6 @@ void flush_channels(Link& link);
 std::shared_ptr<Channel::State> track(const std::shared_ptr<Link>& link, ssh_channel channel);
 /// Raises and re-opens the windows of channels on which something came. Outside of libssh's callbacks only.
 void tune_windows(Link& link, TimePoint now);
-bool closes_due(const Link& link);
 /// Sends CLOSE for every channel that was let go. Outside of libssh's callbacks only.
 void close_released(Link& link);
 /// Frees those whose CLOSE came back. No message of the session may be queued in libssh: it could name the channel.
@@ -75,8 +81,6 @@ void notify_channels(Link& link, std::size_t first);
 /// The owners' hold ends: all are to be closed.
 void release_all(Link& link);
 bool all_closes_sent(const Link& link);
-/// True if a peer sent more than its window allows.
-bool window_ignored(const Link& link);
 /// Cuts channels and requests off from the session, which is about to be freed. Returns the channels, to be told.
 std::vector<std::shared_ptr<Channel::State>> cut_off(Link& link);
 void tell_gone(const std::vector<std::shared_ptr<Channel::State>>& channels);

@@ -324,7 +324,7 @@ class Session::Impl : public std::enable_shared_from_this<Impl> {
 
   void reap() {
     flush_channels(*link_);
-    if (closes_due(*link_)) {
+    if (!link_->released.empty()) {
       // EOF and CLOSE are packets of their own, and libssh writes each at once.
       const Cork cork(socket_.native_handle());
       close_released(*link_);
@@ -444,7 +444,7 @@ class Session::Impl : public std::enable_shared_from_this<Impl> {
     if (over() || stage_ == Stage::lingering) return true;
     if (pump_broke_ || is_dead(session_.get())) {
       finish(explain_end());
-    } else if (window_ignored(*link_)) {
+    } else if (link_->window_ignored) {
       finish(misbehaviour("it sends more than its window allows"));
     } else if (unsent() > most_unsent) {
       finish(misbehaviour("it does not read what it asked for"));

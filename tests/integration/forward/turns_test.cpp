@@ -23,7 +23,7 @@ class Bulk final : public Sender {
   Bulk(Link& link, char name) : link_(link), name_(name) {}
 
   Served serve(std::span<std::byte>) override {
-    if (link_.room == 0) return Served::nothing;
+    if (link_.room == 0) return Served::full;
     --link_.room;
     link_.served += name_;
     return --left == 0 ? Served::all : Served::some;
