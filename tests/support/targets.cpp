@@ -53,41 +53,52 @@ TargetServer::~TargetServer() {
   acceptor_.join();
   {
     const std::lock_guard lock(mutex_);
-    for (const auto& socket : sockets_) {
-      ::shutdown(socket->fd(), SHUT_RDWR);
+    for (const Talk& talk : talks_) {
+      ::shutdown(talk.socket.fd(), SHUT_RDWR);
     }
   }
-  for (std::thread& thread : threads_) {
-    thread.join();
+  for (Talk& talk : talks_) {
+    talk.thread.join();
   }
 }
 
 void TargetServer::serve() {
   while (!ending_) {
-    std::shared_ptr<Socket> socket;
+    Socket socket;
     try {
-      socket = std::make_shared<Socket>(listener_.accept(1h));
+      socket = listener_.accept(1h);
     } catch (const std::exception&) {
       continue;
     }
-    socket->set_timeout(120s);
+    socket.set_timeout(120s);
     ++accepted_;
     ++open_;
-    {
-      const std::lock_guard lock(mutex_);
-      sockets_.push_back(socket);
-    }
-    threads_.emplace_back([this, socket] {
-      try {
-        conversation_(*socket);
-      } catch (const std::exception&) {  // the caller went away: what many tests do on purpose
-      }
-      const std::lock_guard lock(mutex_);
-      std::erase(sockets_, socket);
-      socket->close();
-      --open_;
-    });
+    const std::lock_guard lock(mutex_);
+    forget_those_that_are_over();
+    Talk& next = talks_.emplace_back();
+    next.socket = std::move(socket);
+    next.thread = std::thread([this, &next] { talk(next); });
   }
+}
+
+void TargetServer::talk(Talk& talk) {
+  try {
+    conversation_(talk.socket);
+  } catch (const std::exception&) {  // the caller went away: what many tests do on purpose
+  }
+  const std::lock_guard lock(mutex_);
+  talk.socket.close();
+  talk.over = true;
+  --open_;
+}
+
+void TargetServer::forget_those_that_are_over() {
+  talks_.remove_if([](Talk& talk) {
+    if (talk.over) {
+      talk.thread.join();
+    }
+    return talk.over;
+  });
 }
 
 }  // namespace holdfast::test

@@ -4,11 +4,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <memory>
+#include <list>
 #include <mutex>
 #include <string>
 #include <thread>
-#include <vector>
 
 #include "support/net.hpp"
 
@@ -35,7 +34,14 @@ class TargetServer {
   std::size_t open() const { return open_; }
 
  private:
+  struct Talk {
+    Socket socket;
+    std::thread thread;
+    bool over = false;
+  };
   void serve();
+  void talk(Talk& talk);
+  void forget_those_that_are_over();
 
   Conversation conversation_;
   Listener listener_;
@@ -43,8 +49,7 @@ class TargetServer {
   std::atomic<std::size_t> accepted_ = 0;
   std::atomic<std::size_t> open_ = 0;
   std::mutex mutex_;
-  std::vector<std::shared_ptr<Socket>> sockets_;  ///< under mutex_
-  std::vector<std::thread> threads_;
+  std::list<Talk> talks_;  ///< under mutex_
   std::thread acceptor_;
 };
 

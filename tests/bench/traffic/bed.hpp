@@ -40,6 +40,7 @@ class Loopback : public Bed {
   bool listening(std::uint16_t port) const override;
   test::Socket visit(std::uint16_t port) const override;
   std::string relay_log() const override { return sshd_.log(); }
+  void kill_sessions() { sshd_.kill_sessions(); }  ///< the relay's end of them
 
  protected:
   std::uint16_t sshd_port() const { return sshd_.port(); }

@@ -137,4 +137,13 @@ Memory Client::memory() const {
   return memory;
 }
 
+std::size_t Client::descriptors() const {
+  std::size_t count = 0;
+  for (const pid_t pid : processes()) {
+    const std::filesystem::directory_iterator open("/proc/" + std::to_string(pid) + "/fd");
+    count += static_cast<std::size_t>(std::distance(begin(open), end(open)));
+  }
+  return count;
+}
+
 }  // namespace holdfast::bench

@@ -38,7 +38,9 @@ class Client {
 
   double cpu_seconds() const;  ///< of all its processes and threads up to now, user and system, in nanosecond steps
   Memory memory() const;       ///< of all its processes
+  std::size_t descriptors() const;  ///< that they have open
   void check_alive() const;
+  std::string status_socket() const { return dir_ / "status.sock"; }  ///< of holdfast
 
  private:
   void start(Program program, std::vector<lab::TunnelSettings> tunnels, const std::string& binary);
