@@ -101,7 +101,7 @@ struct TunnelSpec {
   std::string host_key_algorithms;
   RekeyLimit rekey_limit;
   LogLevel log_level = LogLevel::info;
-  std::uint32_t max_connections = 1000;              ///< open forwarded connections; more are refused
+  std::uint32_t max_connections = 1000;  ///< open forwarded connections; more are refused
   /// Bytes from the relay that slow targets have not taken yet, all connections together.
   std::uint64_t max_buffer = std::uint64_t{64} * 1024 * 1024;
   bool lease = true;                                 ///< run lease.sh in the account at the relay, if it lets us

@@ -46,6 +46,14 @@ struct RelayReport {
   std::optional<Duration> next_try{};      ///< or, of one better than the current: next look whether it is back
 };
 
+/// At the IP level, both ways; kept over restarts. Days and months are UTC's.
+struct DataReport {
+  std::uint64_t today = 0;
+  std::uint64_t month = 0;
+  std::optional<std::uint64_t> idle_per_hour{};    ///< measured; none before an hour without a visitor
+  std::optional<std::uint64_t> projected_month{};  ///< this month's, if nobody uses the tunnel from now on
+};
+
 struct TunnelReport {
   std::string name;
   std::string relay;      ///< relay_name() of the current one
@@ -63,6 +71,7 @@ struct TunnelReport {
   std::uint64_t refused_opens = 0;   ///< channel opens that we never asked for
   std::uint64_t bytes_received = 0;  ///< on the wire: TCP payload of all sessions to the relay
   std::uint64_t bytes_sent = 0;
+  std::optional<DataReport> data;
   std::optional<Duration> keepalive_rtt;
   std::optional<std::string> cipher;  ///< of the running session
   std::string cipher_reason;          ///< why that one; empty without one

@@ -1,19 +1,14 @@
 #include "net/address_cache.hpp"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
 #include <boost/asio/ip/address.hpp>
-#include <cerrno>
 #include <charconv>
 #include <cstdint>
-#include <cstdio>
 #include <sstream>
 #include <system_error>
-#include <tl/expected.hpp>
+
+#include "net/state_file.hpp"
 
 namespace holdfast::net {
 namespace {
@@ -25,7 +20,6 @@ constexpr std::string_view first_line = "holdfast addresses 1";
 constexpr std::size_t most_names = 200;
 constexpr std::size_t most_addresses = 16;
 constexpr std::size_t longest_name = 255;
-constexpr std::size_t largest_file = std::size_t{256} * 1024;
 constexpr Duration between_writes = std::chrono::minutes{10};
 constexpr std::chrono::hours oldest_stamp{24};
 
@@ -71,64 +65,6 @@ std::optional<std::pair<CachedNames::key_type, CachedAddresses>> parse_line(cons
   }
   if (cached.addresses.empty() || cached.addresses.size() > most_addresses) return std::nullopt;
   return std::pair{CachedNames::key_type{name, family->first}, std::move(cached)};
-}
-
-// ---- the file ---------------------------------------------------------------------------------------------------
-
-class File {
- public:
-  File(const std::string& path, int flags)
-      : fd_(::open(path.c_str(), flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0640)) {}
-  ~File() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  File(const File&) = delete;
-  File& operator=(const File&) = delete;
-
-  int get() const { return fd_; }
-
- private:
-  int fd_;
-};
-
-std::string system_text(int error) {
-  return std::generic_category().message(error);
-}
-
-/// The error says why there is none to be used; empty when there simply is no file.
-tl::expected<std::string, std::string> read_file(const std::string& path) {
-  const File file(path, O_RDONLY);
-  if (file.get() < 0) return tl::unexpected(errno == ENOENT ? "" : system_text(errno));
-  struct stat found {};
-  if (::fstat(file.get(), &found) != 0) return tl::unexpected(system_text(errno));
-  if (!S_ISREG(found.st_mode)) return tl::unexpected<std::string>("it is no regular file");
-  std::string text(largest_file + 1, '\0');
-  std::size_t size = 0;
-  while (size < text.size()) {
-    const ssize_t got = ::read(file.get(), text.data() + size, text.size() - size);
-    if (got < 0) return tl::unexpected(system_text(errno));
-    if (got == 0) break;
-    size += static_cast<std::size_t>(got);
-  }
-  if (size > largest_file) return tl::unexpected<std::string>("it is too large");
-  text.resize(size);
-  return text;
-}
-
-/// 0, or the errno that says why the file could not be replaced; then it is what it was.
-int replace_file(const std::string& path, const std::string& text) {
-  const std::string beside = path + ".new";
-  ::unlink(beside.c_str());
-  {
-    const File file(beside, O_WRONLY | O_CREAT | O_EXCL);
-    if (file.get() < 0) return errno;
-    const ssize_t size = ::write(file.get(), text.data(), text.size());
-    if (size < 0) return errno;
-    if (static_cast<std::size_t>(size) != text.size()) return ENOSPC;
-    // Or the name could reach the disk before the content does.
-    if (::fdatasync(file.get()) != 0) return errno;
-  }
-  return ::rename(beside.c_str(), path.c_str()) != 0 ? errno : 0;
 }
 
 }  // namespace
@@ -214,7 +150,8 @@ std::optional<std::string> AddressCache::save(TimePoint now) {
     return std::nullopt;
   }
   if (std::exchange(failing_, true)) return std::nullopt;
-  return "the addresses of relays can't be kept in " + path_ + " for a start without DNS: " + system_text(error);
+  return "the addresses of relays can't be kept in " + path_ +
+         " for a start without DNS: " + std::generic_category().message(error);
 }
 
 }  // namespace holdfast::net

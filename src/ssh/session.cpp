@@ -15,6 +15,7 @@
 #include "ssh/openings.hpp"
 #include "ssh/options.hpp"
 #include "ssh/session.hpp"
+#include "ssh/wire_bytes.hpp"
 
 namespace holdfast::ssh {
 
@@ -119,6 +120,9 @@ class Session::Impl : public std::enable_shared_from_this<Impl> {
     return ssh::since_acknowledged(const_cast<tcp::socket&>(socket_).native_handle());
   }
   Duration repetition_wait() const { return ssh::repetition_wait(const_cast<tcp::socket&>(socket_).native_handle()); }
+  std::uint64_t wire_bytes() const {
+    return over() ? wire_bytes_ : ssh::wire_bytes(const_cast<tcp::socket&>(socket_).native_handle());
+  }
   Traffic traffic() const { return {link_->socket.in_bytes, link_->socket.out_bytes, link_->packets.in_packets}; }
 
   const std::string& cipher() const { return cipher_; }
@@ -508,6 +512,7 @@ class Session::Impl : public std::enable_shared_from_this<Impl> {
 
   /// All but the socket.
   void leave() {
+    wire_bytes_ = wire_bytes();
     stage_ = Stage::over;
     cork_.reset();
     authentication_.reset();
@@ -578,6 +583,7 @@ class Session::Impl : public std::enable_shared_from_this<Impl> {
   std::string first_line_;
   std::string cipher_;
   Traffic reported_;
+  std::uint64_t wire_bytes_ = 0;    ///< once it is over
   std::optional<TimePoint> asked_;  ///< for the forward that is answered next
   std::optional<Duration> round_trip_;
   Flushed flushed_;
@@ -633,6 +639,9 @@ Duration Session::repetition_wait() const {
 }
 std::optional<Duration> Session::since_acknowledged() const {
   return impl_->since_acknowledged();
+}
+std::uint64_t Session::wire_bytes() const {
+  return impl_->wire_bytes();
 }
 Traffic Session::traffic() const {
   return impl_->traffic();

@@ -85,6 +85,8 @@ class Session {
   std::optional<boost::asio::ip::tcp::socket> release_socket();
 
   Traffic traffic() const;
+  /// What the session cost at the IP level, both ways; see wire_bytes.hpp.
+  std::uint64_t wire_bytes() const;
   /// How long TCP may wait before it repeats what the relay has not acknowledged; zero if there is nothing.
   Duration repetition_wait() const;
   /// How long ago the relay's kernel acknowledged something; none without a socket.

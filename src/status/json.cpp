@@ -76,6 +76,14 @@ Json to_document(const RelayReport& relay) {
           {"next_try_seconds", relay.next_try ? Json(seconds(*relay.next_try)) : Json{}}};
 }
 
+Json to_document(const DataReport& data) {
+  const auto number_or_null = [](const auto& number) { return number ? Json(*number) : Json{}; };
+  return {{"bytes_today", data.today},
+          {"bytes_this_month", data.month},
+          {"idle_bytes_per_hour", number_or_null(data.idle_per_hour)},
+          {"projected_bytes_this_month", number_or_null(data.projected_month)}};
+}
+
 Json to_document(const TunnelReport& tunnel) {
   Json relays = Json::array();
   for (const RelayReport& relay : tunnel.relays) relays.push_back(to_document(relay));
@@ -100,6 +108,7 @@ Json to_document(const TunnelReport& tunnel) {
           {"refused_opens", tunnel.refused_opens},
           {"bytes_received", tunnel.bytes_received},
           {"bytes_sent", tunnel.bytes_sent},
+          {"data", tunnel.data ? to_document(*tunnel.data) : Json{}},
           {"keepalive_rtt_seconds", std::move(rtt)},
           {"cipher", tunnel.cipher ? Json(*tunnel.cipher) : Json{}},
           {"cipher_reason", text_or_null(tunnel.cipher_reason)},
@@ -194,6 +203,13 @@ RelayReport relay_from(const Json& object) {
   return relay;
 }
 
+DataReport data_from(const Json& object) {
+  return {optional_at<std::uint64_t>(object, "bytes_today").value_or(0),
+          optional_at<std::uint64_t>(object, "bytes_this_month").value_or(0),
+          optional_at<std::uint64_t>(object, "idle_bytes_per_hour"),
+          optional_at<std::uint64_t>(object, "projected_bytes_this_month")};
+}
+
 TunnelReport tunnel_from(const Json& object) {
   TunnelReport tunnel;
   tunnel.name = object.at("name").get<std::string>();
@@ -212,6 +228,7 @@ TunnelReport tunnel_from(const Json& object) {
   tunnel.refused_opens = optional_at<std::uint64_t>(object, "refused_opens").value_or(0);
   tunnel.bytes_received = optional_at<std::uint64_t>(object, "bytes_received").value_or(0);
   tunnel.bytes_sent = optional_at<std::uint64_t>(object, "bytes_sent").value_or(0);
+  if (const auto data = optional_at<Json>(object, "data")) tunnel.data = data_from(*data);
   tunnel.keepalive_rtt = duration_at(object, "keepalive_rtt_seconds");
   tunnel.cipher = optional_at<std::string>(object, "cipher");
   tunnel.cipher_reason = text_at(object, "cipher_reason");

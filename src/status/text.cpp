@@ -85,6 +85,15 @@ std::string session_note(const TunnelReport& tunnel) {
   return note + ", " + bytes_text(tunnel.bytes_received) + " received, " + bytes_text(tunnel.bytes_sent) + " sent";
 }
 
+/// "on the wire 1.2 MB today and 20.0 MB this month (UTC); idle 13.7 kB an hour, which makes 25.0 MB of the month".
+std::string data_note(const DataReport& data) {
+  std::string note =
+      "on the wire " + bytes_text(data.today) + " today and " + bytes_text(data.month) + " this month (UTC)";
+  if (data.idle_per_hour) note += "; idle " + bytes_text(*data.idle_per_hour) + " an hour";
+  if (data.projected_month) note += ", which makes " + bytes_text(*data.projected_month) + " of the month";
+  return note;
+}
+
 bool lease_is_missing(const TunnelReport& tunnel) {
   return !tunnel.lease.empty() && tunnel.lease != lease_ready && tunnel.lease != lease_off &&
          tunnel.lease != lease_opening;
@@ -108,6 +117,7 @@ std::vector<std::string> notes_on(const TunnelReport& tunnel) {
     notes.push_back(relay_note(tunnel, index));
   }
   if (tunnel.state == "established") notes.push_back(session_note(tunnel));
+  if (tunnel.data) notes.push_back(data_note(*tunnel.data));
   if (lease_is_missing(tunnel)) notes.push_back("no lease: " + tunnel.lease);
   if (tunnel.last_error) {
     const Failure& failure = tunnel.last_error->failure;

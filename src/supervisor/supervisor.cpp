@@ -40,6 +40,12 @@ std::string state_file(const std::string& name) {
   return directory.substr(0, directory.find(':')) + "/" + name;
 }
 
+constexpr std::chrono::minutes between_counts{10};
+
+std::chrono::sys_seconds wall_clock() {
+  return std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
+}
+
 const TunnelSpec& spec_of(const Config& config, const std::string& name) {
   return *std::find_if(config.tunnels.begin(), config.tunnels.end(),
                        [&](const TunnelSpec& tunnel) { return tunnel.name == name; });
@@ -56,7 +62,9 @@ Supervisor::Supervisor(const boost::asio::any_io_executor& executor, std::string
       stopped_(std::move(stopped)),
       started_(Clock::now()),
       resolver_(executor, net::AddressCache{state_file("addresses"), say}, say),
-      jitter_(system_random()) {
+      jitter_(system_random()),
+      book_(state_file("data_usage"), say),
+      count_timer_(executor) {
   for (const TunnelSpec& spec : config_.tunnels) slots_.push_back({make_runner(spec), std::nullopt, false});
 }
 
@@ -77,6 +85,37 @@ void Supervisor::start() {
     network_changed();
   });
   for (Slot& slot : slots_) slot.runner->handle(Start{});
+  count_bytes_again();
+}
+
+void Supervisor::count_bytes_again() {
+  count_timer_.expires_after(between_counts);
+  count_timer_.async_wait([this, alive = std::weak_ptr(alive_)](const boost::system::error_code& error) {
+    if (error || alive.expired()) return;
+    count_bytes();
+    if (const auto problem = book_.save(Clock::now())) log::write(LogLevel::error, *problem);
+    count_bytes_again();
+  });
+}
+
+void Supervisor::count_bytes() {
+  for (Slot& slot : slots_) count_bytes(slot, wall_clock());
+}
+
+void Supervisor::count_bytes(Slot& slot, std::chrono::sys_seconds now) {
+  const TunnelRunner& runner = *slot.runner;
+  const std::uint64_t bytes = runner.wire_bytes();
+  book_.count(runner.spec().name, bytes - slot.counted, now);
+  slot.counted = bytes;
+  slot.idle.sample(Clock::now(), bytes, runner.activity(), runner.idle());
+}
+
+DataReport Supervisor::data_of(const Slot& slot, std::chrono::sys_seconds now) const {
+  DataUsage usage = book_.find(slot.runner->spec().name);
+  usage.count(slot.runner->wire_bytes() - slot.counted, now);
+  DataReport report{usage.today + usage.undated, usage.month + usage.undated, slot.idle.bytes_per_hour(), {}};
+  if (report.idle_per_hour) report.projected_month = projected_month(usage, *report.idle_per_hour, now);
+  return report;
 }
 
 void Supervisor::on_network_change(const net::NetworkChange& change) {
@@ -121,13 +160,20 @@ void Supervisor::reap() {
     const bool all_stopped =
         std::all_of(slots_.begin(), slots_.end(), [](const Slot& slot) { return slot.runner->stopped(); });
     changed_();
-    if (all_stopped) stopped_();
+    if (!all_stopped) return;
+    count_bytes();
+    if (const auto problem = book_.save(Clock::now(), true)) log::write(LogLevel::error, *problem);
+    stopped_();
     return;
   }
   for (Slot& slot : slots_) {
-    if (!slot.runner->stopped() || !slot.successor) continue;
+    if (!slot.runner->stopped()) continue;
+    count_bytes(slot, wall_clock());
+    if (!slot.successor) continue;
     slot.runner = make_runner(*std::exchange(slot.successor, std::nullopt));
     slot.leaving = false;
+    slot.counted = 0;
+    slot.idle = {};
     slot.runner->handle(Start{});
   }
   std::erase_if(slots_, [](const Slot& slot) { return slot.leaving && slot.runner->stopped(); });
@@ -147,7 +193,10 @@ Report Supervisor::report() const {
   report.pid = ::getpid();
   report.uptime = now - started_;
   report.last_reload_error = last_reload_error_;
-  for (const Slot& slot : slots_) report.tunnels.push_back(slot.runner->report(now));
+  for (const Slot& slot : slots_) {
+    report.tunnels.push_back(slot.runner->report(now));
+    report.tunnels.back().data = data_of(slot, wall_clock());
+  }
   return report;
 }
 

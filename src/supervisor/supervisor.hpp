@@ -1,6 +1,8 @@
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -14,6 +16,7 @@
 #include "net/resume_watcher.hpp"
 #include "status/server.hpp"
 #include "supervisor/tunnel_runner.hpp"
+#include "supervisor/usage_book.hpp"
 
 namespace holdfast::supervisor {
 
@@ -44,6 +47,8 @@ class Supervisor final : public status::Source {
     std::unique_ptr<TunnelRunner> runner;
     std::optional<TunnelSpec> successor;
     bool leaving = false;
+    std::uint64_t counted = 0;  ///< of the runner's bytes, those that are in the book
+    IdleCost idle{};
   };
 
   std::unique_ptr<TunnelRunner> make_runner(TunnelSpec spec);
@@ -54,6 +59,11 @@ class Supervisor final : public status::Source {
   void network_changed();
   void on_change();
   void reap();
+  /// Enters in the book what the tunnels cost since the last time.
+  void count_bytes();
+  void count_bytes(Slot& slot, std::chrono::sys_seconds now);
+  void count_bytes_again();
+  DataReport data_of(const Slot& slot, std::chrono::sys_seconds now) const;
 
   boost::asio::any_io_executor executor_;
   const std::string config_path_;
@@ -66,6 +76,8 @@ class Supervisor final : public status::Source {
   std::optional<net::ResumeWatcher> sleep_;
   UnitRandom jitter_;
   std::vector<Slot> slots_;
+  UsageBook book_;
+  boost::asio::steady_timer count_timer_;
   std::optional<std::string> last_reload_error_;
   bool stopping_ = false;
   bool reap_posted_ = false;

@@ -306,6 +306,7 @@ void TunnelRunner::perform(const DropSession&) {
   keepalive_rtt_.reset();
   drop_connections();
   earlier_traffic_ = traffic();
+  earlier_wire_bytes_ = wire_bytes();
   session_.reset();
 }
 
@@ -389,6 +390,13 @@ ssh::Traffic TunnelRunner::traffic() const {
     sum.bytes_sent += now.bytes_sent;
     sum.packets_received += now.packets_received;
   }
+  return sum;
+}
+
+std::uint64_t TunnelRunner::activity() const {
+  std::uint64_t sum = state_.attempt;
+  for (std::size_t index = 0; index < spec_.remote_forward.size(); ++index)
+    sum += connections_.counters(index).accepted;
   return sum;
 }
 

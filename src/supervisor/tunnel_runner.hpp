@@ -43,6 +43,11 @@ class TunnelRunner final : private ssh::SessionObserver, private relay::LeaseObs
   bool stopped() const { return std::holds_alternative<Stopped>(state_.phase); }
   const TunnelSpec& spec() const { return spec_; }
   TunnelReport report(TimePoint now) const;
+  /// At the IP level, both ways, of all sessions.
+  std::uint64_t wire_bytes() const { return earlier_wire_bytes_ + (session_ ? session_->wire_bytes() : 0); }
+  /// Changes whenever somebody connects through the tunnel, and with each attempt at a session.
+  std::uint64_t activity() const;
+  bool idle() const { return connections_.open_count() == 0; }
   bool wedged(TimePoint now) const { return is_wedged(state_, now); }
 
  private:
@@ -142,6 +147,7 @@ class TunnelRunner final : private ssh::SessionObserver, private relay::LeaseObs
   std::uint64_t sessions_established_ = 0;
   std::uint64_t refused_opens_ = 0;
   ssh::Traffic earlier_traffic_;  ///< of the sessions that are gone
+  std::uint64_t earlier_wire_bytes_ = 0;
   std::optional<Duration> keepalive_rtt_;
   std::string lease_problem_;
   std::optional<std::pair<Failure, TimePoint>> last_error_;

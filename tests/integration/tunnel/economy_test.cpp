@@ -1,5 +1,7 @@
-// TCP's acknowledgements as the proof of life: what they keep up, and what they do not hide.
+// What a tunnel costs: TCP's acknowledgements as the proof of life, what they keep up and what they do not hide; and
+// the bytes that are counted.
 #include <doctest/doctest.h>
+#include <signal.h>
 
 #include "scenario.hpp"
 
@@ -66,4 +68,29 @@ TEST_CASE("a relay whose kernel acknowledges for a frozen sshd is found dead, la
   CHECK(found_after > 2000ms);
   CHECK(found_after <= 6000ms + slack);
   CHECK(holdfast.tunnel()["last_error"]["detail"] == "1 probes unanswered");
+}
+
+TEST_CASE("the bytes of a day are counted with their headers, and outlive the process") {
+  Sshd relay;
+  const TargetServer target(echo());
+  const TempDir state;
+  std::uint64_t before = 0;
+  {
+    Holdfast holdfast({Tunnel::to(relay).forward(to_local(free_port(), target.port()))},
+                      {{"STATE_DIRECTORY", state.path()}});
+    REQUIRE(holdfast.wait_for_up());
+    const Json tunnel = holdfast.tunnel();
+    before = tunnel["data"]["bytes_today"];
+    const std::uint64_t payload =
+        tunnel["bytes_sent"].get<std::uint64_t>() + tunnel["bytes_received"].get<std::uint64_t>();
+    CHECK(before > payload + 20 * 52);
+    CHECK(before < 2 * payload);
+    CHECK(tunnel["data"]["idle_bytes_per_hour"].is_null());
+    holdfast.signal(SIGTERM);
+    REQUIRE(holdfast.wait());
+  }
+  const Holdfast holdfast({Tunnel::to(relay).forward(to_local(free_port(), target.port()))},
+                          {{"STATE_DIRECTORY", state.path()}});
+  const Json data = holdfast.tunnel()["data"];
+  CHECK(data["bytes_this_month"].get<std::uint64_t>() >= before);
 }

@@ -26,6 +26,7 @@ inline Report example_report() {
   relay.refused_opens = 4;
   relay.bytes_received = 1234567;
   relay.bytes_sent = 999;
+  relay.data = DataReport{15123, 4567890, 13680, 9876543};
   relay.keepalive_rtt = 31234us;
   relay.cipher = "aes128-gcm@openssh.com";
   relay.cipher_reason = "configured";

@@ -19,6 +19,7 @@ TUNNEL  STATE        FOR         RELAY                FORWARD                   
 relay   established  3 h 10 min  relay.example:22     localhost:4649 -> localhost:22   held, verified 20 min 34 s ago  2 open, 118 in all
                                                       *:41234 -> [::1]:8080            held, can't be verified         0 open, 3 in all, 1 refused by target
     session 2 to 192.0.2.7:22, aes128-gcm@openssh.com (configured), round trip 31 ms, 1.2 MB received, 999 B sent
+    on the wire 15.1 kB today and 4.6 MB this month (UTC); idle 13.7 kB an hour, which makes 9.9 MB of the month
     last error 3 h 11 min ago: read from relay.example:22: connection lost (Connection reset by peer)
 )" + std::string{"    verify *:41234: proof not permitted. "} +
             std::string{remedy(Cause::proof_not_permitted)} + R"(
@@ -40,6 +41,7 @@ TUNNEL  STATE        FOR         RELAY             FORWARD                      
 relay   established  3 h 10 min  relay.example:22  localhost:4649 -> localhost:22  refused: held_by_other_device gateway-8  0 open, 0 in all
                                                    localhost:80 -> localhost:80    refused: held_stale                      0 open, 0 in all
     session 2 to 192.0.2.7:22, aes128-gcm@openssh.com (configured), round trip 31 ms, 1.2 MB received, 999 B sent
+    on the wire 15.1 kB today and 4.6 MB this month (UTC); idle 13.7 kB an hour, which makes 9.9 MB of the month
     no lease: the relay runs no commands for this account
 )");
 }
@@ -56,6 +58,7 @@ relay   established  3 h 10 min  b.example:22  localhost:4649 -> localhost:22  h
             std::string{remedy(Cause::host_key_changed)} +
             R"(
     session 2 to 192.0.2.7:22, aes128-gcm@openssh.com (configured), round trip 31 ms, 1.2 MB received, 999 B sent
+    on the wire 15.1 kB today and 4.6 MB this month (UTC); idle 13.7 kB an hour, which makes 9.9 MB of the month
 )");
 }
 

@@ -1,0 +1,86 @@
+#include "holdfast/data_usage.hpp"
+
+#include <algorithm>
+#include <sstream>
+
+namespace holdfast {
+namespace {
+
+using std::chrono::days;
+using std::chrono::floor;
+using std::chrono::sys_days;
+using std::chrono::sys_seconds;
+using std::chrono::year_month;
+using std::chrono::year_month_day;
+
+constexpr sys_days oldest_day = std::chrono::year{2020} / 1 / 1;
+constexpr std::string_view first_line = "holdfast data usage 1";
+constexpr std::size_t most_tunnels = 10'000;
+
+year_month month_of(sys_days day) {
+  const year_month_day date{day};
+  return date.year() / date.month();
+}
+
+}  // namespace
+
+void DataUsage::count(std::uint64_t bytes, sys_seconds now) {
+  const sys_days current = floor<days>(now);
+  undated += bytes;
+  if (current < oldest_day) return;
+  if (current > day || current < day - days{1}) {
+    today = 0;
+    if (month_of(current) != month_of(day)) month = 0;
+    day = current;
+  }
+  today += undated;
+  month += undated;
+  undated = 0;
+}
+
+std::string format_usages(const DataUsages& usages) {
+  std::ostringstream text;
+  text << first_line << '\n';
+  for (const auto& [name, usage] : usages) {
+    text << name << ' ' << usage.day.time_since_epoch().count() << ' ' << usage.today << ' ' << usage.month << ' '
+         << usage.undated << '\n';
+  }
+  return text.str();
+}
+
+std::optional<DataUsages> parse_usages(std::string_view text) {
+  std::istringstream lines{std::string(text)};
+  std::string line;
+  if (!std::getline(lines, line) || line != first_line) return std::nullopt;
+  DataUsages usages;
+  while (std::getline(lines, line)) {
+    std::istringstream words(line);
+    std::string name;
+    int day = 0;
+    DataUsage usage;
+    if (line.find(" -") != std::string::npos) return std::nullopt;  // which an unsigned number would be read from
+    if (!(words >> name >> day >> usage.today >> usage.month >> usage.undated)) return std::nullopt;
+    if (words.peek() != std::istringstream::traits_type::eof() || usage.month < usage.today) return std::nullopt;
+    usage.day = sys_days{days{day}};
+    if (usages.size() == most_tunnels || !usages.emplace(std::move(name), usage).second) return std::nullopt;
+  }
+  return usages;
+}
+
+void IdleCost::sample(TimePoint now, std::uint64_t bytes, std::uint64_t activity, bool idle) {
+  if (!idle || !since_ || since_->activity != activity) {
+    since_ = Sample{now, bytes, activity};
+    return;
+  }
+  const std::chrono::duration<double, std::ratio<3600>> hours = now - since_->at;
+  if (hours.count() < 1) return;
+  per_hour_ = static_cast<std::uint64_t>(static_cast<double>(bytes - since_->bytes) / hours.count());
+}
+
+std::uint64_t projected_month(const DataUsage& usage, std::uint64_t idle_bytes_per_hour, sys_seconds now) {
+  const sys_days next_month = (month_of(floor<days>(now)) + std::chrono::months{1}) / 1;
+  const auto hours = floor<std::chrono::hours>(next_month - now).count();
+  return usage.month + idle_bytes_per_hour * static_cast<std::uint64_t>(std::max<std::int64_t>(hours, 0));
+}
+
+}  // namespace holdfast

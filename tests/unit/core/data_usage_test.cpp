@@ -1,0 +1,105 @@
+#include "holdfast/data_usage.hpp"
+
+#include <doctest/doctest.h>
+
+using namespace holdfast;
+using namespace std::chrono_literals;
+
+namespace {
+
+std::chrono::sys_seconds at(int year, unsigned month, unsigned day, std::chrono::seconds time = 12h) {
+  return std::chrono::sys_days{std::chrono::year{year} / static_cast<int>(month) / static_cast<int>(day)} + time;
+}
+
+}  // namespace
+
+TEST_CASE("bytes are those of a day and of a month, and both end") {
+  DataUsage usage;
+  usage.count(100, at(2026, 11, 29));
+  usage.count(20, at(2026, 11, 29, 23h));
+  CHECK(usage.today == 120);
+  usage.count(3, at(2026, 11, 30));
+  CHECK(usage.today == 3);
+  CHECK(usage.month == 123);
+  usage.count(4, at(2026, 12, 1, 0h));
+  CHECK(usage.today == 4);
+  CHECK(usage.month == 4);
+  usage.count(5, at(2027, 12, 1));
+  CHECK(usage.month == 5);
+}
+
+TEST_CASE("what passed before the clock was set belongs to the day on which it was") {
+  DataUsage usage;
+  usage.count(100, at(2026, 11, 29));
+  usage.count(7, at(1970, 1, 1));
+  usage.count(8, at(1970, 1, 1));
+  CHECK(usage.today == 100);
+  CHECK(usage.undated == 15);
+  SUBCASE("the same") {
+    usage.count(0, at(2026, 11, 29));
+    CHECK(usage.today == 115);
+  }
+  SUBCASE("another") {
+    usage.count(0, at(2026, 11, 30));
+    CHECK(usage.today == 15);
+    CHECK(usage.month == 115);
+  }
+  CHECK(usage.undated == 0);
+}
+
+TEST_CASE("a clock that is set back a little changes nothing, and one that was years ahead is not believed for ever") {
+  DataUsage usage;
+  usage.count(100, at(2026, 12, 1, 1h));
+  usage.count(1, at(2026, 11, 30, 23h));
+  CHECK(usage.today == 101);
+  usage.count(1, at(2031, 5, 1));
+  CHECK(usage.month == 1);
+  usage.count(1, at(2026, 12, 2));
+  CHECK(usage.month == 1);
+  CHECK(usage.day == std::chrono::floor<std::chrono::days>(at(2026, 12, 2)));
+}
+
+TEST_CASE("the file reads back as what was written") {
+  DataUsage usage;
+  usage.count(100, at(2026, 11, 29));
+  usage.count(18'000'000'000'000'000'000U, at(1970, 1, 1));
+  const DataUsages usages{{"relay", usage}, {"relay-2", {}}};
+  CHECK(parse_usages(format_usages(usages)) == usages);
+  CHECK(parse_usages("holdfast data usage 1\n") == DataUsages{});
+}
+
+TEST_CASE("a file that is damaged is not read") {
+  for (const char* const text :
+       {"", "holdfast data usage 2\n", "holdfast data usage 1\nrelay\n", "holdfast data usage 1\nrelay 20000 1 2\n",
+        "holdfast data usage 1\nrelay 20000 1 2 3 4\n", "holdfast data usage 1\nrelay 20000 1 -2 3\n",
+        "holdfast data usage 1\nrelay 20000 2 1 0\n", "holdfast data usage 1\nrelay x 1 2 0\n",
+        "holdfast data usage 1\nrelay 1 1 99999999999999999999999 0\n",
+        "holdfast data usage 1\nrelay 1 1 1 0\nrelay 1 1 1 0\n"}) {
+    CAPTURE(text);
+    CHECK_FALSE(parse_usages(text));
+  }
+}
+
+TEST_CASE("the idle cost is that of the time since somebody last used the tunnel, an hour at least") {
+  IdleCost idle;
+  TimePoint now{1h};
+  idle.sample(now, 1000, 1, true);
+  idle.sample(now + 59min, 2000, 1, true);
+  CHECK_FALSE(idle.bytes_per_hour());
+  idle.sample(now + 2h, 21000, 1, true);
+  CHECK(idle.bytes_per_hour() == 10000);
+  now += 2h;
+  idle.sample(now + 10min, 1'000'000, 1, false);  // somebody is connected
+  idle.sample(now + 20min, 2'000'000, 2, true);   // somebody was
+  idle.sample(now + 79min, 2'000'900, 2, true);
+  CHECK(idle.bytes_per_hour() == 10000);
+  idle.sample(now + 80min, 2'001'000, 2, true);
+  CHECK(idle.bytes_per_hour() == 1000);
+}
+
+TEST_CASE("a month is projected from what it cost so far and the idle hours that are left of it") {
+  DataUsage usage;
+  usage.count(5000, at(2026, 11, 30));
+  CHECK(projected_month(usage, 100, at(2026, 11, 30, 14h)) == 6000);
+  CHECK(projected_month(usage, 100, at(2026, 12, 31, 23h)) == 5100);
+}
