@@ -72,7 +72,7 @@ const CipherDefault& default_ciphers() {
 
 std::string cipher_reason(std::string_view cipher, std::string_view configured, const CipherDefault& by_default) {
   const auto offered = resolve_algorithms(configured, by_default.ciphers);
-  const std::string why = configured.empty() ? by_default.reason : "configured";
+  std::string why = configured.empty() ? by_default.reason : "configured";
   if (offered.empty() || offered.front() == cipher) return why;
   return "the relay takes none that is preferred to it; " + why;
 }
