@@ -12,6 +12,7 @@
 #include "holdfast/version.hpp"
 #include "log/log.hpp"
 #include "supervisor/device_id.hpp"
+#include "supervisor/memory.hpp"
 #include "supervisor/run.hpp"
 
 namespace holdfast::supervisor {
@@ -41,6 +42,8 @@ std::string state_file(const std::string& name) {
 }
 
 constexpr std::chrono::minutes between_counts{10};
+constexpr std::chrono::seconds settled_after{2};
+constexpr std::chrono::minutes between_looks{1};
 
 std::chrono::sys_seconds wall_clock() {
   return std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
@@ -64,7 +67,8 @@ Supervisor::Supervisor(const boost::asio::any_io_executor& executor, std::string
       resolver_(executor, net::AddressCache{state_file("addresses"), say}, say),
       jitter_(system_random()),
       book_(state_file("data_usage"), say),
-      count_timer_(executor) {
+      count_timer_(executor),
+      tidy_timer_(executor) {
   for (const TunnelSpec& spec : config_.tunnels) slots_.push_back({make_runner(spec), std::nullopt, false});
 }
 
@@ -95,6 +99,24 @@ void Supervisor::count_bytes_again() {
     count_bytes();
     if (const auto problem = book_.save(Clock::now())) log::write(LogLevel::error, *problem);
     count_bytes_again();
+  });
+}
+
+void Supervisor::tidy_up_after(Duration wait) {
+  tidy_timer_.expires_after(wait);
+  tidy_timer_.async_wait([this, alive = std::weak_ptr(alive_)](const boost::system::error_code& error) {
+    if (error || alive.expired()) return;
+    std::uint64_t activity = 0;
+    bool idle = true;
+    for (const Slot& slot : slots_) {
+      activity += slot.runner->activity();
+      idle = idle && slot.runner->idle();
+    }
+    if (idle && activity != tidied_) {
+      tidied_ = activity;
+      release_memory();
+    }
+    tidy_up_after(between_looks);
   });
 }
 
@@ -146,6 +168,7 @@ void Supervisor::stop_now() {
 
 /// A runner reports from inside its own handle(): it can only be replaced on a later turn.
 void Supervisor::on_change() {
+  if (!stopping_) tidy_up_after(settled_after);
   if (reap_posted_) return;
   reap_posted_ = true;
   boost::asio::post(executor_, [this, alive = std::weak_ptr(alive_)] {

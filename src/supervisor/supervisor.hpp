@@ -63,6 +63,8 @@ class Supervisor final : public status::Source {
   void count_bytes();
   void count_bytes(Slot& slot, std::chrono::sys_seconds now);
   void count_bytes_again();
+  /// Once what happened is over, and then for what visitors left behind.
+  void tidy_up_after(Duration wait);
   DataReport data_of(const Slot& slot, std::chrono::sys_seconds now) const;
 
   boost::asio::any_io_executor executor_;
@@ -78,6 +80,8 @@ class Supervisor final : public status::Source {
   std::vector<Slot> slots_;
   UsageBook book_;
   boost::asio::steady_timer count_timer_;
+  boost::asio::steady_timer tidy_timer_;
+  std::uint64_t tidied_ = 0;  ///< the runners' activity at that time
   std::optional<std::string> last_reload_error_;
   bool stopping_ = false;
   bool reap_posted_ = false;
