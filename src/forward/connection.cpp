@@ -37,11 +37,12 @@ std::size_t unsent(Socket& socket) {
 
 }  // namespace
 
-Connection::Connection(Socket socket, ssh::Channel channel, std::shared_ptr<Turns> turns, Duration longest_stall,
-                       std::function<void()> on_end)
+Connection::Connection(Socket socket, ssh::Channel channel, std::shared_ptr<Turns> turns,
+                       std::shared_ptr<Buffers> buffers, Duration longest_stall, std::function<void()> on_end)
     : socket_(std::move(socket)),
       channel_(std::move(channel)),
       turns_(std::move(turns)),
+      buffers_(std::move(buffers)),
       longest_stall_(longest_stall),
       on_end_(std::move(on_end)),
       delivery_(socket_.get_executor()) {}
@@ -199,11 +200,21 @@ void Connection::on_ready() {
   if (!writable_awaited_) flush();
   if (!channel_) return;
   finish_if_over();
+  account();
   if (channel_ && window_awaited_ && channel_->writable() > 0) {
     window_awaited_ = false;
     turns_->join(weak_from_this());
   }
   turns_->wake();
+}
+
+void Connection::account() {
+  if (channel_) buffers_->note(*this, pending_.size() - pending_sent_ + channel_->buffered(), Clock::now());
+}
+
+void Connection::give_up() {
+  gave_up_ = true;
+  end(Ending::reset);
 }
 
 void Connection::finish_if_over() {
@@ -291,6 +302,7 @@ void Connection::close_both(Ending ending) {
 
 void Connection::close_channel() {
   if (!channel_) return;
+  buffers_->forget(*this);
   channel_->observe(nullptr);
   channel_.reset();
   turns_->wake();  // it may have been the one that waited for room

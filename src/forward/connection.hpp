@@ -8,6 +8,7 @@
 #include <span>
 #include <vector>
 
+#include "forward/buffers.hpp"
 #include "forward/target.hpp"
 #include "forward/turns.hpp"
 #include "holdfast/time.hpp"
@@ -24,17 +25,20 @@ namespace holdfast::forward {
 /// everything else stays in the channel, behind which the relay's window closes. Up: the socket is read only when the
 /// channel has room, in turns with the other connections, at most 32 KiB at a time. So whatever its two ends do, a
 /// connection holds at most two of the windows that we grant (one in `pending`, one in the channel) and one such read;
-/// the session cuts off a relay that overruns its window.
+/// the session cuts off a relay that overruns its window. What all hold together is bounded by Buffers.
 ///
 /// EOF is passed on as half a close, each way. A local reset closes the channel at once; a channel that ends without
 /// EOF (closed, or its session lost) resets the local socket, after what had come was delivered or the socket took
 /// nothing for `longest_stall`.
-class Connection final : public ssh::ChannelObserver, public Sender, public std::enable_shared_from_this<Connection> {
+class Connection final : public ssh::ChannelObserver,
+                         public Sender,
+                         public Buffers::Holder,
+                         public std::enable_shared_from_this<Connection> {
  public:
   /// `on_end` is called once, from the loop, after both ends are closed.
   /// `longest_stall`: see Limits.
-  Connection(Socket socket, ssh::Channel channel, std::shared_ptr<Turns> turns, Duration longest_stall,
-             std::function<void()> on_end);
+  Connection(Socket socket, ssh::Channel channel, std::shared_ptr<Turns> turns, std::shared_ptr<Buffers> buffers,
+             Duration longest_stall, std::function<void()> on_end);
 
   void start();
   /// Closes the channel and resets the local socket, at once, without on_end.
@@ -52,6 +56,9 @@ class Connection final : public ssh::ChannelObserver, public Sender, public std:
   std::size_t on_data(std::span<const std::byte> data) override;
   void on_ready() override;
   Served serve(std::span<std::byte> buffer) override;
+  void give_up() override;
+  /// It ended because the tunnel's connections held too much.
+  bool gave_up() const { return gave_up_; }
 
  private:
   enum class Ending { close, reset };
@@ -67,6 +74,8 @@ class Connection final : public ssh::ChannelObserver, public Sender, public std:
   void await_error();
   /// Sends `pending_`, then what the channel kept back, until the kernel takes no more.
   void flush();
+  /// Tells how much is held.
+  void account();
   /// How much of `data` the kernel took; none when the socket is broken.
   std::optional<std::size_t> send_down(std::span<const std::byte> data);
   void pass_local_eof();
@@ -87,6 +96,7 @@ class Connection final : public ssh::ChannelObserver, public Sender, public std:
   Socket socket_;
   std::optional<ssh::Channel> channel_;  ///< none: over, but for what the kernel still delivers
   std::shared_ptr<Turns> turns_;
+  std::shared_ptr<Buffers> buffers_;
   Duration longest_stall_;
   std::function<void()> on_end_;
   boost::asio::steady_timer delivery_;
@@ -103,9 +113,10 @@ class Connection final : public ssh::ChannelObserver, public Sender, public std:
   bool taking_ = false;       ///< inside take_buffered(), where libssh may call on_data()
   bool writable_awaited_ = false;
   bool window_awaited_ = false;  ///< the visitor's end takes nothing more: not in the queue
-  bool broken_ = false;          ///< fail_soon() was called
-  bool local_eof_ = false;       ///< read, and passed on
-  bool relay_eof_ = false;       ///< received, and passed on
+  bool gave_up_ = false;
+  bool broken_ = false;     ///< fail_soon() was called
+  bool local_eof_ = false;  ///< read, and passed on
+  bool relay_eof_ = false;  ///< received, and passed on
 };
 
 }  // namespace holdfast::forward

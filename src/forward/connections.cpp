@@ -6,6 +6,7 @@
 #include <map>
 #include <utility>
 
+#include "forward/buffers.hpp"
 #include "forward/connection.hpp"
 #include "forward/refusal_log.hpp"
 #include "forward/target.hpp"
@@ -34,7 +35,9 @@ class Connections::Impl : public std::enable_shared_from_this<Impl> {
         limits_(limits),
         refusals_(std::move(log)),
         counters_(forwards_.size()),
-        turns_(std::make_shared<Turns>(executor)) {}
+        turns_(std::make_shared<Turns>(executor)),
+        buffers_(std::make_shared<Buffers>(spec.max_buffer)),
+        max_buffer_(spec.max_buffer) {}
 
   ~Impl() { drop_all(); }
   Impl(const Impl&) = delete;
@@ -130,9 +133,9 @@ class Connections::Impl : public std::enable_shared_from_this<Impl> {
     if (!socket) return on_target_failure(id, std::move(request), socket.error());
     std::optional<ssh::Channel> channel = request.accept();
     if (!channel) return forget(id);
-    entry.connection = std::make_shared<Connection>(std::move(*socket), std::move(*channel), turns_,
+    entry.connection = std::make_shared<Connection>(std::move(*socket), std::move(*channel), turns_, buffers_,
                                                     limits_.longest_stall, [weak = weak_from_this(), id] {
-                                                      if (const auto self = weak.lock()) self->forget(id);
+                                                      if (const auto self = weak.lock()) self->on_end(id);
                                                     });
     if (entry.whose == Whose::visitor) {
       ++counters_[entry.forward].accepted;
@@ -144,6 +147,21 @@ class Connections::Impl : public std::enable_shared_from_this<Impl> {
     const bool tells = entry.whose == Whose::unknown;
     entry.connection->start();
     if (tells) tell_proof(proof_->handlers.accepted);
+  }
+
+  void on_end(std::uint64_t id) {
+    const auto found = entries_.find(id);
+    if (found == entries_.end()) return;
+    const Entry& entry = found->second;
+    if (entry.connection->gave_up()) {
+      const RemoteForward& forward = forwards_[entry.forward];
+      refusals_.add(entry.forward,
+                    {Cause::local_error, "hold data for", target_name(forward.target),
+                     "more than " + std::to_string(max_buffer_) +
+                         " bytes wait for targets that do not read; see why this one does not, or raise max_buffer"},
+                    "connection to " + listener_name(forward) + " reset", Clock::now());
+    }
+    forget(id);
   }
 
   void on_target_failure(std::uint64_t id, ssh::OpenRequest request, const Failure& failure) {
@@ -254,6 +272,8 @@ class Connections::Impl : public std::enable_shared_from_this<Impl> {
   RefusalLog refusals_;
   std::vector<Counters> counters_;
   std::shared_ptr<Turns> turns_;
+  std::shared_ptr<Buffers> buffers_;
+  std::uint64_t max_buffer_;
   std::map<std::uint64_t, Entry> entries_;
   std::optional<ExpectedProof> proof_;
   std::uint64_t next_id_ = 0;

@@ -61,6 +61,7 @@ class Channel::State : public std::enable_shared_from_this<State> {
   }
 
   bool is_open() const { return channel_ != nullptr && !remote_closed_ && !released_; }
+  std::size_t buffered() const { return buffered_; }
   bool at_eof() const { return remote_eof_ && buffered_ == 0; }
   bool released() const { return released_; }
   bool close_sent() const { return close_sent_; }
@@ -155,6 +156,7 @@ class Channel::State : public std::enable_shared_from_this<State> {
   /// it is sent.
   bool send_close() {
     if (!unsent_.empty() && !remote_closed_) return false;
+    if (buffered_ > 0) static_cast<void>(take_buffered());  // the relay may take its time to close
     for (int attempt = 0; attempt < 3 && !close_sent_; ++attempt) {
       const int rc = ssh_channel_close(channel_);
       if (rc == SSH_OK) close_sent_ = true;
@@ -258,6 +260,7 @@ class Channel::State : public std::enable_shared_from_this<State> {
   void came(std::size_t count, std::size_t buffered) {
     window_.arrived(count, buffered);
     buffered_ = kept_.size() + buffered;
+    if (buffered_ > 0) note_change();
     if (buffered_ > largest_window_ + most_excess) link_->window_ignored = true;
     if (!std::exchange(arrival_noted_, true)) link_->received.push_back(shared_from_this());
   }
@@ -468,6 +471,9 @@ void Channel::send_eof() {
 }
 std::vector<std::byte> Channel::take_buffered() {
   return state_->take_buffered();
+}
+std::size_t Channel::buffered() const {
+  return state_->buffered();
 }
 bool Channel::at_eof() const {
   return state_->at_eof();

@@ -19,8 +19,8 @@ class ChannelObserver {
   /// own write() included: libssh reads while it writes. Returns how many bytes it took; with less than
   /// all, the rest stays in the channel (the relay's window closes behind it) until take_buffered().
   virtual std::size_t on_data(std::span<const std::byte> data) = 0;
-  /// From the event loop, after each turn in which something of this channel may have changed: room to write, EOF or
-  /// CLOSE received, the session gone. The owner may destroy the channel here.
+  /// From the event loop, after each turn in which something of this channel may have changed: room to write, more
+  /// left behind by on_data(), EOF or CLOSE received, the session gone. The owner may destroy the channel here.
   virtual void on_ready() = 0;
 
  protected:
@@ -54,6 +54,8 @@ class Channel {
 
   /// All that on_data() left behind, in one piece; re-opens the relay's window.
   std::vector<std::byte> take_buffered();
+  /// How much on_data() left behind.
+  std::size_t buffered() const;
   /// The relay sent EOF, and everything before it was handed over.
   bool at_eof() const;
   /// False once the relay sent CLOSE or the session is gone. Data that came before CLOSE stays readable; what a session

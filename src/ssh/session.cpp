@@ -65,11 +65,12 @@ class Session::Impl : public std::enable_shared_from_this<Impl> {
   void open() { enter(Stage::connecting); }
 
   void authenticate() {
-    if (stage_ == Stage::keys_exchanged) enter(Stage::authenticating);
+    if (stage_ != Stage::keys_exchanged) return;
+    authentication_began_ = Clock::now();
+    enter(Stage::authenticating);
   }
 
   void request_forward(std::size_t forward) {
-    if (!asked_) asked_ = Clock::now();
     global_.listen(forward);
     schedule_turn();
   }
@@ -261,6 +262,7 @@ class Session::Impl : public std::enable_shared_from_this<Impl> {
     if (failed() || state == Authentication::State::again || state == Authentication::State::asked) return;
     if (state == Authentication::State::failed) return finish(authentication_->failure(session_.get()));
     authentication_.reset();
+    note_round_trip(Clock::now() - authentication_began_);  // one, where the first key is taken
     stage_ = Stage::running;
     schedule_turn();  // requests may be waiting
     observer_->on_authenticated();
@@ -308,11 +310,7 @@ class Session::Impl : public std::enable_shared_from_this<Impl> {
     reap();
   }
 
-  void report(const ForwardAnswer& answer) {
-    const TimePoint now = Clock::now();
-    if (asked_) note_round_trip(now - *std::exchange(asked_, now));  // one is asked after the other
-    observer_->on_forward_answered(answer.forward, answer.bound_port);
-  }
+  void report(const ForwardAnswer& answer) { observer_->on_forward_answered(answer.forward, answer.bound_port); }
   void report(const CancelAnswer& answer) { observer_->on_forward_cancelled(answer.forward); }
   void report(const KeepaliveAnswer& answer) {
     note_round_trip(answer.round_trip);
@@ -583,8 +581,8 @@ class Session::Impl : public std::enable_shared_from_this<Impl> {
   std::string first_line_;
   std::string cipher_;
   Traffic reported_;
-  std::uint64_t wire_bytes_ = 0;    ///< once it is over
-  std::optional<TimePoint> asked_;  ///< for the forward that is answered next
+  std::uint64_t wire_bytes_ = 0;  ///< once it is over
+  TimePoint authentication_began_;
   std::optional<Duration> round_trip_;
   Flushed flushed_;
   std::uint64_t turn_began_at_ = 0;
