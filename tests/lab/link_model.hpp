@@ -15,13 +15,13 @@ using Duration = Clock::duration;
 
 /// One direction of a link.
 struct LinkSettings {
-  Duration delay{};                ///< of every packet
-  Duration jitter{};               ///< added to it: evenly spread over [0, jitter]
-  double loss = 0;                 ///< share of packets that vanish, 0 to 1
-  std::uint64_t rate = 0;          ///< bit/s at the IP level; 0: no limit
-  std::size_t queue = 256 * 1024;  ///< bytes that may wait for the line; what comes on top is dropped
-  bool keep_order = true;          ///< false: jitter may reorder packets
-  bool blackhole = false;          ///< everything vanishes, also what is under way
+  Duration delay{};                             ///< of every packet
+  Duration jitter{};                            ///< added to it: evenly spread over [0, jitter]
+  double loss = 0;                              ///< share of packets that vanish, 0 to 1
+  std::uint64_t rate = 0;                       ///< bit/s at the IP level; 0: no limit
+  std::size_t queue = std::size_t{256} * 1024;  ///< bytes that may wait for the line; what comes on top is dropped
+  bool keep_order = true;                       ///< false: jitter may reorder packets
+  bool blackhole = false;                       ///< everything vanishes, also what is under way
 
   friend bool operator==(const LinkSettings&, const LinkSettings&) = default;
 };

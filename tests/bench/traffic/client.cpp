@@ -69,7 +69,7 @@ Client::Client(const Bed& bed, Program program, const ClientOptions& options) : 
   }
 }
 
-void Client::start(Program program, std::vector<lab::TunnelSettings> tunnels, const std::string& binary) {
+void Client::start(Program program, const std::vector<lab::TunnelSettings>& tunnels, const std::string& binary) {
   const auto run = [this](test::Command command) {
     trees_.push_back(std::make_unique<test::ProcessTree>(bed_.on_device(std::move(command))));
   };

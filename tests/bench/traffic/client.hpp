@@ -43,7 +43,7 @@ class Client {
   std::string status_socket() const { return dir_ / "status.sock"; }  ///< of holdfast
 
  private:
-  void start(Program program, std::vector<lab::TunnelSettings> tunnels, const std::string& binary);
+  void start(Program program, const std::vector<lab::TunnelSettings>& tunnels, const std::string& binary);
   std::vector<pid_t> processes() const;
 
   const Bed& bed_;

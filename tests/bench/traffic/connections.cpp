@@ -40,10 +40,12 @@ Scenario::Values active(const Client& client, unsigned count, Way way, std::uint
   std::vector<test::Socket> open = open_connections(client, count);
   std::latch start(1);
   std::vector<std::future<void>> transfers;
+  transfers.reserve(count);
+  const std::uint64_t share = bytes / count;
   for (test::Socket& socket : open) {
     transfers.push_back(std::async(std::launch::async, [&] {
       start.wait();
-      transfer(socket, way, bytes / count);
+      transfer(socket, way, share);
     }));
   }
   const double cpu_before = client.cpu_seconds();
@@ -54,7 +56,7 @@ Scenario::Values active(const Client& client, unsigned count, Way way, std::uint
   }
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start_time;
   const double cpu = client.cpu_seconds() - cpu_before;
-  const auto size = static_cast<double>(bytes / count * count);
+  const auto size = static_cast<double>(share * count);
   return {size / 1e6 / took.count(), cpu / (size / 1e9)};
 }
 
