@@ -19,6 +19,7 @@ void Turns::wake() {
 
 void Turns::serve() {
   woken_ = false;
+  std::byte buffer[std::size_t{32} * 1024];  // on the stack: one for all tunnels
   bool again = false;
   // Whoever joins meanwhile is served in the next round.
   for (std::size_t left = queue_.size(); left > 0; --left) {
@@ -26,7 +27,7 @@ void Turns::serve() {
     queue_.pop_front();
     const auto sender = weak.lock();
     if (!sender) continue;
-    switch (sender->serve(buffer_)) {
+    switch (sender->serve(buffer)) {
       case Sender::Served::full:
         queue_.push_front(std::move(weak));
         return;

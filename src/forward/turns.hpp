@@ -6,7 +6,6 @@
 #include <memory>
 #include <span>
 #include <utility>
-#include <vector>
 
 namespace holdfast::forward {
 
@@ -42,7 +41,6 @@ class Turns : public std::enable_shared_from_this<Turns> {
 
   boost::asio::any_io_executor executor_;
   std::deque<std::weak_ptr<Sender>> queue_;
-  std::vector<std::byte> buffer_ = std::vector<std::byte>(std::size_t{32} * 1024);
   bool woken_ = false;
 };
 

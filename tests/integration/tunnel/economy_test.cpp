@@ -3,6 +3,9 @@
 #include <doctest/doctest.h>
 #include <signal.h>
 
+#include <fstream>
+#include <stdexcept>
+
 #include "scenario.hpp"
 
 using namespace holdfast::test;
@@ -12,6 +15,15 @@ namespace {
 /// A silent path is dead after 2 s, a silent sshd after 6.
 Tunnel thrifty(const Sshd& relay) {
   return Tunnel::to(relay).set("server_alive_interval", "1").set("server_alive_count_max", "1").set("economy", "5");
+}
+
+/// In KB.
+long anonymous_memory(pid_t pid) {
+  std::ifstream status("/proc/" + std::to_string(pid) + "/status");
+  for (std::string line; std::getline(status, line);) {
+    if (line.starts_with("RssAnon:")) return std::stol(line.substr(8));
+  }
+  throw std::runtime_error("no RssAnon of process " + std::to_string(pid));
 }
 
 std::uint64_t bytes_sent(const Holdfast& holdfast) {
@@ -93,4 +105,28 @@ TEST_CASE("the bytes of a day are counted with their headers, and outlive the pr
                           {{"STATE_DIRECTORY", state.path()}});
   const Json data = holdfast.tunnel()["data"];
   CHECK(data["bytes_this_month"].get<std::uint64_t>() >= before);
+}
+
+TEST_CASE("a further tunnel takes at most 64 KB of memory") {
+  if (sanitized) {
+    MESSAGE("a sanitizer's own memory would be measured: see the benchmark");
+    return;
+  }
+  constexpr int more = 7;
+  Sshd relay;
+  const TargetServer target(echo());
+  const auto tunnels = [&](int count) {
+    std::vector<Tunnel> all;
+    for (int number = 0; number < count; ++number) {
+      all.push_back(Tunnel::to(relay, "relay" + std::to_string(number)).forward(to_local(free_port(), target.port())));
+    }
+    return all;
+  };
+  const Holdfast one(tunnels(1));
+  const Holdfast several(tunnels(1 + more));
+  REQUIRE(one.wait_for_up("relay0"));
+  for (int number = 0; number <= more; ++number) REQUIRE(several.wait_for_up("relay" + std::to_string(number)));
+  // What the start left behind is given back when all is quiet.
+  CHECK(wait_until([&] { return anonymous_memory(several.pid()) - anonymous_memory(one.pid()) <= more * 64; }, 15s));
+  MESSAGE(more << " more tunnels take " << anonymous_memory(several.pid()) - anonymous_memory(one.pid()) << " KB");
 }
