@@ -244,7 +244,8 @@ class Session::Impl : public std::enable_shared_from_this<Impl> {
       observer_->on_banner();
       if (stage_ != Stage::connecting) return;
     }
-    if (rc == SSH_AGAIN || failed()) return;
+    if (failed()) return;
+    if (rc == SSH_AGAIN) return load_identities();  // while nothing else can be done
     if (rc != SSH_OK) return finish(explain_end());
     auto check = verify_host_key(session_.get(), spec_);
     if (check.failure) return finish(std::move(check.failure));
@@ -254,10 +255,13 @@ class Session::Impl : public std::enable_shared_from_this<Impl> {
     observer_->on_keys_exchanged();
   }
 
+  void load_identities() {
+    if (authentication_) return;
+    authentication_ = std::make_unique<Authentication>(socket_.get_executor(), spec_, link_->wake);
+  }
+
   void advance_authentication() {
-    if (!authentication_) {
-      authentication_ = std::make_unique<Authentication>(socket_.get_executor(), spec_, link_->wake);
-    }
+    load_identities();
     const auto state = step_authentication();
     if (failed() || state == Authentication::State::again || state == Authentication::State::asked) return;
     if (state == Authentication::State::failed) return finish(authentication_->failure(session_.get()));
