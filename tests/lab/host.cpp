@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <fstream>
+#include <mutex>
 #include <sstream>
 #include <stdexcept>
 #include <system_error>
@@ -78,6 +79,9 @@ std::vector<TcpLine> tcp_table(const Host& host) {
 }  // namespace
 
 Host::Host(const std::vector<Bind>& binds) {
+  // The child of another thread, at the same time, would hold these pipes open too, and each would wait for the other.
+  static std::mutex one_at_a_time;
+  std::unique_lock lock(one_at_a_time);
   std::array<int, 2> ready{};
   std::array<int, 2> done{};
   if (::pipe2(ready.data(), O_CLOEXEC) != 0 || ::pipe2(done.data(), O_CLOEXEC) != 0) {
@@ -110,6 +114,7 @@ Host::Host(const std::vector<Bind>& binds) {
   if (child > 0) {
     ::waitpid(child, nullptr, 0);
   }
+  lock.unlock();
   if (!made) {
     throw std::runtime_error("cannot make the namespaces of a lab machine");
   }
