@@ -95,7 +95,8 @@ struct TunnelSpec {
   std::string bind_address;
   std::string bind_interface;
   bool tcp_keep_alive = true;
-  std::string ciphers;  ///< comma separated, as ssh_config; empty: the default
+  std::string congestion_control;  ///< TCP_CONGESTION, tcp(7); empty: the kernel's own
+  std::string ciphers;             ///< comma separated, as ssh_config; empty: the default
   std::string kex_algorithms;
   std::string macs;
   std::string host_key_algorithms;

@@ -44,6 +44,9 @@ class Files {
   virtual Kind readable_file(const std::string& path) const = 0;
   /// The environment's CREDENTIALS_DIRECTORY, which systemd sets for units with LoadCredential=.
   virtual std::optional<std::string> credentials_directory() const = 0;
+  /// The TCP congestion controls that the kernel has, with blanks between them, for a look from outside of the service;
+  /// the service itself tries. Empty: unknown.
+  virtual std::string congestion_controls() const = 0;
 };
 
 /// The real one.

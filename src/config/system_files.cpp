@@ -4,6 +4,7 @@
 
 #include <cerrno>
 #include <cstdlib>
+#include <fstream>
 
 #include "config/load.hpp"
 
@@ -28,6 +29,8 @@ class SystemFiles : public Files {
     if (directory == nullptr || *directory == '\0') return std::nullopt;
     return directory;
   }
+
+  std::string congestion_controls() const override { return {}; }
 
  private:
   static Kind look_at(const std::string& path, struct stat& info) {
@@ -55,6 +58,12 @@ class FilesOutsideService final : public SystemFiles {
   }
   std::optional<std::string> credentials_directory() const override {
     return SystemFiles::credentials_directory().value_or(service_credentials);
+  }
+  std::string congestion_controls() const override {
+    std::string names;
+    std::ifstream file("/proc/sys/net/ipv4/tcp_available_congestion_control");
+    std::getline(file, names);
+    return names;
   }
 
  private:

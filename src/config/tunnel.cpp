@@ -33,6 +33,7 @@ class Inspection {
   void warn_of_host_keys() const;
   void warn_of_liveness() const;
   void warn_of_accounts_and_ports() const;
+  void warn_of_congestion_control() const;
 
  private:
   bool given(std::string_view key) const { return own_.contains(key) || defaults_.contains(key); }
@@ -127,6 +128,14 @@ void Inspection::warn_of_accounts_and_ports() const {
                 " is asked for as " + quote(spec_.user));
 }
 
+void Inspection::warn_of_congestion_control() const {
+  const std::string& name = spec_.congestion_control;
+  const std::string available = name_.files().congestion_controls();
+  if (name.empty() || available.empty() || (" " + available + " ").find(" " + name + " ") != std::string::npos) return;
+  place("congestion_control")
+      .warn("the kernel has " + available + " now, not " + quote(name) + "; try 'modprobe tcp_" + name + "'");
+}
+
 }  // namespace
 
 void read_defaults(const Value& value, Defaults& defaults) {
@@ -159,6 +168,7 @@ TunnelEntry read_tunnel(const Value::Member& tunnel, const Defaults& defaults) {
   inspection.warn_of_host_keys();
   inspection.warn_of_liveness();
   inspection.warn_of_accounts_and_ports();
+  inspection.warn_of_congestion_control();
   return entry;
 }
 

@@ -90,6 +90,7 @@ constexpr std::array keys{
     key<Choice<family_names>, &TunnelSpec::address_family>("address_family"),
     key<LocalAddress, &TunnelSpec::bind_address>("bind_address"),
     key<InterfaceName, &TunnelSpec::bind_interface>("bind_interface"),
+    key<CongestionControl, &TunnelSpec::congestion_control>("congestion_control"),
     key<Algorithms, &TunnelSpec::ciphers>("ciphers"),
     key<Algorithms, &TunnelSpec::kex_algorithms>("kex_algorithms"),
     key<Algorithms, &TunnelSpec::macs>("macs"),

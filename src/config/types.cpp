@@ -133,6 +133,16 @@ void InterfaceName::read(const Value& value, std::string& into) {
   into = *text;
 }
 
+void CongestionControl::read(const Value& value, std::string& into) {
+  static constexpr std::string_view allowed = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_";
+  static constexpr std::size_t longest_name = 15;  // TCP_CA_NAME_MAX of the kernel, without the final zero
+  const auto text = value.text();
+  if (!text) return;
+  if (text->size() > longest_name || text->find_first_not_of(allowed) != std::string::npos)
+    return value.refuse(quote(*text) + " is not the name of a TCP congestion control such as bbr");
+  into = *text;
+}
+
 void Fingerprint::read(const Value& value, std::string& into) {
   static constexpr std::string_view prefix = "SHA256:";
   auto text = value.text();

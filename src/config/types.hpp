@@ -36,6 +36,10 @@ struct LocalAddress : Text {
 struct InterfaceName : Text {
   static void read(const Value& value, std::string& into);
 };
+/// The name of a TCP congestion control, whether the kernel has it or not.
+struct CongestionControl : Text {
+  static void read(const Value& value, std::string& into);
+};
 /// Absolute; nothing in it is expanded.
 struct Path : Text {
   static void read(const Value& value, std::string& into);

@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <chrono>
 #include <cstdint>
+#include <cstring>
 #include <limits>
 #include <list>
 #include <optional>
@@ -98,6 +99,10 @@ std::optional<Failure> prepare(tcp::socket& socket, const tcp::endpoint& endpoin
   }
   if (error) return failed(Cause::local_error, "connect", to_string(endpoint), error);
 
+  // A tunnel with another algorithm is slower at worst, so what the kernel does not grant is no failure.
+  if (const auto& name = options.congestion_control; !name.empty()) {
+    ::setsockopt(socket.native_handle(), IPPROTO_TCP, TCP_CONGESTION, name.data(), static_cast<socklen_t>(name.size()));
+  }
   if (const auto& name = options.bind_interface; !name.empty()) {
     if (::setsockopt(socket.native_handle(), SOL_SOCKET, SO_BINDTODEVICE, name.data(),
                      static_cast<socklen_t>(name.size())) != 0) {
@@ -235,6 +240,13 @@ std::optional<asio::ip::address> source_address(const asio::any_io_executor& exe
   if (error) return std::nullopt;
   const auto local = probe.local_endpoint(error);
   return error ? std::nullopt : std::optional{local.address()};
+}
+
+std::string congestion_control(tcp::socket& socket) {
+  std::array<char, 16> name{};  // TCP_CA_NAME_MAX of the kernel, with the final zero
+  socklen_t size = name.size();
+  if (::getsockopt(socket.native_handle(), IPPROTO_TCP, TCP_CONGESTION, name.data(), &size) != 0) return {};
+  return {name.data(), ::strnlen(name.data(), size)};
 }
 
 std::unique_ptr<ConnectOperation> connect(const asio::any_io_executor& executor, Endpoints endpoints,

@@ -20,6 +20,8 @@ struct ConnectOptions {
   bool tcp_keep_alive = true;
   Duration user_timeout{};     ///< TCP_USER_TIMEOUT; zero: the kernel's default
   Duration keepalive_after{};  ///< of silence, TCP's keepalive, and again as often; zero: the kernel's default
+  /// TCP_CONGESTION; empty: the kernel's default, and so if the kernel does not grant it: congestion_control() tells.
+  std::string congestion_control{};
 };
 
 class ConnectOperation : public Operation {
@@ -31,6 +33,9 @@ class ConnectOperation : public Operation {
 /// The address from which the kernel would connect to this endpoint now; none without a route. Sends nothing.
 std::optional<boost::asio::ip::address> source_address(const boost::asio::any_io_executor& executor,
                                                        const boost::asio::ip::tcp::endpoint& endpoint);
+
+/// The algorithm that the socket has: "cubic". Empty if it can't be told.
+std::string congestion_control(boost::asio::ip::tcp::socket& socket);
 
 using ConnectHandler = std::function<void(tl::expected<boost::asio::ip::tcp::socket, Failure>)>;
 

@@ -148,6 +148,7 @@ void TunnelRunner::connect(net::Endpoints endpoints) {
                          if (!connected) return happened(SessionFailed{std::move(connected.error())});
                          boost::system::error_code ignored;
                          ends_ = {connected->remote_endpoint(ignored), connected->local_endpoint(ignored).address()};
+                         check_congestion_control(*connected);
                          socket_ = std::move(*connected);
                          happened(PhaseCompleted{OpeningPhase::connect});
                        });
@@ -158,8 +159,22 @@ net::ConnectOptions TunnelRunner::connect_options() const {
   const LivenessSpec& liveness = spec_.liveness;
   const bool economy = liveness.economy();
   const Duration keepalive_after = economy ? liveness.server_alive_interval : Duration::zero();
-  return {spec_.bind_address, spec_.bind_interface, spec_.tcp_keep_alive || economy,
-          longest_silence(liveness) + keepalive_after, keepalive_after};
+  return {spec_.bind_address,
+          spec_.bind_interface,
+          spec_.tcp_keep_alive || economy,
+          longest_silence(liveness) + keepalive_after,
+          keepalive_after,
+          spec_.congestion_control};
+}
+
+void TunnelRunner::check_congestion_control(boost::asio::ip::tcp::socket& socket) {
+  const std::string& wanted = spec_.congestion_control;
+  const std::string actual = net::congestion_control(socket);
+  if (wanted.empty() || actual == wanted || std::exchange(told_congestion_control_, true)) return;
+  write_log(LogLevel::error,
+            "congestion_control: the kernel does not grant '" + wanted + "', the tunnel runs with its '" + actual +
+                "'; try 'modprobe tcp_" + wanted +
+                "', and add the name to /proc/sys/net/ipv4/tcp_allowed_congestion_control (docs/configuration.md)");
 }
 
 void TunnelRunner::perform(const OpenSession&) {

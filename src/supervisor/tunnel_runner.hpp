@@ -107,6 +107,7 @@ class TunnelRunner final : private ssh::SessionObserver, private relay::LeaseObs
 
   void connect(net::Endpoints endpoints);
   net::ConnectOptions connect_options() const;
+  void check_congestion_control(boost::asio::ip::tcp::socket& socket);
   /// The tunnel as it is at the current relay.
   const TunnelSpec& here() const { return at_relays_[state_.relays.current()]; }
   RelayReport report_relay(std::size_t relay, TimePoint now) const;
@@ -151,6 +152,7 @@ class TunnelRunner final : private ssh::SessionObserver, private relay::LeaseObs
   std::optional<Duration> keepalive_rtt_;
   std::string lease_problem_;
   std::optional<std::pair<Failure, TimePoint>> last_error_;
+  bool told_congestion_control_ = false;  ///< that the kernel does not grant it
 
   std::shared_ptr<char> alive_ = std::make_shared<char>();  ///< what the timer's handler checks
 };

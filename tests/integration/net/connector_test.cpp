@@ -138,6 +138,24 @@ TEST_CASE("a connected socket has the options that were asked for") {
   CHECK(option(socket, IPPROTO_TCP, TCP_USER_TIMEOUT) == 240'000);
 }
 
+TEST_CASE("a connected socket has the congestion control that was asked for, or the kernel's own") {
+  asio::io_context loop;
+  const Listening listening(loop);
+  const auto connected_with = [&](const std::string& name) {
+    Outcome outcome;
+    ConnectOptions options;
+    options.congestion_control = name;
+    const auto operation = connect(loop.get_executor(), {listening.endpoint()}, options, outcome.handler());
+    REQUIRE(run_until(loop, [&] { return outcome.calls == 1; }));
+    REQUIRE(*outcome.result);
+    return congestion_control(**outcome.result);
+  };
+  const std::string own = connected_with("");
+  CHECK_FALSE(own.empty());
+  CHECK(connected_with("reno") == "reno");  // is built in, and allowed to all
+  CHECK(connected_with("nonesuch") == own);
+}
+
 TEST_CASE("a refused connection names the endpoint") {
   asio::io_context loop;
   const Refusing refusing(loop);

@@ -248,3 +248,24 @@ TEST_CASE("when the target is down the caller is told at once, it is counted, an
   CHECK(echoes(port));
   CHECK(holdfast.tunnel()["attempt"] == 1);
 }
+
+TEST_CASE("a congestion control that the kernel does not grant is told of once, and the tunnel comes up without it") {
+  Sshd relay;
+  const TargetServer target(echo());
+  const std::uint16_t port = free_port();
+  const std::string complaint = "congestion_control: the kernel does not grant 'nonesuch'";
+  Tunnel tunnel = Tunnel::to(relay).set("congestion_control", "nonesuch").forward(to_local(port, target.port()));
+  {
+    const Holdfast holdfast(tunnel);
+    REQUIRE(holdfast.wait_for_up());
+    REQUIRE(holdfast.command({"reconnect", "relay"}).status.code == 0);
+    REQUIRE(holdfast.wait_for([](const Json& now) { return now["sessions_established"] == 2 && now["up"] == true; }));
+    CHECK(echoes(port));
+    const std::string log = holdfast.log();
+    CHECK(log.find(complaint) != std::string::npos);
+    CHECK(log.find(complaint) == log.rfind(complaint));
+  }
+  const Holdfast holdfast(tunnel.set("congestion_control", "reno"));  // is built in, and allowed to all
+  REQUIRE(holdfast.wait_for_up());
+  CHECK(holdfast.log().find("congestion_control") == std::string::npos);
+}

@@ -212,6 +212,12 @@ TEST_CASE("values out of their range or set are refused with what is allowed") {
       {with("bind_address: \"[::1]\""), at(19, "bind_address: '[::1]' is not a numeric address of this device")},
       {with("bind_interface: abcdefghijklmnop"),
        at(21, "bind_interface: 'abcdefghijklmnop': an interface's name has at most 15 characters")},
+      {with("congestion_control: abcdefghijklmno"), ""},
+      {with("congestion_control: abcdefghijklmnop"),
+       at(25, "congestion_control: 'abcdefghijklmnop' is not the name of a TCP congestion control such as bbr")},
+      {with("congestion_control: bbr,cubic"),
+       at(25, "congestion_control: 'bbr,cubic' is not the name of a TCP congestion control such as bbr")},
+      {with("congestion_control: \"\""), at(25, "congestion_control: is empty")},
       {with("bind_interface: wwan/0"), at(21, "bind_interface: 'wwan/0' is not the name of an interface")},
       {with("backoff: {network: {first: 0}}"), at(32, "backoff.network.first: '0' is too short; at least 1s")},
       {with("backoff: {network: {first: 2m}}"), at(24, "backoff.network: 'cap' is shorter than 'first'")},
@@ -375,9 +381,10 @@ TEST_CASE("paths are absolute, and keys are there and private") {
 TEST_CASE("a key pasted in place of its path is not repeated in the message") {
   const std::string secret = "b3BlbnNzaC1rZXktdjEAAAAABG5vbmU";
   const std::string pem = "|\n      -----BEGIN OPENSSH PRIVATE KEY-----\n      " + secret + "\n";
-  for (const char* const key : {"identity_file", "identity_agent", "user_known_hosts_file", "host_key_fingerprint",
-                                "ciphers", "bind_address", "port", "log_level", "rekey_limit", "remote_forward",
-                                "drain_timeout", "tcp_keep_alive", "bind_interface", "password"}) {
+  for (const char* const key :
+       {"identity_file", "identity_agent", "user_known_hosts_file", "host_key_fingerprint", "ciphers", "bind_address",
+        "port", "log_level", "rekey_limit", "remote_forward", "drain_timeout", "tcp_keep_alive", "bind_interface",
+        "congestion_control", "password"}) {
     for (const std::string& value : {pem, secret}) {
       const std::string problems = problems_of(with(std::string(key) + ": " + value));
       CAPTURE(problems);

@@ -104,6 +104,7 @@ class Dice {
     spec.address_family = one_of({AddressFamily::any, AddressFamily::inet});
     if (coin()) spec.bind_address = "192.0.2.7";
     if (coin()) spec.bind_interface = text_of("abc0.-_", 15);
+    if (coin()) spec.congestion_control = text_of("abc019_", 15);
     spec.tcp_keep_alive = coin();
     if (spec.tcp_keep_alive && spec.liveness.server_alive_interval != 0s)
       spec.liveness.intervals_per_probe = static_cast<unsigned>(1 + below(100));

@@ -14,9 +14,11 @@ class FakeFiles final : public Files {
   Kind private_key(const std::string& path) const override { return kind(path); }
   Kind readable_file(const std::string& path) const override { return kind(path); }
   std::optional<std::string> credentials_directory() const override { return credentials; }
+  std::string congestion_controls() const override { return kernel_has; }
 
   std::map<std::string, Kind> files;
   std::optional<std::string> credentials;
+  std::string kernel_has;
 
  private:
   Kind kind(const std::string& path) const {

@@ -75,6 +75,12 @@ TEST_CASE("credentials are the service's own; from outside they are believed in,
   REQUIRE(::unsetenv("CREDENTIALS_DIRECTORY") == 0);
 }
 
+TEST_CASE("what the kernel has of congestion controls is looked at from outside, and tried by the service") {
+  CHECK(system_files().congestion_controls().empty());
+  const std::string names = files_outside_service().congestion_controls();
+  CHECK((" " + names + " ").find(" reno ") != std::string::npos);  // built in always
+}
+
 TEST_CASE("a file is loaded as it is parsed, and says why it can't be") {
   const TemporaryDirectory directory;
   const std::string key = directory.write("key", "", 0600);

@@ -126,3 +126,14 @@ TEST_CASE("a default that is regretted is warned about once") {
   REQUIRE(loaded->warnings.size() == 1);
   CHECK(to_string(loaded->warnings[0]).starts_with("h.yaml:1:71: defaults.strict_host_key_checking: 'no' trusts"));
 }
+
+TEST_CASE("a congestion control that the kernel does not have is warned about") {
+  FakeFiles files;
+  files.kernel_has = "reno cubic";
+  CHECK(warnings_of("    congestion_control: cubic\n", files) == "");
+  CHECK(warnings_of("    congestion_control: bbr\n") == "");
+  for (const std::string name : {"bbr", "cub", "ubic", "CUBIC"})
+    CHECK(warnings_of("    congestion_control: " + name + "\n", files) ==
+          five + "25: tunnels.relay.congestion_control: the kernel has reno cubic now, not '" + name +
+              "'; try 'modprobe tcp_" + name + "'\n");
+}
