@@ -100,6 +100,7 @@ std::size_t Connection::on_data(std::span<const std::byte> data) {
   } else if (*sent < data.size()) {
     pending_.assign(data.begin() + static_cast<std::ptrdiff_t>(*sent), data.end());
     await_writable();
+    account_soon();
   }
   return data.size();
 }
@@ -210,6 +211,13 @@ void Connection::on_ready() {
 
 void Connection::account() {
   if (channel_) buffers_->note(*this, pending_.size() - pending_sent_ + channel_->buffered(), Clock::now());
+}
+
+// Whoever holds too much gives up, which must not be inside libssh.
+void Connection::account_soon() {
+  asio::post(socket_.get_executor(), [weak = weak_from_this()] {
+    if (const auto self = weak.lock()) self->account();
+  });
 }
 
 void Connection::give_up() {

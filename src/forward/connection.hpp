@@ -76,6 +76,7 @@ class Connection final : public ssh::ChannelObserver,
   void flush();
   /// Tells how much is held.
   void account();
+  void account_soon();
   /// How much of `data` the kernel took; none when the socket is broken.
   std::optional<std::size_t> send_down(std::span<const std::byte> data);
   void pass_local_eof();

@@ -77,6 +77,7 @@ Authentication::State Authentication::try_identity(ssh_session session) {
   const Identity& identity = identities_.usable[next_];
   // ssh_userauth_publickey() would do this as well, but not tell when it is over and the request itself goes out.
   if (ssh_service_request(session, "ssh-userauth") == SSH_AGAIN) return State::again;
+  service_accepted_ = true;
   const int rc = ssh_userauth_publickey(session, nullptr, identity.key.get());
   if (rc == SSH_AUTH_AGAIN) {
     const bool sent_now = !std::exchange(asked_, true);

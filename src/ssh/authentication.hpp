@@ -25,6 +25,8 @@ class Authentication {
   Authentication(boost::asio::any_io_executor executor, const TunnelSpec& spec, std::function<void()> wake);
 
   State step(ssh_session session);
+  /// The relay has answered once. None is needed before an agent is asked, so that it is not told then.
+  bool service_accepted() const { return service_accepted_; }
   /// After `failed`.
   Failure failure(ssh_session session) const;
 
@@ -42,6 +44,7 @@ class Authentication {
   Identities identities_;
   std::size_t next_ = 0;
   bool asked_ = false;  ///< for that one
+  bool service_accepted_ = false;
   std::vector<std::string> refused_;
   bool partial_ = false;
   AgentState agent_ = AgentState::untried;

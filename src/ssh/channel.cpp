@@ -16,8 +16,8 @@ constexpr std::size_t largest_write = std::size_t{64} * 1024;
 /// libssh grants at most 1,280,000 bytes on top of a half-full buffer (channels.c, WINDOWBASE; 2 MiB from 0.11 on).
 /// Whoever fills this much more than we ever granted ignores the window.
 constexpr std::size_t most_excess = std::size_t{4} * 1024 * 1024;
-/// A raised window that was of no use for that long may go to another channel.
-constexpr std::chrono::seconds window_kept{1};
+/// A raised window that was of no use for that long, or for two round trips, may go to another channel.
+constexpr Duration window_kept = std::chrono::seconds{1};
 
 /// From 0.11 on libssh grants 2 MiB, whatever is read.
 bool windows_can_be_raised() {
@@ -86,8 +86,10 @@ class Channel::State : public std::enable_shared_from_this<State> {
   std::size_t writable() {
     if (!is_open() || eof_wanted_) return 0;
     const std::size_t room = can_write() ? std::min<std::size_t>(ssh_channel_window_size(channel_), largest_write) : 0;
-    if (room == 0 && !std::exchange(waiting_, true)) link_->waiting.push_back(shared_from_this());
-    return room;
+    if (room > 0) return room;
+    session_was_full_ = session_was_full_ || link_->output_blocked();
+    if (!std::exchange(waiting_, true)) link_->waiting.push_back(shared_from_this());
+    return 0;
   }
 
   bool session_full() const { return is_open() && link_->output_blocked(); }
@@ -149,7 +151,9 @@ class Channel::State : public std::enable_shared_from_this<State> {
   }
 
   void give_back_window(TimePoint now) {
-    if (window_.is_raised() && now - window_.last_used() >= window_kept) lower_window();
+    if (window_.is_raised() && now - window_.last_used() >= std::max(window_kept, 2 * link_->round_trip)) {
+      lower_window();
+    }
   }
 
   /// The first call sends only EOF while output is pending, and says SSH_AGAIN; the second then queues CLOSE. True if
@@ -182,9 +186,12 @@ class Channel::State : public std::enable_shared_from_this<State> {
     unsent_.clear();
   }
 
-  /// There is room for who waits for it, or never will be. The session has room.
+  /// There is room for who waits for it, or never will be. The session has room: who waited for that asks again, to
+  /// learn that its own window is closed and to let others pass.
   bool waits_no_more() {
-    if (is_open() && (!unsent_.empty() || ssh_channel_window_size(channel_) == 0)) return false;
+    if (!std::exchange(session_was_full_, false) && is_open() &&
+        (!unsent_.empty() || ssh_channel_window_size(channel_) == 0))
+      return false;
     waiting_ = false;
     return true;
   }
@@ -300,6 +307,7 @@ class Channel::State : public std::enable_shared_from_this<State> {
   bool arrival_noted_ = false;      ///< is in Link::received
   bool stalled_ = false;            ///< the observer left something: it gets nothing more until it took that
   bool waiting_ = false;            ///< is in Link::waiting
+  bool session_was_full_ = false;   ///< when it asked for room
   bool changed_ = false;            ///< is in Link::changed
   bool over_ = false;               ///< is in Link::over
   bool eof_wanted_ = false;

@@ -38,7 +38,9 @@ struct Link {
 
   Duration round_trip{};           ///< to the relay's sshd and back
   std::size_t largest_window = 0;  ///< of one channel
-  std::size_t window_room = 0;     ///< how much windows may still be raised, all together
+  /// How much windows may still be raised, all together. A window that is lowered gives its share back although the
+  /// relay keeps what was granted: what is held is bounded by forward::Buffers.
+  std::size_t window_room = 0;
   std::optional<ReadSpace> read_space;
 
   /// libssh buffers without a bound, so nothing is written while it has something left.

@@ -57,7 +57,7 @@ class Session::Impl : public std::enable_shared_from_this<Impl> {
     link_->gather = [weak = weak_from_this()] {
       const auto self = weak.lock();
       if (!self || self->over() || self->cork_) return;
-      self->cork_.emplace(self->socket_.native_handle());
+      self->cork_.emplace(self->fd());
       self->schedule_turn();
     };
   }
@@ -117,13 +117,9 @@ class Session::Impl : public std::enable_shared_from_this<Impl> {
     if (stage_ != Stage::over) end();
   }
 
-  std::optional<Duration> since_acknowledged() const {
-    return ssh::since_acknowledged(const_cast<tcp::socket&>(socket_).native_handle());
-  }
-  Duration repetition_wait() const { return ssh::repetition_wait(const_cast<tcp::socket&>(socket_).native_handle()); }
-  std::uint64_t wire_bytes() const {
-    return over() ? wire_bytes_ : ssh::wire_bytes(const_cast<tcp::socket&>(socket_).native_handle());
-  }
+  std::optional<Duration> since_acknowledged() const { return ssh::since_acknowledged(fd()); }
+  Duration repetition_wait() const { return ssh::repetition_wait(fd()); }
+  std::uint64_t wire_bytes() const { return over() ? wire_bytes_ : ssh::wire_bytes(fd()); }
   Traffic traffic() const { return {link_->socket.in_bytes, link_->socket.out_bytes, link_->packets.in_packets}; }
 
   const std::string& cipher() const { return cipher_; }
@@ -139,6 +135,7 @@ class Session::Impl : public std::enable_shared_from_this<Impl> {
   }
 
   bool over() const { return stage_ == Stage::over; }
+  int fd() const { return const_cast<tcp::socket&>(socket_).native_handle(); }  // not const in Asio
   bool has_keys() const { return stage_ != Stage::idle && stage_ != Stage::connecting; }
 
   void schedule_turn() {
@@ -181,7 +178,7 @@ class Session::Impl : public std::enable_shared_from_this<Impl> {
   // ---- libssh's side -------------------------------------------------------------------------------------------
 
   std::optional<Failure> start() {
-    descriptor_ = duplicate(socket_.native_handle());
+    descriptor_ = duplicate(fd());
     if (descriptor_ < 0) return local_failure(errno);
     session_.reset(ssh_new());
     event_.reset(ssh_event_new());
@@ -190,9 +187,9 @@ class Session::Impl : public std::enable_shared_from_this<Impl> {
     ssh_set_blocking(session_.get(), 0);
     ssh_set_counters(session_.get(), &link_->socket, &link_->packets);
     if (auto failure = apply_options(session_.get(), descriptor_, spec_)) return failure;
-    limit_unsent(socket_.native_handle());
+    limit_unsent(fd());
     const int rc = ssh_connect(session_.get());
-    set_nonblocking(socket_.native_handle());
+    set_nonblocking(fd());
     if (rc == SSH_ERROR) return explain_end();
     if (ssh_event_add_session(event_.get(), session_.get()) != SSH_OK) return local_failure(ENOMEM);
     return std::nullopt;
@@ -205,17 +202,17 @@ class Session::Impl : public std::enable_shared_from_this<Impl> {
     while (!is_dead(session_.get())) {
       const int rc = ssh_event_dopoll(event_.get(), 0);
       // libssh takes O_NONBLOCK away when it considers the socket connected.
-      if (stage_ == Stage::connecting) set_nonblocking(socket_.native_handle());
+      if (stage_ == Stage::connecting) set_nonblocking(fd());
       pump_broke_ = rc == SSH_ERROR;
       if (rc != SSH_OK || link_->socket.in_bytes - turn_began_at_ >= turn_quota) break;
     }
-    if (link_->socket.in_bytes != turn_began_at_) acknowledge_at_once(socket_.native_handle());
+    if (link_->socket.in_bytes != turn_began_at_) acknowledge_at_once(fd());
   }
 
   /// libssh drops what comes before a banner, which is what explains most of those that never get one.
   void look_at_first_line() {
     if (stage_ != Stage::connecting || banner_seen_ || link_->socket.in_bytes != 0) return;
-    first_line_ = peek_line(socket_.native_handle());
+    first_line_ = peek_line(fd());
   }
 
   void advance() {
@@ -238,7 +235,7 @@ class Session::Impl : public std::enable_shared_from_this<Impl> {
 
   void advance_connect() {
     const int rc = ssh_connect(session_.get());
-    set_nonblocking(socket_.native_handle());
+    set_nonblocking(fd());
     if (!banner_seen_ && ssh_get_serverbanner(session_.get()) != nullptr) {
       banner_seen_ = true;
       observer_->on_banner();
@@ -266,7 +263,6 @@ class Session::Impl : public std::enable_shared_from_this<Impl> {
     if (failed() || state == Authentication::State::again || state == Authentication::State::asked) return;
     if (state == Authentication::State::failed) return finish(authentication_->failure(session_.get()));
     authentication_.reset();
-    note_round_trip(Clock::now() - authentication_began_);  // one, where the first key is taken
     stage_ = Stage::running;
     schedule_turn();  // requests may be waiting
     observer_->on_authenticated();
@@ -276,8 +272,10 @@ class Session::Impl : public std::enable_shared_from_this<Impl> {
   /// packets in their order, and reads this one when it has decided about the other
   /// (docs/decisions/0008-the-first-listener-is-asked-for-ahead.md).
   Authentication::State step_authentication() {
-    const Cork cork(socket_.native_handle());
+    const Cork cork(fd());
     const auto state = authentication_->step(session_.get());
+    // An answer for which the relay has nothing to do.
+    if (!round_trip_ && authentication_->service_accepted()) note_round_trip(Clock::now() - authentication_began_);
     if (state == Authentication::State::asked && reads_ahead(ssh_get_serverbanner(session_.get()))) {
       global_.listen_ahead(session_.get(), link_->packets);
     }
@@ -305,10 +303,11 @@ class Session::Impl : public std::enable_shared_from_this<Impl> {
       if (stage_ != Stage::running) return;
     }
     if (failed()) return;
-    take_messages();
+    static_cast<void>(take_messages());
     if (stage_ != Stage::running) return;
     if (!link_->received.empty()) {
-      link_->round_trip = round_trip_.value_or(ssh::round_trip(socket_.native_handle()));
+      if (!round_trip_) note_round_trip(ssh::round_trip(fd()));
+      link_->round_trip = *round_trip_;
       tune_windows(*link_, Clock::now());
     }
     reap();
@@ -332,22 +331,24 @@ class Session::Impl : public std::enable_shared_from_this<Impl> {
     flush_channels(*link_);
     if (!link_->released.empty()) {
       // EOF and CLOSE are packets of their own, and libssh writes each at once.
-      const Cork cork(socket_.native_handle());
+      const Cork cork(fd());
       close_released(*link_);
     }
-    take_messages();  // none that names a channel may be left when that is freed
-    if (stage_ == Stage::running || stage_ == Stage::closing) free_closed(*link_);
+    // None that names a channel may be left when that is freed.
+    if (take_messages() && (stage_ == Stage::running || stage_ == Stage::closing)) free_closed(*link_);
   }
 
   // ---- channel opens -------------------------------------------------------------------------------------------
 
   /// ssh_message_get() pumps when its queue is empty, so that a flood would keep this from ending: then the rest waits
   /// for the next turn, which begins with it.
-  void take_messages() {
+  /// True if none is left.
+  bool take_messages() {
     while (MessageHandle message{ssh_message_get(session_.get())}) {
       take(std::move(message));
-      if (over() || link_->socket.in_bytes - turn_began_at_ >= 2 * turn_quota) return;
+      if (over() || link_->socket.in_bytes - turn_began_at_ >= 2 * turn_quota) return false;
     }
+    return true;
   }
 
   void take(MessageHandle message) {
@@ -441,7 +442,7 @@ class Session::Impl : public std::enable_shared_from_this<Impl> {
 
   /// Reads until the relay closes, so that our close sends no RST that could overtake the DISCONNECT.
   void linger() {
-    if (discard_input(socket_.native_handle())) return finish(std::nullopt);
+    if (discard_input(fd())) return finish(std::nullopt);
     await();
   }
 
@@ -508,7 +509,7 @@ class Session::Impl : public std::enable_shared_from_this<Impl> {
   void end() {
     leave();
     error_code ignored;
-    let_the_fin_be_repeated(socket_.native_handle());
+    let_the_fin_be_repeated(fd());
     socket_.close(ignored);
   }
 
@@ -532,7 +533,7 @@ class Session::Impl : public std::enable_shared_from_this<Impl> {
     link_->session = nullptr;
     event_.reset();
     session_.reset();
-    close_duplicate(std::exchange(descriptor_, -1), socket_.native_handle());
+    close_duplicate(std::exchange(descriptor_, -1), fd());
   }
 
   void post_gone(const std::vector<std::shared_ptr<Channel::State>>& channels) {

@@ -115,6 +115,25 @@ TEST_CASE("a slow reader gets all, late, and nobody waits for it") {
   CHECK(target.receive().empty());
 }
 
+TEST_CASE("a visitor that stops reading holds up nobody who has a word to say at that moment") {
+  const Sshd relay;
+  const TargetServer flood(source(3, 4 * mebibyte));
+  const TargetServer talk(echo());
+  const Tunnel tunnel(relay, {tcp(flood.port()), tcp(talk.port())});
+  Socket shell = client_of(tunnel, 1);
+  std::vector<Socket> stalled;
+  const std::string word = "word";
+  // Each closes its window while the session is full, sooner or later with the shell's word right behind it.
+  for (int round = 0; round < 40; ++round) {
+    stalled.push_back(client_of(tunnel));
+    for (int i = 0; i < 100; ++i) {
+      shell.send(word);
+      REQUIRE(shell.receive_exactly(word.size()) == word);
+    }
+  }
+  CHECK(stalled.front().receive_all() == Pattern(3).next(4 * mebibyte));
+}
+
 TEST_CASE("readers that reset in the middle take nobody with them") {
   Sshd relay;
   Listener resetting = Listener::tcp();
