@@ -64,8 +64,8 @@ TEST_CASE("forwards of one port on different addresses are told apart") {
 
 TEST_CASE("a port that another process holds is refused, and can be asked for again") {
   const std::uint16_t port = free_port();
+  auto other = std::make_optional(Listener::tcp(port));   // first: the session asks as soon as it may
   Held held{{forward_to(port)}, {"AddressFamily inet"}};  // else ::1 alone would do
-  auto other = std::make_optional(Listener::tcp(port));
   CHECK(held.client.listen(0) == 0);
   CHECK(held.client.answered.size() == 1);
   other.reset();
