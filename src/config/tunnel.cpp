@@ -69,6 +69,8 @@ void Inspection::refuse_contradictions() const {
   if (spec_.liveness.intervals_per_probe == 1) return;
   if (spec_.liveness.server_alive_interval == Duration::zero())
     place("economy").refuse("there is nothing to save with server_alive_interval '0'");
+  if (spec_.liveness.server_alive_count_max == 0)
+    place("economy").refuse("an acknowledgement can be lost, and server_alive_count_max '0' waits for none");
   if (!spec_.tcp_keep_alive) place("economy").refuse("lives on TCP's keepalives, and tcp_keep_alive is 'no'");
 }
 

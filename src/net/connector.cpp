@@ -27,6 +27,10 @@ using boost::system::error_code;
 /// RFC 8305, 5: the recommended delay between two attempts.
 constexpr std::chrono::milliseconds attempt_delay{250};
 
+/// A keepalive is one bare segment, which nobody sends again when it is lost, or its acknowledgement: so the kernel
+/// asks this often in the time of one interval, while an acknowledgement is missing.
+constexpr int keepalive_tries = 4;
+
 std::string to_string(const tcp::endpoint& endpoint) {
   const std::string host = endpoint.address().to_string();
   return (endpoint.address().is_v6() ? "[" + host + "]" : host) + ":" + std::to_string(endpoint.port());
@@ -86,11 +90,13 @@ std::optional<Failure> prepare(tcp::socket& socket, const tcp::endpoint& endpoin
   set_option(socket, IPPROTO_TCP, TCP_NODELAY, 1, error);
   set_option(socket, SOL_SOCKET, SO_KEEPALIVE, options.tcp_keep_alive ? 1 : 0, error);
   if (options.keepalive_after > Duration::zero()) {
-    const std::int64_t wanted = std::chrono::ceil<std::chrono::seconds>(options.keepalive_after).count();
-    const std::int64_t most = 32767;  // tcp(7): the kernel refuses more
-    for (const int name : {TCP_KEEPIDLE, TCP_KEEPINTVL}) {
-      set_option(socket, IPPROTO_TCP, name, static_cast<int>(std::min(wanted, most)), error);
-    }
+    const auto set_seconds = [&](int name, Duration wanted) {
+      const std::int64_t most = 32767;  // tcp(7): the kernel refuses more
+      const std::int64_t seconds = std::chrono::ceil<std::chrono::seconds>(wanted).count();
+      set_option(socket, IPPROTO_TCP, name, static_cast<int>(std::min(seconds, most)), error);
+    };
+    set_seconds(TCP_KEEPIDLE, options.keepalive_after);
+    set_seconds(TCP_KEEPINTVL, options.keepalive_after / keepalive_tries);
   }
   if (options.user_timeout > Duration::zero()) {
     const std::int64_t wanted = std::chrono::ceil<std::chrono::milliseconds>(options.user_timeout).count();

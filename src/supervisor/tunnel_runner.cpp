@@ -156,6 +156,7 @@ void TunnelRunner::connect(net::Endpoints endpoints) {
 
 net::ConnectOptions TunnelRunner::connect_options() const {
   // TCP_USER_TIMEOUT backs the liveness rule, which has to be first: only then is the dead socket kept (ParkSession).
+  // With economy it also keeps the kernel from giving up after TCP_KEEPCNT keepalives, which is sooner.
   const LivenessSpec& liveness = spec_.liveness;
   const bool economy = liveness.economy();
   const Duration keepalive_after = economy ? liveness.server_alive_interval : Duration::zero();

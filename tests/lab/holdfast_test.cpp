@@ -167,6 +167,27 @@ TEST_CASE(
   CHECK(site.probe.wait_for_answer(60s));
 }
 
+TEST_CASE("economy-lossy: three keepalives that are lost in a row are not the end") {
+  HoldfastSite site(with_economy());
+  site.establish();
+  // Right after a heartbeat only keepalives follow, for 25 s: no data that TCP would send again.
+  constexpr std::uint64_t more_than_acknowledged = 80;
+  const auto received = [&] { return site.lab.stats().down.delivered.bytes; };
+  const TimePoint start = Clock::now();
+  for (std::uint64_t before = received(), now = before; now - before < more_than_acknowledged; now = received()) {
+    REQUIRE(Clock::now() - start < 40s);
+    before = now;
+    let_pass(50ms);
+  }
+  site.lab.blackhole(true);
+  let_pass(16500ms);  // 5, 10 and 15 s; at 20 s the path counts as dead
+  site.lab.blackhole(false);
+  CHECK_FALSE(site.time_to_log("nothing acknowledged", 10s));
+  CHECK(site.probe.wait_for_answer(10s));
+  INFO(site.subject.log());
+  CHECK(site.relay.connections() == 1);
+}
+
 TEST_CASE("economy-frozen: a relay whose kernel acknowledges for a frozen sshd is given up, if later") {
   HoldfastSite site(with_economy());
   const Result noticed = relay_frozen(site, {}, 60s);

@@ -138,6 +138,25 @@ TEST_CASE("a connected socket has the options that were asked for") {
   CHECK(option(socket, IPPROTO_TCP, TCP_USER_TIMEOUT) == 240'000);
 }
 
+TEST_CASE("a keepalive that is not acknowledged is sent again after a quarter of the time, a second at least") {
+  asio::io_context loop;
+  const Listening listening(loop);
+  const auto check = [&](Duration after, int idle, int again) {
+    Outcome outcome;
+    ConnectOptions options;
+    options.keepalive_after = after;
+    const auto operation = connect(loop.get_executor(), {listening.endpoint()}, options, outcome.handler());
+    REQUIRE(run_until(loop, [&] { return outcome.calls == 1; }));
+    REQUIRE(*outcome.result);
+    CHECK(option(**outcome.result, IPPROTO_TCP, TCP_KEEPIDLE) == idle);
+    CHECK(option(**outcome.result, IPPROTO_TCP, TCP_KEEPINTVL) == again);
+  };
+  check(std::chrono::minutes{1}, 60, 15);
+  check(std::chrono::seconds{5}, 5, 2);
+  check(std::chrono::seconds{1}, 1, 1);
+  check(std::chrono::hours{48}, 32767, 32767);
+}
+
 TEST_CASE("a connected socket has the congestion control that was asked for, or the kernel's own") {
   asio::io_context loop;
   const Listening listening(loop);

@@ -268,6 +268,9 @@ TEST_CASE("hosts, accounts and forwards are refused with what is wrong about the
        "h.yaml:7:19: tunnels.relay.bind_address: '192.0.2.1' contradicts address_family inet6\n"},
       {with("economy: yes\n    server_alive_interval: 0"),
        "h.yaml:7:14: tunnels.relay.economy: there is nothing to save with server_alive_interval '0'\n"},
+      {with("economy: yes\n    server_alive_count_max: 0"),
+       "h.yaml:7:14: tunnels.relay.economy: an acknowledgement can be lost, and server_alive_count_max '0' waits for "
+       "none\n"},
       {with("economy: 8\n    tcp_keep_alive: no"),
        "h.yaml:7:14: tunnels.relay.economy: lives on TCP's keepalives, and tcp_keep_alive is 'no'\n"},
       {with("readiness: verified\n    verify_interval: 0"),
