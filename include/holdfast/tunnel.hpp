@@ -8,14 +8,18 @@
 #include <variant>
 #include <vector>
 
+#include "holdfast/announce.hpp"
 #include "holdfast/backoff.hpp"
 #include "holdfast/config.hpp"
+#include "holdfast/fail_back.hpp"
 #include "holdfast/failover.hpp"
 #include "holdfast/failure.hpp"
+#include "holdfast/lease.hpp"
 #include "holdfast/listeners.hpp"
 #include "holdfast/liveness.hpp"
 #include "holdfast/proof.hpp"
 #include "holdfast/time.hpp"
+#include "holdfast/told.hpp"
 
 /// The tunnel as a sans-I/O machine. `step()` decides, the runner (src/supervisor/) does:
 ///
@@ -56,38 +60,14 @@ struct Opening {
   friend bool operator==(const Opening&, const Opening&) = default;
 };
 
-/// What the log last said of a listener: held, or why it was refused.
-struct Told {
-  std::optional<Refusal> refusal;
-
-  friend bool operator==(const Told&, const Told&) = default;
-};
-
-/// The session's channel to the relay's script.
-struct LeaseProgress {
-  enum class State {
-    absent,   ///< not wanted, or not asked for yet
-    opening,  ///< `due`: when it is given up
-    ready,    ///< evictions can be asked for; `due`: the next heartbeat
-    lost,     ///< `due`: when it is tried again, if it ever worked on this session
-  };
-  State state = State::absent;
-  std::optional<TimePoint> due;
-
-  bool ready() const { return state == State::ready; }
-
-  friend bool operator==(const LeaseProgress&, const LeaseProgress&) = default;
-};
-
 /// An authenticated session: what it holds, and what is due on it.
 struct LiveSession {
   Liveness liveness;
   Listeners listeners;
   Proofs proofs;
-  LeaseProgress lease;
-  std::optional<TimePoint> proof_due;                  ///< the network changed: by when a packet has to come
-  std::vector<std::optional<Told>> told;               ///< parallel to the listeners
-  std::vector<std::optional<ProofResult>> told_proof;  ///< what the log last said of a proof
+  LeaseChannel lease;
+  ToldOfSession told;
+  std::optional<TimePoint> proof_due;  ///< the network changed: by when a packet has to come
 
   friend bool operator==(const LiveSession&, const LiveSession&) = default;
 };
@@ -98,28 +78,6 @@ struct RequestingForwards {
 
   friend bool operator==(const RequestingForwards&, const RequestingForwards&) = default;
 };
-
-/// A better relay is looked at then.
-struct LookDue {
-  TimePoint at;
-
-  friend bool operator==(const LookDue&, const LookDue&) = default;
-};
-/// It is being asked for its banner.
-struct Looking {
-  std::size_t relay = 0;
-  TimePoint deadline;
-
-  friend bool operator==(const Looking&, const Looking&) = default;
-};
-/// It answered; whoever is connected through the session here shall not be cut off.
-struct AwaitingIdle {
-  std::size_t relay = 0;
-  TimePoint answered;
-
-  friend bool operator==(const AwaitingIdle&, const AwaitingIdle&) = default;
-};
-using FailBack = std::variant<LookDue, Looking, AwaitingIdle>;
 
 /// Holds all of its forwards, or with exit_on_forward_failure off at least what it could get.
 struct Established {
@@ -151,7 +109,7 @@ struct Draining {
   TimePoint deadline;
   ForwardTable forwards;  ///< `held` until the relay has confirmed the cancellation
   bool connections_open = true;
-  LeaseProgress lease;  ///< its guard wants heartbeats until the end
+  LeaseChannel lease;  ///< its guard wants heartbeats until the end
   AfterClosing after;
 
   friend bool operator==(const Draining&, const Draining&) = default;
@@ -185,15 +143,6 @@ std::string_view phase_name(const Phase& phase);
 /// The forwards of a session that has got that far, else null.
 const ForwardTable* forwards_of(const Phase& phase);
 
-/// The failure that the log last told of, and how often it came again since.
-struct ToldFailure {
-  Failure failure;
-  TimePoint at;
-  unsigned repeated = 0;
-
-  friend bool operator==(const ToldFailure&, const ToldFailure&) = default;
-};
-
 struct TunnelState {
   Phase phase;
   Attempt attempt = 0;
@@ -201,7 +150,7 @@ struct TunnelState {
   /// The start, or the end of the last session that held for reset_after; on whatever relay.
   std::optional<TimePoint> outage_since;
   ProofHistory proof_history;
-  std::optional<ToldFailure> told;  ///< none since a session stood
+  ToldFailures told;  ///< anew once a session stands
 
   friend bool operator==(const TunnelState&, const TunnelState&) = default;
 };
@@ -232,14 +181,6 @@ struct Received {
   bool whole_packet = false;
 };
 struct ConnectionsDrained {};
-struct RelayLookedAt {  ///< a better relay's banner, or why there was none
-  std::optional<Failure> failure;
-};
-struct ConnectionsIdle {};
-struct LeaseOpened {};  ///< the relay's script answers: evictions and heartbeats can be asked for
-struct LeaseLost {
-  std::string reason;
-};
 struct SessionFailed {
   Failure failure;
 };
@@ -274,35 +215,8 @@ struct CancelForward {  ///< answers ListenerCancelled
 
   friend bool operator==(const CancelForward&, const CancelForward&) = default;
 };
-struct OpenLease {   ///< answers LeaseOpened or LeaseLost
-  Duration guard{};  ///< after a silence this long the relay's script ends the session; zero: never
-
-  friend bool operator==(const OpenLease&, const OpenLease&) = default;
-};
-struct EndLease {  ///< its channel, whatever stands of it; answers nothing
-  friend bool operator==(const EndLease&, const EndLease&) = default;
-};
-struct RecordLease {  ///< the forward is held: the relay's script notes whose it is
-  std::size_t forward = 0;
-
-  friend bool operator==(const RecordLease&, const RecordLease&) = default;
-};
-struct SendHeartbeat {  ///< on the lease's channel; its echo is a packet received
-  friend bool operator==(const SendHeartbeat&, const SendHeartbeat&) = default;
-};
 struct SendKeepalive {
   friend bool operator==(const SendKeepalive&, const SendKeepalive&) = default;
-};
-struct LookAtRelay {  ///< connect there and read the banner; answers RelayLookedAt
-  std::size_t relay = 0;
-
-  friend bool operator==(const LookAtRelay&, const LookAtRelay&) = default;
-};
-struct EndLook {  ///< answers nothing
-  friend bool operator==(const EndLook&, const EndLook&) = default;
-};
-struct AwaitIdle {  ///< answers ConnectionsIdle at a moment at which no connection is open
-  friend bool operator==(const AwaitIdle&, const AwaitIdle&) = default;
 };
 struct DrainConnections {  ///< accept no more; answers ConnectionsDrained once none is open
   friend bool operator==(const DrainConnections&, const DrainConnections&) = default;
@@ -319,15 +233,6 @@ struct ResetParked {  ///< RST to the relay: its side of the dead session ends, 
 };
 struct DropSession {  ///< at once, whatever stands of it (dial, session, connections); answers nothing
   friend bool operator==(const DropSession&, const DropSession&) = default;
-};
-/// One line for the log. `failure` is set on lines about one.
-struct Announce {
-  LogLevel level = LogLevel::info;
-  std::string text;
-  std::optional<Failure> failure;
-  bool last_error = true;  ///< the status shows this failure as the last error
-
-  friend bool operator==(const Announce&, const Announce&) = default;
 };
 
 using TunnelAction =

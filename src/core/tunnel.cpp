@@ -4,13 +4,13 @@
 #include <cstdlib>
 #include <utility>
 
+#include "core/tunnel_words.hpp"
 #include "holdfast/overloaded.hpp"
 #include "holdfast/relays.hpp"
 
 namespace holdfast {
 namespace {
 
-constexpr Duration lease_retry = std::chrono::minutes{10};  ///< for a script that ended though its session lives
 /// What closing channels, SSH_MSG_DISCONNECT and FIN may take before the socket is simply dropped.
 constexpr Duration teardown_timeout = std::chrono::seconds{5};
 /// How long a session asks again for a listener that somebody holds before it starts over with a new session, which
@@ -29,77 +29,25 @@ constexpr Duration first_connect_timeout = std::chrono::seconds{3};
 /// With another relay to turn to, a name server that does not answer is not waited for longer than glibc's first retry,
 /// which comes after 5 s.
 constexpr Duration first_resolve_timeout = std::chrono::seconds{6};
-/// How long the log is silent about a failure that only repeats itself.
-constexpr Duration repetition_quiet = std::chrono::minutes{1};
-/// For a banner of a better relay.
-constexpr Duration look_timeout = std::chrono::seconds{10};
-/// A banner that is older says nothing about now: whoever was connected stayed for long.
-constexpr Duration look_holds = std::chrono::minutes{1};
-
-std::string_view operation_of(OpeningPhase phase) {
-  switch (phase) {
-    case OpeningPhase::resolve:
-      return "resolve";
-    case OpeningPhase::connect:
-      return "connect";
-    case OpeningPhase::banner:
-      return "read banner of";
-    case OpeningPhase::key_exchange:
-      return "exchange keys with";
-    case OpeningPhase::authenticate:
-      return "authenticate at";
-  }
-  std::abort();
-}
-
-Cause cause_of_timeout(OpeningPhase phase) {
-  switch (phase) {
-    case OpeningPhase::resolve:
-      return Cause::resolver_unavailable;
-    case OpeningPhase::connect:
-      return Cause::connection_timed_out;
-    case OpeningPhase::banner:
-    case OpeningPhase::key_exchange:
-    case OpeningPhase::authenticate:
-      return Cause::phase_timed_out;
-  }
-  std::abort();
-}
-
-Cause cause_of(Refusal refusal) {
-  switch (refusal) {
-    case Refusal::unexplained:
-    case Refusal::policy:
-      return Cause::forward_refused;
-    case Refusal::held_live:
-      return Cause::listener_held_live;
-    case Refusal::held_stale:
-      return Cause::listener_held_stale;
-    case Refusal::held_by_other_device:
-      return Cause::listener_held_by_other_device;
-  }
-  std::abort();
-}
-
-std::string detail_of(const Explanation& explanation) {
-  switch (explanation.refusal) {
-    case Refusal::unexplained:
-      return "the relay gives no reason and lets nobody look";
-    case Refusal::policy:
-      return "nobody listens there, so the relay's rules forbid it";
-    case Refusal::held_live:
-      return "somebody answers on it";
-    case Refusal::held_stale:
-      return "it is open and silent";
-    case Refusal::held_by_other_device:
-      return "its name is " + explanation.holder;
-  }
-  std::abort();
-}
 
 bool any_held(const ForwardTable& forwards) {
   return std::any_of(forwards.begin(), forwards.end(),
                      [](const ForwardProgress& forward) { return forward.state == ForwardState::held; });
+}
+
+/// Cancels what is held, and what was only asked for: it may be granted after our cancellation was queued behind it.
+std::vector<CancelForward> cancel(ForwardTable& forwards) {
+  std::vector<CancelForward> actions;
+  for (std::size_t index = 0; index < forwards.size(); ++index) {
+    ForwardProgress& forward = forwards[index];
+    if (forward.state == ForwardState::held || forward.state == ForwardState::requested) {
+      actions.push_back({index});
+      forward = {ForwardState::held, forward.bound_port, std::nullopt};
+    } else {
+      forward = {};
+    }
+  }
+  return actions;
 }
 
 LiveSession* live_session(Phase& phase) {
@@ -142,7 +90,7 @@ class Transition {
 
   void on(const ReconnectRequested&) {
     const auto drain_and_retry = [&](const LiveSession& session) {
-      drain(session, ThenRetry{{Cause::operator_request, "reconnect", here(), ""}});
+      drain(session, ThenRetry{reconnect_requested(here())});
     };
     state_.relays.start_over();
     std::visit(overloaded{[](Idle&) {}, [&](BackingOff&) { begin_attempt(0); }, [&](Opening&) { dial_again(); },
@@ -160,11 +108,7 @@ class Transition {
     }
     const auto due = next_deadline(state_);
     if (!due || now_ < *due) return;
-    std::visit(overloaded{[](Idle&) {},
-                          [&](Opening& opening) {
-                            fail({cause_of_timeout(opening.phase), std::string{operation_of(opening.phase)}, here(),
-                                  "no answer within " + to_text(opening.deadline - opening.since)});
-                          },
+    std::visit(overloaded{[](Idle&) {}, [&](Opening& opening) { fail(phase_timed_out(opening, here())); },
                           [&](RequestingForwards& requesting) { live_timer(requesting.session); },
                           [&](Established& established) {
                             live_timer(established.session);
@@ -262,20 +206,20 @@ class Transition {
   }
 
   void on_session(const LeaseOpened&) {
-    if (auto* draining = std::get_if<Draining>(&state_.phase)) return lease_opened(draining->lease);
+    if (auto* draining = std::get_if<Draining>(&state_.phase)) return draining->lease.opened(lease_context());
     auto* session = live_session(state_.phase);
     if (session == nullptr) return;
-    lease_opened(session->lease);
-    const ForwardTable& table = session->listeners.table();
-    for (std::size_t index = 0; index < table.size(); ++index) {
-      if (table[index].state == ForwardState::held) act(RecordLease{index});
-    }
+    session->lease.opened(lease_context());
+    perform(session->lease.update(session->listeners.table(), lease_context()));
     climb(*session, session->listeners.lease_came_up(context(*session)));
   }
 
   void on_session(const LeaseLost& lost) {
     if (auto* draining = std::get_if<Draining>(&state_.phase)) draining->lease = {};
-    if (auto* session = live_session(state_.phase)) lose_lease(*session, lost.reason);
+    auto* session = live_session(state_.phase);
+    if (session == nullptr) return;
+    perform(session->lease.lost(lost.reason, lease_context()));
+    climb(*session, session->listeners.lease_went(context(*session)));
   }
 
   void on_session(const ListenerCancelled& cancelled) {
@@ -301,25 +245,16 @@ class Transition {
     close_if_drained(*draining);
   }
 
-  void on_session(const RelayLookedAt& looked_at) {
+  void on_session(const RelayLookedAt& look) {
     auto* established = std::get_if<Established>(&state_.phase);
     if (established == nullptr || !established->fail_back) return;
-    const auto* looking = std::get_if<Looking>(&*established->fail_back);
-    if (looking == nullptr) return;
-    if (looked_at.failure) return not_back(*established, looking->relay, describe(*looked_at.failure));
-    announce(LogLevel::verbose, "the better relay " + name_of(looking->relay) + " answers again");
-    established->fail_back = AwaitingIdle{looking->relay, now_};
-    act(AwaitIdle{});
+    follow(*established, established->fail_back->looked_at(look, fail_back_context()));
   }
 
   void on_session(const ConnectionsIdle&) {
     auto* established = std::get_if<Established>(&state_.phase);
     if (established == nullptr || !established->fail_back) return;
-    const auto* waiting = std::get_if<AwaitingIdle>(&*established->fail_back);
-    if (waiting == nullptr) return;
-    if (now_ - waiting->answered > look_holds) return look_at(*established, waiting->relay);
-    announce(LogLevel::info, "going back to " + name_of(waiting->relay) + ", which answers again");
-    drain(established->session, ThenFailBack{waiting->relay});
+    follow(*established, established->fail_back->idle(fail_back_context()));
   }
 
   void on_session(const SessionFailed& failed) {
@@ -402,6 +337,8 @@ class Transition {
     return {spec_, now_, session.lease.ready(), answer_timeout(session), state_.relays.here().last_eviction, jitter_};
   }
 
+  LeaseContext lease_context() const { return {spec_, now_}; }
+
   /// A hole in the signal delays the answers of an established session as well: whether the relay still lives is for
   /// the liveness rule to say, where there is one.
   std::optional<Duration> answer_timeout(const LiveSession& session) const {
@@ -412,28 +349,19 @@ class Transition {
   /// The forwards are asked for first and the lease is opened beside them: an undisturbed start waits for no lease.
   void hold() {
     const std::size_t count = spec_.remote_forward.size();
-    state_.phase =
-        RequestingForwards{{Liveness{spec_.liveness, now_}, Listeners{count}, Proofs{count}, {}, {}, {}, {}}};
-    LiveSession& session = std::get<RequestingForwards>(state_.phase).session;
-    session.told.resize(count);
-    session.told_proof.resize(count);
     state_.proof_history.paths.resize(count);
-    const auto first = session.listeners.start(context(session));
-    for (const ListenerAction& action : first) perform(action);
-    want_lease(session);
-    settle(session);
-  }
-
-  template <class SomeActions>
-  void perform(const SomeActions& action) {
-    std::visit([&](const auto& what) { act(what); }, action);
+    state_.phase = RequestingForwards{{Liveness{spec_.liveness, now_}, Listeners{count}, Proofs{count}, LeaseChannel{},
+                                       ToldOfSession{count}, std::nullopt}};
+    LiveSession& session = std::get<RequestingForwards>(state_.phase).session;
+    climb(session, session.listeners.start(context(session)));
   }
 
   /// The listeners moved on: do what they ask for, tell what is new, and see whether the session is what it should be.
   void climb(LiveSession& session, const std::vector<ListenerAction>& actions) {
-    for (const ListenerAction& action : actions) perform(action);
-    want_lease(session);
-    tell_changes(session);
+    perform(actions);
+    perform(session.lease.update(session.listeners.table(), lease_context()));
+    const bool established = std::holds_alternative<Established>(state_.phase);
+    say(session.told.listeners(spec_, session.listeners.table(), established));
     settle(session);
   }
 
@@ -451,17 +379,17 @@ class Transition {
     for (std::size_t index = 0; index < table.size(); ++index) {
       if (table[index].state != ForwardState::refused) continue;
       if (waited_long || table[index].explanation->refusal == Refusal::policy) {
-        return close(ThenRetry{refused_listen(index, *table[index].explanation)});
+        return close(ThenRetry{listen_refused(spec_.remote_forward[index], *table[index].explanation)});
       }
     }
   }
 
   void establish(RequestingForwards& requesting) {
-    announce_established(requesting.session.listeners.table());
-    state_.told.reset();
+    const std::string where = relay_count() > 1 ? " at " + here() : "";
+    announce(LogLevel::info, "established" + where + ": " + held_forwards(spec_, requesting.session.listeners.table()));
+    state_.told = {};
     state_.relays.established();
-    state_.relays.plan_returns(relays_context());
-    state_.phase = Established{now_, std::move(requesting.session), look_due()};
+    state_.phase = Established{now_, std::move(requesting.session), FailBack::plan(fail_back_context())};
   }
 
   // ---- does a listener lead to its target? --------------------------------------------------------------------
@@ -477,9 +405,9 @@ class Transition {
     const bool concluded = std::any_of(actions.begin(), actions.end(), [](const ProofAction& action) {
       return std::holds_alternative<EndProof>(action);
     });
-    for (const ProofAction& action : actions) perform(action);
+    perform(actions);
     if (!concluded) return;
-    tell_proofs(session);
+    say(session.told.proofs(spec_, session.listeners.table(), session.proofs));
     const auto broken = session.proofs.hopeless(state_.proof_history, now_);
     if (!broken) return;
     state_.proof_history.last_renewal = now_;
@@ -487,89 +415,7 @@ class Transition {
     drain(session, ThenRetry{*session.proofs.result(*broken)->failure});
   }
 
-  /// A line when a result is another than before; the first good one is nothing to tell.
-  void tell_proofs(LiveSession& session) {
-    for (std::size_t index = 0; index < session.told_proof.size(); ++index) {
-      const auto& proof = session.proofs.result(index);
-      std::optional<ProofResult>& told = session.told_proof[index];
-      if (!proof || told == proof->result) continue;
-      const bool was_bad = told && is_bad(*told);
-      const std::string forward = forward_text(index, session.listeners.table()[index].bound_port);
-      told = proof->result;
-      if (is_bad(proof->result)) {
-        // Not the last error: that is why a session ended, and the status shows what a proof found elsewhere.
-        act(Announce{LogLevel::error, describe(*proof->failure) + ". " + std::string{remedy(proof->failure->cause)},
-                     proof->failure, false});
-      } else if (proof->result == ProofResult::not_permitted) {
-        announce(LogLevel::info, "can't be verified: " + forward + ". " + std::string{remedy(proof->failure->cause)});
-      } else {
-        announce(was_bad ? LogLevel::info : LogLevel::verbose, "verified: " + forward);
-      }
-    }
-  }
-
-  // ---- the lease -----------------------------------------------------------------------------------------------
-
-  /// Beside the forwards, but not beside one whose port the relay is to choose: see Listeners::next().
-  void want_lease(LiveSession& session) {
-    const ForwardTable& table = session.listeners.table();
-    bool port_awaited = false;
-    for (std::size_t index = 0; index < table.size(); ++index) {
-      const bool asked = table[index].state == ForwardState::pending || table[index].state == ForwardState::requested;
-      port_awaited = port_awaited || (asked && spec_.remote_forward[index].port == 0);
-    }
-    if (spec_.lease && session.lease.state == LeaseProgress::State::absent && !port_awaited) open_lease(session.lease);
-  }
-
-  /// The script gives a silent device up when we would give up a silent relay. At least one heartbeat may be late.
-  void open_lease(LeaseProgress& lease) {
-    lease = {LeaseProgress::State::opening, now_ + spec_.connect_timeout};
-    const LivenessSpec& liveness = spec_.liveness;
-    act(OpenLease{std::max(longest_debt(liveness), probe_period(liveness) + liveness.server_alive_interval)});
-  }
-
-  void lease_opened(LeaseProgress& lease) {
-    lease = {LeaseProgress::State::ready, std::nullopt};
-    schedule_beat(lease);
-  }
-
-  void schedule_beat(LeaseProgress& lease) const {
-    if (spec_.liveness.server_alive_interval > Duration::zero()) {
-      lease.due = now_ + probe_period(spec_.liveness);
-    }
-  }
-
-  void lose_lease(LiveSession& session, const std::string& reason) {
-    const bool worked = session.lease.ready();
-    session.lease = {LeaseProgress::State::lost, worked ? std::optional{now_ + lease_retry} : std::nullopt};
-    announce(LogLevel::verbose, "no lease on the relay: " + reason);
-    climb(session, session.listeners.lease_went(context(session)));
-  }
-
-  /// Of one that is being opened, or was lost.
-  void lease_timer(LiveSession& session) {
-    if (session.lease.state == LeaseProgress::State::lost) return open_lease(session.lease);
-    act(EndLease{});
-    lose_lease(session, "its script does not answer");
-  }
-
-  void beat(LeaseProgress& lease) {
-    act(SendHeartbeat{});
-    schedule_beat(lease);
-  }
-
-  /// A heartbeat's echo comes a round trip after it, and so a little after the silence that began with the echo before:
-  /// what is on its way is the probe.
-  bool has_just_beaten(const LeaseProgress& lease) const {
-    const LivenessSpec& liveness = spec_.liveness;
-    return lease.ready() && lease.due &&
-           *lease.due - now_ > probe_period(liveness) - liveness.server_alive_interval / 2;
-  }
-
-  void draining_timer(Draining& draining) {
-    if (draining.lease.due && now_ >= *draining.lease.due) beat(draining.lease);
-    if (now_ >= draining.deadline) close(std::move(draining.after));
-  }
+  // ---- what is due on a session --------------------------------------------------------------------------------
 
   void demand_proof(LiveSession& session, const NetworkChanged& change) {
     if (!session.proof_due) act(SendKeepalive{});
@@ -578,24 +424,14 @@ class Transition {
   }
 
   void live_timer(LiveSession& session) {
-    if (session.proof_due && now_ >= *session.proof_due) return fail(silent("no answer after the network changed"));
-    if (session.listeners.answer_overdue(now_)) return fail(unanswered_listen());
-    if (session.lease.ready() && session.lease.due && now_ >= *session.lease.due) beat(session.lease);
-    if (session.liveness.next_deadline() && now_ >= *session.liveness.next_deadline()) {
-      switch (session.liveness.expired(now_)) {
-        case Liveness::Verdict::dead:
-          return fail(silent(std::to_string(spec_.liveness.server_alive_count_max) + " probes unanswered"));
-        case Liveness::Verdict::unreachable:
-          return fail(silent("nothing acknowledged for " + to_text(longest_silence(spec_.liveness))));
-        case Liveness::Verdict::send_probe:
-          if (!has_just_beaten(session.lease)) act(SendKeepalive{});
-          break;
-        case Liveness::Verdict::alive:
-          break;
-      }
+    if (session.proof_due && now_ >= *session.proof_due) {
+      return fail(relay_silent(here(), "no answer after the network changed"));
     }
+    if (session.listeners.answer_overdue(now_)) return fail(listen_unanswered(here(), spec_.connect_timeout));
+    perform(session.lease.beat(lease_context()));
+    if (const auto silence = liveness_timer(session)) return fail(relay_silent(here(), *silence));
     // One of these at most, for each may end the session; what else is due comes with the next timer.
-    if (session.lease.due && now_ >= *session.lease.due) return lease_timer(session);
+    if (session.lease.due() && now_ >= *session.lease.due()) return lease_timer(session);
     if (session.listeners.due() && now_ >= *session.listeners.due()) {
       return climb(session, session.listeners.expired(context(session)));
     }
@@ -604,61 +440,49 @@ class Transition {
     }
   }
 
-  /// A line for each listener that came to be held or turned out to be refused for another reason than before, and a
-  /// lease for each new one that is held.
-  void tell_changes(LiveSession& session) {
-    const ForwardTable& table = session.listeners.table();
-    for (std::size_t index = 0; index < table.size(); ++index) {
-      const ForwardProgress& forward = table[index];
-      std::optional<Told>& told = session.told[index];
-      if (forward.state == ForwardState::held && told != Told{}) {
-        told = Told{};
-        if (std::holds_alternative<Established>(state_.phase)) {
-          announce(LogLevel::info, "now holding " + forward_text(index, forward.bound_port));
-        }
-        if (session.lease.ready()) act(RecordLease{index});
-      }
-      if (forward.state == ForwardState::refused && told != Told{forward.explanation->refusal}) {
-        told = Told{forward.explanation->refusal};
-        const Failure failure = refused_listen(index, *forward.explanation);
-        announce(LogLevel::error, describe(failure) + ". " + std::string{remedy(failure.cause)}, failure);
-      }
+  /// How the relay turned out to be silent, if it did.
+  std::optional<std::string> liveness_timer(LiveSession& session) {
+    if (!session.liveness.next_deadline() || now_ < *session.liveness.next_deadline()) return std::nullopt;
+    switch (session.liveness.expired(now_)) {
+      case Liveness::Verdict::dead:
+        return std::to_string(spec_.liveness.server_alive_count_max) + " probes unanswered";
+      case Liveness::Verdict::unreachable:
+        return "nothing acknowledged for " + to_text(longest_silence(spec_.liveness));
+      case Liveness::Verdict::send_probe:
+        if (!session.lease.has_just_beaten(lease_context())) act(SendKeepalive{});
+        return std::nullopt;
+      case Liveness::Verdict::alive:
+        return std::nullopt;
     }
+    std::abort();
   }
 
-  // ---- back to a better relay ----------------------------------------------------------------------------------
-
-  std::optional<FailBack> look_due() const {
-    const auto next = state_.relays.next_look();
-    if (!next) return std::nullopt;
-    return LookDue{*next};
+  void lease_timer(LiveSession& session) {
+    perform(session.lease.expired(lease_context()));
+    if (session.lease.is_lost()) climb(session, session.listeners.lease_went(context(session)));
   }
 
   void fail_back_timer() {
     auto* established = std::get_if<Established>(&state_.phase);
     if (established == nullptr || !established->fail_back) return;
-    std::visit(overloaded{[&](const LookDue&) {
-                            if (const auto relay = state_.relays.to_look_at(now_)) look_at(*established, *relay);
-                          },
-                          [&](const Looking& looking) {
-                            if (now_ < looking.deadline) return;
-                            act(EndLook{});
-                            not_back(*established, looking.relay, "no answer within " + to_text(look_timeout));
-                          },
-                          [](const AwaitingIdle&) {}},
-               FailBack{*established->fail_back});
+    follow(*established, established->fail_back->expired(fail_back_context()));
   }
 
-  void look_at(Established& established, std::size_t relay) {
-    established.fail_back = Looking{relay, now_ + look_timeout};
-    act(LookAtRelay{relay});
+  void draining_timer(Draining& draining) {
+    perform(draining.lease.beat(lease_context()));
+    if (now_ >= draining.deadline) close(std::move(draining.after));
   }
 
-  void not_back(Established& established, std::size_t relay, const std::string& reason) {
-    const Duration wait = state_.relays.not_back(relay, relays_context());
-    announce(LogLevel::verbose, "the better relay " + name_of(relay) + " is not back yet (" + reason +
-                                    "); looked at again in " + to_text(wait));
-    established.fail_back = look_due();
+  // ---- back to a better relay ----------------------------------------------------------------------------------
+
+  FailBackContext fail_back_context() { return {spec_, now_, state_.relays, jitter_}; }
+
+  void follow(Established& established, const std::vector<FailBackAction>& actions) {
+    for (const FailBackAction& action : actions) {
+      std::visit(overloaded{[&](const GoBack& back) { drain(established.session, ThenFailBack{back.relay}); },
+                            [&](const auto& what) { act(what); }},
+                 action);
+    }
   }
 
   void fail_back_to(std::size_t relay) {
@@ -674,19 +498,10 @@ class Transition {
     if (session.proofs.under_way()) act(EndProof{});
     act(DrainConnections{});
     ForwardTable forwards = session.listeners.table();
-    for (std::size_t index = 0; index < forwards.size(); ++index) {
-      ForwardProgress& forward = forwards[index];
-      // One that was only asked for may be granted after our cancellation was queued behind it: cancel it as well.
-      if (forward.state == ForwardState::held || forward.state == ForwardState::requested) {
-        act(CancelForward{index});
-        forward = {ForwardState::held, forward.bound_port, std::nullopt};
-      } else {
-        forward = {};
-      }
-    }
-    LeaseProgress lease = session.lease;
-    if (!lease.ready()) lease.due.reset();
-    state_.phase = Draining{now_ + spec_.drain_timeout, std::move(forwards), true, lease, std::move(after)};
+    for (const CancelForward& cancellation : cancel(forwards)) act(cancellation);
+    LeaseChannel lease = session.lease;
+    lease.open_no_more();
+    state_.phase = Draining{now_ + spec_.drain_timeout, std::move(forwards), true, std::move(lease), std::move(after)};
   }
 
   void close_if_drained(Draining& draining) {
@@ -723,8 +538,8 @@ class Transition {
     if (lasted) state_.outage_since = now_;
     const NextTry next = state_.relays.failed(failure, lasted, outage(), relays_context());
     const bool elsewhere = next.relay != state_.relays.current();
-    announce_failure(failure, std::string{"next try "} + (elsewhere ? "at " + name_of(next.relay) + " " : "") + "in " +
-                                  to_text(next.at - now_));
+    const std::string where = elsewhere ? "at " + name_of(next.relay) + " " : "";
+    act(state_.told.failed(failure, "next try " + where + "in " + to_text(next.at - now_), now_));
     state_.phase = BackingOff{next.at, next.relay, std::move(failure)};
   }
 
@@ -738,55 +553,19 @@ class Transition {
     state_.phase = Stopped{};
   }
 
-  // ---- words ---------------------------------------------------------------------------------------------------
+  // ---- what comes of the step ----------------------------------------------------------------------------------
 
   void act(TunnelAction action) { actions_.push_back(std::move(action)); }
 
-  void announce(LogLevel level, std::string text, std::optional<Failure> failure = std::nullopt) {
-    act(Announce{level, std::move(text), std::move(failure), true});
+  void announce(LogLevel level, std::string text) { act(Announce{level, std::move(text)}); }
+
+  void say(const std::vector<Announce>& lines) {
+    for (const Announce& line : lines) act(line);
   }
 
-  /// A young outage is met by many attempts: what fails again as before is told once a minute.
-  void announce_failure(const Failure& failure, const std::string& next_try) {
-    auto& told = state_.told;
-    const bool repeated = told && told->failure == failure && now_ - told->at < repetition_quiet;
-    const unsigned untold = repeated || !told ? 0 : told->repeated;
-    const std::string times = untold == 0 ? "" : " (and " + std::to_string(untold) + " times before)";
-    announce(repeated ? LogLevel::verbose : LogLevel::error,
-             describe(failure) + times + "; " + next_try + ". " + std::string{remedy(failure.cause)}, failure);
-    if (repeated) {
-      ++told->repeated;
-    } else {
-      told = ToldFailure{failure, now_};
-    }
-  }
-
-  std::string forward_text(std::size_t index, std::optional<std::uint16_t> bound_port = std::nullopt) const {
-    const RemoteForward& forward = spec_.remote_forward[index];
-    RemoteForward shown = forward;
-    if (bound_port) shown.port = *bound_port;
-    return listener_name(shown) + " -> " + target_name(forward.target);
-  }
-
-  void announce_established(const ForwardTable& forwards) {
-    std::string held;
-    for (std::size_t index = 0; index < forwards.size(); ++index) {
-      if (forwards[index].state != ForwardState::held) continue;
-      held += (held.empty() ? "" : ", ") + forward_text(index, forwards[index].bound_port);
-    }
-    const std::string where = relay_count() > 1 ? " at " + here() : "";
-    announce(LogLevel::info, "established" + where + ": " + (held.empty() ? "holding nothing yet" : held));
-  }
-
-  Failure refused_listen(std::size_t index, const Explanation& explanation) const {
-    return {cause_of(explanation.refusal), "listen on relay", listener_name(spec_.remote_forward[index]),
-            detail_of(explanation)};
-  }
-
-  Failure silent(std::string detail) const { return {Cause::relay_silent, "keep alive", here(), std::move(detail)}; }
-
-  Failure unanswered_listen() const {
-    return {Cause::phase_timed_out, "listen on relay", here(), "no answer within " + to_text(spec_.connect_timeout)};
+  template <class PartsAction>
+  void perform(const std::vector<PartsAction>& actions) {
+    for (const PartsAction& action : actions) std::visit([&](const auto& what) { act(what); }, action);
   }
 
   // ---- the relays ----------------------------------------------------------------------------------------------

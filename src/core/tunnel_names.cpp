@@ -16,16 +16,11 @@ std::optional<TimePoint> earlier(std::optional<TimePoint> left, std::optional<Ti
 
 std::optional<TimePoint> due(const LiveSession& session) {
   return earlier(earlier(earlier(session.liveness.next_deadline(), session.listeners.due()), session.proofs.due()),
-                 earlier(session.lease.due, session.proof_due));
+                 earlier(session.lease.due(), session.proof_due));
 }
 
 std::optional<TimePoint> due(const std::optional<FailBack>& fail_back) {
-  using Deadline = std::optional<TimePoint>;
-  if (!fail_back) return std::nullopt;
-  return std::visit(overloaded{[](const LookDue& look) -> Deadline { return look.at; },
-                               [](const Looking& look) -> Deadline { return look.deadline; },
-                               [](const AwaitingIdle&) -> Deadline { return std::nullopt; }},
-                    *fail_back);
+  return fail_back ? fail_back->due() : std::nullopt;
 }
 
 }  // namespace
@@ -72,17 +67,17 @@ const ForwardTable* forwards_of(const Phase& phase) {
 
 std::optional<TimePoint> next_deadline(const TunnelState& state) {
   using Deadline = std::optional<TimePoint>;
-  return std::visit(overloaded{[](const Idle&) -> Deadline { return std::nullopt; },
-                               [](const Opening& opening) -> Deadline { return opening.deadline; },
-                               [](const RequestingForwards& requesting) { return due(requesting.session); },
-                               [](const Established& established) {
-                                 return earlier(due(established.session), due(established.fail_back));
-                               },
-                               [](const Draining& draining) { return earlier(draining.deadline, draining.lease.due); },
-                               [](const Closing& closing) -> Deadline { return closing.deadline; },
-                               [](const BackingOff& waiting) -> Deadline { return waiting.until; },
-                               [](const Stopped&) -> Deadline { return std::nullopt; }},
-                    state.phase);
+  return std::visit(
+      overloaded{
+          [](const Idle&) -> Deadline { return std::nullopt; },
+          [](const Opening& opening) -> Deadline { return opening.deadline; },
+          [](const RequestingForwards& requesting) { return due(requesting.session); },
+          [](const Established& established) { return earlier(due(established.session), due(established.fail_back)); },
+          [](const Draining& draining) { return earlier(draining.deadline, draining.lease.due()); },
+          [](const Closing& closing) -> Deadline { return closing.deadline; },
+          [](const BackingOff& waiting) -> Deadline { return waiting.until; },
+          [](const Stopped&) -> Deadline { return std::nullopt; }},
+      state.phase);
 }
 
 bool is_up(const TunnelState& state) {

@@ -1,0 +1,95 @@
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "holdfast/announce.hpp"
+#include "holdfast/config.hpp"
+#include "holdfast/listeners.hpp"
+#include "holdfast/time.hpp"
+
+/// The session's channel to the script on the relay, which records whose a listener is, evicts a dead session's, and
+/// ends the session of a device that has gone silent:
+///
+///     absent ──▶ opening ──opened──▶ ready: records, heartbeats
+///                 │    ▲              │ lost
+///                 ▼    └─ much later ─┴─▶ lost
+///               lost, for this session
+///
+/// The tunnel stands without it: where the script can't be had, the liveness rule's own probes do what its heartbeats
+/// would.
+namespace holdfast {
+
+// ---- what the script did ------------------------------------------------------------------------------------------
+
+struct LeaseOpened {};  ///< the relay's script answers: evictions and heartbeats can be asked for
+struct LeaseLost {
+  std::string reason;
+};
+
+// ---- what to do about it ------------------------------------------------------------------------------------------
+
+struct OpenLease {   ///< answers LeaseOpened or LeaseLost
+  Duration guard{};  ///< after a silence this long the relay's script ends the session; zero: never
+
+  friend bool operator==(const OpenLease&, const OpenLease&) = default;
+};
+struct EndLease {  ///< its channel, whatever stands of it; answers nothing
+  friend bool operator==(const EndLease&, const EndLease&) = default;
+};
+struct RecordLease {  ///< the forward is held: the relay's script notes whose it is
+  std::size_t forward = 0;
+
+  friend bool operator==(const RecordLease&, const RecordLease&) = default;
+};
+struct SendHeartbeat {  ///< on the lease's channel; its echo is a packet received
+  friend bool operator==(const SendHeartbeat&, const SendHeartbeat&) = default;
+};
+using LeaseAction = std::variant<OpenLease, EndLease, RecordLease, SendHeartbeat, Announce>;
+
+struct LeaseContext {
+  const TunnelSpec& spec;
+  TimePoint now;
+};
+
+class LeaseChannel {
+ public:
+  /// The listeners moved on: opens the channel the first time that it may be, and records what came to be held.
+  std::vector<LeaseAction> update(const ForwardTable& forwards, const LeaseContext& context);
+  /// The heartbeats begin; what is held is recorded by the next update().
+  void opened(const LeaseContext& context);
+  /// Tried again much later, if it ever worked on this session.
+  std::vector<LeaseAction> lost(const std::string& reason, const LeaseContext& context);
+  /// A heartbeat, if one is due.
+  std::vector<LeaseAction> beat(const LeaseContext& context);
+  /// Call at due() or later, after beat(): gives up an opening (then is_lost()), or opens again what was lost.
+  std::vector<LeaseAction> expired(const LeaseContext& context);
+  /// The session ends: the guard wants heartbeats until then, but nothing else is waited for.
+  void open_no_more();
+
+  /// Evictions can be asked for.
+  bool ready() const { return state_ == State::ready; }
+  bool is_lost() const { return state_ == State::lost; }
+  /// A heartbeat's echo comes a round trip after it, and so a little after the silence that began with the echo before:
+  /// what is on its way is the probe.
+  bool has_just_beaten(const LeaseContext& context) const;
+  std::optional<TimePoint> due() const { return due_; }
+
+  friend bool operator==(const LeaseChannel&, const LeaseChannel&) = default;
+
+ private:
+  enum class State { absent, opening, ready, lost };
+
+  std::vector<LeaseAction> open(const LeaseContext& context);
+  std::vector<LeaseAction> record(const ForwardTable& forwards);
+  void schedule_beat(const LeaseContext& context);
+
+  State state_ = State::absent;  ///< absent: not wanted, or not asked for yet
+  std::optional<TimePoint> due_;
+  std::vector<bool> recorded_;  ///< parallel to the forwards
+};
+
+}  // namespace holdfast

@@ -1,0 +1,64 @@
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "holdfast/announce.hpp"
+#include "holdfast/config.hpp"
+#include "holdfast/failure.hpp"
+#include "holdfast/listeners.hpp"
+#include "holdfast/proof.hpp"
+#include "holdfast/time.hpp"
+
+/// What the log was told already, so that it is told what is new and not what goes on.
+namespace holdfast {
+
+/// Of one session's listeners and proofs.
+class ToldOfSession {
+ public:
+  explicit ToldOfSession(std::size_t count) : listeners_(count), proofs_(count) {}
+
+  /// A line for each that turned out to be refused for another reason than before, and once the tunnel is established
+  /// (before, the line that says so tells all) for each that came to be held.
+  std::vector<Announce> listeners(const TunnelSpec& spec, const ForwardTable& forwards, bool established);
+  /// A line for each result that is another than before; the first good one is nothing to tell.
+  std::vector<Announce> proofs(const TunnelSpec& spec, const ForwardTable& forwards, const Proofs& proofs);
+
+  friend bool operator==(const ToldOfSession&, const ToldOfSession&) = default;
+
+ private:
+  /// Held, or why it was refused.
+  struct Listener {
+    std::optional<Refusal> refusal;
+
+    friend bool operator==(const Listener&, const Listener&) = default;
+  };
+
+  std::vector<std::optional<Listener>> listeners_;
+  std::vector<std::optional<ProofResult>> proofs_;
+};
+
+/// Of a tunnel's failures until a session stands. A young outage is met by many attempts: what fails again as before
+/// is told once a minute, and how often it came meanwhile with the next one.
+class ToldFailures {
+ public:
+  /// `next_try`: "next try in 5 s".
+  Announce failed(const Failure& failure, const std::string& next_try, TimePoint now);
+
+  friend bool operator==(const ToldFailures&, const ToldFailures&) = default;
+
+ private:
+  struct Last {
+    Failure failure;
+    TimePoint at;
+    unsigned repeated = 0;
+
+    friend bool operator==(const Last&, const Last&) = default;
+  };
+
+  std::optional<Last> last_;
+};
+
+}  // namespace holdfast

@@ -1,0 +1,70 @@
+#include "holdfast/told.hpp"
+
+#include "core/tunnel_words.hpp"
+
+namespace holdfast {
+namespace {
+
+/// How long the log is silent about a failure that only repeats itself.
+constexpr Duration repetition_quiet = std::chrono::minutes{1};
+
+Announce proof_line(const Proof& proof, const std::string& forward, bool was_bad) {
+  if (is_bad(proof.result)) {
+    // Not the last error: that is why a session ended, and the status shows what a proof found elsewhere.
+    return {LogLevel::error, with_remedy(*proof.failure), proof.failure, false};
+  }
+  if (proof.result == ProofResult::not_permitted) {
+    return {LogLevel::info, "can't be verified: " + forward + ". " + std::string{remedy(proof.failure->cause)}};
+  }
+  return {was_bad ? LogLevel::info : LogLevel::verbose, "verified: " + forward};
+}
+
+}  // namespace
+
+std::vector<Announce> ToldOfSession::listeners(const TunnelSpec& spec, const ForwardTable& forwards, bool established) {
+  std::vector<Announce> lines;
+  for (std::size_t index = 0; index < listeners_.size(); ++index) {
+    const ForwardProgress& forward = forwards[index];
+    std::optional<Listener>& told = listeners_[index];
+    if (forward.state == ForwardState::held && told != Listener{}) {
+      told = Listener{};
+      if (established)
+        lines.push_back({LogLevel::info, "now holding " + forward_name(spec, index, forward.bound_port)});
+    }
+    if (forward.state == ForwardState::refused && told != Listener{forward.explanation->refusal}) {
+      told = Listener{forward.explanation->refusal};
+      const Failure failure = listen_refused(spec.remote_forward[index], *forward.explanation);
+      lines.push_back({LogLevel::error, with_remedy(failure), failure});
+    }
+  }
+  return lines;
+}
+
+std::vector<Announce> ToldOfSession::proofs(const TunnelSpec& spec, const ForwardTable& forwards,
+                                            const Proofs& proofs) {
+  std::vector<Announce> lines;
+  for (std::size_t index = 0; index < proofs_.size(); ++index) {
+    const auto& proof = proofs.result(index);
+    std::optional<ProofResult>& told = proofs_[index];
+    if (!proof || told == proof->result) continue;
+    lines.push_back(proof_line(*proof, forward_name(spec, index, forwards[index].bound_port), told && is_bad(*told)));
+    told = proof->result;
+  }
+  return lines;
+}
+
+Announce ToldFailures::failed(const Failure& failure, const std::string& next_try, TimePoint now) {
+  const auto line = [&](LogLevel level, const std::string& times) {
+    const std::string text = describe(failure) + times + "; " + next_try + ". " + std::string{remedy(failure.cause)};
+    return Announce{level, text, failure};
+  };
+  if (last_ && last_->failure == failure && now - last_->at < repetition_quiet) {
+    ++last_->repeated;
+    return line(LogLevel::verbose, "");
+  }
+  const unsigned untold = last_ ? last_->repeated : 0;
+  last_ = Last{failure, now};
+  return line(LogLevel::error, untold == 0 ? "" : " (and " + std::to_string(untold) + " times before)");
+}
+
+}  // namespace holdfast

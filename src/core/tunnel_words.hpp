@@ -1,0 +1,28 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+#include "holdfast/failure.hpp"
+#include "holdfast/listeners.hpp"
+#include "holdfast/tunnel.hpp"
+
+/// The failures that the tunnel itself finds, and what the log calls things. `relay` is a relay_name().
+namespace holdfast {
+
+Failure phase_timed_out(const Opening& opening, std::string relay);
+Failure listen_refused(const RemoteForward& forward, const Explanation& explanation);
+Failure listen_unanswered(std::string relay, Duration limit);
+Failure relay_silent(std::string relay, std::string detail);
+Failure reconnect_requested(std::string relay);
+
+/// "listen on relay localhost:4649: forward refused (detail). What to do."
+std::string with_remedy(const Failure& failure);
+
+/// "localhost:4649 -> localhost:22"
+std::string forward_name(const TunnelSpec& spec, std::size_t forward, std::uint16_t bound_port);
+/// The same of all that are held; "holding nothing yet" when none is.
+std::string held_forwards(const TunnelSpec& spec, const ForwardTable& forwards);
+
+}  // namespace holdfast

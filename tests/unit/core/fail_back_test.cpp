@@ -1,0 +1,115 @@
+#include "holdfast/fail_back.hpp"
+
+#include <doctest/doctest.h>
+
+#include "tunnel_fixture.hpp"
+
+using namespace holdfast;
+using namespace holdfast::test;
+
+namespace {
+
+using Asked = std::vector<FailBackAction>;
+
+/// A session stands on the last of so many relays, named a, b, c; fail_back_after is ten minutes.
+struct Stand {
+  explicit Stand(std::size_t count) {
+    for (std::size_t index = 0; index < count; ++index) {
+      spec.relays.push_back({std::string(1, static_cast<char>('a' + index)) + ".example", 22, "/known", {}});
+    }
+    relays.resize(count);
+    relays.try_at(count - 1);
+    fail_back = FailBack::plan(context());
+  }
+
+  FailBackContext context() { return {spec, now, relays, jitter}; }
+  FailBack& planned() { return fail_back.value(); }
+  Asked wait() {
+    now = planned().due().value();
+    return planned().expired(context());
+  }
+  Asked answers() { return planned().looked_at({}, context()); }
+  Asked refuses() {
+    return planned().looked_at({Failure{Cause::connection_refused, "connect", "a.example:22", ""}}, context());
+  }
+  Asked idle() { return planned().idle(context()); }
+
+  TunnelSpec spec = spec_with(1);
+  Relays relays;
+  TimePoint now{1h};
+  double dice = 0.5;
+  UnitRandom jitter = [this] { return dice; };
+  std::optional<FailBack> fail_back;
+};
+
+Announce line(LogLevel level, std::string text) {
+  return {level, std::move(text)};
+}
+
+}  // namespace
+
+TEST_CASE("from the preferred relay there is nothing to go back to, nor with fail_back_after 0") {
+  Stand stand{1};
+  CHECK_FALSE(stand.fail_back);
+  Stand never{2};
+  CHECK(never.fail_back);
+  never.spec.fail_back_after = 0s;
+  CHECK_FALSE(FailBack::plan(never.context()));
+}
+
+TEST_CASE("a better relay that answers is gone back to once nobody is connected") {
+  Stand stand{2};
+  CHECK(stand.planned().due() == stand.now + 15min);
+  CHECK(stand.wait() == Asked{LookAtRelay{0}});
+  CHECK(stand.planned().due() == stand.now + 10s);
+  CHECK(stand.answers() == Asked{line(LogLevel::verbose, "the better relay a.example:22 answers again"), AwaitIdle{}});
+  CHECK_FALSE(stand.planned().due());
+  stand.now += 1min;
+  CHECK(stand.idle() == Asked{line(LogLevel::info, "going back to a.example:22, which answers again"), GoBack{0}});
+}
+
+TEST_CASE("an answer older than a minute is asked for again") {
+  Stand stand{2};
+  stand.wait();
+  stand.answers();
+  stand.now += 61s;
+  CHECK(stand.idle() == Asked{LookAtRelay{0}});
+  CHECK(stand.planned().due() == stand.now + 10s);
+}
+
+TEST_CASE("a relay that refuses, or says nothing for ten seconds, is looked at again later and later") {
+  Stand stand{2};
+  stand.wait();
+  CHECK(stand.refuses() == Asked{line(LogLevel::verbose,
+                                      "the better relay a.example:22 is not back yet (connect a.example:22: "
+                                      "connection refused); looked at again in 30 min 0 s")});
+  CHECK(stand.planned().due() == stand.now + 30min);
+  stand.wait();
+  CHECK(stand.wait() == Asked{EndLook{}, line(LogLevel::verbose,
+                                              "the better relay a.example:22 is not back yet (no answer within 10 s); "
+                                              "looked at again in 1 h 0 min")});
+  CHECK(stand.planned().due() == stand.now + 60min);
+}
+
+TEST_CASE("each better relay is looked at by its own wait, the preferred one first") {
+  Stand stand{3};
+  CHECK(stand.wait() == Asked{LookAtRelay{0}});
+  stand.refuses();
+  CHECK(stand.planned().due() == stand.now);  // the second one's time has come as well
+  CHECK(stand.wait() == Asked{LookAtRelay{1}});
+  stand.answers();
+  CHECK(std::get<GoBack>(stand.idle().back()).relay == 1);
+}
+
+TEST_CASE("what nobody waits for, or comes before it is due, changes nothing") {
+  Stand stand{2};
+  const FailBack before = stand.planned();
+  CHECK(stand.answers().empty());
+  CHECK(stand.refuses().empty());
+  CHECK(stand.idle().empty());
+  CHECK(stand.planned().expired(stand.context()).empty());
+  CHECK(stand.planned() == before);
+  stand.wait();
+  CHECK(stand.idle().empty());
+  CHECK(stand.planned().expired(stand.context()).empty());
+}

@@ -1,0 +1,138 @@
+#include "holdfast/lease.hpp"
+
+#include <doctest/doctest.h>
+
+#include "tunnel_fixture.hpp"
+
+using namespace holdfast;
+using namespace holdfast::test;
+
+namespace {
+
+using Asked = std::vector<LeaseAction>;
+
+/// The channel of one session, with the clock in the test's hand; 60 s x 3, two forwards.
+struct Channel {
+  LeaseContext context() const { return {spec, now}; }
+  Asked update() { return lease.update(forwards, context()); }
+  Asked lost() { return lease.lost("no shell", context()); }
+  Asked wait() {
+    now = lease.due().value();
+    const Asked beats = lease.beat(context());
+    return beats.empty() ? lease.expired(context()) : beats;
+  }
+  Channel& ready() {
+    update();
+    lease.opened(context());
+    return *this;
+  }
+  void hold(std::size_t index) { forwards[index].state = ForwardState::held; }
+
+  TunnelSpec spec = leased(2);
+  ForwardTable forwards{2};
+  LeaseChannel lease;
+  TimePoint now{1h};
+};
+
+}  // namespace
+
+TEST_CASE("the channel is opened once, with a guard as patient as the liveness rule, and given connect_timeout") {
+  Channel channel;
+  CHECK(channel.update() == Asked{OpenLease{240s}});
+  CHECK(channel.lease.due() == channel.now + 30s);
+  CHECK_FALSE(channel.lease.ready());
+  CHECK(channel.update().empty());
+}
+
+TEST_CASE("no channel is opened where none is wanted, or while the relay is to choose a port") {
+  Channel unwanted;
+  unwanted.spec.lease = false;
+  CHECK(unwanted.update().empty());
+  CHECK_FALSE(unwanted.lease.due());
+
+  Channel awaiting;
+  awaiting.spec.remote_forward[1].port = 0;
+  CHECK(awaiting.update().empty());
+  awaiting.forwards[1].state = ForwardState::requested;
+  CHECK(awaiting.update().empty());
+  awaiting.hold(1);
+  CHECK(awaiting.update() == Asked{OpenLease{240s}});
+}
+
+TEST_CASE("a lease without liveness has no guard and no heartbeats") {
+  Channel channel;
+  channel.spec.liveness.server_alive_interval = 0s;
+  CHECK(channel.update() == Asked{OpenLease{0s}});
+  channel.lease.opened(channel.context());
+  CHECK(channel.lease.ready());
+  CHECK_FALSE(channel.lease.due());
+  CHECK_FALSE(channel.lease.has_just_beaten(channel.context()));
+}
+
+TEST_CASE("what is held is recorded once by each script that answers") {
+  Channel channel;
+  channel.hold(0);
+  channel.ready();
+  CHECK(channel.update() == Asked{RecordLease{0}});
+  CHECK(channel.update().empty());
+  channel.hold(1);
+  CHECK(channel.update() == Asked{RecordLease{1}});
+  channel.lost();
+  CHECK(channel.update().empty());
+  CHECK(channel.wait() == Asked{OpenLease{240s}});
+  channel.lease.opened(channel.context());
+  CHECK(channel.update() == Asked{RecordLease{0}, RecordLease{1}});
+}
+
+TEST_CASE("a heartbeat goes out when it is due, and stands for the probe for half an interval") {
+  Channel channel;
+  channel.ready();
+  const TimePoint opened = channel.now;
+  channel.now = opened + 59s;
+  CHECK(channel.lease.beat(channel.context()).empty());
+  CHECK_FALSE(channel.lease.has_just_beaten(channel.context()));
+  CHECK(channel.wait() == Asked{SendHeartbeat{}});
+  CHECK(channel.now == opened + 60s);
+  CHECK(channel.lease.due() == opened + 120s);
+  channel.now += 29s;
+  CHECK(channel.lease.has_just_beaten(channel.context()));
+  channel.now += 1s;
+  CHECK_FALSE(channel.lease.has_just_beaten(channel.context()));
+}
+
+TEST_CASE("a script that never answers is given up for this session") {
+  Channel channel;
+  channel.update();
+  const Asked asked = channel.wait();
+  CHECK(asked == Asked{EndLease{}, Announce{LogLevel::verbose, "no lease on the relay: its script does not answer"}});
+  CHECK(channel.lease.is_lost());
+  CHECK_FALSE(channel.lease.due());
+}
+
+TEST_CASE("a script that had answered is tried again after ten minutes, one that had not is not") {
+  Channel channel;
+  channel.ready();
+  CHECK(channel.lost() == Asked{Announce{LogLevel::verbose, "no lease on the relay: no shell"}});
+  CHECK(channel.lease.due() == channel.now + 10min);
+  CHECK(channel.lease.beat(channel.context()).empty());
+  CHECK(channel.wait() == Asked{OpenLease{240s}});
+  CHECK_FALSE(channel.lease.is_lost());
+  channel.lost();
+  CHECK_FALSE(channel.lease.due());
+}
+
+TEST_CASE("when the session ends only the heartbeats go on") {
+  Channel beating;
+  beating.ready().lease.open_no_more();
+  CHECK(beating.wait() == Asked{SendHeartbeat{}});
+
+  Channel opening;
+  opening.update();
+  opening.lease.open_no_more();
+  CHECK_FALSE(opening.lease.due());
+
+  Channel lost;
+  lost.ready().lost();
+  lost.lease.open_no_more();
+  CHECK_FALSE(lost.lease.due());
+}
