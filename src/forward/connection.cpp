@@ -155,7 +155,7 @@ void Connection::await_readable() {
 
 Sender::Served Connection::serve(std::span<std::byte> buffer) {
   if (!channel_ || broken_) return Served::all;
-  for (std::size_t total = 0; total < turn_quota;) {
+  for (std::size_t total = 0; total < std::max(turn_quota, buffer.size());) {
     if (limit_ == 0U) {
       held_back_ = true;
       return Served::all;

@@ -23,7 +23,7 @@ namespace holdfast::forward {
 ///
 /// Down: on_data() sends to the socket directly; what the kernel does not take waits in `pending`, and meanwhile
 /// everything else stays in the channel, behind which the relay's window closes. Up: the socket is read only when the
-/// channel has room, in turns with the other connections, at most 32 KiB at a time. So whatever its two ends do, a
+/// channel has room, in turns with the other connections, a Quantum at a time. So whatever its two ends do, a
 /// connection holds at most two of the windows that we grant (one in `pending`, one in the channel) and one such read;
 /// the session cuts off a relay that overruns its window. What all hold together is bounded by Buffers.
 ///

@@ -19,7 +19,9 @@ void Turns::wake() {
 
 void Turns::serve() {
   woken_ = false;
-  std::byte buffer[std::size_t{32} * 1024];  // on the stack: one for all tunnels
+  if (full_since_) quantum_.taken_after(Clock::now() - *std::exchange(full_since_, std::nullopt));
+  std::byte space[Quantum::most];  // on the stack: one for all tunnels
+  const std::span buffer{space, quantum_.size()};
   bool again = false;
   // Whoever joins meanwhile is served in the next round.
   for (std::size_t left = queue_.size(); left > 0; --left) {
@@ -30,6 +32,7 @@ void Turns::serve() {
     switch (sender->serve(buffer)) {
       case Sender::Served::full:
         queue_.push_front(std::move(weak));
+        full_since_ = Clock::now();
         return;
       case Sender::Served::some:
         queue_.push_back(std::move(weak));

@@ -4,8 +4,12 @@
 #include <cstddef>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <span>
 #include <utility>
+
+#include "forward/quantum.hpp"
+#include "holdfast/time.hpp"
 
 namespace holdfast::forward {
 
@@ -41,6 +45,8 @@ class Turns : public std::enable_shared_from_this<Turns> {
 
   boost::asio::any_io_executor executor_;
   std::deque<std::weak_ptr<Sender>> queue_;
+  Quantum quantum_;
+  std::optional<TimePoint> full_since_;
   bool woken_ = false;
 };
 

@@ -11,8 +11,8 @@
 namespace holdfast::ssh {
 namespace {
 
-/// What one write() takes at most: a share of the link that keeps the others' latency low.
-constexpr std::size_t largest_write = std::size_t{64} * 1024;
+/// What one write() takes at most.
+constexpr std::size_t largest_write = std::size_t{256} * 1024;
 /// libssh grants at most 1,280,000 bytes on top of a half-full buffer (channels.c, WINDOWBASE; 2 MiB from 0.11 on).
 /// Whoever fills this much more than we ever granted ignores the window.
 constexpr std::size_t most_excess = std::size_t{4} * 1024 * 1024;

@@ -9,6 +9,7 @@
 
 using namespace holdfast;
 using namespace holdfast::forward;
+using namespace std::chrono_literals;
 
 namespace {
 
@@ -54,6 +55,22 @@ TEST_CASE("senders on a full link take turns") {
     loop.run();
   }
   CHECK(link.served == "abcabc");
+}
+
+TEST_CASE("pieces are large only where the session takes them in almost no time") {
+  Quantum quantum;
+  const std::size_t least = quantum.size();
+  CHECK(least == Quantum::least);
+  for (int i = 0; i < 3; ++i) quantum.taken_after(2ms);
+  CHECK(quantum.size() == 8 * least);
+  quantum.taken_after(1ms);
+  CHECK(quantum.size() == Quantum::most);
+  quantum.taken_after(3ms);
+  CHECK(quantum.size() == Quantum::most);
+  for (int i = 0; i < 3; ++i) quantum.taken_after(5ms);
+  CHECK(quantum.size() == least);
+  quantum.taken_after(1s);
+  CHECK(quantum.size() == least);
 }
 
 TEST_CASE("a newcomer is served after one round, and who is done or gone leaves the queue") {
