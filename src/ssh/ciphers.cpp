@@ -7,6 +7,7 @@
 #include <charconv>
 
 #include "ssh/algorithms.hpp"
+#include "ssh/build_id.hpp"
 #include "ssh/libssh_build.hpp"
 #include "ssh/processor.hpp"
 
@@ -44,23 +45,30 @@ bool is_gcm(std::string_view cipher) {
 }
 
 std::string unverified(const Libssh& libssh) {
-  return "libssh " + libssh.loaded + " is not known to verify its tags (CVE-2026-59847)";
-}
-
-/// ssh_version() has the library's crypto and compression behind the release: "0.10.6/openssl/zlib".
-Libssh running_libssh() {
-  const std::string version = ssh_version(0);
-  return {version.substr(0, version.find('/')), libssh_at_build, gcm_tags_verified_at_build};
+  return "libssh " + libssh.release + " is not known to verify its tags (CVE-2026-59847)";
 }
 
 }  // namespace
 
-bool verifies_gcm_tags(const Libssh& libssh) {
-  return is_fixed_upstream(release_of(libssh.loaded)) || (libssh.verified_at_build && libssh.loaded == libssh.at_build);
+bool verifies_gcm_tags(std::string_view release, std::string_view build, std::string_view verified_build,
+                       const std::function<GcmTags()>& try_tags) {
+  if (is_fixed_upstream(release_of(release))) return true;
+  if (!build.empty() && build == verified_build) return true;
+  return try_tags() == GcmTags::verified;
+}
+
+const Libssh& running_libssh() {
+  static const Libssh running = [] {
+    // The library's crypto and compression stand behind the release: "0.10.6/openssl/zlib".
+    const std::string version = ssh_version(0);
+    const std::string release = version.substr(0, version.find('/'));
+    return Libssh{release, verifies_gcm_tags(release, libssh_build_id(), libssh_build_verified, try_gcm_tags)};
+  }();
+  return running;
 }
 
 CipherDefault default_ciphers(bool processor_has_gcm, const Libssh& libssh) {
-  if (!verifies_gcm_tags(libssh)) return {no_gcm, "no AES-GCM: " + unverified(libssh)};
+  if (!libssh.verifies_gcm_tags) return {no_gcm, "no AES-GCM: " + unverified(libssh)};
   if (!processor_has_gcm) return {chacha_first, "the processor has no instructions for AES-GCM"};
   return {gcm_first, "the processor has instructions for AES-GCM"};
 }
@@ -79,7 +87,7 @@ std::string cipher_reason(std::string_view cipher, std::string_view configured, 
 
 std::vector<std::string> cipher_warnings(const std::vector<TunnelSpec>& tunnels, const Libssh& libssh) {
   std::vector<std::string> warnings;
-  if (verifies_gcm_tags(libssh)) return warnings;
+  if (libssh.verifies_gcm_tags) return warnings;
   const bool by_default =
       std::any_of(tunnels.begin(), tunnels.end(), [](const TunnelSpec& tunnel) { return tunnel.ciphers.empty(); });
   if (by_default) warnings.push_back("AES-GCM is not offered to relays: " + unverified(libssh));

@@ -4,17 +4,32 @@
 
 #include <string>
 
+#include "ssh/build_id.hpp"
+#include "ssh/libssh_build.hpp"
+
 using namespace holdfast;
 using namespace holdfast::ssh;
 
 namespace {
 
-constexpr const char* fixed = "0.11.5";
 constexpr const char* old_release = "0.10.6";
 
 Libssh tried(const std::string& release, bool verified) {
-  return {release, release, verified};
+  return {release, verified};
 }
+
+/// How often the library was tried.
+struct Tries {
+  GcmTags result;
+  int count = 0;
+
+  bool verifies(std::string_view release, std::string_view build, std::string_view verified_build) {
+    return verifies_gcm_tags(release, build, verified_build, [this] {
+      ++count;
+      return result;
+    });
+  }
+};
 
 std::string first(std::string_view list) {
   return std::string{list.substr(0, list.find(','))};
@@ -33,31 +48,49 @@ TunnelSpec tunnel_with(const std::string& ciphers) {
 
 }  // namespace
 
-TEST_CASE("the upstream releases that verify tags are known") {
+TEST_CASE("the upstream releases that verify tags are known, and others are tried") {
   for (const char* release : {"0.11.5", "0.11.6", "0.11.12", "0.12.2", "0.12.10", "0.13.0", "1.0.0"}) {
     CAPTURE(release);
-    CHECK(verifies_gcm_tags({release, old_release, false}));
+    Tries tries{GcmTags::ignored};
+    CHECK(tries.verifies(release, "", ""));
+    CHECK(tries.count == 0);
   }
   for (const char* release : {"0.9.6", "0.10.6", "0.10.99", "0.11.0", "0.11.4", "0.12.0", "0.12.1", "", "nonsense"}) {
     CAPTURE(release);
-    CHECK_FALSE(verifies_gcm_tags({release, old_release, false}));
+    Tries tries{GcmTags::ignored};
+    CHECK_FALSE(tries.verifies(release, "", ""));
+    CHECK(tries.count == 1);
   }
 }
 
-TEST_CASE("what was found at build time holds for the release that it was found for") {
-  CHECK(verifies_gcm_tags(tried("0.10.6", true)));
-  CHECK_FALSE(verifies_gcm_tags(tried("0.10.6", false)));
-  CHECK_FALSE(verifies_gcm_tags({"0.10.5", "0.10.6", true}));
-  CHECK_FALSE(verifies_gcm_tags({"0.11.2", "0.10.6", true}));
-  CHECK_FALSE(verifies_gcm_tags({"0.11.2", "0.11.5", true}));
+TEST_CASE("what was found at build time holds for that very build of the library, and any other is tried") {
+  Tries good{GcmTags::verified};
+  CHECK(good.verifies(old_release, "ab12", "ab12"));
+  CHECK(good.count == 0);
+  CHECK(good.verifies(old_release, "cd34", "ab12"));  // a security update of the same release
+  CHECK(good.count == 1);
+  for (const GcmTags result : {GcmTags::ignored, GcmTags::unknown}) {
+    Tries bad{result};
+    CHECK_FALSE(bad.verifies(old_release, "cd34", "ab12"));
+    CHECK_FALSE(bad.verifies(old_release, "cd34", ""));
+    CHECK_FALSE(bad.verifies(old_release, "", ""));
+    CHECK(bad.count == 3);
+  }
+}
+
+TEST_CASE("the library that runs has a build id, and the try says what was found at build time") {
+  CHECK(libssh_build_id().size() >= 16);
+  if (libssh_build_id() == libssh_build_verified) {
+    CHECK(try_gcm_tags() == GcmTags::verified);
+  } else {
+    CHECK(try_gcm_tags() != GcmTags::unknown);
+  }
 }
 
 TEST_CASE("AES-GCM comes first with a processor made for it and a library that verifies its tags") {
-  for (const Libssh& libssh : {tried(old_release, true), tried(fixed, true), tried(fixed, false)}) {
-    const auto chosen = default_ciphers(true, libssh);
-    CHECK(chosen.ciphers.starts_with("aes128-gcm@openssh.com,aes256-gcm@openssh.com,chacha20-poly1305@openssh.com,"));
-    CHECK(chosen.reason == "the processor has instructions for AES-GCM");
-  }
+  const auto chosen = default_ciphers(true, tried(old_release, true));
+  CHECK(chosen.ciphers.starts_with("aes128-gcm@openssh.com,aes256-gcm@openssh.com,chacha20-poly1305@openssh.com,"));
+  CHECK(chosen.reason == "the processor has instructions for AES-GCM");
 }
 
 TEST_CASE("without such a processor ChaCha20 comes first, and AES-GCM stays for relays that have nothing else") {
