@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <utility>
 
+#include "core/opening.hpp"
 #include "core/tunnel_words.hpp"
 #include "holdfast/overloaded.hpp"
 #include "holdfast/relays.hpp"
@@ -24,11 +25,6 @@ constexpr Duration proof_timeout = std::chrono::seconds{5};
 constexpr Duration longest_proof_timeout = std::chrono::seconds{30};
 /// The same if its packets now leave by another link, with an address that belongs elsewhere: most networks drop them.
 constexpr Duration proof_timeout_when_moved = std::chrono::seconds{1};
-/// TCP's own retries of a SYN come after 1, 3, 7, 15 s: a young outage is met by fresh attempts instead.
-constexpr Duration first_connect_timeout = std::chrono::seconds{3};
-/// With another relay to turn to, a name server that does not answer is not waited for longer than glibc's first retry,
-/// which comes after 5 s.
-constexpr Duration first_resolve_timeout = std::chrono::seconds{6};
 
 bool any_held(const ForwardTable& forwards) {
   return std::any_of(forwards.begin(), forwards.end(),
@@ -302,34 +298,12 @@ class Transition {
     begin_attempt(next.relay);
   }
 
-  void enter(OpeningPhase phase) { state_.phase = Opening{phase, now_, now_ + limit_of(phase)}; }
-
-  /// Among several relays, one that does not answer in time is left for the next one.
-  Duration limit_of(OpeningPhase phase) const {
-    const bool alone = relay_count() == 1;
-    switch (phase) {
-      case OpeningPhase::resolve:
-        return alone ? spec_.connect_timeout
-                     : std::min(spec_.connect_timeout, std::max(first_resolve_timeout, connect_limit()));
-      case OpeningPhase::connect:
-        return connect_limit();
-      case OpeningPhase::banner:
-        return alone ? spec_.connect_timeout : connect_limit();
-      case OpeningPhase::key_exchange:
-      case OpeningPhase::authenticate:
-        return spec_.connect_timeout;
-    }
-    std::abort();
-  }
+  void enter(OpeningPhase phase) { state_.phase = Opening{phase, now_, now_ + limit_of(phase, spec_, outage())}; }
 
   /// What just changed may need a moment more before it carries packets: short attempts and waits again, as at first.
   void rejuvenate_outage() { state_.outage_since = now_; }
 
   Duration outage() const { return state_.outage_since ? now_ - *state_.outage_since : Duration::zero(); }
-
-  Duration connect_limit() const {
-    return std::min(spec_.connect_timeout, std::max(first_connect_timeout, outage() / 8));
-  }
 
   // ---- the live session ----------------------------------------------------------------------------------------
 
