@@ -94,7 +94,13 @@ Conversation::Conversation(const Command& command, std::pair<int, Socket> ends)
 }
 
 std::string Conversation::line() {
-  const std::string line = socket_.receive_until("\n");
+  std::string line;
+  try {
+    line = socket_.receive_until("\n");
+  } catch (const std::system_error& error) {
+    // A command that ends without having read all resets its end of the pair.
+    if (error.code() != std::errc::connection_reset) throw;
+  }
   return line.empty() || line.back() != '\n' ? line + "(end)" : line.substr(0, line.size() - 1);
 }
 
