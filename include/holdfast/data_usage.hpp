@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 
@@ -26,8 +27,16 @@ struct DataUsage {
   friend bool operator==(const DataUsage&, const DataUsage&) = default;
 };
 
+/// What a kernel's counter grew by. One that fell (it can't be read, or began anew) is no growth.
+constexpr std::uint64_t growth(std::uint64_t before, std::uint64_t now) {
+  return now > before ? now - before : 0;
+}
+
 /// By the tunnel's name.
 using DataUsages = std::map<std::string, DataUsage, std::less<>>;
+
+/// Forgets the tunnels that are not among `configured`, once the month that they were counted in is over.
+void forget_others(DataUsages& usages, const std::set<std::string>& configured, std::chrono::sys_seconds now);
 
 /// The file: a first line that names the format, then "NAME DAYS_SINCE_1970 TODAY MONTH UNDATED" for each tunnel.
 std::string format_usages(const DataUsages& usages);
@@ -37,8 +46,8 @@ std::optional<DataUsages> parse_usages(std::string_view text);
 /// Bytes an hour over the time since somebody last used the tunnel or it got a new session.
 class IdleCost {
  public:
-  /// `bytes` only grows. `activity` is another one when the tunnel was used in between, and `idle` says that it is not
-  /// being used right now.
+  /// `bytes` should only grow; if it did not, the time starts anew. `activity` is another one when the tunnel was used
+  /// in between, and `idle` says that it is not being used right now.
   void sample(TimePoint now, std::uint64_t bytes, std::uint64_t activity, bool idle);
   /// None before there was an hour of it; after that the last figure.
   std::optional<std::uint64_t> bytes_per_hour() const { return per_hour_; }

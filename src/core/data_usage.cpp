@@ -38,6 +38,15 @@ void DataUsage::count(std::uint64_t bytes, sys_seconds now) {
   undated = 0;
 }
 
+void forget_others(DataUsages& usages, const std::set<std::string>& configured, sys_seconds now) {
+  const sys_days today = floor<days>(now);
+  if (today < oldest_day) return;
+  std::erase_if(usages, [&](const auto& entry) {
+    const auto& [name, usage] = entry;
+    return !configured.contains(name) && month_of(usage.day) < month_of(today);
+  });
+}
+
 std::string format_usages(const DataUsages& usages) {
   std::ostringstream text;
   text << first_line << '\n';
@@ -68,7 +77,7 @@ std::optional<DataUsages> parse_usages(std::string_view text) {
 }
 
 void IdleCost::sample(TimePoint now, std::uint64_t bytes, std::uint64_t activity, bool idle) {
-  if (!idle || !since_ || since_->activity != activity) {
+  if (!idle || !since_ || since_->activity != activity || bytes < since_->bytes) {
     since_ = Sample{now, bytes, activity};
     return;
   }

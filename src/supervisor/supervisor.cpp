@@ -6,6 +6,7 @@
 #include <boost/asio/post.hpp>
 #include <cstdlib>
 #include <random>
+#include <set>
 
 #include "config/load.hpp"
 #include "holdfast/reload_plan.hpp"
@@ -97,6 +98,9 @@ void Supervisor::count_bytes_again() {
   count_timer_.async_wait([this, alive = std::weak_ptr(alive_)](const boost::system::error_code& error) {
     if (error || alive.expired()) return;
     count_bytes();
+    std::set<std::string> names;
+    for (const Slot& slot : slots_) names.insert(slot.runner->spec().name);
+    book_.forget_others(names, wall_clock());
     if (const auto problem = book_.save(Clock::now())) log::write(LogLevel::error, *problem);
     count_bytes_again();
   });
@@ -127,14 +131,14 @@ void Supervisor::count_bytes() {
 void Supervisor::count_bytes(Slot& slot, std::chrono::sys_seconds now) {
   const TunnelRunner& runner = *slot.runner;
   const std::uint64_t bytes = runner.wire_bytes();
-  book_.count(runner.spec().name, bytes - slot.counted, now);
-  slot.counted = bytes;
+  book_.count(runner.spec().name, growth(slot.counted, bytes), now);
+  slot.counted = std::max(slot.counted, bytes);
   slot.idle.sample(Clock::now(), bytes, runner.activity(), runner.idle());
 }
 
 DataReport Supervisor::data_of(const Slot& slot, std::chrono::sys_seconds now) const {
   DataUsage usage = book_.find(slot.runner->spec().name);
-  usage.count(slot.runner->wire_bytes() - slot.counted, now);
+  usage.count(growth(slot.counted, slot.runner->wire_bytes()), now);
   DataReport report{usage.today + usage.undated, usage.month + usage.undated, slot.idle.bytes_per_hour(), {}};
   if (report.idle_per_hour) report.projected_month = projected_month(usage, *report.idle_per_hour, now);
   return report;

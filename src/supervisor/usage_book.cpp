@@ -28,6 +28,10 @@ void UsageBook::count(const std::string& tunnel, std::uint64_t bytes, std::chron
   usages_[tunnel].count(bytes, now);
 }
 
+void UsageBook::forget_others(const std::set<std::string>& configured, std::chrono::sys_seconds now) {
+  holdfast::forget_others(usages_, configured, now);
+}
+
 DataUsage UsageBook::find(const std::string& tunnel) const {
   const auto found = usages_.find(tunnel);
   return found == usages_.end() ? DataUsage{} : found->second;

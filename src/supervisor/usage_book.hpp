@@ -3,6 +3,7 @@
 #include <chrono>
 #include <functional>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "holdfast/data_usage.hpp"
@@ -19,6 +20,8 @@ class UsageBook {
   UsageBook(std::string path, const Say& say);
 
   void count(const std::string& tunnel, std::uint64_t bytes, std::chrono::sys_seconds now);
+  /// See holdfast::forget_others().
+  void forget_others(const std::set<std::string>& configured, std::chrono::sys_seconds now);
   /// All zero for one that is not known.
   DataUsage find(const std::string& tunnel) const;
   /// Writes the file if it is time to, or `at_once`; a line for the log when that fails for the first time in a row.

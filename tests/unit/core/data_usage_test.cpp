@@ -97,6 +97,32 @@ TEST_CASE("the idle cost is that of the time since somebody last used the tunnel
   CHECK(idle.bytes_per_hour() == 1000);
 }
 
+TEST_CASE("a counter of the kernel's that fell is no growth, and starts the idle time anew") {
+  CHECK(growth(100, 150) == 50);
+  CHECK(growth(100, 100) == 0);
+  CHECK(growth(100, 0) == 0);
+  IdleCost idle;
+  idle.sample(TimePoint{1h}, 5000, 1, true);
+  idle.sample(TimePoint{3h}, 0, 1, true);
+  CHECK_FALSE(idle.bytes_per_hour());
+  idle.sample(TimePoint{4h}, 700, 1, true);
+  CHECK(idle.bytes_per_hour() == 700);
+}
+
+TEST_CASE("a tunnel that is no longer configured is forgotten once its month is over") {
+  DataUsages usages;
+  for (const char* name : {"kept", "removed"}) usages[name].count(1000, at(2026, 11, 30));
+  const auto names_at = [&](std::chrono::sys_seconds now) {
+    forget_others(usages, {"kept"}, now);
+    return usages.size();
+  };
+  CHECK(names_at(at(2026, 11, 30, 23h)) == 2);
+  CHECK(names_at(at(2026, 10, 31)) == 2);
+  CHECK(names_at(at(1970, 1, 1)) == 2);
+  CHECK(names_at(at(2026, 12, 1)) == 1);
+  CHECK(usages.contains("kept"));
+}
+
 TEST_CASE("a month is projected from what it cost so far and the idle hours that are left of it") {
   DataUsage usage;
   usage.count(5000, at(2026, 11, 30));
