@@ -48,6 +48,7 @@ bool comes_back(Socket client, std::uint64_t seed, std::size_t count) {
 void fill_all(const std::vector<Socket>& sockets) {
   const std::string piece = Pattern(7).next(65536);
   std::vector<pollfd> entries;
+  entries.reserve(sockets.size());
   for (const Socket& socket : sockets) entries.push_back({socket.fd(), POLLOUT, 0});
   while (::poll(entries.data(), entries.size(), 1000) > 0) {
     for (pollfd& entry : entries) {

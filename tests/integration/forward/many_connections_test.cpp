@@ -70,6 +70,7 @@ class Visitor {
 bool serve(std::vector<Visitor>& visitors) {
   while (!std::all_of(visitors.begin(), visitors.end(), [](const Visitor& visitor) { return visitor.done(); })) {
     std::vector<pollfd> entries;
+    entries.reserve(visitors.size());
     for (const Visitor& visitor : visitors) entries.push_back(visitor.entry());
     if (::poll(entries.data(), entries.size(), 60'000) <= 0) return false;
     for (std::size_t i = 0; i < visitors.size(); ++i)
