@@ -1,8 +1,11 @@
 #include "supervisor/run.hpp"
 
+#include <sys/inotify.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <chrono>
 #include <optional>
@@ -39,7 +42,7 @@ std::string counted(std::size_t tunnels) {
 class StatusSocket {
  public:
   StatusSocket(boost::asio::io_context& loop, StatusSocketSpec spec, status::Source& source)
-      : loop_(loop), spec_(std::move(spec)), source_(source), again_(loop) {}
+      : loop_(loop), spec_(std::move(spec)), source_(source), again_(loop), watch_(loop) {}
 
   void open() {
     server_.reset();  // and with it the lock
@@ -50,26 +53,56 @@ class StatusSocket {
       log::write(LogLevel::error, server.error() + "; trying again, the tunnels go on without");
     }
     told_ = server ? "" : server.error();
-    look_again();
+    watch();
+    look_after(server_ ? between_looks : between_tries);
   }
 
  private:
-  static constexpr std::chrono::seconds look_interval{10};
+  static constexpr std::chrono::seconds between_tries{10};
+  /// For what inotify does not tell: a file system that is mounted over it, or that there are too many watches.
+  static constexpr std::chrono::seconds between_looks{60};
+  static constexpr std::chrono::seconds after_an_event{1};  ///< for they may come one after the other
 
-  void look_again() {
-    again_.expires_after(look_interval);
-    again_.async_wait([this](const boost::system::error_code& error) {
-      if (error) return;
-      if (server_ && server_->in_place()) return look_again();
-      if (server_) log::write(LogLevel::info, "status socket " + spec_.path + " was removed; making it again");
-      open();
+  /// The kernel tells when the file goes. (IN_DELETE_SELF would only come with the end of our socket, which keeps the
+  /// inode: what comes is IN_ATTRIB, for one link less.)
+  void watch() {
+    boost::system::error_code error;
+    watch_.close(error);
+    const int descriptor = server_ ? ::inotify_init1(IN_NONBLOCK | IN_CLOEXEC) : -1;
+    if (descriptor < 0) return;
+    watch_.assign(descriptor, error);
+    if (error) {
+      ::close(descriptor);
+      return;
+    }
+    // The watch is made anew for each event, which saves reading them. If there can be none, the timer has to do.
+    ::inotify_add_watch(descriptor, spec_.path.c_str(), IN_ATTRIB | IN_MOVE_SELF);
+    watch_.async_wait(boost::asio::posix::descriptor_base::wait_read, [this](const boost::system::error_code& failed) {
+      if (!failed) look_after(after_an_event);
     });
+  }
+
+  void look_after(std::chrono::seconds wait) {
+    again_.expires_after(wait);
+    again_.async_wait([this](const boost::system::error_code& error) {
+      if (!error) look();
+    });
+  }
+
+  void look() {
+    if (server_ && server_->in_place()) {
+      watch();
+      return look_after(between_looks);
+    }
+    if (server_) log::write(LogLevel::info, "status socket " + spec_.path + " was removed; making it again");
+    open();
   }
 
   boost::asio::io_context& loop_;
   const StatusSocketSpec spec_;
   status::Source& source_;
   boost::asio::steady_timer again_;
+  boost::asio::posix::stream_descriptor watch_;  ///< inotify(7)
   std::optional<status::Server> server_;
   std::string told_;
 };

@@ -169,7 +169,7 @@ TEST_CASE("a status socket whose file was removed is made again") {
   const Holdfast holdfast(Tunnel::to(relay).forward(to_local(free_port(), target.port())));
   REQUIRE(holdfast.wait_for_up());
   REQUIRE(std::filesystem::remove(holdfast.socket_path()));
-  CHECK(wait_until([&] { return holdfast.command({"health"}).status.code == 0; }, 30s));
+  CHECK(wait_until([&] { return holdfast.command({"health"}).status.code == 0; }, 30s));  // without a look's minute
 }
 
 TEST_CASE("thirty sessions one after the other leave no descriptor and no process behind") {
