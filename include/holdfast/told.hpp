@@ -40,8 +40,8 @@ class ToldOfSession {
   std::vector<std::optional<ProofResult>> proofs_;
 };
 
-/// Of a tunnel's failures until a session stands. A young outage is met by many attempts: what fails again as before
-/// is told once a minute, and how often it came meanwhile with the next one.
+/// Of a tunnel's failures until a session stands. A young outage is met by many attempts, in turn at several relays:
+/// each failure is told once a minute, with how often the same came meanwhile.
 class ToldFailures {
  public:
   /// `next_try`: "next try in 5 s".
@@ -50,15 +50,15 @@ class ToldFailures {
   friend bool operator==(const ToldFailures&, const ToldFailures&) = default;
 
  private:
-  struct Last {
+  struct Told {
     Failure failure;
     TimePoint at;
     unsigned repeated = 0;
 
-    friend bool operator==(const Last&, const Last&) = default;
+    friend bool operator==(const Told&, const Told&) = default;
   };
 
-  std::optional<Last> last_;
+  std::vector<Told> told_;  ///< the latest last, and not many
 };
 
 }  // namespace holdfast

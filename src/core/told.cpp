@@ -1,5 +1,7 @@
 #include "holdfast/told.hpp"
 
+#include <algorithm>
+
 #include "core/tunnel_words.hpp"
 
 namespace holdfast {
@@ -7,6 +9,8 @@ namespace {
 
 /// How long the log is silent about a failure that only repeats itself.
 constexpr Duration repetition_quiet = std::chrono::minutes{1};
+/// A relay that words each failure differently gets no more of our memory.
+constexpr std::size_t most_failures = 8;
 
 Announce proof_line(const Proof& proof, const std::string& forward, bool was_bad) {
   if (is_bad(proof.result)) {
@@ -58,12 +62,18 @@ Announce ToldFailures::failed(const Failure& failure, const std::string& next_tr
     const std::string text = describe(failure) + times + "; " + next_try + ". " + std::string{remedy(failure.cause)};
     return Announce{level, text, failure};
   };
-  if (last_ && last_->failure == failure && now - last_->at < repetition_quiet) {
-    ++last_->repeated;
-    return line(LogLevel::verbose, "");
+  const auto same = [&failure](const Told& told) { return told.failure == failure; };
+  unsigned untold = 0;
+  if (const auto known = std::find_if(told_.begin(), told_.end(), same); known != told_.end()) {
+    if (now - known->at < repetition_quiet) {
+      ++known->repeated;
+      return line(LogLevel::verbose, "");
+    }
+    untold = known->repeated;
+    told_.erase(known);
   }
-  const unsigned untold = last_ ? last_->repeated : 0;
-  last_ = Last{failure, now};
+  if (told_.size() == most_failures) told_.erase(told_.begin());
+  told_.push_back({failure, now});
   return line(LogLevel::error, untold == 0 ? "" : " (and " + std::to_string(untold) + " times before)");
 }
 

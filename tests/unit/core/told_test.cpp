@@ -65,7 +65,7 @@ TEST_CASE("a failure that comes again is quiet for a minute, and counted") {
   CHECK(told.failed(lost(), "next try in 5 s", start + 120s).text.find("times before") == std::string::npos);
 }
 
-TEST_CASE("another failure is told at once, with how often the one before it came again") {
+TEST_CASE("another failure is told at once, and the one before it is not its own") {
   ToldFailures told;
   const TimePoint start{1h};
   told.failed(lost(), "next try in 1 s", start);
@@ -73,5 +73,22 @@ TEST_CASE("another failure is told at once, with how often the one before it cam
   const Announce other =
       told.failed({Cause::unreachable, "connect", "relay.example:22", ""}, "next try in 1 s", start + 2s);
   CHECK(other.level == LogLevel::error);
-  CHECK(other.text.find(" (and 1 times before)") != std::string::npos);
+  CHECK(other.text.find("times before") == std::string::npos);
+}
+
+TEST_CASE("failures of two relays in turn are each told once a minute, each with its own count") {
+  ToldFailures told;
+  const TimePoint start{1h};
+  Failure other = lost();
+  other.subject = "other.example:22";
+  CHECK(told.failed(lost(), "next try in 1 s", start).level == LogLevel::error);
+  CHECK(told.failed(other, "next try in 1 s", start + 1s).level == LogLevel::error);
+  for (int i = 2; i < 30; ++i) {
+    CHECK(told.failed(i % 2 == 0 ? lost() : other, "next try in 1 s", start + std::chrono::seconds{i}).level ==
+          LogLevel::verbose);
+  }
+  CHECK(told.failed(other, "next try in 1 s", start + 61s).text.find("(and 14 times before)") != std::string::npos);
+  Failure third = lost();
+  third.detail = "another";
+  CHECK(told.failed(third, "next try in 1 s", start + 62s).text.find("times before") == std::string::npos);
 }
