@@ -39,7 +39,7 @@ std::string build_id_in(std::string_view notes, std::size_t alignment) {
     std::memcpy(&note, notes.data(), sizeof note);
     const std::size_t content = sizeof note + padded(note.n_namesz, alignment);
     if (content + note.n_descsz > notes.size()) break;
-    const bool gnu = notes.substr(sizeof note, note.n_namesz) == std::string_view("GNU", 4);  // with its zero
+    const bool gnu = notes.substr(sizeof note, note.n_namesz) == std::string_view("GNU\0", 4);
     if (gnu && note.n_type == NT_GNU_BUILD_ID) return in_hexadecimal(notes.substr(content, note.n_descsz));
     notes.remove_prefix(std::min(content + padded(note.n_descsz, alignment), notes.size()));
   }

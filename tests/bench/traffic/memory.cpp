@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <atomic>
 #include <future>
+#include <stdexcept>
 
 #include "lab/probe.hpp"
 #include "traffic/scenario.hpp"
@@ -14,9 +15,23 @@ Client start_tunnels(Beds& beds, Program program, const Options& options, unsign
   return {beds.loopback(), program, {.holdfast = options.holdfast, .tunnels = tunnels}};
 }
 
+/// Once nothing maps or gives back program code any more. holdfast does the latter two seconds after the last change,
+/// and again after a proof that comes later: hence twice that.
 Memory idle(const Client& client) {
-  lab::let_pass(2s);
-  return client.memory();
+  constexpr lab::Duration quiet = 4s;
+  constexpr lab::Duration limit = 60s;
+  const auto code = [](const Memory& memory) { return memory.resident - memory.anonymous; };
+  const lab::TimePoint start = lab::Clock::now();
+  lab::TimePoint changed = start;
+  Memory last = client.memory();
+  while (lab::Clock::now() - changed < quiet) {
+    if (lab::Clock::now() - start > limit) throw std::runtime_error("the client's memory does not come to rest");
+    lab::let_pass(100ms);
+    const Memory now = client.memory();
+    if (code(now) != code(last)) changed = lab::Clock::now();
+    last = now;
+  }
+  return last;
 }
 
 /// The most that it has while each tunnel transfers `bytes`, first one way and then the other.
