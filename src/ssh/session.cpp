@@ -342,12 +342,14 @@ class Session::Impl : public std::enable_shared_from_this<Impl> {
 
   /// ssh_message_get() pumps when its queue is empty, so that a flood would keep this from ending: then the rest waits
   /// for the next turn, which begins with it.
-  /// True if none is left.
+  /// True if none is left. libssh is not asked when no packet came since it had none: that costs a poll(2).
   bool take_messages() {
+    if (packets_without_message_ == link_->packets.in_packets) return true;
     while (MessageHandle message{ssh_message_get(session_.get())}) {
       take(std::move(message));
       if (over() || link_->socket.in_bytes - turn_began_at_ >= 2 * turn_quota) return false;
     }
+    packets_without_message_ = link_->packets.in_packets;
     return true;
   }
 
@@ -591,6 +593,7 @@ class Session::Impl : public std::enable_shared_from_this<Impl> {
   std::optional<Duration> round_trip_;
   Flushed flushed_;
   std::uint64_t turn_began_at_ = 0;
+  std::uint64_t packets_without_message_ = 0;
   std::size_t turns_ = 0;
   bool banner_seen_ = false;
   bool goodbye_awaited_ = false;
