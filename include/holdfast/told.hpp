@@ -46,6 +46,8 @@ class ToldFailures {
  public:
   /// `next_try`: "next try in 5 s".
   Announce failed(const Failure& failure, const std::string& next_try, TimePoint now);
+  /// Of a line about a failure that does not end a try, but comes with each.
+  Announce folded(Announce line, TimePoint now);
 
   friend bool operator==(const ToldFailures&, const ToldFailures&) = default;
 
@@ -57,6 +59,9 @@ class ToldFailures {
 
     friend bool operator==(const Told&, const Told&) = default;
   };
+
+  /// How often it was not told meanwhile; none if it is not to be told now.
+  std::optional<unsigned> note(const Failure& failure, TimePoint now);
 
   std::vector<Told> told_;  ///< the latest last, and not many
 };

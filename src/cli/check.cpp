@@ -2,13 +2,13 @@
 
 #include "cli/commands.hpp"
 #include "config/load.hpp"
-#include "supervisor/run.hpp"
+#include "supervisor/configuration.hpp"
 
 namespace holdfast::cli {
 
 int check(const Options& options) {
   const std::string file = options.config.value_or(default_config);
-  const auto loaded = config::load(file, config::files_outside_service());
+  const auto loaded = supervisor::load_configuration(file, config::files_outside_service());
   if (!loaded) {
     for (const config::Problem& problem : loaded.error()) std::cerr << config::to_string(problem) << '\n';
     const std::size_t count = loaded.error().size();

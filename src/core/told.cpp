@@ -57,24 +57,32 @@ std::vector<Announce> ToldOfSession::proofs(const TunnelSpec& spec, const Forwar
   return lines;
 }
 
-Announce ToldFailures::failed(const Failure& failure, const std::string& next_try, TimePoint now) {
-  const auto line = [&](LogLevel level, const std::string& times) {
-    const std::string text = describe(failure) + times + "; " + next_try + ". " + std::string{remedy(failure.cause)};
-    return Announce{level, text, failure};
-  };
+std::optional<unsigned> ToldFailures::note(const Failure& failure, TimePoint now) {
   const auto same = [&failure](const Told& told) { return told.failure == failure; };
   unsigned untold = 0;
   if (const auto known = std::find_if(told_.begin(), told_.end(), same); known != told_.end()) {
     if (now - known->at < repetition_quiet) {
       ++known->repeated;
-      return line(LogLevel::verbose, "");
+      return std::nullopt;
     }
     untold = known->repeated;
     told_.erase(known);
   }
   if (told_.size() == most_failures) told_.erase(told_.begin());
   told_.push_back({failure, now});
-  return line(LogLevel::error, untold == 0 ? "" : " (and " + std::to_string(untold) + " times before)");
+  return untold;
+}
+
+Announce ToldFailures::failed(const Failure& failure, const std::string& next_try, TimePoint now) {
+  const auto untold = note(failure, now);
+  const std::string times = untold.value_or(0) == 0 ? "" : " (and " + std::to_string(*untold) + " times before)";
+  return {untold ? LogLevel::error : LogLevel::verbose,
+          describe(failure) + times + "; " + next_try + ". " + std::string{remedy(failure.cause)}, failure};
+}
+
+Announce ToldFailures::folded(Announce line, TimePoint now) {
+  if (line.failure && !note(*line.failure, now)) line.level = LogLevel::verbose;
+  return line;
 }
 
 }  // namespace holdfast

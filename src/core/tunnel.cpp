@@ -335,7 +335,9 @@ class Transition {
     perform(actions);
     perform(session.lease.update(session.listeners.table(), lease_context()));
     const bool established = std::holds_alternative<Established>(state_.phase);
-    say(session.told.listeners(spec_, session.listeners.table(), established));
+    for (const Announce& line : session.told.listeners(spec_, session.listeners.table(), established)) {
+      act(state_.told.folded(line, now_));
+    }
     settle(session);
   }
 

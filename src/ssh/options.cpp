@@ -85,4 +85,10 @@ std::optional<Failure> apply_options(ssh_session session, int descriptor, const 
   return set_all_algorithms(session, spec);
 }
 
+std::optional<Failure> try_algorithms(const TunnelSpec& spec) {
+  const SessionHandle session{ssh_new()};
+  if (!session) return option_failure("libssh's options", "out of memory");
+  return set_all_algorithms(session.get(), spec);
+}
+
 }  // namespace holdfast::ssh

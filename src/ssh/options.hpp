@@ -12,4 +12,7 @@ namespace holdfast::ssh {
 /// and no passwd entry by itself. A name that libssh does not know is a local_error that says which.
 std::optional<Failure> apply_options(ssh_session session, int descriptor, const TunnelSpec& spec);
 
+/// Whether a session could be made with the spec's algorithms; the failure's subject is the key that names a wrong one.
+std::optional<Failure> try_algorithms(const TunnelSpec& spec);
+
 }  // namespace holdfast::ssh

@@ -17,9 +17,9 @@
 #include "log/log.hpp"
 #include "net/resolver.hpp"
 #include "service/service.hpp"
-#include "ssh/ciphers.hpp"
 #include "status/client.hpp"
 #include "status/server.hpp"
+#include "supervisor/configuration.hpp"
 #include "supervisor/supervisor.hpp"
 
 namespace holdfast::supervisor {
@@ -114,17 +114,10 @@ bool another_runs(const StatusSocketSpec& spec) {
 
 }  // namespace
 
-std::vector<std::string> warnings(const config::Loaded& loaded) {
-  std::vector<std::string> lines;
-  for (const config::Problem& warning : loaded.warnings) lines.push_back(to_string(warning));
-  for (std::string& line : ssh::cipher_warnings(loaded.config.tunnels)) lines.push_back(std::move(line));
-  return lines;
-}
-
 int run(const std::string& config_path) {
   log::init();
   net::hasten_lookups();
-  auto loaded = config::load(config_path);
+  auto loaded = load_configuration(config_path);
   if (!loaded) {
     for (const config::Problem& problem : loaded.error()) log::write(LogLevel::error, to_string(problem));
     return 2;

@@ -12,9 +12,9 @@
 #include "holdfast/reload_plan.hpp"
 #include "holdfast/version.hpp"
 #include "log/log.hpp"
+#include "supervisor/configuration.hpp"
 #include "supervisor/device_id.hpp"
 #include "supervisor/memory.hpp"
-#include "supervisor/run.hpp"
 
 namespace holdfast::supervisor {
 namespace {
@@ -37,9 +37,10 @@ void say(const std::string& line) {
 
 /// In the directory that systemd made for the service (StateDirectory=), or where it would make it.
 std::string state_file(const std::string& name) {
-  const char* directories = std::getenv("STATE_DIRECTORY");
-  const std::string directory = directories != nullptr ? directories : config::default_state_directory;
-  return directory.substr(0, directory.find(':')) + "/" + name;
+  const char* given = std::getenv("STATE_DIRECTORY");
+  const std::string directories = given != nullptr ? given : "";
+  const std::string first = directories.substr(0, directories.find(':'));
+  return (first.starts_with('/') ? first : config::default_state_directory) + "/" + name;
 }
 
 constexpr std::chrono::minutes between_counts{10};
@@ -235,7 +236,7 @@ bool Supervisor::wants_restart() const {
 
 std::optional<std::string> Supervisor::reload() {
   if (stopping_) return "holdfast is stopping";
-  auto loaded = config::load(config_path_);
+  auto loaded = load_configuration(config_path_);
   if (!loaded) {
     std::string text;
     for (const config::Problem& problem : loaded.error()) text += (text.empty() ? "" : "\n") + to_string(problem);

@@ -387,7 +387,7 @@ void TunnelRunner::on_lease_lost(std::string reason) {
 }
 void TunnelRunner::on_evicted(Evicted evicted) {
   if (evicted.holder == device_id_) {
-    evicted.holder += " (this device's own name: a second holdfast runs here, or on a copy with the same machine-id)";
+    evicted.holder += " (this device's own name)";
   }
   happened(std::move(evicted));
 }

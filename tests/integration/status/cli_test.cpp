@@ -204,6 +204,17 @@ TEST_CASE("check prints the effective configuration, or every problem") {
   CHECK(contains(bad.errors, "holdfast: " + lab.config + " can't be used: "));
 }
 
+TEST_CASE("check refuses an algorithm that libssh does not know: the tunnel could never come up") {
+  const Lab lab;
+  const std::string key = lab.directory / "key";
+  write_file(key, "unread", 0600);
+  write_file(lab.config, "tunnels:\n  relay:\n    host_name: h\n    user: u\n    identity_file: " + key +
+                             "\n    remote_forward: 4649:localhost:22\n    ciphers: aes128-gcm\n");
+  const Finished bad = holdfast_command({"check", "-c", lab.config});
+  CHECK(bad.status.code == 2);
+  CHECK(contains(bad.errors, "tunnels.relay.ciphers: 'aes128-gcm' is not known to libssh "));
+}
+
 TEST_CASE("the daemon is found by a configuration that has been broken since it was started") {
   const Lab lab;
   write_file(lab.config, "tunels: {}\nstatus_socket: " + lab.path + "\n");

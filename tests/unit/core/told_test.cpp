@@ -92,3 +92,14 @@ TEST_CASE("failures of two relays in turn are each told once a minute, each with
   third.detail = "another";
   CHECK(told.failed(third, "next try in 1 s", start + 62s).text.find("times before") == std::string::npos);
 }
+
+TEST_CASE("what each try finds again is folded with the failure that it ends in") {
+  ToldFailures told;
+  const TimePoint start{1h};
+  const Announce line{LogLevel::error, "refused", lost()};
+  CHECK(told.folded(line, start).level == LogLevel::error);
+  CHECK(told.failed(lost(), "next try in 1 s", start).level == LogLevel::verbose);
+  CHECK(told.folded(line, start + 59s).level == LogLevel::verbose);
+  CHECK(told.folded(line, start + 60s).level == LogLevel::error);
+  CHECK(told.folded({LogLevel::info, "now holding", std::nullopt}, start).level == LogLevel::info);
+}
