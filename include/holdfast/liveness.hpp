@@ -31,8 +31,8 @@ Duration longest_debt(const LivenessSpec& spec);
 ///
 /// With economy the first probe comes after probe_period(), so that a relay whose kernel lives on without its sshd is
 /// found dead after longest_debt(). A dead path is found as soon as without: nothing received and nothing acknowledged
-/// for longest_silence(). (Somebody has to ask for the acknowledgements: the kernel, by TCP keepalives; and often enough
-/// in that time that lost packets do not make a dead path.)
+/// for longest_silence(). (Somebody has to ask for the acknowledgements: the kernel, by TCP keepalives; and often
+/// enough in that time that lost packets do not make a dead path.)
 class Liveness {
  public:
   enum class Verdict {
