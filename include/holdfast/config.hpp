@@ -74,6 +74,7 @@ enum class RelaySelection { ordered, hash };
 /// Everything one tunnel needs; the names are ssh_config's. Defaults are those of docs/configuration.md.
 struct TunnelSpec {
   std::string name;
+  std::string device_id;  ///< whom the leases name; empty: a name that the device keeps
   std::string host_name;  ///< empty when `relays` has a list
   std::uint16_t port = 22;
   std::vector<RelaySpec> relays;  ///< host_name as a list, each with what is its own or the tunnel's; else empty

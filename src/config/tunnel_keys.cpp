@@ -69,6 +69,7 @@ constexpr std::array keys{
     key<Choice<selection_names>, &TunnelSpec::relay_selection>("relay_selection"),
     key<Seconds<0, day>, &TunnelSpec::fail_back_after>("fail_back_after"),
     key<UserName, &TunnelSpec::user>("user"),
+    key<DeviceName, &TunnelSpec::device_id>("device_id"),
     key<ListOf<PrivateKey>, &TunnelSpec::identity_file>("identity_file"),
     key<ListOf<Certificate>, &TunnelSpec::certificate_file>("certificate_file"),
     key<AgentSocket, &TunnelSpec::identity_agent>("identity_agent"),

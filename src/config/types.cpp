@@ -4,6 +4,7 @@
 #include <net/if.h>
 
 #include <charconv>
+#include <string_view>
 
 #include "config/forward_syntax.hpp"
 
@@ -114,6 +115,16 @@ void UserName::read(const Value& value, std::string& into) {
   const auto text = value.text();
   if (!text) return;
   if (has_space_or_control(*text)) return value.refuse(quote(*text) + " is not a name of an account");
+  into = *text;
+}
+
+void DeviceName::read(const Value& value, std::string& into) {
+  static constexpr std::string_view allowed = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
+  static constexpr std::size_t longest_name = 64;
+  const auto text = value.text();
+  if (!text) return;
+  if (text->empty() || text->size() > longest_name || text->find_first_not_of(allowed) != std::string::npos)
+    return value.refuse(quote(*text) + " is not a name of a device: 1 to 64 letters, digits, '.', '-' or '_'");
   into = *text;
 }
 

@@ -29,6 +29,10 @@ struct HostName : Text {
 struct UserName : Text {
   static void read(const Value& value, std::string& into);
 };
+/// Letters, digits, dots, dashes and underscores, 1 to 64 of them: what the script on the relay takes.
+struct DeviceName : Text {
+  static void read(const Value& value, std::string& into);
+};
 /// A numeric address of this device, IPv6 without brackets.
 struct LocalAddress : Text {
   static void read(const Value& value, std::string& into);

@@ -139,6 +139,13 @@ bool certifies(const std::string& certificate, const std::string& public_key) {
   return !key_fields.empty() && fields.starts_with(key_fields);
 }
 
+std::optional<std::string> login_key(const TunnelSpec& spec) {
+  for (const auto& path : spec.identity_file) {
+    if (const auto key = load_private_key(path)) return public_blob(key->get());
+  }
+  return std::nullopt;
+}
+
 Identities load_identities(const TunnelSpec& spec) {
   Identities identities;
   const auto certificates = load_certificates(spec, identities.problems);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <tl/expected.hpp>
 #include <vector>
@@ -23,6 +24,9 @@ struct Identities {
 
 /// Reads identity_file and certificate_file, each identity's "-cert.pub" too, as ssh does. Never asks for a passphrase.
 Identities load_identities(const TunnelSpec& spec);
+
+/// The public half, in base64, of the first identity_file that can be used.
+std::optional<std::string> login_key(const TunnelSpec& spec);
 
 /// True if the certificate (a base64 blob) certifies this public key (a base64 blob): both hold the same key fields.
 bool certifies(const std::string& certificate, const std::string& public_key);

@@ -7,37 +7,100 @@
 #include <cstdint>
 #include <cstdio>
 #include <fstream>
+#include <optional>
+#include <string_view>
+#include <system_error>
+
+#include "net/state_file.hpp"
+#include "relay/lease_protocol.hpp"
+#include "ssh/identity.hpp"
 
 namespace holdfast::supervisor {
 namespace {
 
-constexpr std::size_t most_of_the_name = 48;
+constexpr std::size_t most_of_the_host_name = 48;
+constexpr std::string_view no_board = "-";
 
 /// FNV-1a: spreads, hides nothing that 32 of 128 bits could tell.
-std::uint32_t hash(const std::string& text) {
+std::uint32_t hash(std::string_view text) {
   std::uint32_t value = 2166136261U;
   for (const char letter : text) value = (value ^ static_cast<unsigned char>(letter)) * 16777619U;
   return value;
 }
 
-}  // namespace
-
-std::string device_id() {
-  std::array<char, 256> host{};
-  ::gethostname(host.data(), host.size() - 1);
-  std::string machine;
-  std::ifstream{"/etc/machine-id"} >> machine;
-  return device_id(host.data(), machine);
+std::string digits(std::uint32_t value) {
+  std::array<char, 9> text{};
+  std::snprintf(text.data(), text.size(), "%08x", value);
+  return text.data();
 }
 
-std::string device_id(const std::string& host_name, const std::string& machine_id) {
-  std::string name = host_name.substr(0, most_of_the_name);
+std::string first_word_of(const char* file) {
+  std::string word;
+  std::ifstream{file} >> word;
+  return word.substr(0, word.find('\0'));  // the device tree ends its texts with one
+}
+
+std::string new_name(const DeviceTraits& traits, std::uint32_t random) {
+  std::string name = traits.host_name.substr(0, most_of_the_host_name);
   for (char& letter : name) {
     if (std::isalnum(static_cast<unsigned char>(letter)) == 0 && letter != '.' && letter != '-') letter = '_';
   }
-  std::array<char, 9> digits{};
-  std::snprintf(digits.data(), digits.size(), "%08x", hash(machine_id));
-  return (name.empty() ? "device" : name) + "-" + digits.data();
+  const std::string lasting = traits.machine_id + traits.board_serial;
+  return (name.empty() ? "device" : name) + "-" + digits(lasting.empty() ? random : hash(lasting));
+}
+
+/// "NAME BOARD": the board is told by a hash, so that a card that was copied or moved names its new device anew.
+std::string board_of(const DeviceTraits& traits) {
+  return traits.board_serial.empty() ? std::string{no_board} : digits(hash(traits.board_serial));
+}
+
+struct Kept {
+  std::string name;
+  std::string board;
+};
+
+std::optional<Kept> parse(std::string_view text) {
+  const auto blank = text.find(' ');
+  if (blank == std::string_view::npos || !text.ends_with('\n')) return std::nullopt;
+  Kept kept{std::string{text.substr(0, blank)}, std::string{text.substr(blank + 1, text.size() - blank - 2)}};
+  if (!relay::is_device_name(kept.name)) return std::nullopt;
+  return kept;
+}
+
+}  // namespace
+
+DeviceTraits DeviceTraits::of_this_machine() {
+  std::array<char, 256> host{};
+  ::gethostname(host.data(), host.size() - 1);
+  std::string machine = first_word_of("/etc/machine-id");
+  if (machine == "uninitialized") machine.clear();  // machine-id(5): an image before its first boot
+  return {host.data(), first_word_of("/sys/firmware/devicetree/base/serial-number"), machine};
+}
+
+DeviceId::DeviceId(const std::string& file, const DeviceTraits& traits, std::uint32_t random,
+                   const std::function<void(const std::string&)>& say)
+    : name_(new_name(traits, random)) {
+  const auto text = net::read_file(file);
+  const auto kept = text ? parse(*text) : std::nullopt;
+  kept_ = kept && kept->board == board_of(traits);
+  if (kept_) {
+    name_ = kept->name;
+    return;
+  }
+  if (text && !kept) say("the device's name in " + file + " is damaged, or not holdfast's: it is made anew");
+  const int error = net::replace_file(file, name_ + " " + board_of(traits) + "\n");
+  kept_ = error == 0;
+  if (error != 0) {
+    say("the device's name can't be kept in " + file + ": " + std::generic_category().message(error) +
+        "; its login key names it, unless device_id does");
+  }
+}
+
+std::string DeviceId::of(const TunnelSpec& spec) const {
+  if (!spec.device_id.empty()) return spec.device_id;
+  if (kept_) return name_;
+  const auto key = ssh::login_key(spec);
+  return key ? "key-" + digits(hash(*key)) : name_;
 }
 
 }  // namespace holdfast::supervisor

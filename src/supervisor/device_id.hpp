@@ -1,15 +1,38 @@
 #pragma once
 
+#include <functional>
 #include <string>
+
+#include "holdfast/config.hpp"
 
 namespace holdfast::supervisor {
 
-/// Names this device in its leases on a relay, the same after each boot: the host's name and eight hexadecimal digits
-/// of a hash of /etc/machine-id, which itself is not to be shown to others (machine-id(5)). Letters, digits, dots,
-/// dashes and underscores, at most 64.
-std::string device_id();
+/// What there is to name a device by. Each may be empty.
+struct DeviceTraits {
+  std::string host_name;
+  std::string board_serial;  ///< of a Raspberry Pi and the like: the same whatever card it boots, and no other's
+  std::string machine_id;    ///< machine-id(5), which is not to be shown to others
 
-/// The same, from what it is made of.
-std::string device_id(const std::string& host_name, const std::string& machine_id);
+  static DeviceTraits of_this_machine();
+};
+
+/// The name of this device in its leases on a relay. It outlives reboots, new host names and new machine ids, or the
+/// listener that a power cut left behind could not be told from somebody else's. Letters, digits, dots, dashes and
+/// underscores, at most 64.
+class DeviceId {
+ public:
+  /// The name that the file keeps, if it was made on this board; else a new one, which the file keeps from now on: the
+  /// host's name and eight hexadecimal digits, of board_serial and machine_id or, where there is neither, of `random`.
+  /// `say` is told why a file can't be used.
+  DeviceId(const std::string& file, const DeviceTraits& traits, std::uint32_t random,
+           const std::function<void(const std::string&)>& say);
+
+  /// The tunnel's device_id; else the kept name; else, where no file can be kept, one by the key that logs in.
+  std::string of(const TunnelSpec& spec) const;
+
+ private:
+  std::string name_;
+  bool kept_ = false;
+};
 
 }  // namespace holdfast::supervisor

@@ -13,7 +13,6 @@
 #include "holdfast/version.hpp"
 #include "log/log.hpp"
 #include "supervisor/configuration.hpp"
-#include "supervisor/device_id.hpp"
 #include "supervisor/memory.hpp"
 
 namespace holdfast::supervisor {
@@ -67,6 +66,7 @@ Supervisor::Supervisor(const boost::asio::any_io_executor& executor, std::string
       stopped_(std::move(stopped)),
       started_(Clock::now()),
       resolver_(executor, net::AddressCache{state_file("addresses"), say}, say),
+      device_id_(state_file("device_id"), DeviceTraits::of_this_machine(), std::random_device{}(), say),
       jitter_(system_random()),
       book_(state_file("data_usage"), say),
       count_timer_(executor),
@@ -74,9 +74,9 @@ Supervisor::Supervisor(const boost::asio::any_io_executor& executor, std::string
   for (const TunnelSpec& spec : config_.tunnels) slots_.push_back({make_runner(spec), std::nullopt, false});
 }
 
-std::unique_ptr<TunnelRunner> Supervisor::make_runner(TunnelSpec spec) {
+std::unique_ptr<TunnelRunner> Supervisor::make_runner(const TunnelSpec& spec) {
   return std::make_unique<TunnelRunner>(
-      executor_, resolver_, std::move(spec), device_id(), [this] { return jitter_(); }, [this] { on_change(); });
+      executor_, resolver_, spec, device_id_.of(spec), [this] { return jitter_(); }, [this] { on_change(); });
 }
 
 void Supervisor::start() {

@@ -15,6 +15,7 @@
 #include "net/resolver.hpp"
 #include "net/resume_watcher.hpp"
 #include "status/server.hpp"
+#include "supervisor/device_id.hpp"
 #include "supervisor/tunnel_runner.hpp"
 #include "supervisor/usage_book.hpp"
 
@@ -51,7 +52,7 @@ class Supervisor final : public status::Source {
     IdleCost idle{};
   };
 
-  std::unique_ptr<TunnelRunner> make_runner(TunnelSpec spec);
+  std::unique_ptr<TunnelRunner> make_runner(const TunnelSpec& spec);
   Slot* find(const std::string& name);
   void apply(const Config& next);
   void on_network_change(const net::NetworkChange& change);
@@ -74,6 +75,7 @@ class Supervisor final : public status::Source {
   const std::function<void()> stopped_;
   const TimePoint started_;
   net::Resolver resolver_;
+  const DeviceId device_id_;
   std::optional<net::NetworkWatcher> network_;
   std::optional<net::ResumeWatcher> sleep_;
   UnitRandom jitter_;

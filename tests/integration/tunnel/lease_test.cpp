@@ -112,13 +112,13 @@ TEST_CASE("a session that is no lease of ours keeps its port, and its end is not
 TEST_CASE("a second holdfast of the same device is told that the living holder has its own name") {
   Sshd relay;
   const TargetServer target(greet_then_echo("here\n"));
-  const Tunnel tunnel = Tunnel::to(relay).forward(to_local(free_port(), target.port()));
+  const Tunnel tunnel = Tunnel::to(relay).set("device_id", "site-17").forward(to_local(free_port(), target.port()));
   const Holdfast first(tunnel);
   REQUIRE(wait_for_lease(first, relay));
   const Holdfast second(tunnel);
   REQUIRE(second.wait_for_failure("listener_held_by_other_device"));
   const std::string holder = second.tunnel()["forwards"][0]["holder"];
-  CHECK(holder.find("this device's own name") != std::string::npos);
+  CHECK(holder == "site-17 (this device's own name)");
   CHECK(first.tunnel()["attempt"] == 1);
 }
 

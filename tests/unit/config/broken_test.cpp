@@ -238,6 +238,9 @@ TEST_CASE("hosts, accounts and forwards are refused with what is wrong about the
        "h.yaml:3:16: tunnels.relay.host_name: 'relay example' is not a host's name or address\n"},
       {instead("user", "user: \"de\\nvice\""),
        "h.yaml:4:11: tunnels.relay.user: a text of 7 bytes is not a name of an account\n"},
+      {with("device_id: site 17"),
+       "h.yaml:7:16: tunnels.relay.device_id: 'site 17' is not a name of a device: 1 to 64 "
+       "letters, digits, '.', '-' or '_'\n"},
       {instead("remote_forward", "remote_forward: 4649"),
        "h.yaml:6:21: tunnels.relay.remote_forward: '4649': a target is missing; the relay can't be asked for a SOCKS "
        "proxy\n"},

@@ -84,6 +84,7 @@ class Dice {
     spec.host_name = one_of<std::string>({"relay.example", "192.0.2.1", "2001:db8::1", "true", "null.example", "12"});
     spec.port = port();
     spec.user = one_of<std::string>({"device", "no", "1e3", "u@domain", "dev:ice", "null", "~"});
+    if (coin()) spec.device_id = text_of("abcXYZ019-_.", 64);
     spec.identity_file = paths();
     spec.certificate_file = paths();
     spec.identity_agent = spec.identity_file.empty() || coin() ? path() : "";
@@ -106,8 +107,8 @@ class Dice {
     if (coin()) spec.bind_interface = text_of("abc0.-_", 15);
     if (coin()) spec.congestion_control = text_of("abc019_", 15);
     spec.tcp_keep_alive = coin();
-    if (spec.tcp_keep_alive && spec.liveness.server_alive_interval != 0s)
-      spec.liveness.intervals_per_probe = static_cast<unsigned>(1 + below(100));
+    const bool probed = spec.liveness.server_alive_interval != 0s && spec.liveness.server_alive_count_max != 0;
+    if (spec.tcp_keep_alive && probed) spec.liveness.intervals_per_probe = static_cast<unsigned>(1 + below(100));
     spec.lease = coin();
     spec.ciphers = algorithms();
     spec.kex_algorithms = algorithms();
