@@ -19,12 +19,6 @@ constexpr std::size_t most_excess = std::size_t{4} * 1024 * 1024;
 /// A raised window that was of no use for that long, or for two round trips, may go to another channel.
 constexpr Duration window_kept = std::chrono::seconds{1};
 
-/// From 0.11 on libssh grants 2 MiB, whatever is read.
-bool windows_can_be_raised() {
-  static const bool can = ssh_version(SSH_VERSION_INT(0, 11, 0)) == nullptr;
-  return can;
-}
-
 }  // namespace
 
 /// For a channel that has better use for them.
@@ -46,6 +40,12 @@ class Channel::State : public std::enable_shared_from_this<State> {
       static_cast<State*>(self)->end_arrived(true);
     };
     ssh_set_channel_callbacks(channel_, &callbacks_);
+    if (windows_can_be_raised()) return;
+    fixed_window_.emplace();
+    rest_callbacks_.size = sizeof rest_callbacks_;
+    rest_callbacks_.userdata = this;
+    rest_callbacks_.channel_data_function = &State::rest_offered;
+    ssh_add_channel_callbacks(channel_, &rest_callbacks_);
   }
   State(const State&) = delete;
   State& operator=(const State&) = delete;
@@ -124,18 +124,22 @@ class Channel::State : public std::enable_shared_from_this<State> {
     return unsent_.empty();
   }
 
-  /// In one read: libssh re-opens the whole window after any read, however small, and so would buffer without a bound.
+  /// In one read with libssh 0.10, which re-opens the whole window after any, however small, and so would buffer
+  /// without a bound.
   std::vector<std::byte> take_buffered() {
     stalled_ = false;
     std::vector<std::byte> data = std::exchange(kept_, {});
     const std::size_t kept = data.size();
     data.resize(std::exchange(buffered_, 0));
     if (channel_ == nullptr || data.empty()) return {};
-    if (data.size() > kept) {
-      const int count =
-          ssh_channel_read(channel_, data.data() + kept, static_cast<std::uint32_t>(data.size() - kept), 0);
-      data.resize(kept + (count > 0 ? static_cast<std::size_t>(count) : 0));
+    for (std::size_t filled = kept; filled < data.size();) {
+      const std::size_t share = share_of(data.size() - filled);
+      const int count = ssh_channel_read(channel_, data.data() + filled, static_cast<std::uint32_t>(share), 0);
+      const std::size_t taken = count > 0 ? static_cast<std::size_t>(count) : 0;
       window_.read();
+      note_taken(taken);
+      filled += taken;
+      if (taken < share) data.resize(filled);
     }
     look_for_end();
     link_->wake();
@@ -172,14 +176,14 @@ class Channel::State : public std::enable_shared_from_this<State> {
 
   /// Both CLOSEs are through, so that libssh frees it at once and nothing is called any more.
   void free() {
-    ssh_remove_channel_callbacks(channel_, &callbacks_);
+    remove_callbacks();
     ssh_channel_free(std::exchange(channel_, nullptr));
     lower_window();
   }
 
   /// libssh frees the channel with the session.
   void cut_off() {
-    if (channel_ != nullptr) ssh_remove_channel_callbacks(channel_, &callbacks_);
+    if (channel_ != nullptr) remove_callbacks();
     channel_ = nullptr;
     buffered_ = 0;
     kept_.clear();
@@ -244,22 +248,47 @@ class Channel::State : public std::enable_shared_from_this<State> {
     if (count > 0) kept_.assign(space, space + count);
   }
 
-  static int data_arrived(ssh_session, ssh_channel, void* data, std::uint32_t length, int is_stderr, void* self) {
-    // A forwarded connection has no second stream (RFC 4254, 7.2): what comes there is dropped.
-    if (is_stderr != 0) return static_cast<int>(length);
-    return static_cast<int>(static_cast<State*>(self)->take(data, length));
+  void remove_callbacks() {
+    ssh_remove_channel_callbacks(channel_, &callbacks_);
+    ssh_remove_channel_callbacks(channel_, &rest_callbacks_);
   }
 
-  /// `data` is all that libssh holds. What is not taken stays there and keeps the window shut.
-  std::size_t take(const void* data, std::size_t length) {
-    if (released_) return length;
+  /// How much of what libssh holds is taken in one piece.
+  std::size_t share_of(std::size_t length) const { return fixed_window_ ? fixed_window_->share(length) : length; }
+
+  void note_taken(std::size_t count) {
+    if (fixed_window_) fixed_window_->taken(count);
+  }
+
+  static int data_arrived(ssh_session, ssh_channel, void* data, std::uint32_t length, int is_stderr, void* self) {
+    auto& state = *static_cast<State*>(self);
+    // A forwarded connection has no second stream (RFC 4254, 7.2): what comes there is dropped.
+    if (is_stderr != 0) {
+      state.note_taken(length);
+      return static_cast<int>(length);
+    }
+    return static_cast<int>(state.take(data, length, state.rest_is_offered_ ? state.share_of(length) : length));
+  }
+
+  /// libssh grants what data_arrived() took, and offers the rest here. Until that was seen nothing is left for it.
+  static int rest_offered(ssh_session, ssh_channel, void* data, std::uint32_t length, int is_stderr, void* self) {
+    auto& state = *static_cast<State*>(self);
+    state.rest_is_offered_ = true;
+    return is_stderr != 0 ? 0 : static_cast<int>(state.take(data, length, length));
+  }
+
+  /// `data` is all that libssh holds, of which the observer is offered a share. What is not taken stays there and keeps
+  /// the window shut.
+  std::size_t take(const void* data, std::size_t length, std::size_t share) {
+    if (released_ || length == 0) return length;
     const std::size_t held = buffered_ - kept_.size();
     std::size_t taken = 0;
     if (!stalled_ && observer_ != nullptr) {
-      taken = std::min(observer_->on_data({static_cast<const std::byte*>(data), length}), length);
+      taken = std::min(observer_->on_data({static_cast<const std::byte*>(data), share}), share);
     }
+    note_taken(taken);
     came(length - std::min(held, length), length - taken);
-    stalled_ = buffered_ > 0;
+    stalled_ = taken < share;
     return taken;
   }
 
@@ -298,9 +327,12 @@ class Channel::State : public std::enable_shared_from_this<State> {
   ssh_channel channel_;
   std::size_t place_;  ///< in Link::channels
   ssh_channel_callbacks_struct callbacks_{};
+  ssh_channel_callbacks_struct rest_callbacks_{};
+  bool rest_is_offered_ = false;  ///< libssh was seen to call those after `callbacks_`
   ChannelObserver* observer_ = nullptr;
   std::vector<std::byte> unsent_;
   ReceiveWindow window_;
+  std::optional<FixedWindow> fixed_window_;
   std::size_t largest_window_ = 0;  ///< ever raised to
   std::vector<std::byte> kept_;     ///< left by the observer, and not in libssh any more
   std::size_t buffered_ = 0;        ///< left by the observer: `kept_` and what libssh holds

@@ -1,5 +1,7 @@
 #include "ssh/receive_window.hpp"
 
+#include <libssh/libssh.h>
+
 #include <algorithm>
 #include <chrono>
 
@@ -9,6 +11,11 @@ namespace {
 constexpr std::size_t libssh_threshold = ReceiveWindow::stock / 2;
 
 }  // namespace
+
+bool windows_can_be_raised() {
+  static const bool can = ssh_version(SSH_VERSION_INT(0, 11, 0)) == nullptr;
+  return can;
+}
 
 void ReceiveWindow::arrived(std::size_t count, std::size_t buffered) {
   left_ -= std::min(count, left_);
@@ -29,6 +36,12 @@ std::size_t ReceiveWindow::wanted(TimePoint now, Duration round_trip) {
   began_ = now;
   if (2 * in_one_trip < static_cast<double>(target_)) return 0;
   return std::max(2 * target_, lowest_raised);
+}
+
+void FixedWindow::taken(std::size_t count) {
+  if (count == 0) return;
+  ungranted_ += count;
+  if (ungranted_ >= half) ungranted_ = 0;
 }
 
 }  // namespace holdfast::ssh

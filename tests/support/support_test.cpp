@@ -156,7 +156,7 @@ TEST_CASE("an unprivileged Dropbear forwards") {
   CHECK(ssh.running());
 }
 
-TEST_CASE("a proxy counts, flips, freezes and cuts") {
+TEST_CASE("a proxy counts, flips, freezes, holds and cuts") {
   const TargetServer target(echo());
   TcpProxy proxy(target.port());
   Socket socket = Socket::connect_tcp("127.0.0.1", proxy.port());
@@ -179,6 +179,14 @@ TEST_CASE("a proxy counts, flips, freezes and cuts") {
   proxy.thaw();
   socket.set_timeout(10s);
   CHECK(socket.receive_exactly(2) == "bb");
+
+  proxy.hold(TcpProxy::to_server);
+  socket.send("cc");
+  socket.set_timeout(200ms);
+  CHECK_THROWS(socket.receive());
+  proxy.let_through(TcpProxy::to_server);
+  socket.set_timeout(10s);
+  CHECK(socket.receive_exactly(2) == "cc");
 
   proxy.cut(true);
   CHECK(socket.closed_by_peer());

@@ -74,12 +74,26 @@ void TcpProxy::thaw() {
   const std::lock_guard lock(mutex_);
   frozen_ = false;
   freeze_at_ = {};
+  held_ = {};
   wake();
 }
 
 void TcpProxy::freeze_after(Direction direction, std::uint64_t bytes) {
   const std::lock_guard lock(mutex_);
   freeze_at_[direction] = bytes;
+}
+
+void TcpProxy::hold(Direction direction) {
+  const std::lock_guard lock(mutex_);
+  held_[direction] = true;
+}
+
+void TcpProxy::let_through(Direction direction) {
+  const std::lock_guard lock(mutex_);
+  for (Connection& connection : connections_) {
+    connection.pipes[direction].let_through = connection.pipes[direction].waiting.size();
+  }
+  wake();
 }
 
 void TcpProxy::flip_byte(Direction direction, std::uint64_t offset) {
@@ -103,6 +117,10 @@ void TcpProxy::wake() {
   [[maybe_unused]] const ssize_t sent = ::write(wake_pipe_[1], "", 1);
 }
 
+std::size_t TcpProxy::due(const Pipe& pipe, Direction direction) const {
+  return held_[direction] ? pipe.let_through : pipe.waiting.size();
+}
+
 void TcpProxy::serve() {
   for (;;) {
     std::vector<pollfd> polled{{wake_pipe_[0], POLLIN, 0}, {listener_.fd(), POLLIN, 0}};
@@ -117,12 +135,12 @@ void TcpProxy::serve() {
           break;
         }
         const auto& [up, down] = connection.pipes;
-        const auto events = [](const Pipe& in, const Pipe& out) {
+        const auto events = [](const Pipe& in, std::size_t due_out) {
           return static_cast<short>((in.waiting.size() < buffer_limit && !in.at_end ? POLLIN : 0) |
-                                    (out.waiting.empty() ? 0 : POLLOUT));
+                                    (due_out > 0 ? POLLOUT : 0));
         };
-        polled.push_back({connection.client.fd(), events(up, down), 0});
-        polled.push_back({connection.server.fd(), events(down, up), 0});
+        polled.push_back({connection.client.fd(), events(up, due(down, to_client)), 0});
+        polled.push_back({connection.server.fd(), events(down, due(up, to_server)), 0});
       }
       // A socket whose other half is all done reports POLLHUP for ever: do not ask for it.
       for (pollfd& entry : polled) {
@@ -192,8 +210,7 @@ void TcpProxy::pass_on(Socket& to, Connection& connection, Direction direction) 
   if (connection.broken || frozen_) {
     return;
   }
-  if (!pipe.waiting.empty()) {
-    std::size_t count = pipe.waiting.size();
+  if (std::size_t count = due(pipe, direction); count > 0) {
     if (freeze_at_[direction]) {
       count = static_cast<std::size_t>(
           std::min<std::uint64_t>(count, *freeze_at_[direction] - std::min(pipe.passed, *freeze_at_[direction])));
@@ -213,6 +230,7 @@ void TcpProxy::pass_on(Socket& to, Connection& connection, Direction direction) 
     if (sent > 0) {
       if (std::exchange(connection.last, direction) != direction && direction == to_server) ++flights_;
       pipe.waiting.erase(0, static_cast<std::size_t>(sent));
+      pipe.let_through -= std::min(pipe.let_through, static_cast<std::size_t>(sent));
       pipe.passed += static_cast<std::uint64_t>(sent);
       bytes_[direction] += static_cast<std::uint64_t>(sent);
     }

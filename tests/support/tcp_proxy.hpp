@@ -36,6 +36,9 @@ class TcpProxy {
   void thaw();
   /// freeze() as soon as one connection has passed on this many bytes in this direction, exactly.
   void freeze_after(Direction direction, std::uint64_t bytes);
+  /// What goes in this direction waits until thaw(); let_through() passes on as much as waits at that moment.
+  void hold(Direction direction);
+  void let_through(Direction direction);
   /// Inverts the byte at this offset of each connection from now on.
   void flip_byte(Direction direction, std::uint64_t offset);
   /// Ends all connections on both sides, with FIN or with RST.
@@ -45,6 +48,7 @@ class TcpProxy {
   struct Pipe {
     std::string waiting;
     std::uint64_t passed = 0;
+    std::size_t let_through = 0;  ///< of what waits, while it is held
     bool at_end = false;
     bool end_passed_on = false;
   };
@@ -61,6 +65,8 @@ class TcpProxy {
   void receive(Socket& from, Connection& connection, Direction direction);
   void pass_on(Socket& to, Connection& connection, Direction direction);
   void wake();
+  /// How much of what waits may go.
+  std::size_t due(const Pipe& pipe, Direction direction) const;
 
   std::uint16_t server_port_;
   Listener listener_;
@@ -70,6 +76,7 @@ class TcpProxy {
   std::array<std::uint64_t, 2> bytes_{};
   std::array<std::optional<std::uint64_t>, 2> freeze_at_{};
   std::array<std::optional<std::uint64_t>, 2> flip_at_{};
+  std::array<bool, 2> held_{};
   std::size_t accepted_ = 0;
   std::size_t flights_ = 0;
   bool frozen_ = false;
