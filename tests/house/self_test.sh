@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Shows that house.sh fails: plants one offence a rule into a copy of the tree and looks for its line.
 set -u
-here=$(cd "$(dirname "$0")" && pwd)
+here=$(CDPATH='' cd "$(dirname "$0")" && pwd)
 work=$(mktemp -d) || exit 2
 trap 'rm -rf "$work"' EXIT
 failed=0

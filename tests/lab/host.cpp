@@ -9,6 +9,7 @@
 #include <array>
 #include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <fstream>
 #include <mutex>
 #include <sstream>
@@ -90,21 +91,21 @@ Host::Host(const std::vector<Bind>& binds) {
   const pid_t child = ::fork();
   if (child == 0) {
     const char* failed = enter_new_namespaces(binds);
+    std::array<char, 256> word{"+"};
     if (failed != nullptr) {
-      std::perror(failed);
+      std::snprintf(word.data(), word.size(), "%s: %s", failed, ::strerrordesc_np(errno));
     }
-    const char word = failed == nullptr ? '+' : '-';
     char ignored = 0;
     ::close(done[1]);
-    if (::write(ready[1], &word, 1) != 1 || ::read(done[0], &ignored, 1) < 0) {
+    if (::write(ready[1], word.data(), std::strlen(word.data())) < 0 || ::read(done[0], &ignored, 1) < 0) {
       ::_exit(1);
     }
     ::_exit(0);
   }
   ::close(ready[1]);
   ::close(done[0]);
-  char word = '-';
-  const bool made = child > 0 && ::read(ready[0], &word, 1) == 1 && word == '+';
+  std::array<char, 256> word{};
+  const bool made = child > 0 && ::read(ready[0], word.data(), word.size() - 1) > 0 && word[0] == '+';
   if (made) {
     network_ = open_namespace(child, "net");
     mounts_ = open_namespace(child, "mnt");
@@ -116,7 +117,7 @@ Host::Host(const std::vector<Bind>& binds) {
   }
   lock.unlock();
   if (!made) {
-    throw std::runtime_error("cannot make the namespaces of a lab machine");
+    throw std::runtime_error("can't make the namespaces of a lab machine: " + std::string(word.data()));
   }
   // Router solicitations and multicast reports would pollute the byte counts.
   sysctl("net/ipv6/conf/default/disable_ipv6", "1");

@@ -93,11 +93,15 @@ std::optional<std::string> Lab::unavailable() {
       return std::string("the lab needs ") + program;
     }
   }
-  const test::Finished probe = test::run({.argv = {"unshare", "--net", "--mount", "sh", "-c",
-                                                   "nft add table ip probe && nft 'add chain ip probe c "
-                                                   "{ type nat hook postrouting priority 100; }'"}});
-  if (probe.status.code != 0) {
-    return "the lab needs network namespaces with nftables: " + probe.errors;
+  try {
+    const Host probe;
+    if (probe.run({"stat", "-c", "%d:%i", "/"}) != test::run_checked({{"stat", "-c", "%d:%i", "/"}})) {
+      return "the lab needs the root of its mount namespace, and this is a chroot";
+    }
+    probe.run({"nft", "-f", "-"}, "table ip probe { chain c { type nat hook postrouting priority 100; } }");
+  } catch (const std::exception& error) {
+    const std::string why = error.what();
+    return "the lab needs network namespaces with nftables: " + why.substr(0, why.find('\n'));
   }
   return {};
 }

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -9,9 +10,12 @@
 
 namespace holdfast::test {
 
-/// A port that was free on 127.0.0.1 and ::1 a moment ago, outside the range that the kernel takes ports for outgoing
-/// connections from. Never the same twice in one process.
+/// A port that was free on 127.0.0.1, and ::1 if there is one, a moment ago, outside the range that the kernel takes
+/// ports for outgoing connections from. Never the same twice in one process.
 std::uint16_t free_port();
+
+/// Can ::1 be bound? Not where the kernel has no IPv6, nor in many containers.
+bool has_ipv6();
 
 /// Does any process of this machine listen on this TCP port? Looks in /proc/net, so nobody is disturbed.
 bool is_listening(std::uint16_t port);
@@ -67,6 +71,16 @@ class Listener {
   Listener(int fd, std::uint16_t port) : fd_(fd), port_(port) {}
   int fd_ = -1;
   std::uint16_t port_ = 0;
+};
+
+/// Takes a port of the relay as a plain server there would, on every address that "localhost" means to sshd: it grants
+/// a forward that it could bind on one of them only.
+struct TakenPort {
+  explicit TakenPort(std::uint16_t port) : v4(Listener::tcp(port)) {
+    if (has_ipv6()) v6.emplace(Listener::tcp(port, true));
+  }
+  Listener v4;
+  std::optional<Listener> v6;
 };
 
 /// Holds a port of 127.0.0.1 without listening: connections to it are refused, and nobody else gets it.

@@ -154,8 +154,8 @@ void reap_all(bool& childless) {
   }
 }
 
-/// The keeper's life: until it is told to end, or nobody is left.
-[[noreturn]] void keep(Image& image, int root_pipe) {
+/// The keeper's life: until it is told to end, its parent is gone, or nobody is left.
+[[noreturn]] void keep(Image& image, int root_pipe, pid_t parent) {
   sigset_t signals;
   ::sigemptyset(&signals);
   ::sigaddset(&signals, SIGTERM);
@@ -173,7 +173,7 @@ void reap_all(bool& childless) {
     ::_exit(1);
   }
   ::close_range(STDERR_FILENO + 1, ~0U, 0);  // or the test's sockets would stay open with the keeper
-  bool ending = ::getppid() == 1;
+  bool ending = ::getppid() != parent;       // the signal of its death may have been too early
   bool childless = false;
   while (!childless) {
     if (ending) {
@@ -206,6 +206,7 @@ Process::Process(const Command& command) : Process(command, -1) {}
 Process::Process(const Command& command, int root_pipe) : output_(memory_file()), errors_(memory_file()) {
   const int input = memory_file(command.input);
   Image image(command);
+  const pid_t parent = ::getpid();
   pid_ = ::fork();
   if (pid_ == 0) {
     ::setpgid(0, 0);
@@ -213,7 +214,7 @@ Process::Process(const Command& command, int root_pipe) : output_(memory_file())
     ::dup2(output_, STDOUT_FILENO);
     ::dup2(errors_, STDERR_FILENO);
     if (root_pipe >= 0) {
-      keep(image, root_pipe);
+      keep(image, root_pipe, parent);
     }
     exec(image);
   }

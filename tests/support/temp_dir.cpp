@@ -11,9 +11,25 @@
 #include <system_error>
 
 namespace holdfast::test {
+namespace {
+
+/// Where temporary files go, unless the way there is closed to the other users as which root's tests run relays, or
+/// too long for the path of a Unix socket.
+std::filesystem::path base() {
+  constexpr std::size_t longest = 40;
+  const auto chosen = std::filesystem::absolute(std::filesystem::temp_directory_path());
+  bool open = chosen.native().size() <= longest;
+  for (auto part = chosen; open && part != part.root_path(); part = part.parent_path()) {
+    const auto for_others = std::filesystem::status(part).permissions() & std::filesystem::perms::others_exec;
+    open = for_others != std::filesystem::perms::none;
+  }
+  return open ? chosen : "/tmp";
+}
+
+}  // namespace
 
 TempDir::TempDir() {
-  std::string pattern = (std::filesystem::temp_directory_path() / "holdfast-test-XXXXXX").string();
+  std::string pattern = (base() / "holdfast-test-XXXXXX").string();
   if (::mkdtemp(pattern.data()) == nullptr) {
     throw std::system_error(errno, std::generic_category(), "mkdtemp " + pattern);
   }

@@ -4,17 +4,20 @@
 # Usage: boot.sh BUILD_FOLDER. Needs root. 77: this machine can't do it; the last line says why.
 # shellcheck disable=SC2317  # leave_no_trace is called by the trap
 set -uo pipefail
+umask 022
 build=$1
-here=$(cd "$(dirname "$0")" && pwd)
+here=$(CDPATH='' cd "$(dirname "$0")" && pwd)
 skip() { echo "skipped: $*"; exit 77; }
 
 [ "$(id -u)" = 0 ] || skip "only root can boot a container"
 for tool in mmdebstrap systemd-nspawn; do
   command -v "$tool" >/dev/null || skip "$tool is missing (tools/install-packages boot)"
 done
-grep -q '^VERSION_CODENAME=bookworm' /etc/os-release || skip "the container's libraries would not be this machine's"
+# The container's libraries have to be this machine's.
+suite=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)
+[ -n "$suite" ] || skip "/etc/os-release names no suite of Debian"
 
-work=$(mktemp -d) || exit 2
+work=$(mktemp -d "${TMPDIR:-/var/tmp}/holdfast-boot.XXXXXX") || exit 2 # /tmp may be small, and not be for devices
 root=$work/root
 group=holdfast-boot-test.$$
 leave_no_trace() {
@@ -23,7 +26,7 @@ leave_no_trace() {
     # The innermost first; a cgroup of ours is empty by now.
     find "$hierarchy/$group" -depth -type d -exec rmdir {} \; 2>/dev/null
   done
-  rm -rf "$work"
+  rm -rf --one-file-system "$work"
 }
 trap leave_no_trace EXIT
 
@@ -33,9 +36,9 @@ libraries=$(ldd "$build/src/holdfast" | awk '$3 ~ /^\// { print $3 }' | xargs -r
   xargs -r dpkg-query -S 2>/dev/null | cut -d: -f1 | sort -u | paste -sd,)
 sources=(/etc/apt/sources.list /etc/apt/sources.list.d/*.sources /etc/apt/sources.list.d/*.list)
 mapfile -t sources < <(ls "${sources[@]}" 2>/dev/null)
-mmdebstrap --mode=root --variant=minbase \
+mmdebstrap --mode=root --variant=minbase --aptopt='Acquire::Retries "3"' \
   --include="systemd-sysv,openssh-server,openssh-client,iproute2,procps,curl,$libraries" \
-  bookworm "$root" "${sources[@]}" >"$work/mmdebstrap.log" 2>&1 </dev/null ||
+  "$suite" "$root" "${sources[@]}" >"$work/mmdebstrap.log" 2>&1 </dev/null ||
   { tail -n 5 "$work/mmdebstrap.log"; skip "mmdebstrap could not make a root"; }
 
 printf '127.0.0.1 localhost\n::1 localhost\n' >"$root/etc/hosts"

@@ -9,6 +9,7 @@
 
 #include "integration/forward/tunnel.hpp"
 #include "support/pattern.hpp"
+#include "support/skip.hpp"
 #include "support/targets.hpp"
 
 using namespace holdfast;
@@ -87,7 +88,7 @@ TEST_CASE("a thousand connections at once each get their own bytes back, and the
   // Visitor, target and holdfast's own end are all in this process.
   constexpr std::size_t needed = 3 * count + 200;
   if (const std::size_t most = most_descriptors(); most < needed) {
-    MESSAGE("SKIPPED: needs ", needed, " descriptors, and RLIMIT_NOFILE allows ", most);
+    skipped("it needs " + std::to_string(needed) + " descriptors, and RLIMIT_NOFILE allows " + std::to_string(most));
     return;
   }
   Sshd relay;

@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "lease_fixture.hpp"
+#include "support/skip.hpp"
 #include "support/wait.hpp"
 
 using namespace holdfast::test;
@@ -101,7 +102,7 @@ TEST_CASE("records that others could have written to are closed to them") {
 }
 
 TEST_CASE("a read-only file system costs the record") {
-  if (skipped_without_root()) return;
+  if (skipped_without_mounts()) return;
   with_each_shell([](const auto& shell) {
     const FakeRelay relay(shell);
     check_only_the_record_is_missing(relay.session_in_namespace("mount -t tmpfs -o ro,mode=777 t \"$HOME\""),
@@ -114,7 +115,7 @@ TEST_CASE("a read-only file system costs the record") {
 }
 
 TEST_CASE("a full disk costs the record, and leaves no piece of one") {
-  if (skipped_without_root()) return;
+  if (skipped_without_mounts()) return;
   with_each_shell([](const auto& shell) {
     const FakeRelay relay(shell);
     const std::string disk =
@@ -129,7 +130,7 @@ TEST_CASE("a full disk costs the record, and leaves no piece of one") {
 }
 
 TEST_CASE("without /proc there is no lease") {
-  if (skipped_without_root()) return;
+  if (skipped_without_mounts()) return;
   with_each_shell([](const auto& shell) {
     const FakeRelay relay(shell);
     for (const std::string setup : {"mount -t tmpfs t /proc", "mount -t tmpfs t /proc/sys/kernel"}) {
@@ -141,7 +142,7 @@ TEST_CASE("without /proc there is no lease") {
 }
 
 TEST_CASE("where hidepid hides the account's own sshd, there is no lease") {
-  if (skipped_without_root()) return;
+  if (skipped_without_mounts()) return;
   with_each_shell([](const auto& shell) {
     const FakeRelay relay(shell);
     for (const std::string mode : {"1", "2"}) {
@@ -153,7 +154,7 @@ TEST_CASE("where hidepid hides the account's own sshd, there is no lease") {
 }
 
 TEST_CASE("without timeout(1) there is no lease") {
-  if (skipped_without_root()) return;
+  if (skipped_without_mounts()) return;
   for (const auto& shell : {std::vector<std::string>{"dash"}, {"bash", "--posix"}}) {
     const FakeRelay relay(shell);
     Conversation session = relay.session_in_namespace("mount --bind /dev/null /usr/bin/timeout");

@@ -16,6 +16,7 @@
 #include <system_error>
 
 #include "relay/script.hpp"
+#include "support/skip.hpp"
 
 namespace holdfast::test {
 namespace {
@@ -73,7 +74,7 @@ std::vector<std::vector<std::string>> shells() {
     if (installed(shell.front())) {
       found.push_back(shell);
     } else {
-      std::cerr << "skipped: " << shell.front() << " is not installed\n";
+      skipped(shell.front() + " is not installed");
     }
   }
   return found;
@@ -193,12 +194,6 @@ void FakeRelay::write_record(const std::string& listener, pid_t pid, std::string
 
 std::string FakeRelay::record(pid_t pid, const std::string& device) {
   return "1 " + boot_id() + " " + start_time(pid) + " " + device + " .\n";
-}
-
-bool skipped_without_root() {
-  if (::geteuid() == 0) return false;
-  std::cerr << "skipped: only root can set this up\n";
-  return true;
 }
 
 std::string boot_id() {

@@ -16,8 +16,7 @@ namespace holdfast::test {
 
 // Records here are of port 99999: the script takes it for a number, and nobody on this machine can listen there.
 
-/// The shells that may be a relay's /bin/sh, as the beginning of a command. One that is not installed is left out, with
-/// a line on standard error.
+/// The shells that may be a relay's /bin/sh, as the beginning of a command. One that is not installed is skipped.
 std::vector<std::vector<std::string>> shells();
 /// Calls `body` once with each of them; failures name the shell.
 void with_each_shell(const std::function<void(const std::vector<std::string>&)>& body);
@@ -89,9 +88,6 @@ class FakeRelay {
   std::string binary_;
   std::string marker_;
 };
-
-/// True, with a line on standard error, if we are not root.
-bool skipped_without_root();
 
 std::string boot_id();
 std::string start_time(pid_t pid);  ///< field 22 of /proc/PID/stat; empty if there is no such process

@@ -13,6 +13,7 @@
 #include "relay/script.hpp"
 #include "support/keys.hpp"
 #include "support/net.hpp"
+#include "support/skip.hpp"
 #include "support/sshd.hpp"
 #include "support/wait.hpp"
 
@@ -144,7 +145,7 @@ TEST_CASE("any login shell hands the script on") {
                                   "/usr/bin/fish", "/usr/bin/mksh"}) {
     CAPTURE(shell);
     if (!fs::exists(shell)) {
-      std::cerr << "skipped: " << shell << " is not installed\n";
+      skipped(shell + " is not installed");
       continue;
     }
     relay.set_login_shell(shell);
@@ -233,11 +234,13 @@ TEST_CASE("the installed script as a forced command serves a key that may do not
 }
 
 TEST_CASE("sshd takes the drop-in") {
-  const TempDir dir;
-  const std::string config = dir / "config";
-  write_file(config, "HostKey " + host_key(KeyType::ed25519) + "\nInclude " ETC_RELAY "/sshd_config.d/holdfast.conf\n");
+  const Account account;  // root's own sshd would want /run/sshd
+  const std::string key = account.write("host_key", read_file(host_key(KeyType::ed25519)));
+  const std::string drop_in = account.write("holdfast.conf", read_file(ETC_RELAY "/sshd_config.d/holdfast.conf"));
+  const std::string config = account.write("config", "HostKey " + key + "\nInclude " + drop_in + "\n");
   const auto effective = [&](const std::string& user) {
-    return run_checked({{"/usr/sbin/sshd", "-T", "-f", config, "-C", "user=" + user + ",host=h,addr=127.0.0.1"}});
+    return run_checked(
+        account.command({"/usr/sbin/sshd", "-T", "-f", config, "-C", "user=" + user + ",host=h,addr=127.0.0.1"}));
   };
   CHECK(effective("holdfast").find("clientaliveinterval 15\n") != std::string::npos);
   CHECK(effective("somebody").find("clientaliveinterval 0\n") != std::string::npos);

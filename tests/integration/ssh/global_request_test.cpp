@@ -6,6 +6,7 @@
 #include "client.hpp"
 #include "support/dropbear.hpp"
 #include "support/net.hpp"
+#include "support/skip.hpp"
 #include "support/tcp_proxy.hpp"
 
 using namespace holdfast;
@@ -50,6 +51,7 @@ TEST_CASE("the relay chooses a port, and connections to it come through") {
 }
 
 TEST_CASE("forwards of one port on different addresses are told apart") {
+  if (skipped_without_ipv6()) return;
   const std::uint16_t port = free_port();
   Held held{{forward_to(port, "127.0.0.1"), forward_to(port, "::1")}, {"GatewayPorts clientspecified"}, true};
   REQUIRE(held.client.listen(0) == port);

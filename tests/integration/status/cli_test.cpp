@@ -9,15 +9,16 @@
 #include "status/text.hpp"
 #include "support/net.hpp"
 #include "support/process.hpp"
+#include "support/skip.hpp"
 
 using namespace holdfast;
 using namespace holdfast::test;
 
 namespace {
 
-Finished holdfast_command(std::vector<std::string> arguments, std::optional<UserId> user = std::nullopt) {
+Finished holdfast_command(std::vector<std::string> arguments) {
   arguments.insert(arguments.begin(), HOLDFAST_BINARY);
-  return run({.argv = std::move(arguments), .run_as = user});
+  return run({.argv = std::move(arguments)});
 }
 
 bool contains(const std::string& text, const std::string& part) {
@@ -167,17 +168,23 @@ TEST_CASE("reconnect says that it is done, or which tunnels there are") {
 }
 
 TEST_CASE("another user of the socket's group may look and not touch, and others are told whom to ask") {
-  if (::geteuid() != 0) return;
+  if (skipped_without_root()) return;
   const Lab lab;
   std::filesystem::permissions(lab.directory.path(), std::filesystem::perms{0755});
+  const std::string copy = lab.directory / "holdfast";  // the way to the build may be closed to other users
+  std::filesystem::copy_file(HOLDFAST_BINARY, copy);
+  std::filesystem::permissions(copy, std::filesystem::perms{0755});
+  const auto command_as = [&](UserId user, const std::string& name) {
+    return run({.argv = {copy, name, "-s", lab.path}, .run_as = user});
+  };
   const UserId in_group{65534, 0};
-  CHECK(holdfast_command({"status", "-s", lab.path}, in_group).status.code == 0);
-  const Finished reload = holdfast_command({"reload", "-s", lab.path}, in_group);
+  CHECK(command_as(in_group, "status").status.code == 0);
+  const Finished reload = command_as(in_group, "reload");
   CHECK(reload.status.code == 1);
   CHECK(contains(reload.errors, "only root and the user that holdfast runs as may do this"));
   CHECK(lab.source.reloads == 0);
 
-  const Finished other = holdfast_command({"status", "-s", lab.path}, UserId{65534, 65534});
+  const Finished other = command_as({65534, 65534}, "status");
   CHECK(other.status.code == 1);
   CHECK(other.errors ==
         "holdfast: permission denied on " + lab.path + ": run this as root, or as a member of group 'root'\n");

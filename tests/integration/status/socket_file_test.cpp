@@ -11,6 +11,7 @@
 #include "status/server.hpp"
 #include "support/http_unix.hpp"
 #include "support/net.hpp"
+#include "support/skip.hpp"
 
 using namespace holdfast;
 using namespace holdfast::test;
@@ -80,7 +81,7 @@ TEST_CASE("the socket is at no moment open to others") {
 }
 
 TEST_CASE("the socket goes to the group that is named") {
-  if (::geteuid() != 0) return;
+  if (skipped_without_root()) return;
   const struct group* daemon = ::getgrnam("daemon");
   REQUIRE(daemon != nullptr);
   const gid_t wanted = daemon->gr_gid;

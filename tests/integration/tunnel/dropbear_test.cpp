@@ -56,12 +56,10 @@ TEST_CASE("a port that is taken on a Dropbear relay is refused, then had") {
   Dropbear relay;
   const TargetServer target(echo());
   const std::uint16_t port = free_port();
-  std::optional<Listener> v4(Listener::tcp(port));
-  std::optional<Listener> v6(Listener::tcp(port, true));
+  std::optional<TakenPort> taken(port);
   const Holdfast holdfast(Tunnel::to(relay).forward(to_local(port, target.port())));
   REQUIRE(holdfast.wait_for_failure("listener_held_stale"));
-  v4.reset();
-  v6.reset();
+  taken.reset();
   REQUIRE(holdfast.wait_for_up());
   CHECK(echoes(port));
 }

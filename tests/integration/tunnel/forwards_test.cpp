@@ -9,14 +9,6 @@ using namespace holdfast::test;
 
 namespace {
 
-/// Takes a port of the relay as a plain server there would, on both addresses that "localhost" means to sshd: it
-/// grants a forward that it could bind on one of them only.
-struct TakenPort {
-  explicit TakenPort(std::uint16_t port) : v4(Listener::tcp(port)), v6(Listener::tcp(port, true)) {}
-  Listener v4;
-  Listener v6;
-};
-
 bool refused_with_words(const Json& tunnel, std::uint16_t port, const std::string& cause) {
   const Json& error = tunnel["last_error"];
   return !error.is_null() && error["cause"] == cause && !error["remedy"].get<std::string>().empty() &&

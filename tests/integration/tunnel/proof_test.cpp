@@ -6,6 +6,7 @@
 #include <string>
 
 #include "scenario.hpp"
+#include "support/skip.hpp"
 
 using namespace holdfast::test;
 
@@ -127,6 +128,7 @@ TEST_CASE("a relay that lets us open no connection can't be asked: no failure, a
 }
 
 TEST_CASE("a listener that is granted on ::1 alone, because somebody has it on 127.0.0.1, is not ours") {
+  if (skipped_without_ipv6()) return;
   const Sshd relay;
   const TargetServer target(greet_then_echo("ours\n"));
   const std::uint16_t port = free_port();

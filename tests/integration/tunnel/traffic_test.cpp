@@ -8,6 +8,7 @@
 #include "scenario.hpp"
 #include "support/http_unix.hpp"
 #include "support/pattern.hpp"
+#include "support/skip.hpp"
 
 using namespace holdfast::test;
 
@@ -198,6 +199,7 @@ TEST_CASE("port 0 lets the relay choose, and the status says what it chose") {
 }
 
 TEST_CASE("an IPv6 listener, an IPv6 target, and an IPv6 relay") {
+  if (skipped_without_ipv6()) return;
   SshdOptions options;
   options.config = {"GatewayPorts clientspecified"};
   options.ipv6 = true;
