@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "holdfast/backoff.hpp"
@@ -16,6 +17,7 @@ namespace holdfast {
 /// What is known of one relay.
 struct RelayProgress {
   Backoff backoff;
+  std::string server;                      ///< what it last said it is: "SSH-2.0-OpenSSH_10.0"
   std::optional<TimePoint> next_try;       ///< not before; absent or past: at once
   std::optional<Failure> failure;          ///< the last one, until a session is established there
   TimePoint failed_at;                     ///< valid with `failure`

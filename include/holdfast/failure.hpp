@@ -44,7 +44,7 @@ enum class Cause {
 /// "host_key_changed" for Cause::host_key_changed.
 std::string_view to_string(Cause cause);
 
-/// What the operator should try next; one sentence, never empty.
+/// What the operator should try next; one sentence, never empty. It names sshd's options.
 std::string_view remedy(Cause cause);
 
 /// A failed operation: a value, not an exception, because a peer's failure is ordinary here.
@@ -53,9 +53,15 @@ struct Failure {
   std::string operation;  ///< "connect", "listen", "authenticate", ...
   std::string subject;    ///< what it was tried on: "relay.example:22", "localhost:4649", a file's path
   std::string detail;     ///< what the system or the library said; may be empty
+  std::string remedy{};   ///< where remedy(cause) does not fit; else empty
 
   friend bool operator==(const Failure&, const Failure&) = default;
 };
+
+std::string_view remedy(const Failure& failure);
+
+/// With the remedy that fits the server which the relay says it is ("SSH-2.0-dropbear_2022.83").
+Failure with_remedy_for(std::string_view server, Failure failure);
 
 /// "connect relay.example:22: connection refused (detail)"; without the remedy.
 std::string describe(const Failure& failure);

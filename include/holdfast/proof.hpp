@@ -100,6 +100,7 @@ struct ProofContext {
   TimePoint now;
   ProofHistory& history;
   const UnitRandom& jitter;
+  std::string_view server{};  ///< RelayProgress::server
 };
 
 /// The proofs of one session's listeners, one at a time: as soon as one is held, then every verify_interval; after a

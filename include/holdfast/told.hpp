@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "holdfast/announce.hpp"
@@ -22,7 +23,9 @@ class ToldOfSession {
 
   /// A line for each that turned out to be refused for another reason than before, and once the tunnel is established
   /// (before, the line that says so tells all) for each that came to be held.
-  std::vector<Announce> listeners(const TunnelSpec& spec, const ForwardTable& forwards, bool established);
+  /// `server`: what the relay says it is.
+  std::vector<Announce> listeners(const TunnelSpec& spec, const ForwardTable& forwards, bool established,
+                                  std::string_view server = {});
   /// A line for each result that is another than before; the first good one is nothing to tell.
   std::vector<Announce> proofs(const TunnelSpec& spec, const ForwardTable& forwards, const Proofs& proofs);
 

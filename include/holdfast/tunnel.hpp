@@ -173,6 +173,7 @@ struct NetworkChanged {
 /// Events of one session; they carry its attempt so that a late one can't touch its successor.
 struct PhaseCompleted {
   OpeningPhase phase{};
+  std::string server{};  ///< of the banner: what the relay says it is
 };
 struct ListenerCancelled {
   std::size_t forward = 0;

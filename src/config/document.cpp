@@ -167,7 +167,8 @@ bool value_begins_with(std::string_view line, char special) {
   return false;
 }
 
-std::string explain(const std::string& message, std::string_view line) {
+std::string explain(std::string_view message, std::string_view line) {
+  message = message.substr(0, message.find(": "));  // behind that yaml-cpp repeats the file, and that may be a secret
   if (line.substr(0, line.find_first_not_of(" \t")).find('\t') != std::string_view::npos)
     return "a tab can't indent; use spaces";
   const auto* const known =

@@ -1,8 +1,10 @@
 #include "holdfast/failure.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cctype>
 #include <cstdlib>
+#include <utility>
 
 namespace holdfast {
 namespace {
@@ -84,9 +86,8 @@ CauseText text_of(Cause cause) {
               "Another session answers on this port: give each device a port of its own, or stop the other session."};
     case Cause::listener_held_stale:
       return {"listener_held_stale",
-              "Whoever holds it is silent: most likely a dead session, until the relay notices. An account with a "
-              "shell lets "
-              "holdfast evict its own, and ClientAliveInterval on the relay shortens the wait."};
+              "Whoever holds it is silent: most likely a dead session, until the relay notices. With a lease "
+              "(docs/relay.md) holdfast evicts its own, and ClientAliveInterval on the relay shortens the wait."};
     case Cause::listener_held_by_other_device:
       return {"listener_held_by_other_device",
               "Give one of the two devices another port: the other one's lease is live."};
@@ -113,6 +114,27 @@ CauseText text_of(Cause cause) {
   std::abort();
 }
 
+/// Where sshd's options are no help.
+constexpr std::array<std::pair<Cause, std::string_view>, 6> at_dropbear{{
+    {Cause::phase_timed_out,
+     "The relay accepted and then stalled: check its load and the link; connect_timeout is the limit."},
+    {Cause::no_common_algorithm,
+     "What Dropbear offers is fixed when it is built: choose ciphers, kex_algorithms, macs or host_key_algorithms here "
+     "by it."},
+    {Cause::forward_refused,
+     "On the relay, look who listens on this port, and at Dropbear's option -k, the key's restrictions in "
+     "authorized_keys and ports below 1024."},
+    {Cause::listener_held_stale,
+     "Whoever holds it is silent: most likely a dead session, until the relay notices. Dropbear's option -K there "
+     "shortens the wait."},
+    {Cause::path_broken,
+     "On the relay, look who else listens on this port, on each address (ss -tlnp), and at Dropbear's option -a if the "
+     "forward asks for another address than localhost."},
+    {Cause::proof_not_permitted,
+     "Nothing is known to be wrong; to have it verified, let the account connect to its own listener: Dropbear without "
+     "its option -j, and permitopen."},
+}};
+
 /// "Connection refused" says no more than "connection refused".
 bool same_words(std::string_view left, std::string_view right) {
   return std::equal(left.begin(), left.end(), right.begin(), right.end(),
@@ -126,6 +148,18 @@ std::string_view to_string(Cause cause) {
 }
 std::string_view remedy(Cause cause) {
   return text_of(cause).remedy;
+}
+
+std::string_view remedy(const Failure& failure) {
+  return failure.remedy.empty() ? remedy(failure.cause) : failure.remedy;
+}
+
+Failure with_remedy_for(std::string_view server, Failure failure) {
+  if (!server.starts_with("SSH-2.0-dropbear")) return failure;
+  for (const auto& [cause, words] : at_dropbear) {
+    if (cause == failure.cause) failure.remedy = words;
+  }
+  return failure;
 }
 
 std::string describe(const Failure& failure) {

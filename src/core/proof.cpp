@@ -158,8 +158,9 @@ std::vector<ProofAction> Proofs::finish(ProofResult result, std::string detail, 
   entry.broken = result == ProofResult::path_broken ? entry.broken + 1 : 0;
   entry.last = Proof{result, context.now, is_bad(result) ? failures_before + 1 : 0, std::nullopt};
   if (!is_good(result)) {
-    entry.last->failure =
-        failure_of(result, std::move(detail), context.spec.remote_forward[index], context.forwards[index].bound_port);
+    entry.last->failure = with_remedy_for(
+        context.server,
+        failure_of(result, std::move(detail), context.spec.remote_forward[index], context.forwards[index].bound_port));
   }
 
   if (result == ProofResult::path_broken) {

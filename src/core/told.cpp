@@ -18,14 +18,15 @@ Announce proof_line(const Proof& proof, const std::string& forward, bool was_bad
     return {LogLevel::error, with_remedy(*proof.failure), proof.failure, false};
   }
   if (proof.result == ProofResult::not_permitted) {
-    return {LogLevel::info, "can't be verified: " + forward + ". " + std::string{remedy(proof.failure->cause)}};
+    return {LogLevel::info, "can't be verified: " + forward + ". " + std::string{remedy(*proof.failure)}};
   }
   return {was_bad ? LogLevel::info : LogLevel::verbose, "verified: " + forward};
 }
 
 }  // namespace
 
-std::vector<Announce> ToldOfSession::listeners(const TunnelSpec& spec, const ForwardTable& forwards, bool established) {
+std::vector<Announce> ToldOfSession::listeners(const TunnelSpec& spec, const ForwardTable& forwards, bool established,
+                                               std::string_view server) {
   std::vector<Announce> lines;
   for (std::size_t index = 0; index < listeners_.size(); ++index) {
     const ForwardProgress& forward = forwards[index];
@@ -37,7 +38,7 @@ std::vector<Announce> ToldOfSession::listeners(const TunnelSpec& spec, const For
     }
     if (forward.state == ForwardState::refused && told != Listener{forward.explanation->refusal}) {
       told = Listener{forward.explanation->refusal};
-      const Failure failure = listen_refused(spec.remote_forward[index], *forward.explanation);
+      const Failure failure = listen_refused(spec.remote_forward[index], *forward.explanation, server);
       lines.push_back({LogLevel::error, with_remedy(failure), failure});
     }
   }
@@ -77,7 +78,7 @@ Announce ToldFailures::failed(const Failure& failure, const std::string& next_tr
   const auto untold = note(failure, now);
   const std::string times = untold.value_or(0) == 0 ? "" : " (and " + std::to_string(*untold) + " times before)";
   return {untold ? LogLevel::error : LogLevel::verbose,
-          describe(failure) + times + "; " + next_try + ". " + std::string{remedy(failure.cause)}, failure};
+          describe(failure) + times + "; " + next_try + ". " + std::string{remedy(failure)}, failure};
 }
 
 Announce ToldFailures::folded(Announce line, TimePoint now) {

@@ -160,6 +160,7 @@ class Transition {
         enter(OpeningPhase::banner);
         break;
       case OpeningPhase::banner:
+        state_.relays.here().server = completed.server;
         enter(OpeningPhase::key_exchange);
         break;
       case OpeningPhase::key_exchange:
@@ -335,7 +336,7 @@ class Transition {
     perform(actions);
     perform(session.lease.update(session.listeners.table(), lease_context()));
     const bool established = std::holds_alternative<Established>(state_.phase);
-    for (const Announce& line : session.told.listeners(spec_, session.listeners.table(), established)) {
+    for (const Announce& line : session.told.listeners(spec_, session.listeners.table(), established, server())) {
       act(state_.told.folded(line, now_));
     }
     settle(session);
@@ -355,7 +356,7 @@ class Transition {
     for (std::size_t index = 0; index < table.size(); ++index) {
       if (table[index].state != ForwardState::refused) continue;
       if (waited_long || table[index].explanation->refusal == Refusal::policy) {
-        return close(ThenRetry{listen_refused(spec_.remote_forward[index], *table[index].explanation)});
+        return close(ThenRetry{listen_refused(spec_.remote_forward[index], *table[index].explanation, server())});
       }
     }
   }
@@ -371,7 +372,7 @@ class Transition {
   // ---- does a listener lead to its target? --------------------------------------------------------------------
 
   ProofContext proof_context(const LiveSession& session) {
-    return {spec_, session.listeners.table(), now_, state_.proof_history, jitter_};
+    return {spec_, session.listeners.table(), now_, state_.proof_history, jitter_, server()};
   }
 
   void prove(LiveSession& session) { follow(session, session.proofs.update(proof_context(session))); }
@@ -508,6 +509,7 @@ class Transition {
   }
 
   void back_off(Failure failure) {
+    failure = with_remedy_for(server(), std::move(failure));
     if (failure.cause == Cause::operator_request) return begin_attempt(state_.relays.best(now_).relay);
     const auto* established = std::get_if<Established>(&state_.phase);
     const bool lasted = established != nullptr && now_ - established->since >= spec_.backoff.reset_after;
@@ -549,6 +551,7 @@ class Transition {
   std::size_t relay_count() const { return spec_.relays.empty() ? 1 : spec_.relays.size(); }
   std::string name_of(std::size_t relay) const { return relay_name(relays_of(spec_)[relay]); }
   std::string here() const { return name_of(state_.relays.current()); }
+  const std::string& server() { return state_.relays.here().server; }
   Relays::Context relays_context() const { return {spec_, now_, jitter_}; }
 
   const TunnelSpec& spec_;

@@ -78,8 +78,9 @@ Failure phase_timed_out(const Opening& opening, std::string relay) {
           no_answer_within(opening.deadline - opening.since)};
 }
 
-Failure listen_refused(const RemoteForward& forward, const Explanation& explanation) {
-  return {cause_of(explanation.refusal), "listen on relay", listener_name(forward), detail_of(explanation)};
+Failure listen_refused(const RemoteForward& forward, const Explanation& explanation, std::string_view server) {
+  return with_remedy_for(
+      server, {cause_of(explanation.refusal), "listen on relay", listener_name(forward), detail_of(explanation)});
 }
 
 Failure listen_unanswered(std::string relay, Duration limit) {
@@ -95,7 +96,7 @@ Failure reconnect_requested(std::string relay) {
 }
 
 std::string with_remedy(const Failure& failure) {
-  return describe(failure) + ". " + std::string{remedy(failure.cause)};
+  return describe(failure) + ". " + std::string{remedy(failure)};
 }
 
 std::string forward_name(const TunnelSpec& spec, std::size_t forward, std::uint16_t bound_port) {

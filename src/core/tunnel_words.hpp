@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 #include "holdfast/failure.hpp"
 #include "holdfast/listeners.hpp"
@@ -12,7 +13,8 @@
 namespace holdfast {
 
 Failure phase_timed_out(const Opening& opening, std::string relay);
-Failure listen_refused(const RemoteForward& forward, const Explanation& explanation);
+/// `server`: what the relay says it is.
+Failure listen_refused(const RemoteForward& forward, const Explanation& explanation, std::string_view server);
 Failure listen_unanswered(std::string relay, Duration limit);
 Failure relay_silent(std::string relay, std::string detail);
 Failure reconnect_requested(std::string relay);

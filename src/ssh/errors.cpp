@@ -17,6 +17,15 @@ std::string_view after(std::string_view text, std::string_view marker) {
   return at == std::string_view::npos ? text : text.substr(at + marker.size());
 }
 
+/// RFC 4253, 5.1: 1.99 speaks both.
+bool speaks_ssh_2(std::string_view banner) {
+  return banner.starts_with("SSH-2.") || banner.starts_with("SSH-1.99-");
+}
+
+std::string it_said(std::string_view line) {
+  return "it said \"" + sanitize(line) + "\"";
+}
+
 bool broken_packet(std::string_view error) {
   return holds(error, "HMAC error") || holds(error, "Decryption error") || holds(error, "Packet len too high") ||
          holds(error, "left to be read < 0") || holds(error, "read padding") || holds(error, "Invalid padding") ||
@@ -30,8 +39,7 @@ Failure lost(const Death& death, Failure failure) {
   if (death.progress != Progress::banner) return failure;
   if (death.spoke) {
     failure.cause = Cause::protocol_mismatch;
-    failure.detail =
-        death.first_line.empty() ? "it sent no SSH banner" : "it said \"" + sanitize(death.first_line) + "\"";
+    failure.detail = death.first_line.empty() ? "it sent no SSH banner" : it_said(death.first_line);
     // OpenSSH's way to say no before the protocol begins (sshd.c, drop_connection).
     if (holds(death.first_line, "MaxStartups") || holds(death.first_line, "Not allowed at this time")) {
       failure.cause = Cause::relay_disconnected;
@@ -70,6 +78,11 @@ std::string_view operation_name(Progress progress) {
 Failure explain(const Death& death, const TunnelSpec& spec) {
   const std::string_view error = death.error;
   Failure failure{Cause::connection_lost, std::string{operation_name(death.progress)}, relay_name(spec), ""};
+  // What libssh says of this depends on its version, and on what else came.
+  if (!death.banner.empty() && !speaks_ssh_2(death.banner)) {
+    return {Cause::protocol_mismatch, std::string{operation_name(Progress::banner)}, relay_name(spec),
+            it_said(death.banner)};
+  }
   if (holds(error, "SSH_MSG_DISCONNECT")) {
     failure.cause = death.progress == Progress::authentication && holds(error, "Too many authentication failures")
                         ? Cause::authentication_refused
@@ -85,7 +98,7 @@ Failure explain(const Death& death, const TunnelSpec& spec) {
   if (holds(error, "Socket error")) return lost(death, std::move(failure));
 
   failure.detail = sanitize(error);
-  if (death.progress == Progress::banner || holds(error, "Packet filter") || holds(error, "No version of SSH")) {
+  if (death.progress == Progress::banner || holds(error, "Packet filter")) {
     failure.cause = Cause::protocol_mismatch;
   } else if (death.progress == Progress::key_exchange) {
     failure.cause = Cause::key_exchange_failed;

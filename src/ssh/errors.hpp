@@ -21,6 +21,7 @@ std::string_view operation_name(Progress progress);
 struct Death {
   Progress progress{};
   std::string error;       ///< ssh_get_error()
+  std::string banner;      ///< "SSH-2.0-OpenSSH_10.0"; empty before it came
   std::string first_line;  ///< the first that came from the relay; empty if libssh took it before it could be seen
   bool spoke = false;      ///< anything came from the relay; decides between silence and another protocol
 };

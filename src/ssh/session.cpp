@@ -158,6 +158,7 @@ class Session::Impl : public std::enable_shared_from_this<Impl> {
     ++turns_;
     turn_began_at_ = link_->socket.in_bytes;
     pump();
+    tell_banner();  // even if the packet behind it has ended the session
     if (failed()) return;
     const auto packets_pumped = link_->packets.in_packets;
     advance();
@@ -236,12 +237,8 @@ class Session::Impl : public std::enable_shared_from_this<Impl> {
   void advance_connect() {
     const int rc = ssh_connect(session_.get());
     set_nonblocking(fd());
-    if (!banner_seen_ && ssh_get_serverbanner(session_.get()) != nullptr) {
-      banner_seen_ = true;
-      observer_->on_banner();
-      if (stage_ != Stage::connecting) return;
-    }
-    if (failed()) return;
+    tell_banner();
+    if (stage_ != Stage::connecting || failed()) return;
     if (rc == SSH_AGAIN) return load_identities();  // while nothing else can be done
     if (rc != SSH_OK) return finish(explain_end());
     auto check = verify_host_key(session_.get(), spec_);
@@ -250,6 +247,12 @@ class Session::Impl : public std::enable_shared_from_this<Impl> {
     if (const char* name = ssh_get_cipher_out(session_.get())) cipher_ = name;
     stage_ = Stage::keys_exchanged;
     observer_->on_keys_exchanged();
+  }
+
+  void tell_banner() {
+    if (stage_ != Stage::connecting || banner_seen_ || banner().empty()) return;
+    banner_seen_ = true;
+    observer_->on_banner(sanitize(banner()));
   }
 
   void load_identities() {
@@ -276,18 +279,17 @@ class Session::Impl : public std::enable_shared_from_this<Impl> {
     const auto state = authentication_->step(session_.get());
     // An answer for which the relay has nothing to do.
     if (!round_trip_ && authentication_->service_accepted()) note_round_trip(Clock::now() - authentication_began_);
-    if (state == Authentication::State::asked && reads_ahead(ssh_get_serverbanner(session_.get()))) {
+    if (state == Authentication::State::asked && reads_ahead(banner())) {
       global_.listen_ahead(session_.get(), link_->packets);
     }
     return state;
   }
 
   /// Not for OpenSSH_for_Windows and others, whose way from one process to the next is another.
-  static bool reads_ahead(const char* banner) {
+  static bool reads_ahead(std::string_view banner) {
     constexpr std::string_view openssh = "SSH-2.0-OpenSSH_";
-    const std::string_view text = banner != nullptr ? banner : "";
-    return text.starts_with(openssh) && text.size() > openssh.size() && text[openssh.size()] >= '1' &&
-           text[openssh.size()] <= '9';
+    return banner.starts_with(openssh) && banner.size() > openssh.size() && banner[openssh.size()] >= '1' &&
+           banner[openssh.size()] <= '9';
   }
 
   void advance_running() {
@@ -463,7 +465,7 @@ class Session::Impl : public std::enable_shared_from_this<Impl> {
 
   Failure explain_end() const {
     const bool spoke = !first_line_.empty() || link_->socket.in_bytes != 0;
-    return explain({progress(), ssh_get_error(session_.get()), first_line_, spoke}, spec_);
+    return explain({progress(), ssh_get_error(session_.get()), banner(), first_line_, spoke}, spec_);
   }
 
   Failure misbehaviour(const std::string& detail) const {
@@ -475,9 +477,14 @@ class Session::Impl : public std::enable_shared_from_this<Impl> {
             boost::system::system_error{error, boost::system::system_category()}.code().message()};
   }
 
+  /// "SSH-2.0-OpenSSH_10.0"; empty before it came.
+  std::string banner() const {
+    const char* text = session_ ? ssh_get_serverbanner(session_.get()) : nullptr;
+    return text != nullptr ? text : "";
+  }
+
   Progress progress() const {
-    const bool spoke = banner_seen_ || (session_ && ssh_get_serverbanner(session_.get()) != nullptr);
-    if (!has_keys()) return spoke ? Progress::key_exchange : Progress::banner;
+    if (!has_keys()) return banner().empty() ? Progress::banner : Progress::key_exchange;
     const bool established = stage_ == Stage::running || stage_ == Stage::closing;
     return established ? Progress::established : Progress::authentication;
   }
@@ -524,8 +531,7 @@ class Session::Impl : public std::enable_shared_from_this<Impl> {
     goodbye_.cancel();
     openings_.forget();
     const auto channels = cut_off(*link_);
-    if (session_) ssh_silent_disconnect(session_.get());
-    release_libssh();
+    release_libssh();  // says nothing to the relay, as ssh_silent_disconnect() would (docs/decisions/0002-*)
     post_gone(channels);
   }
 

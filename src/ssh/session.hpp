@@ -26,7 +26,8 @@ struct Traffic {
 /// the session; the owner may destroy the session in any of them. After on_failed or on_closed nothing more comes.
 class SessionObserver {
  public:
-  virtual void on_banner() = 0;
+  /// `server` is what the relay says it is: "SSH-2.0-OpenSSH_10.0".
+  virtual void on_banner(const std::string& server) = 0;
   /// accept-new: the relay's key was unknown and is remembered from now on; "ssh-ed25519 SHA256:...".
   virtual void on_host_key_stored(const std::string& key) = 0;
   /// Keys exchanged and the relay's host key found good.

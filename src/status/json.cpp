@@ -45,7 +45,7 @@ std::string_view name_of(Health verdict) {
 Json to_document(const FailureReport& report) {
   const Failure& failure = report.failure;
   return {{"cause", to_string(failure.cause)}, {"operation", failure.operation}, {"subject", failure.subject},
-          {"detail", failure.detail},          {"message", describe(failure)},   {"remedy", remedy(failure.cause)},
+          {"detail", failure.detail},          {"message", describe(failure)},   {"remedy", remedy(failure)},
           {"age_seconds", seconds(report.age)}};
 }
 
@@ -155,6 +155,7 @@ FailureReport failure_from(const Json& object) {
   const auto cause = cause_named(name);
   failure.cause = cause.value_or(Cause::local_error);
   if (!cause) failure.detail = "cause " + name + ", new since this version: " + failure.detail;
+  if (const auto text = text_at(object, "remedy"); text != remedy(failure.cause)) failure.remedy = text;
   report.age = duration_at(object, "age_seconds").value_or(Duration{});
   return report;
 }

@@ -106,7 +106,7 @@ std::string relay_note(const TunnelReport& tunnel, std::size_t index) {
   const auto add = [&](const std::string& text) { state += (state.empty() ? "" : "; ") + text; };
   if (relay.next_try) add("next try in " + to_text(*relay.next_try));
   if (relay.failure) add("failed " + to_text(relay.failure->age) + " ago: " + describe(relay.failure->failure));
-  if (shows_wrong_key(relay)) add("what to do: " + std::string{remedy(relay.failure->failure.cause)});
+  if (shows_wrong_key(relay)) add("what to do: " + std::string{remedy(relay.failure->failure)});
   return "relay " + std::to_string(index + 1) + " of " + std::to_string(tunnel.relays.size()) + ", " + relay.relay +
          ": " + (state.empty() ? "ready" : state);
 }
@@ -122,12 +122,12 @@ std::vector<std::string> notes_on(const TunnelReport& tunnel) {
   if (tunnel.last_error) {
     const Failure& failure = tunnel.last_error->failure;
     notes.push_back("last error " + to_text(tunnel.last_error->age) + " ago: " + describe(failure));
-    if (!tunnel.up) notes.push_back("what to do: " + std::string{remedy(failure.cause)});
+    if (!tunnel.up) notes.push_back("what to do: " + std::string{remedy(failure)});
   }
   for (const ForwardReport& forward : tunnel.forwards) {
     if (!forward.proof || !forward.proof->failure) continue;
     const Failure& failure = *forward.proof->failure;
-    notes.push_back(describe(failure) + ". " + std::string{remedy(failure.cause)});
+    notes.push_back(describe(failure) + ". " + std::string{remedy(failure)});
   }
   if (tunnel.next_retry) notes.push_back("next try in " + to_text(*tunnel.next_retry));
   if (tunnel.refused_opens > 0) {

@@ -333,8 +333,8 @@ void TunnelRunner::perform(const Announce& line) {
 
 // ---- what the session says ------------------------------------------------------------------------------------------
 
-void TunnelRunner::on_banner() {
-  happened(PhaseCompleted{OpeningPhase::banner});
+void TunnelRunner::on_banner(const std::string& server) {
+  happened(PhaseCompleted{OpeningPhase::banner, server});
 }
 void TunnelRunner::on_host_key_stored(const std::string& key) {
   write_log(LogLevel::info, "the relay's host key was unknown and is trusted from now on: " + key + " (kept in " +

@@ -56,7 +56,7 @@ class TunnelRunner final : private ssh::SessionObserver, private relay::LeaseObs
     boost::asio::ip::address ours;
   };
 
-  void on_banner() override;
+  void on_banner(const std::string& server) override;
   void on_host_key_stored(const std::string& key) override;
   void on_keys_exchanged() override;
   void on_authenticated() override;

@@ -48,7 +48,7 @@ class Tunnel final : public ssh::SessionObserver {
   }
   forward::Connections& connections() { return *connections_; }  ///< on the loop's thread only
 
-  void on_banner() override {}
+  void on_banner(const std::string&) override {}
   void on_keys_exchanged() override { session_->authenticate(); }
   void on_authenticated() override;
   void on_forward_answered(std::size_t forward, std::optional<std::uint16_t> bound_port) override;

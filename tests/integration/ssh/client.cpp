@@ -1,5 +1,8 @@
 #include "client.hpp"
 
+#include <netinet/in.h>
+#include <sys/socket.h>
+
 #include <algorithm>
 #include <boost/asio/ip/tcp.hpp>
 #include <cstring>
@@ -130,6 +133,17 @@ void Client::on_open_request(ssh::OpenRequest request) {
   if (hold_requests) return requests.push_back(std::move(request));
   const std::size_t forward = request.forward();
   if (auto channel = request.accept()) peers.emplace_back(std::move(*channel), forward);
+}
+
+std::vector<int> descriptors_to(std::uint16_t port) {
+  std::vector<int> found;
+  for (int descriptor = 0; descriptor < 1024; ++descriptor) {
+    sockaddr_in address{};
+    socklen_t size = sizeof address;
+    if (::getpeername(descriptor, reinterpret_cast<sockaddr*>(&address), &size) != 0) continue;
+    if (address.sin_family == AF_INET && ntohs(address.sin_port) == port) found.push_back(descriptor);
+  }
+  return found;
 }
 
 }  // namespace holdfast::test

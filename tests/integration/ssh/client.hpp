@@ -4,6 +4,7 @@
 //
 #include <boost/asio/io_context.hpp>
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <list>
 #include <memory>
@@ -72,7 +73,7 @@ class Client final : public ssh::SessionObserver {
   /// Asks for a forward and waits; the bound port, 0 if refused.
   std::uint16_t listen(std::size_t forward);
 
-  void on_banner() override { banner = true; }
+  void on_banner(const std::string& relay) override { server = relay; }
   void on_keys_exchanged() override;
   void on_authenticated() override { authenticated = true; }
   void on_forward_answered(std::size_t forward, std::optional<std::uint16_t> bound_port) override;
@@ -92,7 +93,7 @@ class Client final : public ssh::SessionObserver {
   bool hold_requests = false;
   bool refuse_requests = false;
 
-  bool banner = false;
+  std::string server;
   bool keys_exchanged = false;
   bool authenticated = false;
   bool closed = false;
@@ -109,5 +110,8 @@ class Client final : public ssh::SessionObserver {
   std::size_t received_packets = 0;
   Duration longest_turn{};
 };
+
+/// The sockets of this process that are connected to this port, libssh's duplicate among them.
+std::vector<int> descriptors_to(std::uint16_t port);
 
 }  // namespace holdfast::test

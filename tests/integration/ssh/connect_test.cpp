@@ -43,7 +43,7 @@ TEST_CASE("a session opens, tells each phase once and names its cipher") {
   const Sshd sshd;
   Client client{Client::spec_for(sshd, dir)};
   REQUIRE(client.log_in());
-  CHECK(client.banner);
+  CHECK(client.server.starts_with("SSH-2.0-OpenSSH_"));
   CHECK(client.keys_exchanged);
   CHECK(client.session->cipher() == first_of(ssh::default_ciphers().ciphers));
   CHECK(client.session->cipher_reason() == ssh::default_ciphers().reason);
@@ -72,6 +72,17 @@ TEST_CASE("what speaks no SSH is a protocol mismatch that quotes it") {
   const Failure failure = client.wait_for_failure();
   CHECK(failure.cause == Cause::protocol_mismatch);
   CHECK(failure.detail.find("HTTP/1.1 400 Bad Request") != std::string::npos);
+}
+
+TEST_CASE("a server of SSH 1 alone is a protocol mismatch that quotes it") {
+  const TempDir dir;
+  for (const std::string more : {"", "and a packet"}) {
+    Answerer old{"SSH-1.5-1.2.27\r\n" + more};
+    Client client{spec_at(old.server.port(), dir)};
+    client.open();
+    CHECK(describe(client.wait_for_failure()) ==
+          "read the banner of " + relay_name(client.spec) + ": protocol mismatch (it said \"SSH-1.5-1.2.27\")");
+  }
 }
 
 TEST_CASE("a relay that closes without a banner lost the connection, and it says what that often means") {
@@ -216,7 +227,7 @@ TEST_CASE("a relay that dies is noticed in each phase") {
     client.authenticate_at_once = false;
     if (phase == 0) proxy.freeze_after(TcpProxy::to_client, 300);
     client.open();
-    REQUIRE(client.run_until([&] { return phase == 0 ? client.banner : client.keys_exchanged; }));
+    REQUIRE(client.run_until([&] { return phase == 0 ? !client.server.empty() : client.keys_exchanged; }));
     if (phase == 2) {
       client.session->authenticate();
       REQUIRE(client.run_until([&] { return client.authenticated; }));
@@ -232,7 +243,7 @@ TEST_CASE("a session may be destroyed in any of its callbacks") {
     void count() {
       if (++calls == when) session.reset();
     }
-    void on_banner() override { count(); }
+    void on_banner(const std::string&) override { count(); }
     void on_keys_exchanged() override {
       if (session) session->authenticate();
       count();

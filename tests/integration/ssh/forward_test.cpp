@@ -1,8 +1,6 @@
 // Forwards, and the data of their channels.
 #include <doctest/doctest.h>
 #include <fcntl.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
 
 #include <future>
 
@@ -25,18 +23,6 @@ std::size_t occurrences(const std::string& text, const std::string& part) {
   std::size_t count = 0;
   for (auto at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++count;
   return count;
-}
-
-/// The sockets of this process that are connected to this port, libssh's duplicate among them.
-std::vector<int> descriptors_to(std::uint16_t port) {
-  std::vector<int> found;
-  for (int descriptor = 0; descriptor < 1024; ++descriptor) {
-    sockaddr_in address{};
-    socklen_t size = sizeof address;
-    if (::getpeername(descriptor, reinterpret_cast<sockaddr*>(&address), &size) != 0) continue;
-    if (address.sin_family == AF_INET && ntohs(address.sin_port) == port) found.push_back(descriptor);
-  }
-  return found;
 }
 
 /// A session that holds one forward.

@@ -59,6 +59,9 @@ TEST_CASE("a port that is taken on a Dropbear relay is refused, then had") {
   std::optional<TakenPort> taken(port);
   const Holdfast holdfast(Tunnel::to(relay).forward(to_local(port, target.port())));
   REQUIRE(holdfast.wait_for_failure("listener_held_stale"));
+  const std::string remedy = holdfast.tunnel()["last_error"]["remedy"];
+  CHECK_MESSAGE(remedy.find("Dropbear's option -K") != std::string::npos, remedy);
+  CHECK(holdfast.log().find(remedy) != std::string::npos);
   taken.reset();
   REQUIRE(holdfast.wait_for_up());
   CHECK(echoes(port));

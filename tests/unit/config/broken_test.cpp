@@ -82,6 +82,12 @@ TEST_CASE("what is not one YAML document is refused at its first offence") {
       {instead("remote_forward", "remote_forward: [::1]:4649:localhost:22"),
        "h.yaml:6:26: YAML syntax: the indentation does not fit the lines above; a value that begins with '[' has to be "
        "quoted\n"},
+      {with("user: \"a\\qb\""), "h.yaml:7:15: YAML syntax: unknown escape character\n"},
+      {with("user: \"\\UFFFFFFFF\""), "h.yaml:7:22: YAML syntax: invalid unicode\n"},
+      {"%YAML s3cret\n---\n" + whole, "h.yaml:1:1: YAML syntax: bad YAML version\n"},
+      {instead("user", "user: *s3cret"),
+       "h.yaml:4:11: YAML syntax: an alias (*name) without its anchor; a value that begins with '*' has to be "
+       "quoted\n"},
       {"%YAML 2.0\n---\n" + whole, "h.yaml:1:1: YAML syntax: YAML major version too large\n"},
       {"defaults: &shared\n  port: 22\n",
        "h.yaml:1:11: anchors (&name) are not supported; 'defaults' holds what tunnels share\n"},

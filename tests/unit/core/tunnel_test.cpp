@@ -229,6 +229,31 @@ TEST_CASE("with exit_on_forward_failure a forward that the relay's rules refuse 
   CHECK(tunnel.in<BackingOff>().until == tunnel.now + 1s);
 }
 
+TEST_CASE("what a relay that is Dropbear can do about a failure is said in Dropbear's words, also once it is gone") {
+  Tunnel tunnel{spec_with(1)};
+  tunnel.open_until(OpeningPhase::banner).session(PhaseCompleted{OpeningPhase::banner, "SSH-2.0-dropbear_2022.83"});
+  tunnel.session(PhaseCompleted{OpeningPhase::key_exchange}).session(PhaseCompleted{OpeningPhase::authenticate});
+  tunnel.session(ForwardAnswered{0, std::nullopt}).session(Knocked{0, KnockAnswer::opened}).wait();
+  REQUIRE(tunnel.lines.size() == 1);
+  CHECK(tunnel.lines[0].text.find("Dropbear's option -K") != std::string::npos);
+  CHECK(tunnel.lines[0].failure->remedy == remedy(*tunnel.lines[0].failure));
+
+  tunnel.session(SessionFailed{lost()}).wait();
+  tunnel.session(PhaseCompleted{OpeningPhase::resolve}).session(PhaseCompleted{OpeningPhase::connect}).wait();
+  CHECK(tunnel.in<BackingOff>().failure.cause == Cause::phase_timed_out);
+  CHECK(remedy(tunnel.in<BackingOff>().failure).find("MaxStartups") == std::string_view::npos);
+}
+
+TEST_CASE("a proof that a Dropbear relay does not permit is explained in Dropbear's words") {
+  Tunnel tunnel{spec_with(1, 1h)};
+  tunnel.open_until(OpeningPhase::banner).session(PhaseCompleted{OpeningPhase::banner, "SSH-2.0-dropbear_2022.83"});
+  tunnel.session(PhaseCompleted{OpeningPhase::key_exchange}).session(PhaseCompleted{OpeningPhase::authenticate});
+  tunnel.session(ForwardAnswered{0, 4649}).session(ProofAdvanced{0, ProofNews::not_permitted});
+  REQUIRE(tunnel.lines.size() == 1);
+  CHECK(tunnel.lines[0].text.find("option -j") != std::string::npos);
+  CHECK(remedy(*proof_of(tunnel.state.phase, 0)->failure).find("option -j") != std::string_view::npos);
+}
+
 TEST_CASE("with exit_on_forward_failure a held listener keeps the session, not up, for ten minutes") {
   TunnelSpec spec = spec_with(1);
   spec.liveness.server_alive_interval = 0s;

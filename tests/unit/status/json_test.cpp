@@ -70,6 +70,14 @@ TEST_CASE("every key, cause, listener's state and refusal has its line in the do
   for (const std::string_view lease : {lease_ready, lease_off, lease_opening}) documented(std::string{lease});
 }
 
+TEST_CASE("a remedy that the daemon words for its relay is what the reader shows") {
+  Report report = test::example_report();
+  report.tunnels.at(0).last_error->failure.remedy = "Do this.";
+  const auto read = status::from_json(status::to_json(report));
+  REQUIRE(read.has_value());
+  CHECK(remedy(read->tunnels.at(0).last_error->failure) == "Do this.");
+}
+
 TEST_CASE("a report survives the way through JSON and back") {
   const std::string document = status::to_json(test::example_report());
   const auto report = status::from_json(document);
