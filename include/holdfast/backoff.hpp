@@ -19,17 +19,19 @@ struct BackoffSchedule {
 };
 
 /// One schedule for each family of causes. A fleet behind one carrier address that knocks with a refused
-/// key every second gets that address banned; a radio that lost its cell wants to be back at once.
+/// key every second gets that address banned; a radio that lost its cell wants to be back at once. A ban of sshd's
+/// lasts 15 s at least, so that nothing is tried sooner.
 struct BackoffSpec {
   BackoffSchedule network{std::chrono::seconds{1}, std::chrono::seconds{60}};
   BackoffSchedule listener{std::chrono::seconds{2}, std::chrono::seconds{60}};
   BackoffSchedule refused{std::chrono::minutes{1}, std::chrono::minutes{15}};
+  BackoffSchedule penalty{std::chrono::seconds{15}, std::chrono::minutes{2}};  ///< each wait is longer by `first`
   Duration reset_after = std::chrono::seconds{60};  ///< a tunnel that held this long starts over
 
   friend bool operator==(const BackoffSpec&, const BackoffSpec&) = default;
 };
 
-enum class BackoffFamily { network, listener, refused };
+enum class BackoffFamily { network, listener, refused, penalty };
 
 BackoffFamily backoff_family(Cause cause);
 
@@ -47,6 +49,7 @@ class Backoff {
   unsigned network_ = 0;
   unsigned listener_ = 0;
   unsigned refused_ = 0;
+  unsigned penalty_ = 0;
 };
 
 }  // namespace holdfast

@@ -9,6 +9,7 @@
 #include "holdfast/config.hpp"
 #include "holdfast/failure.hpp"
 #include "holdfast/time.hpp"
+#include "holdfast/timeouts.hpp"
 
 /// Which relay of the list is tried, and when. Relays are numbered in the order of preference; a tunnel with one relay
 /// has a list of one.
@@ -21,9 +22,12 @@ struct RelayProgress {
   std::optional<TimePoint> next_try;       ///< not before; absent or past: at once
   std::optional<Failure> failure;          ///< the last one, until a session is established there
   TimePoint failed_at;                     ///< valid with `failure`
+  std::optional<Failure> refusal;          ///< the last of BackoffFamily::refused, likewise: what sshd penalises
+  TimePoint refused_at;                    ///< valid with `refusal`
   std::optional<TimePoint> last_eviction;  ///< of a stale listener of ours
   unsigned failed_returns = 0;             ///< in a row: it was looked at, or gone back to, in vain
   std::optional<TimePoint> look_after;     ///< while a session stands on a worse one: when to see whether it is back
+  Timeouts timeouts;
 
   friend bool operator==(const RelayProgress&, const RelayProgress&) = default;
 };
@@ -36,6 +40,13 @@ struct NextTry {
   TimePoint at;
 
   friend bool operator==(const NextTry&, const NextTry&) = default;
+};
+
+/// How far the attempt or the session got that failed.
+enum class Reached {
+  nothing,
+  login,            ///< sshd had begun with us: each end there counts against our address (its PerSourcePenalties)
+  lasting_session,  ///< held for reset_after
 };
 
 class Relays {
@@ -54,20 +65,24 @@ class Relays {
   };
 
   /// The attempt or the session on the current relay failed: where next, and when.
-  /// - After a session that had `lasted`, and for what lies in the device: here again, after this relay's wait.
+  /// - A penalty that our own refusal here brought about is waited for as that refusal is: whoever knocks when it ends
+  ///   earns the next one.
+  /// - After a session that had lasted, and for what lies in the device: here again, after this relay's wait.
   /// - Else the best relay that was not yet tried in this outage, or the one that was tried longest ago, of those that
   ///   don't have to wait, at once but for a pause that spreads a fleet; else the one whose wait ends first. When all
   ///   of them could not be reached, it is the device's way that is gone, most likely: they wait together, so that the
   ///   preferred one is the first to be tried when it is back.
   /// - A relay that was gone back to too soon is left for the one that held the tunnel.
-  NextTry failed(const Failure& failure, bool lasted, Duration outage, const Context& context);
+  /// - While an outage is young the waits are short, but not after what ended in the login: that is not the network's.
+  NextTry failed(const Failure& failure, Reached reached, Duration outage, const Context& context);
   /// The best one that does not have to wait now; else the one whose wait ends first.
   NextTry best(TimePoint now) const;
   /// A relay other than the current one that may be tried now and is not known to refuse the listeners.
   bool another_may_listen(TimePoint now) const;
   void try_at(std::size_t relay) { current_ = relay; }
-  /// The way to all of them may be another one now: whoever could not be reached does not have to wait.
-  void network_changed();
+  /// The way to all of them may be another one now: whoever could not be reached does not have to wait. If the device
+  /// has `moved`, nor does who takes nobody from the address that it had.
+  void network_changed(bool moved);
   /// Someone has mended something: all are as good as new.
   void start_over();
   void established();

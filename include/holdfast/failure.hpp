@@ -16,6 +16,9 @@ enum class Cause {
   local_address_unavailable,      ///< bind_address or bind_interface can't be used
   connection_lost,                ///< reset or closed under a running session
   relay_disconnected,             ///< the relay said SSH_MSG_DISCONNECT
+  relay_penalty,                  ///< sshd takes nobody from this address for now (PerSourcePenalties, MaxStartups)
+  idle_timeout,                   ///< closed after the same silence as the sessions before
+  session_timeout,                ///< closed at the same age as the sessions before, whatever crossed
   relay_silent,                   ///< server_alive_count_max probes unanswered
   protocol_mismatch,              ///< what answers does not speak SSH 2
   phase_timed_out,                ///< the relay stalled in a phase until its deadline

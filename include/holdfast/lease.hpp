@@ -9,6 +9,7 @@
 #include "holdfast/announce.hpp"
 #include "holdfast/config.hpp"
 #include "holdfast/listeners.hpp"
+#include "holdfast/liveness.hpp"
 #include "holdfast/time.hpp"
 
 /// The session's channel to the script on the relay, which records whose a listener is, evicts a dead session's, and
@@ -16,7 +17,7 @@
 ///
 ///     absent ──▶ opening ──opened──▶ ready: records, heartbeats
 ///                 │    ▲              │ lost
-///                 ▼    └─ much later ─┴─▶ lost
+///                 ▼    └──── later ───┴─▶ lost
 ///               lost, for this session
 ///
 /// The tunnel stands without it: where the script can't be had, the liveness rule's own probes do what its heartbeats
@@ -57,11 +58,16 @@ struct LeaseContext {
 
 class LeaseChannel {
  public:
+  /// `liveness`: the rule that the session lives by.
+  explicit LeaseChannel(const LivenessSpec& liveness) : liveness_(liveness) {}
+
   /// The listeners moved on: opens the channel the first time that it may be, and records what came to be held.
   std::vector<LeaseAction> update(const ForwardTable& forwards, const LeaseContext& context);
   /// The heartbeats begin; what is held is recorded by the next update().
   void opened(const LeaseContext& context);
-  /// Tried again much later, if it ever worked on this session.
+  /// Tried again, if it ever worked on this session: after 10 s, then after twice as long each time, up to 10 min. What
+  /// was closed twice after the same silence has a timeout (sshd's ChannelTimeout): then at once, and with heartbeats
+  /// that come before it.
   std::vector<LeaseAction> lost(const std::string& reason, const LeaseContext& context);
   /// A heartbeat, if one is due.
   std::vector<LeaseAction> beat(const LeaseContext& context);
@@ -73,6 +79,12 @@ class LeaseChannel {
   /// Evictions can be asked for.
   bool ready() const { return state_ == State::ready; }
   bool is_lost() const { return state_ == State::lost; }
+  /// Why; empty unless it is lost.
+  const std::string& problem() const { return problem_; }
+  /// The silence after which it was closed twice.
+  std::optional<Duration> timeout() const { return timeout_; }
+  /// How often it beats: the session's, or more often.
+  const LivenessSpec& liveness() const { return liveness_; }
   /// A heartbeat's echo comes a round trip after it, and so a little after the silence that began with the echo before:
   /// what is on its way is the probe.
   bool has_just_beaten(const LeaseContext& context) const;
@@ -84,12 +96,18 @@ class LeaseChannel {
   enum class State { absent, opening, ready, lost };
 
   std::vector<LeaseAction> open(const LeaseContext& context);
-  std::vector<LeaseAction> record(const ForwardTable& forwards);
+  std::vector<LeaseAction> record(const ForwardTable& forwards, const LeaseContext& context);
   void schedule_beat(const LeaseContext& context);
 
+  LivenessSpec liveness_;
   State state_ = State::absent;  ///< absent: not wanted, or not asked for yet
   std::optional<TimePoint> due_;
-  std::vector<bool> recorded_;  ///< parallel to the forwards
+  std::vector<bool> recorded_;            ///< parallel to the forwards
+  TimePoint last_used_;                   ///< valid while it is ready
+  std::optional<Duration> closed_after_;  ///< the silence, the last time
+  std::optional<Duration> timeout_;
+  unsigned losses_ = 0;
+  std::string problem_;
 };
 
 }  // namespace holdfast

@@ -25,6 +25,16 @@ Duration probe_period(const LivenessSpec& spec);
 /// How long the relay's sshd may owe an answer: longest_silence(), but for economy.
 Duration longest_debt(const LivenessSpec& spec);
 
+/// A session at a moment.
+struct SessionAges {
+  Duration age{};
+  Duration silence{};                 ///< since the last byte from the relay
+  Duration longest_silence_before{};  ///< it had outlived
+  Duration probe_period{};            ///< after so long a silence it was probed
+
+  friend bool operator==(const SessionAges&, const SessionAges&) = default;
+};
+
 /// OpenSSH's client rule (clientloop.c, server_alive_check): any byte received re-arms the timer, any whole
 /// packet clears the count; each expiry counts one and sends a probe, and the expiry that makes the count exceed
 /// server_alive_count_max declares the relay dead. 60 s x 3 is thus 240 s after the last packet.
@@ -52,6 +62,10 @@ class Liveness {
   Verdict expired(TimePoint now);
   std::optional<TimePoint> next_deadline() const;
   unsigned unanswered() const { return unanswered_; }
+  SessionAges ages(TimePoint now) const {
+    return {now - began_, now - last_byte_, longest_silence_, probe_period(spec_)};
+  }
+  const LivenessSpec& spec() const { return spec_; }
 
   friend bool operator==(const Liveness&, const Liveness&) = default;
 
@@ -59,6 +73,9 @@ class Liveness {
   LivenessSpec spec_;
   TimePoint next_;
   TimePoint last_sign_;  ///< byte or acknowledgement
+  TimePoint began_;
+  TimePoint last_byte_;
+  Duration longest_silence_{};
   unsigned unanswered_ = 0;
 };
 

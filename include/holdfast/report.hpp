@@ -8,6 +8,7 @@
 
 #include "holdfast/failure.hpp"
 #include "holdfast/time.hpp"
+#include "holdfast/timeouts.hpp"
 #include "holdfast/tunnel.hpp"
 
 /// A snapshot of what the program knows: what the status socket, the CLI and systemd's STATUS= line are made from.
@@ -44,6 +45,8 @@ struct RelayReport {
   bool current = false;                    ///< in use, being tried, or tried last
   std::optional<FailureReport> failure{};  ///< the last one, until a session is established there
   std::optional<Duration> next_try{};      ///< or, of one better than the current: next look whether it is back
+  std::optional<FailureReport> refusal{};  ///< the last time that it refused us or we it, likewise
+  std::vector<Timeout> timeouts{};         ///< that its sessions have shown
 };
 
 /// At the IP level, both ways; kept over restarts. Days and months are UTC's.
@@ -73,9 +76,10 @@ struct TunnelReport {
   std::uint64_t bytes_sent = 0;
   std::optional<DataReport> data;
   std::optional<Duration> keepalive_rtt;
-  std::optional<std::string> cipher;  ///< of the running session
-  std::string cipher_reason;          ///< why that one; empty without one
-  std::vector<RelayReport> relays;    ///< in the order of preference
+  std::optional<Duration> probe_period;  ///< of the running session
+  std::optional<std::string> cipher;     ///< of the running session
+  std::string cipher_reason;             ///< why that one; empty without one
+  std::vector<RelayReport> relays;       ///< in the order of preference
   std::string lease;  ///< lease_ready, lease_off, lease_opening, or why there is none; empty: no session
 };
 
@@ -97,9 +101,10 @@ bool is_ready(const TunnelReport& tunnel);
 enum class Health { ok, warning, critical, unknown };
 
 /// ok: every tunnel is up, on whatever relay. warning: established, but a forward is missing, or opening for the first
-/// time, or another relay showed a host key that is not the known one, or a proof failed once for another reason than
-/// its target, or the last reload was refused, so that the next start will fail. critical: a tunnel is down, or leads
-/// nowhere: a target is down, or a proof failed twice. unknown: there is no tunnel.
+/// time, or what ended the sessions before (a timeout) may end this one, or another relay showed a host key that is not
+/// the known one, or a proof failed once for another reason than its target, or the last reload was refused, so that
+/// the next start will fail. critical: a tunnel is down, or leads nowhere: a target is down, or a proof failed twice.
+/// unknown: there is no tunnel.
 Health health(const Report& report);
 /// What one tunnel adds to it.
 Health health(const TunnelReport& tunnel);

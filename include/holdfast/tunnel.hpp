@@ -166,7 +166,7 @@ struct TimerExpired {
 };
 /// A link came up, an address or the default route changed, or the device woke up.
 struct NetworkChanged {
-  bool moved = false;     ///< the device would now reach the relay from another address than this session's
+  bool moved = false;     ///< the device would now reach the relay from another address than this or the last session's
   Duration repetition{};  ///< how long TCP may wait before it repeats what is under way on this session
 };
 
@@ -251,6 +251,9 @@ Step step(const TunnelSpec& spec, TunnelState state, const TunnelEvent& event, T
 
 /// When TimerExpired is due; none in a state that waits for nothing.
 std::optional<TimePoint> next_deadline(const TunnelState& state);
+
+/// Of a phase that has one, else null.
+const LiveSession* session_of(const Phase& phase);
 
 /// Established and holding every forward that was asked for.
 bool is_up(const TunnelState& state);

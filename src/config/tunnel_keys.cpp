@@ -59,6 +59,7 @@ constexpr std::array backoff_keys{
     key<Schedule, &BackoffSpec::network>("network"),
     key<Schedule, &BackoffSpec::listener>("listener"),
     key<Schedule, &BackoffSpec::refused>("refused"),
+    key<Schedule, &BackoffSpec::penalty>("penalty"),
     key<Seconds<0, day>, &BackoffSpec::reset_after>("reset_after"),
 };
 

@@ -27,6 +27,8 @@ BackoffFamily backoff_family(Cause cause) {
     case Cause::local_address_unavailable:
     case Cause::connection_lost:
     case Cause::relay_disconnected:
+    case Cause::idle_timeout:
+    case Cause::session_timeout:
     case Cause::relay_silent:
     case Cause::phase_timed_out:
     case Cause::key_exchange_failed:
@@ -53,6 +55,8 @@ BackoffFamily backoff_family(Cause cause) {
     case Cause::identity_unusable:
     case Cause::authentication_refused:
       return BackoffFamily::refused;
+    case Cause::relay_penalty:
+      return BackoffFamily::penalty;
   }
   std::abort();
 }
@@ -71,6 +75,8 @@ Duration Backoff::next_wait(const BackoffSpec& spec, Cause cause, Duration outag
       return draw(spec.listener, listener_);
     case BackoffFamily::refused:
       return draw(spec.refused, refused_);
+    case BackoffFamily::penalty:
+      return spec.penalty.first + draw(spec.penalty, penalty_);
   }
   std::abort();
 }

@@ -22,6 +22,9 @@ bool could_not_be_reached(Cause cause) {
     case Cause::local_address_unavailable:
     case Cause::connection_lost:
     case Cause::relay_disconnected:
+    case Cause::relay_penalty:
+    case Cause::idle_timeout:
+    case Cause::session_timeout:
     case Cause::relay_silent:
     case Cause::protocol_mismatch:
     case Cause::phase_timed_out:
@@ -78,15 +81,23 @@ void Relays::resize(std::size_t count) {
   if (all_.size() != count) all_.resize(count);
 }
 
-NextTry Relays::failed(const Failure& failure, bool lasted, Duration outage, const Context& context) {
+NextTry Relays::failed(const Failure& failure, Reached reached, Duration outage, const Context& context) {
+  const bool lasted = reached == Reached::lasting_session;
   RelayProgress& relay = here();
   if (lasted) {
     relay.backoff.reset();
     relay.failed_returns = 0;
     came_from_.reset();
   }
+  if (backoff_family(failure.cause) == BackoffFamily::refused) {
+    relay.refusal = failure;
+    relay.refused_at = context.now;
+  }
+  const bool own_penalty = failure.cause == Cause::relay_penalty && relay.refusal;
+  const Cause paced_by = own_penalty ? relay.refusal->cause : failure.cause;
+  const Duration outage_of_network = reached == Reached::login ? Duration::max() : outage;
   const TimePoint again =
-      context.now + relay.backoff.next_wait(context.spec.backoff, failure.cause, outage, context.jitter);
+      context.now + relay.backoff.next_wait(context.spec.backoff, paced_by, outage_of_network, context.jitter);
   relay.failure = failure;
   relay.failed_at = context.now;
   if (lasted || is_devices_own(failure.cause)) return {current_, again};
@@ -119,15 +130,20 @@ bool Relays::another_may_listen(TimePoint now) const {
   return false;
 }
 
-void Relays::network_changed() {
+void Relays::network_changed(bool moved) {
   for (RelayProgress& relay : all_) {
-    if (relay.failure && backoff_family(relay.failure->cause) == BackoffFamily::network) relay.next_try.reset();
+    if (!relay.failure) continue;
+    const BackoffFamily family = backoff_family(relay.failure->cause);
+    const bool of_the_old_address = family == BackoffFamily::penalty && moved && !relay.refusal;
+    if (family == BackoffFamily::network || of_the_old_address) relay.next_try.reset();
   }
 }
 
 void Relays::start_over() {
   for (RelayProgress& relay : all_) {
     relay.next_try.reset();
+    relay.refusal.reset();
+    relay.timeouts = {};
     relay.failed_returns = 0;
   }
   came_from_.reset();
@@ -135,6 +151,7 @@ void Relays::start_over() {
 
 void Relays::established() {
   here().failure.reset();
+  here().refusal.reset();
   here().next_try.reset();
 }
 

@@ -36,6 +36,21 @@ CauseText text_of(Cause cause) {
               "Nothing to do if it comes back by itself; else look at the link and at the relay's log."};
     case Cause::relay_disconnected:
       return {"relay_disconnected", "The relay ended the session: its reason stands in this message, more in its log."};
+    case Cause::relay_penalty:
+      return {"relay_penalty",
+              "It ends by itself. Mend what was refused before, here or on another device behind this address; on the "
+              "relay, see PerSourcePenalties and MaxStartups, and put a fleet's shared address into "
+              "PerSourcePenaltyExemptList."};
+    case Cause::idle_timeout:
+      return {
+          "idle_timeout",
+          "The relay, or something before it, closes idle connections: set server_alive_interval below that age, or "
+          "raise its timeout (HAProxy: timeout client, server and tunnel; nginx: proxy_timeout)."};
+    case Cause::session_timeout:
+      return {"session_timeout",
+              "Without a lease, UnusedConnectionTimeout on the relay does that: let the account run the lease "
+              "(docs/relay.md), set verify_interval below that age, or take it out of sshd_config. With one, something "
+              "before the relay limits how long a connection may last."};
     case Cause::relay_silent:
       return {"relay_silent", "The link is down or the relay hangs: check that the relay answers other connections."};
     case Cause::protocol_mismatch:

@@ -3,12 +3,20 @@
 #include <algorithm>
 #include <cstdlib>
 
-#include "holdfast/liveness.hpp"
+#include "holdfast/timeouts.hpp"
 
 namespace holdfast {
 namespace {
 
-constexpr Duration retry = std::chrono::minutes{10};  ///< for a script that ended though its session lives
+/// For a script that ended though its session lives.
+constexpr Duration first_retry = std::chrono::seconds{10};
+constexpr Duration longest_retry = std::chrono::minutes{10};
+
+Duration retry_after(unsigned losses) {
+  Duration wait = first_retry;
+  for (unsigned n = 1; n < losses && wait < longest_retry; ++n) wait *= 2;
+  return std::min(wait, longest_retry);
+}
 
 /// The script gives a silent device up when we would give up a silent relay. At least one heartbeat may be late.
 Duration guard_of(const LivenessSpec& liveness) {
@@ -33,7 +41,7 @@ std::vector<LeaseAction> LeaseChannel::update(const ForwardTable& forwards, cons
       if (!context.spec.lease || port_awaited(forwards, context.spec)) return {};
       return open(context);
     case State::ready:
-      return record(forwards);
+      return record(forwards, context);
     case State::opening:
     case State::lost:
       return {};
@@ -43,18 +51,39 @@ std::vector<LeaseAction> LeaseChannel::update(const ForwardTable& forwards, cons
 
 void LeaseChannel::opened(const LeaseContext& context) {
   state_ = State::ready;
+  last_used_ = context.now;
   recorded_.clear();
   schedule_beat(context);
 }
 
 std::vector<LeaseAction> LeaseChannel::lost(const std::string& reason, const LeaseContext& context) {
-  due_ = ready() ? std::optional{context.now + retry} : std::nullopt;
+  const bool worked = ready();
   state_ = State::lost;
-  return {Announce{LogLevel::verbose, "no lease on the relay: " + reason}};
+  problem_ = reason;
+  due_.reset();
+  if (!worked) return {Announce{LogLevel::verbose, "no lease on the relay: " + problem_}};
+
+  const Duration silence = context.now - last_used_;
+  const bool again = closed_after_ && alike(*closed_after_, silence);
+  closed_after_ = silence;
+  problem_ += " after " + to_text(silence) + " of silence";
+  Duration wait = retry_after(++losses_);
+  if (again) {
+    timeout_ = silence;
+    problem_ += " again: ChannelTimeout in the relay's sshd_config, most likely; set server_alive_interval below it";
+    if (const LivenessSpec more = probing_within(liveness_, silence); more != liveness_) {
+      liveness_ = more;
+      problem_ += ", or let a heartbeat every " + to_text(probe_period(more)) + " do";
+      wait = Duration::zero();
+    }
+  }
+  due_ = context.now + wait;
+  return {Announce{LogLevel::info, "no lease on the relay: " + problem_ + "; opened again in " + to_text(wait)}};
 }
 
 std::vector<LeaseAction> LeaseChannel::beat(const LeaseContext& context) {
   if (!ready() || !due_ || context.now < *due_) return {};
+  last_used_ = context.now;
   schedule_beat(context);
   return {SendHeartbeat{}};
 }
@@ -71,22 +100,23 @@ void LeaseChannel::open_no_more() {
 }
 
 bool LeaseChannel::has_just_beaten(const LeaseContext& context) const {
-  const LivenessSpec& liveness = context.spec.liveness;
-  return ready() && due_ && *due_ - context.now > probe_period(liveness) - liveness.server_alive_interval / 2;
+  return ready() && due_ && *due_ - context.now > probe_period(liveness_) - liveness_.server_alive_interval / 2;
 }
 
 std::vector<LeaseAction> LeaseChannel::open(const LeaseContext& context) {
   state_ = State::opening;
+  problem_.clear();
   due_ = context.now + context.spec.connect_timeout;
-  return {OpenLease{guard_of(context.spec.liveness)}};
+  return {OpenLease{guard_of(liveness_)}};
 }
 
-std::vector<LeaseAction> LeaseChannel::record(const ForwardTable& forwards) {
+std::vector<LeaseAction> LeaseChannel::record(const ForwardTable& forwards, const LeaseContext& context) {
   recorded_.resize(forwards.size());
   std::vector<LeaseAction> actions;
   for (std::size_t index = 0; index < forwards.size(); ++index) {
     if (forwards[index].state != ForwardState::held || recorded_[index]) continue;
     recorded_[index] = true;
+    last_used_ = context.now;
     actions.emplace_back(RecordLease{index});
   }
   return actions;
@@ -94,8 +124,7 @@ std::vector<LeaseAction> LeaseChannel::record(const ForwardTable& forwards) {
 
 void LeaseChannel::schedule_beat(const LeaseContext& context) {
   due_.reset();
-  const LivenessSpec& liveness = context.spec.liveness;
-  if (liveness.server_alive_interval > Duration::zero()) due_ = context.now + probe_period(liveness);
+  if (liveness_.server_alive_interval > Duration::zero()) due_ = context.now + probe_period(liveness_);
 }
 
 }  // namespace holdfast

@@ -17,11 +17,13 @@ Duration longest_debt(const LivenessSpec& spec) {
 }
 
 Liveness::Liveness(const LivenessSpec& spec, TimePoint now)
-    : spec_(spec), next_(now + probe_period(spec)), last_sign_(now) {}
+    : spec_(spec), next_(now + probe_period(spec)), last_sign_(now), began_(now), last_byte_(now) {}
 
 void Liveness::received_bytes(TimePoint now) {
   next_ = now + probe_period(spec_);
   last_sign_ = now;
+  longest_silence_ = std::max(longest_silence_, now - last_byte_);
+  last_byte_ = now;
 }
 
 void Liveness::received_packet() {

@@ -77,6 +77,23 @@ std::string elsewhere(const TunnelReport& tunnel) {
   return text;
 }
 
+/// What ended the sessions before this one, which it has not outlived for sure.
+std::optional<Timeout> timeout_ahead(const TunnelReport& tunnel) {
+  for (const RelayReport& relay : tunnel.relays) {
+    for (const Timeout& timeout : relay.timeouts) {
+      const bool ends_sessions = timeout.of != TimeoutOf::idle_lease;
+      if (relay.current && ends_sessions && tunnel.in_state < 2 * timeout.after) return timeout;
+    }
+  }
+  return std::nullopt;
+}
+
+std::string words(const Timeout& timeout) {
+  const bool idle = timeout.of == TimeoutOf::idle_connection;
+  return "the sessions before were ended " +
+         (idle ? "after " + to_text(timeout.after) + " of silence" : "at the age of " + to_text(timeout.after));
+}
+
 }  // namespace
 
 bool is_ready(const TunnelReport& tunnel) {
@@ -92,7 +109,7 @@ bool shows_wrong_key(const RelayReport& relay) {
 Health health(const TunnelReport& tunnel) {
   if (tunnel.up) {
     const bool wrong_key = std::any_of(tunnel.relays.begin(), tunnel.relays.end(), shows_wrong_key);
-    Health worst = wrong_key ? Health::warning : Health::ok;
+    Health worst = wrong_key || timeout_ahead(tunnel) ? Health::warning : Health::ok;
     for (const ForwardReport& forward : tunnel.forwards) worst = std::max(worst, health(forward));
     return worst;
   }
@@ -118,8 +135,9 @@ std::string condition(const ForwardReport& forward) {
 
 std::string condition(const TunnelReport& tunnel) {
   if (tunnel.up) {
-    const std::string text = "up" + elsewhere(tunnel);
+    std::string text = "up" + elsewhere(tunnel);
     if (leads_nowhere(tunnel)) return text + ", but " + failed_proofs(tunnel);
+    if (const auto timeout = timeout_ahead(tunnel)) text += ", but " + words(*timeout);
     return text + (tunnel.unproven ? ", not verified" : "");
   }
   if (tunnel.state == "established") return "established, but " + missing_forwards(tunnel);
@@ -140,7 +158,7 @@ std::string summary(const Report& report) {
   std::size_t told = 0;
   std::string conditions;
   for (const TunnelReport& tunnel : report.tunnels) {
-    if (tunnel.up && !leads_nowhere(tunnel) && elsewhere(tunnel).empty()) continue;
+    if (tunnel.up && !leads_nowhere(tunnel) && elsewhere(tunnel).empty() && !timeout_ahead(tunnel)) continue;
     if (!tunnel.up) ++down;
     if (++told <= conditions_in_summary) conditions += "; " + tunnel.name + ": " + condition(tunnel);
   }

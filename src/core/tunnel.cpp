@@ -14,6 +14,8 @@ namespace {
 
 /// What closing channels, SSH_MSG_DISCONNECT and FIN may take before the socket is simply dropped.
 constexpr Duration teardown_timeout = std::chrono::seconds{5};
+/// A session that a timeout ends is opened again at once from this age on: at some 10 KB for each.
+constexpr Duration shortest_worth_having = std::chrono::seconds{10};
 /// How long a session asks again for a listener that somebody holds before it starts over with a new session, which
 /// costs forty times as much.
 constexpr Duration hold_limit = std::chrono::minutes{10};
@@ -47,9 +49,7 @@ std::vector<CancelForward> cancel(ForwardTable& forwards) {
 }
 
 LiveSession* live_session(Phase& phase) {
-  if (auto* requesting = std::get_if<RequestingForwards>(&phase)) return &requesting->session;
-  if (auto* established = std::get_if<Established>(&phase)) return &established->session;
-  return nullptr;
+  return const_cast<LiveSession*>(session_of(phase));
 }
 
 /// One step under way: the state being changed and the actions collected so far.
@@ -123,14 +123,14 @@ class Transition {
   void on(const NetworkChanged& change) {
     std::visit(overloaded{[](Idle&) {},
                           [&](BackingOff& waiting) {
-                            state_.relays.network_changed();
+                            state_.relays.network_changed(change.moved);
                             begin_attempt_unless_refused(waiting);
                           },
                           [&](Opening& opening) {
                             if (opening.phase != OpeningPhase::resolve && opening.phase != OpeningPhase::connect)
                               return;
                             rejuvenate_outage();
-                            state_.relays.network_changed();
+                            state_.relays.network_changed(change.moved);
                             dial_again();
                           },
                           [&](RequestingForwards& requesting) { demand_proof(requesting.session, change); },
@@ -212,10 +212,16 @@ class Transition {
   }
 
   void on_session(const LeaseLost& lost) {
-    if (auto* draining = std::get_if<Draining>(&state_.phase)) draining->lease = {};
+    if (auto* draining = std::get_if<Draining>(&state_.phase)) {
+      draining->lease.lost(lost.reason, lease_context());
+      draining->lease.open_no_more();
+    }
     auto* session = live_session(state_.phase);
     if (session == nullptr) return;
     perform(session->lease.lost(lost.reason, lease_context()));
+    if (const auto timeout = session->lease.timeout()) {
+      state_.relays.here().timeouts.lease_closed_after(*timeout, now_);
+    }
     climb(*session, session->listeners.lease_went(context(*session)));
   }
 
@@ -325,8 +331,11 @@ class Transition {
   void hold() {
     const std::size_t count = spec_.remote_forward.size();
     state_.proof_history.paths.resize(count);
-    state_.phase = RequestingForwards{{Liveness{spec_.liveness, now_}, Listeners{count}, Proofs{count}, LeaseChannel{},
-                                       ToldOfSession{count}, std::nullopt}};
+    Timeouts& timeouts = state_.relays.here().timeouts;
+    timeouts.session_begins(now_);
+    const LivenessSpec liveness = timeouts.outlived_by(spec_.liveness);
+    state_.phase = RequestingForwards{{Liveness{liveness, now_}, Listeners{count}, Proofs{count},
+                                       LeaseChannel{liveness}, ToldOfSession{count}, std::nullopt}};
     LiveSession& session = std::get<RequestingForwards>(state_.phase).session;
     climb(session, session.listeners.start(context(session)));
   }
@@ -422,9 +431,9 @@ class Transition {
     if (!session.liveness.next_deadline() || now_ < *session.liveness.next_deadline()) return std::nullopt;
     switch (session.liveness.expired(now_)) {
       case Liveness::Verdict::dead:
-        return std::to_string(spec_.liveness.server_alive_count_max) + " probes unanswered";
+        return std::to_string(session.liveness.spec().server_alive_count_max) + " probes unanswered";
       case Liveness::Verdict::unreachable:
-        return "nothing acknowledged for " + to_text(longest_silence(spec_.liveness));
+        return "nothing acknowledged for " + to_text(longest_silence(session.liveness.spec()));
       case Liveness::Verdict::send_probe:
         if (!session.lease.has_just_beaten(lease_context())) act(SendKeepalive{});
         return std::nullopt;
@@ -500,7 +509,8 @@ class Transition {
   /// Nothing of the session is worth a polite end. But its listener may outlive it on the relay, so that a dead live
   /// session's socket is kept, to be reset as soon as there is a path again.
   void fail(Failure failure) {
-    if (live_session(state_.phase) != nullptr) {
+    if (const auto* session = live_session(state_.phase)) {
+      see_timeouts(*session, failure);
       act(ParkSession{});
     } else {
       act(DropSession{});
@@ -508,13 +518,35 @@ class Transition {
     back_off(std::move(failure));
   }
 
+  /// Was the session ended by what ended those before?
+  void see_timeouts(const LiveSession& session, Failure& failure) {
+    const bool closed = failure.cause == Cause::connection_lost || failure.cause == Cause::relay_disconnected;
+    Timeouts& timeouts = state_.relays.here().timeouts;
+    const auto timeout = timeouts.session_ended(session.liveness.ages(now_), closed, now_);
+    if (timeout) failure = ended_by(*timeout, std::move(failure), timeouts.outlived_by(spec_.liveness));
+  }
+
+  Reached how_far(const Failure& failure) const {
+    if (const auto* opening = std::get_if<Opening>(&state_.phase)) {
+      return opening->phase > OpeningPhase::banner ? Reached::login : Reached::nothing;
+    }
+    const auto* established = std::get_if<Established>(&state_.phase);
+    if (established == nullptr) return Reached::nothing;
+    // What a timeout ends again and again is better there most of the time than in ever longer waits.
+    const bool timed_out = failure.cause == Cause::idle_timeout || failure.cause == Cause::session_timeout;
+    const bool worth_having = timed_out && relay_count() == 1;
+    const Duration lasting = spec_.backoff.reset_after;
+    const Duration enough = worth_having ? std::min(shortest_worth_having, lasting) : lasting;
+    return now_ - established->since >= enough ? Reached::lasting_session : Reached::nothing;
+  }
+
   void back_off(Failure failure) {
     failure = with_remedy_for(server(), std::move(failure));
     if (failure.cause == Cause::operator_request) return begin_attempt(state_.relays.best(now_).relay);
-    const auto* established = std::get_if<Established>(&state_.phase);
-    const bool lasted = established != nullptr && now_ - established->since >= spec_.backoff.reset_after;
-    if (lasted) state_.outage_since = now_;
-    const NextTry next = state_.relays.failed(failure, lasted, outage(), relays_context());
+    if (failure.cause == Cause::relay_penalty) failure.detail += likely_reason(state_.relays.here());
+    const Reached reached = how_far(failure);
+    if (reached == Reached::lasting_session) state_.outage_since = now_;
+    const NextTry next = state_.relays.failed(failure, reached, outage(), relays_context());
     const bool elsewhere = next.relay != state_.relays.current();
     const std::string where = elsewhere ? "at " + name_of(next.relay) + " " : "";
     act(state_.told.failed(failure, "next try " + where + "in " + to_text(next.at - now_), now_));

@@ -53,6 +53,12 @@ std::string_view phase_name(const Phase& phase) {
       phase);
 }
 
+const LiveSession* session_of(const Phase& phase) {
+  if (const auto* requesting = std::get_if<RequestingForwards>(&phase)) return &requesting->session;
+  if (const auto* established = std::get_if<Established>(&phase)) return &established->session;
+  return nullptr;
+}
+
 const ForwardTable* forwards_of(const Phase& phase) {
   using Table = const ForwardTable*;
   return std::visit(

@@ -91,6 +91,31 @@ Failure relay_silent(std::string relay, std::string detail) {
   return {Cause::relay_silent, "keep alive", std::move(relay), std::move(detail)};
 }
 
+std::string likely_reason(const RelayProgress& penalising) {
+  if (penalising.refusal) return ", most likely a penalty for what came before: " + describe(*penalising.refusal);
+  const bool again = penalising.failure && penalising.failure->cause == Cause::relay_penalty;
+  return again ? " again: more likely a penalty for others behind this address than MaxStartups"
+               : ": MaxStartups, or a penalty for others behind this address";
+}
+
+Failure ended_by(const Timeout& timeout, Failure failure, const LivenessSpec& from_now_on) {
+  switch (timeout.of) {
+    case TimeoutOf::idle_connection:
+      failure.cause = Cause::idle_timeout;
+      failure.detail += ", as those before, after " + to_text(timeout.after) + " of silence";
+      if (const Duration period = probe_period(from_now_on); period > Duration::zero()) {
+        failure.detail += "; the next ones get a sign of life every " + to_text(period);
+      }
+      return failure;
+    case TimeoutOf::session:
+    case TimeoutOf::idle_lease:
+      failure.cause = Cause::session_timeout;
+      failure.detail += ", as those before, at the age of " + to_text(timeout.after);
+      return failure;
+  }
+  std::abort();
+}
+
 Failure reconnect_requested(std::string relay) {
   return {Cause::operator_request, "reconnect", std::move(relay), ""};
 }

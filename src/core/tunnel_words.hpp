@@ -17,6 +17,10 @@ Failure phase_timed_out(const Opening& opening, std::string relay);
 Failure listen_refused(const RemoteForward& forward, const Explanation& explanation, std::string_view server);
 Failure listen_unanswered(std::string relay, Duration limit);
 Failure relay_silent(std::string relay, std::string detail);
+/// Which of the two it is that sshd has one sentence for, by what else is known of the relay; follows the sentence.
+std::string likely_reason(const RelayProgress& penalising);
+/// What ended a session, once it is known to be this; `from_now_on` is how the next one is probed.
+Failure ended_by(const Timeout& timeout, Failure failure, const LivenessSpec& from_now_on);
 Failure reconnect_requested(std::string relay);
 
 /// "listen on relay localhost:4649: forward refused (detail). What to do."

@@ -51,6 +51,10 @@ class Probe : public std::enable_shared_from_this<Probe> {
 
   void on_read(const error_code& error, std::size_t count) {
     static constexpr std::size_t most = 4096;
+    static const std::string penalty = "Not allowed at this time";  // sshd.c, drop_connection
+    if (error && text_.starts_with(penalty)) {
+      return handler_(Failure{Cause::relay_penalty, "read banner of", subject_, "it said \"" + penalty + "\""});
+    }
     if (error) return handler_(Failure{Cause::connection_lost, "read banner of", subject_, error.message()});
     text_.append(buffer_.data(), count);
     if (text_.starts_with("SSH-") || text_.find("\nSSH-") != std::string::npos) return handler_(std::nullopt);

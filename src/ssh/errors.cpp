@@ -41,9 +41,9 @@ Failure lost(const Death& death, Failure failure) {
     failure.cause = Cause::protocol_mismatch;
     failure.detail = death.first_line.empty() ? "it sent no SSH banner" : it_said(death.first_line);
     // OpenSSH's way to say no before the protocol begins (sshd.c, drop_connection).
-    if (holds(death.first_line, "MaxStartups") || holds(death.first_line, "Not allowed at this time")) {
-      failure.cause = Cause::relay_disconnected;
-    }
+    if (holds(death.first_line, "Exceeded MaxStartups")) failure.cause = Cause::relay_disconnected;
+    // From 9.8 on it says this instead, and also to whoever has a penalty.
+    if (holds(death.first_line, "Not allowed at this time")) failure.cause = Cause::relay_penalty;
   } else if (closed) {
     failure.detail = "the relay closed the connection without a banner: a ban, MaxStartups, or a firewall between";
   }

@@ -70,9 +70,15 @@ Json to_document(const ForwardReport& forward) {
 }
 
 Json to_document(const RelayReport& relay) {
+  Json timeouts = Json::array();
+  for (const Timeout& timeout : relay.timeouts) {
+    timeouts.push_back({{"of", to_string(timeout.of)}, {"seconds", seconds(timeout.after)}});
+  }
   return {{"relay", relay.relay},
           {"current", relay.current},
           {"last_failure", relay.failure ? to_document(*relay.failure) : Json{}},
+          {"last_refusal", relay.refusal ? to_document(*relay.refusal) : Json{}},
+          {"timeouts", std::move(timeouts)},
           {"next_try_seconds", relay.next_try ? Json(seconds(*relay.next_try)) : Json{}}};
 }
 
@@ -110,6 +116,7 @@ Json to_document(const TunnelReport& tunnel) {
           {"bytes_sent", tunnel.bytes_sent},
           {"data", tunnel.data ? to_document(*tunnel.data) : Json{}},
           {"keepalive_rtt_seconds", std::move(rtt)},
+          {"probe_period_seconds", tunnel.probe_period ? Json(seconds(*tunnel.probe_period)) : Json{}},
           {"cipher", tunnel.cipher ? Json(*tunnel.cipher) : Json{}},
           {"cipher_reason", text_or_null(tunnel.cipher_reason)},
           {"lease", text_or_null(tunnel.lease)},
@@ -195,11 +202,25 @@ ForwardReport forward_from(const Json& object) {
   return forward;
 }
 
+/// None of a kind that is new since this version.
+std::vector<Timeout> timeouts_from(const Json& list) {
+  std::vector<Timeout> timeouts;
+  for (const Json& object : list) {
+    for (const TimeoutOf known : {TimeoutOf::idle_connection, TimeoutOf::session, TimeoutOf::idle_lease}) {
+      if (to_string(known) != text_at(object, "of")) continue;
+      timeouts.push_back({known, duration_at(object, "seconds").value_or(Duration{})});
+    }
+  }
+  return timeouts;
+}
+
 RelayReport relay_from(const Json& object) {
   RelayReport relay;
   relay.relay = object.at("relay").get<std::string>();
   relay.current = object.at("current").get<bool>();
   if (const auto failure = optional_at<Json>(object, "last_failure")) relay.failure = failure_from(*failure);
+  if (const auto refusal = optional_at<Json>(object, "last_refusal")) relay.refusal = failure_from(*refusal);
+  relay.timeouts = timeouts_from(optional_at<Json>(object, "timeouts").value_or(Json::array()));
   relay.next_try = duration_at(object, "next_try_seconds");
   return relay;
 }
@@ -231,6 +252,7 @@ TunnelReport tunnel_from(const Json& object) {
   tunnel.bytes_sent = optional_at<std::uint64_t>(object, "bytes_sent").value_or(0);
   if (const auto data = optional_at<Json>(object, "data")) tunnel.data = data_from(*data);
   tunnel.keepalive_rtt = duration_at(object, "keepalive_rtt_seconds");
+  tunnel.probe_period = duration_at(object, "probe_period_seconds");
   tunnel.cipher = optional_at<std::string>(object, "cipher");
   tunnel.cipher_reason = text_at(object, "cipher_reason");
   tunnel.lease = text_at(object, "lease");

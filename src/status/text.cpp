@@ -111,6 +111,45 @@ std::string relay_note(const TunnelReport& tunnel, std::size_t index) {
          ": " + (state.empty() ? "ready" : state);
 }
 
+/// What the relay refused before, where something else is the last error by now: a penalty, most likely.
+std::optional<std::string> earlier_refusal(const TunnelReport& tunnel) {
+  for (const RelayReport& relay : tunnel.relays) {
+    if (!relay.current || !relay.refusal || !tunnel.last_error) continue;
+    const Failure& failure = relay.refusal->failure;
+    if (failure == tunnel.last_error->failure) continue;
+    return "refused " + to_text(relay.refusal->age) + " ago: " + describe(failure) + ". " +
+           std::string{remedy(failure.cause)};
+  }
+  return std::nullopt;
+}
+
+std::string timeout_words(TimeoutOf of) {
+  switch (of) {
+    case TimeoutOf::idle_connection:
+      return "connections are closed after ";
+    case TimeoutOf::session:
+      return "sessions are ended at the age of ";
+    case TimeoutOf::idle_lease:
+      return "the lease's channel is closed after ";
+  }
+  std::abort();
+}
+
+/// "connections are closed after 20 s of silence; a sign of life every 10 s".
+std::vector<std::string> timeout_notes(const TunnelReport& tunnel) {
+  std::vector<std::string> notes;
+  for (const RelayReport& relay : tunnel.relays) {
+    if (!relay.current) continue;
+    for (const Timeout& timeout : relay.timeouts) {
+      const bool of_silence = timeout.of != TimeoutOf::session;
+      std::string note = timeout_words(timeout.of) + to_text(timeout.after) + (of_silence ? " of silence" : "");
+      if (of_silence && tunnel.probe_period) note += "; a sign of life every " + to_text(*tunnel.probe_period);
+      notes.push_back(note);
+    }
+  }
+  return notes;
+}
+
 std::vector<std::string> notes_on(const TunnelReport& tunnel) {
   std::vector<std::string> notes;
   for (std::size_t index = 0; tunnel.relays.size() > 1 && index < tunnel.relays.size(); ++index) {
@@ -118,11 +157,13 @@ std::vector<std::string> notes_on(const TunnelReport& tunnel) {
   }
   if (tunnel.state == "established") notes.push_back(session_note(tunnel));
   if (tunnel.data) notes.push_back(data_note(*tunnel.data));
+  for (std::string& note : timeout_notes(tunnel)) notes.push_back(std::move(note));
   if (lease_is_missing(tunnel)) notes.push_back("no lease: " + tunnel.lease);
   if (tunnel.last_error) {
     const Failure& failure = tunnel.last_error->failure;
     notes.push_back("last error " + to_text(tunnel.last_error->age) + " ago: " + describe(failure));
     if (!tunnel.up) notes.push_back("what to do: " + std::string{remedy(failure)});
+    if (const auto refusal = earlier_refusal(tunnel)) notes.push_back(*refusal);
   }
   for (const ForwardReport& forward : tunnel.forwards) {
     if (!forward.proof || !forward.proof->failure) continue;

@@ -92,8 +92,8 @@ void TunnelRunner::address_gone(const boost::asio::ip::address& address, bool re
 
 void TunnelRunner::network_changed() {
   const bool pinned = !spec_.bind_address.empty() || !spec_.bind_interface.empty();
-  const auto now = ends_ && !pinned ? net::source_address(executor_, ends_->relay) : std::nullopt;
-  handle(NetworkChanged{now && *now != ends_->ours, session_ ? session_->repetition_wait() : Duration::zero()});
+  const auto now = last_ends_ && !pinned ? net::source_address(executor_, last_ends_->relay) : std::nullopt;
+  handle(NetworkChanged{now && *now != last_ends_->ours, session_ ? session_->repetition_wait() : Duration::zero()});
 }
 
 void TunnelRunner::happened(SessionEvent event) {
@@ -148,6 +148,7 @@ void TunnelRunner::connect(net::Endpoints endpoints) {
                          if (!connected) return happened(SessionFailed{std::move(connected.error())});
                          boost::system::error_code ignored;
                          ends_ = {connected->remote_endpoint(ignored), connected->local_endpoint(ignored).address()};
+                         last_ends_ = ends_;
                          check_congestion_control(*connected);
                          socket_ = std::move(*connected);
                          happened(PhaseCompleted{OpeningPhase::connect});
@@ -222,7 +223,7 @@ void TunnelRunner::perform(const EndProof&) {
 }
 
 void TunnelRunner::perform(const OpenLease& open) {
-  lease_problem_.clear();
+  unrecorded_.clear();
   const auto seconds =
       open.guard == Duration::zero() ? relay::no_guard : std::chrono::ceil<std::chrono::seconds>(open.guard);
   const auto open_lease = [this, seconds, number = ++leases_](tl::expected<ssh::Channel, ssh::OpenFailure> opened) {
@@ -237,7 +238,6 @@ void TunnelRunner::perform(const OpenLease& open) {
 void TunnelRunner::perform(const EndLease&) {
   ++leases_;
   lease_.reset();
-  lease_problem_ = "its script does not answer";
 }
 
 void TunnelRunner::perform(const RecordLease& record) {
@@ -377,12 +377,10 @@ void TunnelRunner::on_closed() {
 }
 
 void TunnelRunner::on_lease_opened() {
-  lease_problem_.clear();
   happened(LeaseOpened{});
 }
 void TunnelRunner::on_lease_lost(std::string reason) {
   lease_.reset();
-  lease_problem_ = reason;
   happened(LeaseLost{std::move(reason)});
 }
 void TunnelRunner::on_evicted(Evicted evicted) {
@@ -392,8 +390,8 @@ void TunnelRunner::on_evicted(Evicted evicted) {
   happened(std::move(evicted));
 }
 void TunnelRunner::on_unrecorded(std::string reason) {
-  lease_problem_ = "the lease can't be recorded: " + reason;
-  write_log(LogLevel::error, lease_problem_ + "; a later session can't evict this one");
+  unrecorded_ = "the lease can't be recorded: " + reason;
+  write_log(LogLevel::error, unrecorded_ + "; a later session can't evict this one");
 }
 
 // ---- the report -----------------------------------------------------------------------------------------------------
@@ -416,20 +414,22 @@ std::uint64_t TunnelRunner::activity() const {
   return sum;
 }
 
-std::string TunnelRunner::lease_condition() const {
+std::string TunnelRunner::lease_condition(TimePoint now) const {
   if (!spec_.lease) return std::string{lease_off};
-  const auto* requesting = std::get_if<RequestingForwards>(&state_.phase);
-  const auto* established = std::get_if<Established>(&state_.phase);
-  if (requesting == nullptr && established == nullptr) return "";
-  if (!lease_problem_.empty()) return lease_problem_;
-  const LiveSession& session = established != nullptr ? established->session : requesting->session;
-  return std::string{session.lease.ready() ? lease_ready : lease_opening};
+  const LiveSession* session = session_of(state_.phase);
+  if (session == nullptr) return "";
+  const LeaseChannel& lease = session->lease;
+  if (lease.is_lost()) return lease.problem() + (lease.due() ? "; opened again in " + to_text(*lease.due() - now) : "");
+  if (!unrecorded_.empty()) return unrecorded_;
+  return std::string{lease.ready() ? lease_ready : lease_opening};
 }
 
 RelayReport TunnelRunner::report_relay(std::size_t relay, TimePoint now) const {
   RelayReport report{relay_name(at_relays_[relay]), relay == state_.relays.current()};
   const RelayProgress& progress = state_.relays.all().at(relay);
   if (progress.failure) report.failure = FailureReport{*progress.failure, now - progress.failed_at};
+  report.timeouts = progress.timeouts.known();
+  if (progress.refusal) report.refusal = FailureReport{*progress.refusal, now - progress.refused_at};
   std::optional<TimePoint> next;
   if (const auto* waiting = std::get_if<BackingOff>(&state_.phase)) {
     next = waiting->relay == relay ? waiting->until : progress.next_try;
@@ -488,7 +488,11 @@ TunnelReport TunnelRunner::report(TimePoint now) const {
     report.cipher = session_->cipher();
     report.cipher_reason = session_->cipher_reason();
   }
-  report.lease = lease_condition();
+  report.lease = lease_condition(now);
+  if (const LiveSession* session = session_of(state_.phase)) {
+    const Duration period = probe_period(session->lease.liveness());
+    if (period > Duration::zero()) report.probe_period = period;
+  }
   return report;
 }
 

@@ -114,7 +114,7 @@ class TunnelRunner final : private ssh::SessionObserver, private relay::LeaseObs
   void drop_connections();
   void write_log(LogLevel level, const std::string& text, std::optional<Cause> cause = std::nullopt) const;
   ssh::Traffic traffic() const;
-  std::string lease_condition() const;
+  std::string lease_condition(TimePoint now) const;
 
   const TunnelSpec spec_;                    ///< its relays in this device's order of preference
   const std::vector<TunnelSpec> at_relays_;  ///< by relay
@@ -134,6 +134,7 @@ class TunnelRunner final : private ssh::SessionObserver, private relay::LeaseObs
   std::unique_ptr<net::Operation> look_;                ///< at a better relay
   std::optional<boost::asio::ip::tcp::socket> socket_;  ///< connected, not yet a session
   std::optional<Ends> ends_;                            ///< of the connection, if there is one
+  std::optional<Ends> last_ends_;                       ///< the same, kept when it is gone
   forward::Connections connections_;
   std::unique_ptr<ssh::Session> session_;
   std::unique_ptr<relay::Lease> lease_;
@@ -150,7 +151,7 @@ class TunnelRunner final : private ssh::SessionObserver, private relay::LeaseObs
   ssh::Traffic earlier_traffic_;  ///< of the sessions that are gone
   std::uint64_t earlier_wire_bytes_ = 0;
   std::optional<Duration> keepalive_rtt_;
-  std::string lease_problem_;
+  std::string unrecorded_;  ///< why the lease could not be recorded
   std::optional<std::pair<Failure, TimePoint>> last_error_;
   bool told_congestion_control_ = false;  ///< that the kernel does not grant it
 

@@ -66,15 +66,16 @@ Tunnel Tunnel::to(const std::string& host, std::uint16_t port, const std::string
   Tunnel tunnel;
   tunnel.name = std::move(name);
   tunnel.known_hosts = std::move(known_hosts);
-  tunnel.keys = {
-      {"host_name", host},
-      {"port", std::to_string(port)},
-      {"user", user},
-      {"identity_file", client_key()},
-      {"strict_host_key_checking", "yes"},
-      {"connect_timeout", "5"},
-      {"log_level", "verbose"},
-      {"backoff", "{network: {first: 1, cap: 1}, listener: {first: 1, cap: 1}, refused: {first: 1, cap: 1}}"}};
+  tunnel.keys = {{"host_name", host},
+                 {"port", std::to_string(port)},
+                 {"user", user},
+                 {"identity_file", client_key()},
+                 {"strict_host_key_checking", "yes"},
+                 {"connect_timeout", "5"},
+                 {"log_level", "verbose"},
+                 {"backoff",
+                  "{network: {first: 1, cap: 1}, listener: {first: 1, cap: 1}, refused: {first: 1, cap: 1}, "
+                  "penalty: {first: 1, cap: 1}}"}};
   return tunnel;
 }
 

@@ -11,6 +11,11 @@
 
 namespace holdfast::test {
 
+bool sshd_knows(const std::string& line) {
+  const Finished parsed = run({{"/usr/sbin/sshd", "-t", "-f", "/dev/null", "-o", line}});
+  return parsed.errors.find("Bad configuration option") == std::string::npos;
+}
+
 Sshd::Sshd(SshdOptions options) : options_(std::move(options)), port_(free_port()) {
   account_.write("log", "", 0644);
   start();

@@ -21,6 +21,9 @@ struct SshdOptions {
   bool ipv6 = false;     ///< listens on ::1 too
 };
 
+/// Whether this OpenSSH has the option: a line of sshd_config.
+bool sshd_knows(const std::string& line);
+
 /// A real OpenSSH server on the loopback, as the relay. It runs as an Account, so without privileges: no chroot, no
 /// /run/sshd, no PAM, every session under the account's own uid; forwarding, authorized_keys and limits are as on any
 /// relay. Starts at once and is up, on the same port each time, when the constructor or start() returns.

@@ -113,6 +113,12 @@ void TcpProxy::cut(bool with_reset) {
   wake();
 }
 
+void TcpProxy::close_idle_after(std::chrono::milliseconds silence) {
+  const std::lock_guard lock(mutex_);
+  idle_limit_ = silence;
+  wake();
+}
+
 void TcpProxy::wake() {
   [[maybe_unused]] const ssize_t sent = ::write(wake_pipe_[1], "", 1);
 }
@@ -124,8 +130,12 @@ std::size_t TcpProxy::due(const Pipe& pipe, Direction direction) const {
 void TcpProxy::serve() {
   for (;;) {
     std::vector<pollfd> polled{{wake_pipe_[0], POLLIN, 0}, {listener_.fd(), POLLIN, 0}};
+    int timeout = -1;
     {
       const std::lock_guard lock(mutex_);
+      if (idle_limit_ && !connections_.empty()) {
+        timeout = 20;
+      }
       if (ending_) {
         connections_.clear();
         return;
@@ -149,7 +159,7 @@ void TcpProxy::serve() {
         }
       }
     }
-    ::poll(polled.data(), polled.size(), -1);
+    ::poll(polled.data(), polled.size(), timeout);
     char drop[64];
     while (::read(wake_pipe_[0], drop, sizeof drop) > 0) {
     }
@@ -166,8 +176,10 @@ void TcpProxy::serve() {
       pass_on(connection.server, connection, to_server);
       pass_on(connection.client, connection, to_client);
     }
-    connections_.remove_if([](const Connection& connection) {
-      return connection.broken || (connection.pipes[0].end_passed_on && connection.pipes[1].end_passed_on);
+    const auto now = std::chrono::steady_clock::now();
+    connections_.remove_if([&](const Connection& connection) {
+      const bool idle = idle_limit_ && now - connection.last_passed >= *idle_limit_;
+      return connection.broken || idle || (connection.pipes[0].end_passed_on && connection.pipes[1].end_passed_on);
     });
   }
 }
@@ -228,6 +240,7 @@ void TcpProxy::pass_on(Socket& to, Connection& connection, Direction direction) 
       return;
     }
     if (sent > 0) {
+      connection.last_passed = std::chrono::steady_clock::now();
       if (std::exchange(connection.last, direction) != direction && direction == to_server) ++flights_;
       pipe.waiting.erase(0, static_cast<std::size_t>(sent));
       pipe.let_through -= std::min(pipe.let_through, static_cast<std::size_t>(sent));

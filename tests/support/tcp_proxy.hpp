@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <list>
@@ -43,6 +44,8 @@ class TcpProxy {
   void flip_byte(Direction direction, std::uint64_t offset);
   /// Ends all connections on both sides, with FIN or with RST.
   void cut(bool with_reset);
+  /// The idle timeout of a load balancer: ends a connection through which nothing has passed for so long, with FIN.
+  void close_idle_after(std::chrono::milliseconds silence);
 
  private:
   struct Pipe {
@@ -57,6 +60,7 @@ class TcpProxy {
     Socket server;
     std::array<Pipe, 2> pipes;
     std::optional<Direction> last;  ///< what was passed on last
+    std::chrono::steady_clock::time_point last_passed = std::chrono::steady_clock::now();
     bool broken = false;
   };
 
@@ -77,6 +81,7 @@ class TcpProxy {
   std::array<std::optional<std::uint64_t>, 2> freeze_at_{};
   std::array<std::optional<std::uint64_t>, 2> flip_at_{};
   std::array<bool, 2> held_{};
+  std::optional<std::chrono::milliseconds> idle_limit_;
   std::size_t accepted_ = 0;
   std::size_t flights_ = 0;
   bool frozen_ = false;

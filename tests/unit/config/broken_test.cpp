@@ -141,7 +141,8 @@ TEST_CASE("unknown keys name the one that was probably meant") {
       {whole + "relay: {}\n",
        "h.yaml:7:1: relay: unknown key; known here: defaults, tunnels, status_socket, watchdog\n"},
       {with("backoff: {net: {}}"),
-       "h.yaml:7:15: tunnels.relay.backoff.net: unknown key; known here: network, listener, refused, reset_after\n"},
+       "h.yaml:7:15: tunnels.relay.backoff.net: unknown key; known here: network, listener, refused, penalty, "
+       "reset_after\n"},
       {with("backoff: {network: {frist: 1}}"),
        "h.yaml:7:25: tunnels.relay.backoff.network.frist: unknown key; did you mean 'first'?\n"},
       {"tunels:\n  relay:\n    prot: 99999\n",

@@ -119,7 +119,7 @@ class Dice {
                              LogLevel::debug, LogLevel::debug2, LogLevel::debug3});
     spec.max_buffer = (8U << 20U) + below((1U << 30U) - (8U << 20U));
     spec.max_connections = static_cast<std::uint32_t>(1 + below(100'000));
-    spec.backoff = {schedule(), schedule(), schedule(), coin() ? seconds(86400) : 0s};
+    spec.backoff = {schedule(), schedule(), schedule(), schedule(), coin() ? seconds(86400) : 0s};
     return spec;
   }
 

@@ -30,7 +30,7 @@ struct Channel {
 
   TunnelSpec spec = leased(2);
   ForwardTable forwards{2};
-  LeaseChannel lease;
+  LeaseChannel lease{spec.liveness};
   TimePoint now{1h};
 };
 
@@ -61,7 +61,7 @@ TEST_CASE("no channel is opened where none is wanted, or while the relay is to c
 
 TEST_CASE("a lease without liveness has no guard and no heartbeats") {
   Channel channel;
-  channel.spec.liveness.server_alive_interval = 0s;
+  channel.lease = LeaseChannel{{0s, 3}};
   CHECK(channel.update() == Asked{OpenLease{0s}});
   channel.lease.opened(channel.context());
   CHECK(channel.lease.ready());
@@ -109,16 +109,77 @@ TEST_CASE("a script that never answers is given up for this session") {
   CHECK_FALSE(channel.lease.due());
 }
 
-TEST_CASE("a script that had answered is tried again after ten minutes, one that had not is not") {
+TEST_CASE("a script that had answered is tried again, ever more rarely, one that had not is not") {
   Channel channel;
   channel.ready();
-  CHECK(channel.lost() == Asked{Announce{LogLevel::verbose, "no lease on the relay: no shell"}});
-  CHECK(channel.lease.due() == channel.now + 10min);
+  CHECK(channel.lost() == Asked{Announce{LogLevel::info,
+                                         "no lease on the relay: no shell after 0.0 s of silence; "
+                                         "opened again in 10 s"}});
   CHECK(channel.lease.beat(channel.context()).empty());
-  CHECK(channel.wait() == Asked{OpenLease{240s}});
-  CHECK_FALSE(channel.lease.is_lost());
-  channel.lost();
+  for (const auto wait : {10s, 20s, 40s, 80s, 160s, 320s, 600s, 600s}) {
+    CHECK(channel.lease.is_lost());
+    CHECK(channel.lease.problem() == "no shell after 0.0 s of silence");
+    CHECK(channel.lease.due() == channel.now + wait);
+    CHECK(channel.wait() == Asked{OpenLease{240s}});
+    CHECK_FALSE(channel.lease.is_lost());
+    channel.lease.opened(channel.context());
+    channel.lost();
+  }
+  channel.wait();
+  CHECK(channel.lost() == Asked{Announce{LogLevel::verbose, "no lease on the relay: no shell"}});
   CHECK_FALSE(channel.lease.due());
+}
+
+TEST_CASE("a channel that is closed twice after the same silence is opened at once, and beats before that") {
+  Channel channel;
+  channel.ready();
+  channel.wait();  // a heartbeat at 60 s
+  channel.now += 20s;
+  channel.lost();
+  CHECK_FALSE(channel.lease.timeout());
+  CHECK(channel.lease.due() == channel.now + 10s);
+  channel.wait();
+  channel.lease.opened(channel.context());
+  channel.now += 21s;
+  const Asked asked = channel.lost();
+  CHECK(channel.lease.timeout() == 21s);
+  CHECK(channel.lease.due() == channel.now);
+  REQUIRE(asked.size() == 1);
+  CHECK(std::get<Announce>(asked.at(0)).text ==
+        "no lease on the relay: no shell after 21 s of silence again: ChannelTimeout in the relay's sshd_config, most "
+        "likely; set server_alive_interval below it, or let a heartbeat every 10 s do; opened again in 0.0 s");
+
+  CHECK(channel.wait() == Asked{OpenLease{240s}});  // no less patient with us
+  channel.lease.opened(channel.context());
+  CHECK(channel.lease.due() == channel.now + 10s);
+  CHECK(channel.wait() == Asked{SendHeartbeat{}});
+  CHECK(channel.lease.has_just_beaten(channel.context()));
+}
+
+TEST_CASE("silences that differ, or that no heartbeat can come before, do not change how often it beats") {
+  Channel channel;
+  channel.ready();
+  for (const auto silence : {20s, 40s, 1s, 1s}) {
+    channel.now += silence;
+    channel.lost();
+    CHECK_FALSE(channel.lease.timeout());
+    CHECK(channel.lease.liveness() == channel.spec.liveness);
+    channel.now = channel.lease.due().value();
+    channel.lease.expired(channel.context());
+    channel.lease.opened(channel.context());
+  }
+
+  Channel silent;
+  silent.lease = LeaseChannel{{0s, 3}};
+  silent.ready();
+  for (const auto wait : {10s, 20s}) {
+    silent.now += 20s;
+    silent.lost();
+    CHECK(silent.lease.due() == silent.now + wait);
+    silent.wait();
+    silent.lease.opened(silent.context());
+  }
+  CHECK(silent.lease.timeout() == 20s);
 }
 
 TEST_CASE("when the session ends only the heartbeats go on") {

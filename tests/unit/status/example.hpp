@@ -28,10 +28,12 @@ inline Report example_report() {
   relay.bytes_sent = 999;
   relay.data = DataReport{15123, 4567890, 13680, 9876543};
   relay.keepalive_rtt = 31234us;
+  relay.probe_period = 10s;
   relay.cipher = "aes128-gcm@openssh.com";
   relay.cipher_reason = "configured";
   relay.lease = lease_ready;
   relay.relays = {{"relay.example:22", true}};
+  relay.relays.at(0).timeouts = {{TimeoutOf::idle_connection, 20s}};
 
   TunnelReport backup;
   backup.name = "backup";
@@ -42,6 +44,8 @@ inline Report example_report() {
   backup.next_retry = 12s + 345ms;
   backup.last_error = FailureReport{{Cause::connection_refused, "connect", "backup.example:2222", ""}, 4s};
   backup.relays = {{"backup.example:2222", true, backup.last_error, backup.next_retry}};
+  backup.relays.at(0).refusal = FailureReport{
+      {Cause::authentication_refused, "authenticate to", "backup.example:2222", "it takes publickey"}, 64s};
   backup.forwards = {{"localhost:4650", "/run/app.sock", ForwardState::pending, 0, 0, 0, 0}};
 
   Report report;
@@ -87,6 +91,7 @@ inline Report refused_report() {
       {"localhost:4649", "localhost:22", ForwardState::refused, 0, 0, 0, 0, "held_by_other_device", "gateway-8"},
       {"localhost:80", "localhost:80", ForwardState::refused, 0, 0, 0, 0, "held_stale", ""}};
   relay.lease = "the relay runs no commands for this account";
+  relay.relays.at(0).timeouts.clear();
   return report;
 }
 

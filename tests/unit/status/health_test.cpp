@@ -206,3 +206,27 @@ TEST_CASE("a changed host key of any relay is a warning, while the tunnel is up 
   tunnel.state = "backing_off";
   CHECK(health(report) == Health::critical);
 }
+
+// ---- timeouts and penalties ---------------------------------------------------------------------------------------
+
+TEST_CASE("a session that a timeout may end as it ended those before is a warning until it has outlived it") {
+  TunnelReport tunnel = up();
+  tunnel.relays = {{"relay.example:22", true}};
+  tunnel.relays.at(0).timeouts = {{TimeoutOf::session, 20s}};
+  tunnel.in_state = 39s;
+  CHECK(health(of({tunnel})) == Health::warning);
+  CHECK(summary(of({tunnel})) == "1 of 1 tunnel up; relay: up, but the sessions before were ended at the age of 20 s");
+  tunnel.relays.at(0).timeouts = {{TimeoutOf::idle_connection, 20s}};
+  CHECK(condition(tunnel) == "up, but the sessions before were ended after 20 s of silence");
+  tunnel.in_state = 40s;
+  CHECK(health(of({tunnel})) == Health::ok);
+  CHECK(condition(tunnel) == "up");
+}
+
+TEST_CASE("a lease's timeout, or that of a relay that is not used, is no warning") {
+  TunnelReport tunnel = up();
+  tunnel.relays = {{"a.example:22", true}, {"b.example:22", false}};
+  tunnel.relays.at(0).timeouts = {{TimeoutOf::idle_lease, 20s}};
+  tunnel.relays.at(1).timeouts = {{TimeoutOf::idle_connection, 20s}};
+  CHECK(health(of({tunnel})) == Health::ok);
+}

@@ -20,6 +20,7 @@ relay   established  3 h 10 min  relay.example:22     localhost:4649 -> localhos
                                                       *:41234 -> [::1]:8080            held, can't be verified         0 open, 3 in all, 1 refused by target
     session 2 to 192.0.2.7:22, aes128-gcm@openssh.com (configured), round trip 31 ms, 1.2 MB received, 999 B sent
     on the wire 15.1 kB today and 4.6 MB this month (UTC); idle 13.7 kB an hour, which makes 9.9 MB of the month
+    connections are closed after 20 s of silence; a sign of life every 10 s
     last error 3 h 11 min ago: read from relay.example:22: connection lost (Connection reset by peer)
 )" + std::string{"    verify *:41234: proof not permitted. "} +
             std::string{remedy(Cause::proof_not_permitted)} + R"(
@@ -27,8 +28,9 @@ relay   established  3 h 10 min  relay.example:22     localhost:4649 -> localhos
 backup  backing off  4.0 s       backup.example:2222  localhost:4650 -> /run/app.sock  pending                         0 open, 0 in all
     last error 4.0 s ago: connect backup.example:2222: connection refused
     what to do: )" +
-            std::string{remedy(Cause::connection_refused)} +
-            R"(
+            std::string{remedy(Cause::connection_refused)} + R"(
+    refused 1 min 4 s ago: authenticate to backup.example:2222: authentication refused (it takes publickey). )" +
+            std::string{remedy(Cause::authentication_refused)} + R"(
     next try in 12 s
 )");
 }
