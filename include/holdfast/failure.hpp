@@ -39,6 +39,7 @@ enum class Cause {
   target_down,                    ///< the forward's own target takes no connections
   path_broken,                    ///< a connection to our listener does not come back to us
   proof_not_permitted,            ///< the relay does not let us connect to our own listener
+  proof_lookup_failed,            ///< the relay can't look its own listener's name up
   proof_unanswered,               ///< the relay does not say whether it connects to our listener
   operator_request,               ///< `holdfast reconnect`, or a changed configuration
   local_error,                    ///< out of descriptors or memory, and the like

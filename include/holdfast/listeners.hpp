@@ -10,6 +10,7 @@
 
 #include "holdfast/backoff.hpp"
 #include "holdfast/config.hpp"
+#include "holdfast/knock_hosts.hpp"
 #include "holdfast/time.hpp"
 
 /// The remote forwards of one session. `tcpip-forward` is refused without a reason (RFC 4254, 7.1), so that a refused
@@ -17,7 +18,8 @@
 ///
 ///     ask ──refused──▶ knock on the relay's port ──▶ nobody listens: ask once more, then it is policy
 ///      ▲                                         ├─▶ somebody answers: held live, never touched
-///      │                                         └─▶ silence: held stale ──▶ evict, if the lease says that it is ours
+///      │                                         └─▶ silence (held stale), or no way to look (unexplained)
+///      │                                             ──▶ evict, if the lease says that it is ours
 ///      └───────── again and again, the sparser the longer it lasts ◀────────────────┘
 ///
 /// Who holds it, the lease is asked in either case.
@@ -28,7 +30,7 @@ std::string_view to_string(ForwardState state);
 
 /// Why a listener was refused, as far as it can be known.
 enum class Refusal {
-  unexplained,           ///< the relay does not let us knock
+  unexplained,           ///< the relay does not let us knock, or can't
   policy,                ///< nobody listens there: permitlisten, AllowTcpForwarding, a privileged port
   held_live,             ///< somebody answers on the port
   held_stale,            ///< the port is open and silent: a dead session, most likely
@@ -42,6 +44,7 @@ struct Explanation {
   std::string holder;  ///< the other device's id; else empty
   TimePoint knocked;   ///< a knock keeps a dead session alive on the relay: they are rare
   std::optional<TimePoint> evict_tried;
+  std::string no_knock{};  ///< why the relay could not knock, if it tried: KnockHosts::in_words()
 
   friend bool operator==(const Explanation&, const Explanation&) = default;
 };
@@ -68,12 +71,14 @@ struct ForwardAnswered {
 enum class KnockAnswer {
   opened,          ///< the relay connected; whether somebody speaks is still to be seen
   answered,        ///< a byte, or an end: somebody alive handles connections there
-  nobody_listens,  ///< SSH_OPEN_CONNECT_FAILED
+  nobody_listens,  ///< SSH_OPEN_CONNECT_FAILED, and it says that the connection was refused
+  not_connected,   ///< SSH_OPEN_CONNECT_FAILED, and it says anything else
   not_permitted,   ///< SSH_OPEN_ADMINISTRATIVELY_PROHIBITED, or no answer
 };
 struct Knocked {
   std::size_t forward = 0;
   KnockAnswer answer{};
+  std::string words{};  ///< the relay's, of not_connected
 };
 
 enum class EvictOutcome {
@@ -97,6 +102,7 @@ struct RequestForward {  ///< answers ForwardAnswered
 };
 struct Knock {  ///< answers Knocked, with `opened` before `answered`
   std::size_t forward = 0;
+  std::string host;  ///< what the relay is asked to connect to
 
   friend bool operator==(const Knock&, const Knock&) = default;
 };
@@ -158,6 +164,8 @@ class Listeners {
   std::vector<ListenerAction> next(const ListenerContext& context);
   std::vector<ListenerAction> request(std::size_t forward, const ListenerContext& context);
   std::vector<ListenerAction> knock(std::size_t forward, const ListenerContext& context);
+  std::vector<ListenerAction> knock_at_host(std::size_t forward, const ListenerContext& context);
+  std::vector<ListenerAction> not_opened(const Knocked& knock, KnockFailure why, const ListenerContext& context);
   std::vector<ListenerAction> identify_or_next(std::size_t forward, const ListenerContext& context);
   std::vector<ListenerAction> evict_or_next(std::size_t forward, const ListenerContext& context);
   std::vector<ListenerAction> give_up(std::size_t forward, const ListenerContext& context);
@@ -166,6 +174,7 @@ class Listeners {
   ForwardProgress* expecting(std::size_t forward, ForwardState state);
 
   ForwardTable table_;
+  std::optional<KnockHosts> hosts_;  ///< of the knock
   std::optional<TimePoint> due_;
   std::optional<TimePoint> refused_since_;
 };

@@ -10,6 +10,7 @@
 #include "holdfast/backoff.hpp"
 #include "holdfast/config.hpp"
 #include "holdfast/failure.hpp"
+#include "holdfast/knock_hosts.hpp"
 #include "holdfast/listeners.hpp"
 #include "holdfast/time.hpp"
 
@@ -28,8 +29,9 @@ enum class ProofResult {
   connected,      ///< the connection came back and the target took it, but does not speak first
   target_down,    ///< the connection came back, and the target did not take it: no reconnect would help
   not_permitted,  ///< the relay lets us open no connection of this kind: unknown, and no sign of trouble
+  lookup_failed,  ///< the relay can't look its listener's name up, and may not connect to the address: likewise
   path_broken,    ///< the relay connected, or was refused, and nothing came back to us: the listener is not ours
-  unanswered,     ///< the relay did not say whether it connects
+  unanswered,     ///< the relay did not connect for another reason, or did not say whether it does
 };
 /// "verified", "connected", ...
 std::string_view to_string(ProofResult result);
@@ -66,7 +68,8 @@ struct ProofHistory {
 
 enum class ProofNews {
   opened,          ///< the relay connected to its listener
-  nobody_listens,  ///< it tried: SSH_OPEN_CONNECT_FAILED
+  nobody_listens,  ///< it tried: SSH_OPEN_CONNECT_FAILED, and it says that the connection was refused
+  not_connected,   ///< SSH_OPEN_CONNECT_FAILED, and it says anything else
   not_permitted,   ///< SSH_OPEN_ADMINISTRATIVELY_PROHIBITED
   not_opened,      ///< refused for another reason
   target_failed,   ///< a connection came in, and the target did not take it
@@ -78,14 +81,15 @@ enum class ProofNews {
 struct ProofAdvanced {
   std::size_t forward = 0;
   ProofNews news{};
-  std::string detail{};  ///< of target_failed: why
+  std::string detail{};  ///< of target_failed and not_connected: why
   bool in_use = false;   ///< visitors have connections open through this tunnel
 };
 
 // ---- what to do about it ------------------------------------------------------------------------------------------
 
-struct Prove {  ///< answers ProofAdvanced
+struct Prove {  ///< answers ProofAdvanced; in place of the one under way, if there is one
   std::size_t forward = 0;
+  std::string host;  ///< what the relay is asked to connect to
 
   friend bool operator==(const Prove&, const Prove&) = default;
 };
@@ -135,6 +139,7 @@ class Proofs {
   };
   struct Running {
     std::size_t forward = 0;
+    KnockHosts hosts;
     TimePoint deadline;
     bool opened = false;
     bool returned = false;
@@ -144,12 +149,14 @@ class Proofs {
   };
 
   std::vector<ProofAction> start_next(const ProofContext& context);
+  std::vector<ProofAction> not_opened(KnockFailure why, const std::string& words, const ProofContext& context);
   std::vector<ProofAction> finish(ProofResult result, std::string detail, const ProofContext& context);
   std::vector<ProofAction> finish_at_deadline(const ProofContext& context);
 
   std::vector<Entry> table_;
   std::optional<Running> running_;
   bool in_use_ = false;
+  bool by_address_ = false;  ///< the relay could not look a name up: that may take it long, and hold the session up
 };
 
 }  // namespace holdfast

@@ -38,6 +38,7 @@ BackoffFamily backoff_family(Cause cause) {
     case Cause::protocol_mismatch:
     case Cause::target_down:
     case Cause::proof_not_permitted:
+    case Cause::proof_lookup_failed:
     case Cause::proof_unanswered:
       return BackoffFamily::network;
     case Cause::forward_refused:

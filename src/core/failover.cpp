@@ -45,6 +45,7 @@ bool could_not_be_reached(Cause cause) {
     case Cause::target_down:
     case Cause::path_broken:
     case Cause::proof_not_permitted:
+    case Cause::proof_lookup_failed:
     case Cause::proof_unanswered:
     case Cause::operator_request:
     case Cause::local_error:

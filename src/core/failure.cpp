@@ -118,6 +118,10 @@ CauseText text_of(Cause cause) {
       return {"proof_not_permitted",
               "Nothing is known to be wrong; to have it verified, let the account connect to its own listener: "
               "AllowTcpForwarding yes, and permitopen."};
+    case Cause::proof_lookup_failed:
+      return {"proof_lookup_failed",
+              "Nothing is known to be wrong; to have it verified, let the relay's sshd look the name up (/etc/hosts, in "
+              "the ChrootDirectory if there is one), or permit the address beside it: permitopen=\"127.0.0.1:PORT\"."};
     case Cause::proof_unanswered:
       return {"proof_unanswered", "The relay is slow or short of something: check its load and its log."};
     case Cause::operator_request:

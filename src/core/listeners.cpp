@@ -106,13 +106,28 @@ std::vector<ListenerAction> Listeners::knocked(const Knocked& knock, const Liste
       explain(Refusal::held_live);
       return identify_or_next(knock.forward, context);
     case KnockAnswer::nobody_listens:
-      // It may have been given back just now: only a second refusal is a policy.
-      explain(Refusal::policy);
-      return request(knock.forward, context);
+      return not_opened(knock, KnockFailure::nobody_listens, context);
+    case KnockAnswer::not_connected:
+      return not_opened(knock, KnockFailure::not_connected, context);
     case KnockAnswer::not_permitted:
-      return evict_or_next(knock.forward, context);
+      return not_opened(knock, KnockFailure::not_permitted, context);
   }
   std::abort();
+}
+
+/// Where the relay could not look, nothing is known: the lease decides, as it does where we may not knock.
+std::vector<ListenerAction> Listeners::not_opened(const Knocked& knock, KnockFailure why,
+                                                  const ListenerContext& context) {
+  const auto found = hosts_->failed(why, knock.words);
+  if (!found) return knock_at_host(knock.forward, context);
+  Explanation& explanation = *table_[knock.forward].explanation;
+  if (*found != KnockFailure::nobody_listens) {
+    explanation.no_knock = hosts_->in_words();
+    return evict_or_next(knock.forward, context);
+  }
+  // It may have been given back just now: only a second refusal is a policy.
+  explanation.refusal = Refusal::policy;
+  return request(knock.forward, context);
 }
 
 std::vector<ListenerAction> Listeners::evicted(const Evicted& eviction, const ListenerContext& context) {
@@ -212,8 +227,13 @@ std::vector<ListenerAction> Listeners::request(std::size_t forward, const Listen
 std::vector<ListenerAction> Listeners::knock(std::size_t forward, const ListenerContext& context) {
   table_[forward].state = ForwardState::knocking;
   table_[forward].explanation = Explanation{Refusal::unexplained, "", context.now, std::nullopt};
+  hosts_.emplace(context.spec.remote_forward[forward]);
+  return knock_at_host(forward, context);
+}
+
+std::vector<ListenerAction> Listeners::knock_at_host(std::size_t forward, const ListenerContext& context) {
   due_ = context.now + knock_timeout;
-  return {Knock{forward}};
+  return {Knock{forward, hosts_->current()}};
 }
 
 std::vector<ListenerAction> Listeners::identify_or_next(std::size_t forward, const ListenerContext& context) {

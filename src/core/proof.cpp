@@ -33,6 +33,8 @@ Cause cause_of(ProofResult result) {
       return Cause::target_down;
     case ProofResult::not_permitted:
       return Cause::proof_not_permitted;
+    case ProofResult::lookup_failed:
+      return Cause::proof_lookup_failed;
     case ProofResult::path_broken:
       return Cause::path_broken;
     case ProofResult::unanswered:
@@ -65,6 +67,8 @@ std::string_view to_string(ProofResult result) {
       return "target_down";
     case ProofResult::not_permitted:
       return "not_permitted";
+    case ProofResult::lookup_failed:
+      return "lookup_failed";
     case ProofResult::path_broken:
       return "path_broken";
     case ProofResult::unanswered:
@@ -78,7 +82,7 @@ bool is_good(ProofResult result) {
 }
 
 bool is_bad(ProofResult result) {
-  return !is_good(result) && result != ProofResult::not_permitted;
+  return !is_good(result) && result != ProofResult::not_permitted && result != ProofResult::lookup_failed;
 }
 
 std::vector<ProofAction> Proofs::update(const ProofContext& context) {
@@ -96,12 +100,15 @@ std::vector<ProofAction> Proofs::advanced(const ProofAdvanced& news, const Proof
   switch (news.news) {
     case ProofNews::opened:
       running_->opened = true;
+      by_address_ = by_address_ || running_->hosts.by_address();
       running_->deadline = context.now + return_timeout;
       return {};
     case ProofNews::nobody_listens:
-      return finish(ProofResult::path_broken, "nobody listens there", context);
+      return not_opened(KnockFailure::nobody_listens, "", context);
+    case ProofNews::not_connected:
+      return not_opened(KnockFailure::not_connected, news.detail, context);
     case ProofNews::not_permitted:
-      return finish(ProofResult::not_permitted, "", context);
+      return not_opened(KnockFailure::not_permitted, "", context);
     case ProofNews::not_opened:
       return finish(ProofResult::unanswered, "the relay could not open the connection", context);
     case ProofNews::target_failed:
@@ -133,7 +140,27 @@ std::vector<ProofAction> Proofs::finish_at_deadline(const ProofContext& context)
   if (running_->returned) return finish(ProofResult::connected, "", context);
   if (running_->answered) return finish(ProofResult::path_broken, "somebody else answers there", context);
   if (running_->opened) return finish(ProofResult::path_broken, "the connection did not come back to us", context);
-  return finish(ProofResult::unanswered, "no answer within " + to_text(open_timeout), context);
+  return not_opened(KnockFailure::not_connected, "no answer within " + to_text(open_timeout), context);
+}
+
+std::vector<ProofAction> Proofs::not_opened(KnockFailure why, const std::string& words, const ProofContext& context) {
+  const auto found = running_->hosts.failed(why, words);
+  if (!found) {
+    running_->deadline = context.now + open_timeout;
+    return {Prove{running_->forward, running_->hosts.current()}};
+  }
+  const std::string detail = "the relay " + running_->hosts.in_words();
+  switch (*found) {
+    case KnockFailure::not_permitted:
+      return finish(ProofResult::not_permitted, "", context);
+    case KnockFailure::no_lookup:
+      return finish(ProofResult::lookup_failed, detail, context);
+    case KnockFailure::not_connected:
+      return finish(ProofResult::unanswered, detail, context);
+    case KnockFailure::nobody_listens:
+      return finish(ProofResult::path_broken, "nobody listens there", context);
+  }
+  std::abort();
 }
 
 std::vector<ProofAction> Proofs::start_next(const ProofContext& context) {
@@ -142,8 +169,8 @@ std::vector<ProofAction> Proofs::start_next(const ProofContext& context) {
     Entry& entry = table_[index];
     if (!entry.due || context.now < *entry.due) continue;
     entry.due.reset();
-    running_ = Running{index, context.now + open_timeout};
-    return {Prove{index}};
+    running_ = Running{index, KnockHosts{context.spec.remote_forward[index], by_address_}, context.now + open_timeout};
+    return {Prove{index, running_->hosts.current()}};
   }
   return {};
 }
@@ -175,7 +202,7 @@ std::vector<ProofAction> Proofs::finish(ProofResult result, std::string detail, 
 
   const Duration interval = context.spec.verify_interval;
   if (result != ProofResult::not_permitted) {
-    const Duration wait = is_good(result) ? interval : doubled(first_retry, entry.last->failures - 1, interval);
+    const Duration wait = !is_bad(result) ? interval : doubled(first_retry, entry.last->failures - 1, interval);
     // Spread by a quarter either way, so that a fleet does not prove in step.
     entry.due = context.now + std::chrono::duration_cast<Duration>(wait * (0.75 + 0.5 * context.jitter()));
   }

@@ -37,7 +37,7 @@ Health health(const ForwardReport& forward) {
 std::string proof_words(const ProofReport& proof) {
   std::string text = words(std::string{to_string(proof.result)});
   if (is_good(proof.result)) return text + " " + to_text(proof.age) + " ago";
-  return proof.result == ProofResult::not_permitted ? "can't be verified" : text;
+  return is_bad(proof.result) ? text : "can't be verified";
 }
 
 std::string failed_proofs(const TunnelReport& tunnel) {

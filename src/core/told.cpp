@@ -17,8 +17,9 @@ Announce proof_line(const Proof& proof, const std::string& forward, bool was_bad
     // Not the last error: that is why a session ended, and the status shows what a proof found elsewhere.
     return {LogLevel::error, with_remedy(*proof.failure), proof.failure, false};
   }
-  if (proof.result == ProofResult::not_permitted) {
-    return {LogLevel::info, "can't be verified: " + forward + ". " + std::string{remedy(*proof.failure)}};
+  if (!is_good(proof.result)) {
+    const std::string why = proof.failure->detail.empty() ? "" : ": " + proof.failure->detail;
+    return {LogLevel::info, "can't be verified: " + forward + why + ". " + std::string{remedy(*proof.failure)}};
   }
   return {was_bad ? LogLevel::info : LogLevel::verbose, "verified: " + forward};
 }

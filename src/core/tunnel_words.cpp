@@ -54,7 +54,8 @@ Cause cause_of(Refusal refusal) {
 std::string detail_of(const Explanation& explanation) {
   switch (explanation.refusal) {
     case Refusal::unexplained:
-      return "the relay gives no reason and lets nobody look";
+      return "the relay gives no reason and " +
+             (explanation.no_knock.empty() ? "lets nobody look" : explanation.no_knock);
     case Refusal::policy:
       return "nobody listens there, so the relay's rules forbid it";
     case Refusal::held_live:

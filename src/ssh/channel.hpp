@@ -68,12 +68,17 @@ class Channel {
 
 /// Why the relay did not open a channel that we asked for (RFC 4254, 5.1).
 enum class OpenFailure {
-  prohibited,      ///< SSH_OPEN_ADMINISTRATIVELY_PROHIBITED
-  connect_failed,  ///< SSH_OPEN_CONNECT_FAILED
-  other,           ///< anything else, and a command that the relay would not run
+  prohibited,     ///< SSH_OPEN_ADMINISTRATIVELY_PROHIBITED
+  refused,        ///< SSH_OPEN_CONNECT_FAILED, and the relay says that the connection was refused
+  not_connected,  ///< SSH_OPEN_CONNECT_FAILED, and the relay says anything else: it may not know the name
+  other,          ///< anything else, and a command that the relay would not run
+};
+struct OpenRefusal {
+  OpenFailure reason = OpenFailure::other;
+  std::string words{};  ///< the relay's own, made fit for a log line
 };
 /// Data may be waiting in a new channel already: begin with take_buffered().
-using OpenHandler = std::function<void(tl::expected<Channel, OpenFailure>)>;
+using OpenHandler = std::function<void(tl::expected<Channel, OpenRefusal>)>;
 
 /// A forwarded-tcpip open that waits for an answer (RFC 4254, 7.2), so that a refused target can be passed on.
 class OpenRequest {

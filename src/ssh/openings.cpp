@@ -1,16 +1,15 @@
 #include "ssh/openings.hpp"
 
-#include <string_view>
 #include <utility>
 
 namespace holdfast::ssh {
 
 void Openings::direct_tcpip(std::string host, std::uint16_t port, OpenHandler handler) {
-  under_way_.push_back({DirectTcpip{std::move(host), port}, std::move(handler), nullptr});
+  under_way_.push_back({DirectTcpip{std::move(host), port}, std::move(handler)});
 }
 
 void Openings::exec(std::string command, OpenHandler handler) {
-  under_way_.push_back({Exec{std::move(command), false}, std::move(handler), nullptr});
+  under_way_.push_back({Exec{std::move(command), false}, std::move(handler)});
 }
 
 std::vector<std::function<void()>> Openings::advance() {
@@ -21,16 +20,19 @@ std::vector<std::function<void()>> Openings::advance() {
       ++opening;
       continue;
     }
+    const auto watch = std::move(opening->watch);
     if (rc == SSH_OK) {
       results.emplace_back([handler = std::move(opening->handler), channel = track(link_, opening->channel.release())] {
         handler(Channel{channel});
       });
     } else {
-      const OpenFailure failure = reason();
       // A command that was refused leaves an open channel behind, which is closed as any other.
       const auto* exec = std::get_if<Exec>(&opening->kind);
       if (exec != nullptr && exec->channel_open) Channel{track(link_, opening->channel.release())};
-      results.emplace_back([handler = std::move(opening->handler), failure] { handler(tl::unexpected(failure)); });
+      OpenRefusal refusal = watch ? watch->refusal().value_or(OpenRefusal{}) : OpenRefusal{};
+      results.emplace_back([handler = std::move(opening->handler), refusal = std::move(refusal)] {
+        handler(tl::unexpected(refusal));
+      });
     }
     opening = under_way_.erase(opening);
   }
@@ -38,13 +40,19 @@ std::vector<std::function<void()>> Openings::advance() {
 }
 
 void Openings::forget() {
-  for (Opening& opening : under_way_) static_cast<void>(opening.channel.release());
+  for (Opening& opening : under_way_) {
+    opening.watch.reset();
+    static_cast<void>(opening.channel.release());
+  }
   under_way_.clear();
 }
 
 int Openings::step(Opening& opening) {
-  if (!opening.channel) opening.channel.reset(ssh_channel_new(link_->session));
-  if (!opening.channel) return SSH_ERROR;
+  if (!opening.channel) {
+    opening.channel.reset(ssh_channel_new(link_->session));
+    if (!opening.channel) return SSH_ERROR;
+    opening.watch = std::make_unique<RefusalWatch>(opening.channel.get());
+  }
   return std::visit([&](auto& kind) { return step(opening.channel.get(), kind); }, opening.kind);
 }
 
@@ -60,14 +68,6 @@ int Openings::step(ssh_channel channel, Exec& exec) {
     exec.channel_open = true;
   }
   return ssh_channel_request_exec(channel, exec.command.c_str());
-}
-
-/// libssh tells the reason in its error text alone: "Channel opening failure: channel 43 error (2) Connection refused".
-OpenFailure Openings::reason() const {
-  const std::string_view text = ssh_get_error(link_->session);
-  if (text.find("error (1)") != std::string_view::npos) return OpenFailure::prohibited;
-  if (text.find("error (2)") != std::string_view::npos) return OpenFailure::connect_failed;
-  return OpenFailure::other;
 }
 
 }  // namespace holdfast::ssh

@@ -10,6 +10,7 @@
 #include "ssh/channel.hpp"
 #include "ssh/handles.hpp"
 #include "ssh/link.hpp"
+#include "ssh/open_refusal.hpp"
 
 namespace holdfast::ssh {
 
@@ -39,13 +40,13 @@ class Openings {
   struct Opening {
     std::variant<DirectTcpip, Exec> kind;
     OpenHandler handler;
-    ChannelHandle channel;
+    ChannelHandle channel{};
+    std::unique_ptr<RefusalWatch> watch{};
   };
 
   int step(Opening& opening);
   int step(ssh_channel channel, DirectTcpip& direct);
   int step(ssh_channel channel, Exec& exec);
-  OpenFailure reason() const;
 
   std::shared_ptr<Link> link_;
   std::list<Opening> under_way_;

@@ -171,7 +171,8 @@ FailureReport failure_from(const Json& object) {
 std::optional<ProofReport> proof_from(const Json& object) {
   const auto name = object.at("result").get<std::string>();
   for (const ProofResult known : {ProofResult::verified, ProofResult::connected, ProofResult::target_down,
-                                  ProofResult::not_permitted, ProofResult::path_broken, ProofResult::unanswered}) {
+                                  ProofResult::not_permitted, ProofResult::lookup_failed, ProofResult::path_broken,
+                                  ProofResult::unanswered}) {
     if (to_string(known) != name) continue;
     ProofReport proof;
     proof.result = known;

@@ -17,8 +17,10 @@ forward::ProofMark random_mark() {
 
 ProofNews to_news(ssh::OpenFailure failure) {
   switch (failure) {
-    case ssh::OpenFailure::connect_failed:
+    case ssh::OpenFailure::refused:
       return ProofNews::nobody_listens;
+    case ssh::OpenFailure::not_connected:
+      return ProofNews::not_connected;
     case ssh::OpenFailure::prohibited:
       return ProofNews::not_permitted;
     case ssh::OpenFailure::other:
@@ -44,7 +46,7 @@ void Prover::start(ssh::Session& session, std::size_t forward, const std::string
                              [this] { tell(ProofNews::returned); },
                              [this](const Failure& failure) { tell(ProofNews::target_failed, failure.detail); }});
   session.open_direct_tcpip(host, port,
-                            [this, number = ++number_](tl::expected<ssh::Channel, ssh::OpenFailure> channel) {
+                            [this, number = ++number_](tl::expected<ssh::Channel, ssh::OpenRefusal> channel) {
                               if (number == number_) opened(std::move(channel));
                             });
 }
@@ -55,8 +57,8 @@ void Prover::stop() {
   connections_.end_proof();
 }
 
-void Prover::opened(tl::expected<ssh::Channel, ssh::OpenFailure> channel) {
-  if (!channel) return tell(to_news(channel.error()));
+void Prover::opened(tl::expected<ssh::Channel, ssh::OpenRefusal> channel) {
+  if (!channel) return tell(to_news(channel.error().reason), channel.error().words);
   knock_ = std::make_unique<relay::Knock>(executor_, std::move(*channel), [this](relay::Heard heard) {
     if (heard == relay::Heard::end) return tell(ProofNews::ended);
     tell(came_in_ ? ProofNews::answered : ProofNews::stranger);

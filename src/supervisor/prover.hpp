@@ -23,13 +23,13 @@ class Prover {
   /// `connections` is where connections to our listeners end, and outlives this. `news` is called from the loop.
   Prover(boost::asio::any_io_executor executor, forward::Connections& connections, News news);
 
-  /// To `host`:`port`, where the relay finds the listener of `forward`.
+  /// To `host`:`port`, where the relay finds the listener of `forward`; instead of what was started before.
   void start(ssh::Session& session, std::size_t forward, const std::string& host, std::uint16_t port);
   /// Hangs up; no news comes any more.
   void stop();
 
  private:
-  void opened(tl::expected<ssh::Channel, ssh::OpenFailure> channel);
+  void opened(tl::expected<ssh::Channel, ssh::OpenRefusal> channel);
   void send_mark();
   void tell(ProofNews news, std::string detail = "");
 

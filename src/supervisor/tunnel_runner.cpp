@@ -11,15 +11,12 @@
 namespace holdfast::supervisor {
 namespace {
 
-/// Where the relay itself finds the listener.
-std::string knock_host(const RemoteForward& forward) {
-  return forward.bind_address.empty() ? "localhost" : forward.bind_address;
-}
-
 KnockAnswer to_answer(ssh::OpenFailure failure) {
   switch (failure) {
-    case ssh::OpenFailure::connect_failed:
+    case ssh::OpenFailure::refused:
       return KnockAnswer::nobody_listens;
+    case ssh::OpenFailure::not_connected:
+      return KnockAnswer::not_connected;
     case ssh::OpenFailure::prohibited:
     case ssh::OpenFailure::other:
       return KnockAnswer::not_permitted;
@@ -192,12 +189,11 @@ void TunnelRunner::perform(const RequestForward& request) {
   session_->request_forward(request.forward);
 }
 void TunnelRunner::perform(const Knock& knock) {
-  const RemoteForward& forward = spec_.remote_forward[knock.forward];
   session_->open_direct_tcpip(
-      knock_host(forward), forward.port,
-      [this, index = knock.forward, number = ++knocks_](tl::expected<ssh::Channel, ssh::OpenFailure> opened) {
+      knock.host, spec_.remote_forward[knock.forward].port,
+      [this, index = knock.forward, number = ++knocks_](tl::expected<ssh::Channel, ssh::OpenRefusal> opened) {
         if (number != knocks_) return;
-        if (!opened) return happened(Knocked{index, to_answer(opened.error())});
+        if (!opened) return happened(Knocked{index, to_answer(opened.error().reason), opened.error().words});
         knock_ = std::make_unique<relay::Knock>(executor_, std::move(*opened), [this, index](relay::Heard) {
           knock_.reset();
           happened(Knocked{index, KnockAnswer::answered});
@@ -214,8 +210,7 @@ void TunnelRunner::perform(const EndKnock&) {
 void TunnelRunner::perform(const Prove& proof) {
   const ForwardTable* table = forwards_of(state_.phase);
   if (table == nullptr) return;
-  prover_.start(*session_, proof.forward, knock_host(spec_.remote_forward[proof.forward]),
-                (*table)[proof.forward].bound_port);
+  prover_.start(*session_, proof.forward, proof.host, (*table)[proof.forward].bound_port);
 }
 
 void TunnelRunner::perform(const EndProof&) {
@@ -226,7 +221,7 @@ void TunnelRunner::perform(const OpenLease& open) {
   unrecorded_.clear();
   const auto seconds =
       open.guard == Duration::zero() ? relay::no_guard : std::chrono::ceil<std::chrono::seconds>(open.guard);
-  const auto open_lease = [this, seconds, number = ++leases_](tl::expected<ssh::Channel, ssh::OpenFailure> opened) {
+  const auto open_lease = [this, seconds, number = ++leases_](tl::expected<ssh::Channel, ssh::OpenRefusal> opened) {
     if (number != leases_) return;
     if (!opened) return on_lease_lost("the relay runs no commands for this account");
     lease_ = std::make_unique<relay::Lease>(executor_, std::move(*opened), seconds, device_id_,

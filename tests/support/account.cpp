@@ -39,10 +39,16 @@ void Account::set_locked(bool locked) {
   write("passwd", name_ + (locked ? ":!:" : ":x:") + ids + "::" + home() + ":/bin/sh\n", 0644);
 }
 
+void Account::set_knows_localhost(bool knows) {
+  preloaded_ = "libnss_wrapper.so";
+  // A copy, for the build may be where this account may not go.
+  if (!knows) preloaded_ = write("no_localhost.so", read_file(NO_LOCALHOST), 0755) + " " + preloaded_;
+}
+
 Command Account::command(std::vector<std::string> argv) const {
   Command command;
   command.argv = std::move(argv);
-  command.env = {{"LD_PRELOAD", "libnss_wrapper.so"},
+  command.env = {{"LD_PRELOAD", preloaded_},
                  {"NSS_WRAPPER_PASSWD", dir_ / "passwd"},
                  {"NSS_WRAPPER_GROUP", dir_ / "group"},
                  {"HOME", home()}};

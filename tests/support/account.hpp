@@ -21,6 +21,8 @@ class Account {
 
   void set_locked(bool locked);  ///< passwd's password field "!", which sshd (UsePAM no) takes for a locked account
 
+  void set_knows_localhost(bool knows);  ///< or its processes can't look that up; the next ones
+
   /// Runs argv as this account.
   Command command(std::vector<std::string> argv) const;
   /// A file in dir() that belongs to the account.
@@ -30,6 +32,7 @@ class Account {
   std::string name_;
   UserId id_;
   TempDir dir_;
+  std::string preloaded_ = "libnss_wrapper.so";
 };
 
 }  // namespace holdfast::test

@@ -15,7 +15,7 @@ namespace holdfast::test {
 class Dropbear {
  public:
   /// `flags`: more of dropbear's options. The authorized keys are all_client_public_keys().
-  explicit Dropbear(std::vector<std::string> flags = {});
+  explicit Dropbear(std::vector<std::string> flags = {}, bool knows_localhost = true);
 
   std::string host() const { return "127.0.0.1"; }
   std::uint16_t port() const { return port_; }

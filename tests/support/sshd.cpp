@@ -47,6 +47,7 @@ std::string Sshd::config_text() const {
 }
 
 void Sshd::start() {
+  account_.set_knows_localhost(options_.knows_localhost);
   const std::string config = account_.write("sshd_config", config_text());
   // Absolute paths: sshd changes to / and then runs itself again for each connection.
   tree_.emplace(account_.command({"/usr/sbin/sshd", "-D", "-f", config, "-E", log_path()}));

@@ -19,6 +19,7 @@ struct SshdOptions {
   std::vector<KeyType> host_keys{KeyType::ed25519, KeyType::ecdsa, KeyType::rsa};
   int host_key_set = 0;  ///< see host_key()
   bool ipv6 = false;     ///< listens on ::1 too
+  bool knows_localhost = true;
 };
 
 /// Whether this OpenSSH has the option: a line of sshd_config.

@@ -40,10 +40,10 @@ struct Asker {
   ssh::OpenHandler handler() {
     told_ = false;
     failure_.reset();
-    return [this](tl::expected<ssh::Channel, ssh::OpenFailure> opened) {
+    return [this](tl::expected<ssh::Channel, ssh::OpenRefusal> opened) {
       told_ = true;
       if (!opened) {
-        failure_ = opened.error();
+        failure_ = opened.error().reason;
         return;
       }
       client.peers.emplace_back(std::move(*opened), 0);
@@ -78,8 +78,8 @@ TEST_CASE("a knock that does not open tells whether nobody listens or we may not
   const RefusingPort port;
   SUBCASE("nobody listens") {
     Asker asker;
-    CHECK(asker.knock(port.port()) == ssh::OpenFailure::connect_failed);
-    CHECK(asker.knock(port.port()) == ssh::OpenFailure::connect_failed);
+    CHECK(asker.knock(port.port()) == ssh::OpenFailure::refused);
+    CHECK(asker.knock(port.port()) == ssh::OpenFailure::refused);
     CHECK_FALSE(asker.exec("true").has_value());  // the session is none the worse
   }
   SUBCASE("permitopen of another port") {
@@ -90,6 +90,61 @@ TEST_CASE("a knock that does not open tells whether nobody listens or we may not
     Asker asker({.config = {"AllowTcpForwarding no"}});
     CHECK(asker.knock(port.port()) == ssh::OpenFailure::prohibited);
   }
+}
+
+TEST_CASE("each opening is told its own reason, whatever else the relay refuses in the same breath") {
+  const RefusingPort port;
+  Asker asker({.config = {"LogLevel DEBUG1", "MaxSessions 0", "PermitOpen 127.0.0.1:" + std::to_string(port.port())}});
+  using Reason = std::optional<ssh::OpenFailure>;
+  Reason refused;
+  Reason prohibited;
+  Reason command;
+  const auto into = [](Reason& reason) {
+    return [&reason](const auto& opened) { reason = opened ? Reason{} : opened.error().reason; };
+  };
+  ssh::Session& session = *asker.client.session;
+  // sshd has to try a connection before it refuses, and refuses the others at once.
+  session.open_direct_tcpip("127.0.0.1", port.port(), into(refused));
+  SUBCASE("another opening, before") {
+    session.open_direct_tcpip("127.0.0.1", 1, into(prohibited));
+  }
+  SUBCASE("a command") {
+    session.open_exec("true", into(command));
+  }
+  SUBCASE("a keepalive") {
+    session.send_keepalive();
+  }
+  SUBCASE("all of them") {
+    session.open_direct_tcpip("127.0.0.1", 1, into(prohibited));
+    session.open_exec("true", into(command));
+    session.send_keepalive();
+  }
+  // All answers are there before the first is read.
+  asker.client.context.poll();
+  REQUIRE(wait_until([&] { return asker.sshd.log_has("connect_to 127.0.0.1 port"); }));
+  REQUIRE(asker.client.run_until([&] { return refused.has_value(); }));
+  CHECK(refused == ssh::OpenFailure::refused);
+  if (prohibited) CHECK(prohibited == ssh::OpenFailure::prohibited);
+  if (command) CHECK(command == ssh::OpenFailure::not_connected);
+  CHECK_FALSE(asker.client.ended());
+}
+
+TEST_CASE("sessions that number their channels alike do not get each other's reasons") {
+  const RefusingPort port;
+  Asker lenient;
+  Asker strict({.config = {"PermitOpen none"}});
+  std::optional<ssh::OpenFailure> refused;
+  std::optional<ssh::OpenFailure> prohibited;
+  lenient.client.session->open_direct_tcpip("127.0.0.1", port.port(),
+                                            [&](const auto& opened) { refused = opened.error().reason; });
+  strict.client.session->open_direct_tcpip("127.0.0.1", port.port(),
+                                           [&](const auto& opened) { prohibited = opened.error().reason; });
+  lenient.client.context.poll();
+  strict.client.context.poll();
+  REQUIRE(strict.client.run_until([&] { return prohibited.has_value(); }));
+  REQUIRE(lenient.client.run_until([&] { return refused.has_value(); }));
+  CHECK(prohibited == ssh::OpenFailure::prohibited);
+  CHECK(refused == ssh::OpenFailure::refused);
 }
 
 TEST_CASE("a command of ours reads what we send and answers, also beside a knock") {

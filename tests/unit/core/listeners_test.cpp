@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include "core/tunnel_words.hpp"
 #include "tunnel_fixture.hpp"
 
 using namespace holdfast;
@@ -21,7 +22,9 @@ struct Ladder {
     return listeners.answered({forward, spec.remote_forward[forward].port}, context());
   }
   Asked refused(std::size_t forward = 0) { return listeners.answered({forward, std::nullopt}, context()); }
-  Asked knocked(KnockAnswer answer) { return listeners.knocked({0, answer}, context()); }
+  Asked knocked(KnockAnswer answer, std::string words = "") {
+    return listeners.knocked({0, answer, std::move(words)}, context());
+  }
   Asked evicted(EvictOutcome outcome, std::string holder = "") {
     return listeners.evicted({0, outcome, std::move(holder)}, context());
   }
@@ -53,7 +56,7 @@ TEST_CASE("a granted listener needs no ladder and leaves nothing due") {
 TEST_CASE("our own stale listener is knocked on once, found silent, evicted and asked for again") {
   Ladder ladder;
   ladder.start();
-  CHECK(ladder.refused() == Asked{Knock{0}});
+  CHECK(ladder.refused() == Asked{Knock{0, "localhost"}});
   CHECK(ladder.knocked(KnockAnswer::opened).empty());
   CHECK(ladder.listeners.due() == ladder.now + 400ms);
   CHECK(ladder.wait() == Asked{EndKnock{}, Evict{0}});
@@ -80,7 +83,7 @@ TEST_CASE("a live listener is never evicted, and asked for again the sparser the
   while (ladder.now < first_refused + 1h) {
     REQUIRE(ladder.wait() == Asked{RequestForward{0}});
     ++asked;
-    if (ladder.refused() == Asked{Knock{0}}) {
+    if (ladder.refused() == Asked{Knock{0, "localhost"}}) {
       ++knocked;
       ladder.knocked(KnockAnswer::answered);
     }
@@ -135,6 +138,57 @@ TEST_CASE("a relay that does not let us knock, or does not answer the knock, lea
   hanging.refused();
   CHECK(hanging.wait() == Asked{EndKnock{}, Evict{0}});
   CHECK(hanging.refusal() == Refusal::unexplained);
+}
+
+TEST_CASE("a relay that can't look localhost up is asked for the addresses, and what is stale there is evicted") {
+  Ladder ladder;
+  ladder.start();
+  ladder.refused();
+  CHECK(ladder.knocked(KnockAnswer::not_connected, "Name or service not known") == Asked{Knock{0, "127.0.0.1"}});
+  CHECK(ladder.forward().state == ForwardState::knocking);
+  SUBCASE("on 127.0.0.1") {}
+  SUBCASE("on ::1") {
+    CHECK(ladder.knocked(KnockAnswer::nobody_listens) == Asked{Knock{0, "::1"}});
+  }
+  ladder.knocked(KnockAnswer::opened);
+  CHECK(ladder.wait() == Asked{EndKnock{}, Evict{0}});
+  CHECK(ladder.refusal() == Refusal::held_stale);
+}
+
+TEST_CASE("where it can be looked up in no way, the lease decides, and the words say why") {
+  Ladder ladder;
+  std::string words = "the relay gives no reason and can't look up localhost (Try again)";
+  ladder.start();
+  ladder.refused();
+  ladder.knocked(KnockAnswer::not_connected, "Try again");
+  SUBCASE("only the name is permitted") {
+    CHECK(ladder.knocked(KnockAnswer::not_permitted) == Asked{Knock{0, "::1"}});
+    CHECK(ladder.knocked(KnockAnswer::not_permitted) == Asked{Evict{0}});
+  }
+  SUBCASE("it did not connect to anything") {
+    words = "the relay gives no reason and did not connect to 127.0.0.1 (open failed)";
+    CHECK(ladder.knocked(KnockAnswer::not_connected, "open failed") == Asked{Knock{0, "::1"}});
+    CHECK(ladder.knocked(KnockAnswer::not_connected, "open failed") == Asked{Evict{0}});
+  }
+  SUBCASE("it does not answer") {
+    words = "the relay gives no reason and lets nobody look";
+    CHECK(ladder.wait() == Asked{EndKnock{}, Evict{0}});
+  }
+  CHECK(ladder.evicted(EvictOutcome::freed) == Asked{RequestForward{0}});
+  CHECK(ladder.refused().empty());  // evicted a moment ago
+  CHECK(ladder.refusal() == Refusal::unexplained);
+  CHECK(listen_refused(ladder.spec.remote_forward[0], *ladder.forward().explanation).detail == words);
+}
+
+TEST_CASE("nobody on either address, where localhost can't be looked up, is a policy") {
+  Ladder ladder;
+  ladder.start();
+  ladder.refused();
+  ladder.knocked(KnockAnswer::not_connected, "Name or service not known");
+  ladder.knocked(KnockAnswer::nobody_listens);
+  CHECK(ladder.knocked(KnockAnswer::nobody_listens) == Asked{RequestForward{0}});
+  CHECK(ladder.refused().empty());
+  CHECK(ladder.refusal() == Refusal::policy);
 }
 
 TEST_CASE("another device's lease is named and left alone") {
@@ -238,7 +292,7 @@ TEST_CASE("several listeners are settled one after the other; the rest are asked
   ladder.lease_ready = false;
   ladder.start();
   CHECK(ladder.granted(0) == Asked{RequestForward{1}});
-  CHECK(ladder.refused(1) == Asked{Knock{1}});
+  CHECK(ladder.refused(1) == Asked{Knock{1, "localhost"}});
   CHECK(ladder.listeners.knocked({1, KnockAnswer::answered}, ladder.context()) == Asked{RequestForward{2}});
   CHECK(ladder.granted(2).empty());
   CHECK(ladder.listeners.settled());

@@ -33,6 +33,21 @@ Tunnel& verify(Tunnel& tunnel) {
   return news(tunnel, ProofNews::answered);
 }
 
+/// The relay does not answer, whatever it is asked for.
+Tunnel& never_answer(Tunnel& tunnel) {
+  CHECK(tunnel.wait().actions == Actions{Prove{0, "127.0.0.1"}});
+  CHECK(tunnel.wait().actions == Actions{Prove{0, "::1"}});
+  return tunnel.wait();
+}
+
+/// The relay knows no localhost, and permits nothing else.
+Tunnel& fail_to_look_up(Tunnel& tunnel) {
+  tunnel.session(ProofAdvanced{0, ProofNews::not_connected, "Name or service not known"});
+  CHECK(tunnel.actions == Actions{Prove{0, "127.0.0.1"}});
+  CHECK(news(tunnel, ProofNews::not_permitted).actions == Actions{Prove{0, "::1"}});
+  return news(tunnel, ProofNews::not_permitted);
+}
+
 /// The connection opens and never comes back.
 Tunnel& fail_to_return(Tunnel& tunnel, bool in_use = false) {
   news(tunnel, ProofNews::opened, 0, in_use);
@@ -61,14 +76,14 @@ void renew(Tunnel& tunnel) {
     tunnel.session(PhaseCompleted{phase});
   }
   tunnel.session(ForwardAnswered{0, 4649});
-  REQUIRE(tunnel.actions == Actions{Prove{0}});
+  REQUIRE(tunnel.actions == Actions{Prove{0, "localhost"}});
 }
 
 }  // namespace
 
 TEST_CASE("a forward is proven as soon as it is held, and the tunnel is up without waiting for it") {
   Tunnel tunnel = proving();
-  CHECK(tunnel.actions == Actions{Prove{0}});
+  CHECK(tunnel.actions == Actions{Prove{0, "localhost"}});
   CHECK(is_up(tunnel.state));
   CHECK(proof_of(tunnel.state.phase, 0) == nullptr);
   CHECK_FALSE(is_proven(tunnel.state, tunnel.spec, tunnel.now));
@@ -117,8 +132,9 @@ TEST_CASE("a target that took the connection and is silent, or ends it, is conne
 TEST_CASE("each way in which a proof fails has its own result") {
   Tunnel tunnel = proving();
   SUBCASE("the relay never answers") {
-    CHECK(tunnel.wait().actions == Actions{EndProof{}});
+    CHECK(never_answer(tunnel).actions == Actions{EndProof{}});
     CHECK(result(tunnel).result == ProofResult::unanswered);
+    CHECK(result(tunnel).failure->detail == "the relay did not connect to 127.0.0.1 (no answer within 10 s)");
   }
   SUBCASE("the relay can't open it") {
     news(tunnel, ProofNews::not_opened);
@@ -162,7 +178,7 @@ TEST_CASE("a good proof is repeated after the interval, a quarter more or less, 
     verify(tunnel);
     const TimePoint proven = tunnel.now;
     CHECK(next_deadline(tunnel.state) == proven + 45min + std::chrono::minutes{static_cast<int>(30 * dice)});
-    CHECK(tunnel.wait().actions == Actions{Prove{0}});
+    CHECK(tunnel.wait().actions == Actions{Prove{0, "localhost"}});
     CHECK(is_proven(tunnel.state, tunnel.spec, proven + 2h));
     CHECK_FALSE(is_proven(tunnel.state, tunnel.spec, proven + 2h + 1ns));
   }
@@ -176,7 +192,7 @@ TEST_CASE("a target that is down is looked at again after half a minute, then ev
     news(tunnel, ProofNews::target_failed);
     waits.push_back(next_deadline(tunnel.state).value() - tunnel.now);
     CHECK(tunnel.lines.size() == (n == 0 ? 1 : 0));  // told once
-    CHECK(tunnel.wait().actions == Actions{Prove{0}});
+    CHECK(tunnel.wait().actions == Actions{Prove{0, "localhost"}});
   }
   CHECK(waits == std::vector<Duration>{30s, 1min, 2min, 4min, 8min, 16min, 32min, 1h, 1h});
   CHECK(tunnel.state.attempt == 1);
@@ -196,6 +212,69 @@ TEST_CASE("what is not permitted is told once, is no failure, and is not asked a
   CHECK_FALSE(is_proven(tunnel.state, tunnel.spec, tunnel.now));
 }
 
+TEST_CASE("a relay that can't look localhost up is asked for the address, from then on at once") {
+  Tunnel tunnel = proving();
+  SUBCASE("it says so") {
+    tunnel.session(ProofAdvanced{0, ProofNews::not_connected, "Name or service not known"});
+  }
+  SUBCASE("it is held up by a name server that does not answer") {
+    tunnel.wait();
+  }
+  CHECK(tunnel.actions == Actions{Prove{0, "127.0.0.1"}});
+  CHECK(next_deadline(tunnel.state) == tunnel.now + 10s);
+  CHECK(verify(tunnel).actions == Actions{EndProof{}});
+  CHECK(result(tunnel).result == ProofResult::verified);
+  CHECK(tunnel.wait().actions == Actions{Prove{0, "127.0.0.1"}});
+}
+
+TEST_CASE("where only the name is permitted nothing is known: no failure, told once, and looked at again each time") {
+  Tunnel tunnel = proving();
+  fail_to_look_up(tunnel);
+  CHECK(tunnel.actions == Actions{EndProof{}});
+  CHECK(result(tunnel).result == ProofResult::lookup_failed);
+  CHECK(result(tunnel).failures == 0);
+  CHECK(result(tunnel).failure->detail == "the relay can't look up localhost (Name or service not known)");
+  REQUIRE(tunnel.lines.size() == 1);
+  CHECK(tunnel.lines[0].level == LogLevel::info);
+  CHECK_FALSE(tunnel.lines[0].failure);
+  CHECK(tunnel.lines[0].text ==
+        "can't be verified: localhost:4649 -> localhost:22: the relay can't look up localhost (Name or service not "
+        "known). " +
+            std::string{remedy(Cause::proof_lookup_failed)});
+  CHECK_FALSE(is_proven(tunnel.state, tunnel.spec, tunnel.now));
+  for (int n = 0; n < 50; ++n) {
+    CHECK(next_deadline(tunnel.state) == tunnel.now + 1h);
+    REQUIRE(tunnel.wait().actions == Actions{Prove{0, "localhost"}});  // somebody may have mended it
+    fail_to_look_up(tunnel);
+    REQUIRE(tunnel.phase() == "established");
+    CHECK(tunnel.lines.empty());
+  }
+}
+
+TEST_CASE("a relay that did not connect to an address either did not look, and keeps its session") {
+  Tunnel tunnel = proving();
+  for (unsigned n = 1; n < 50; ++n) {
+    for (const std::string host : {"localhost", "127.0.0.1", "::1"}) {
+      CHECK(tunnel.actions == Actions{Prove{0, host}});
+      tunnel.session(ProofAdvanced{0, ProofNews::not_connected, "Too many open files"});
+    }
+    CHECK(result(tunnel).result == ProofResult::unanswered);
+    CHECK(result(tunnel).failures == n);
+    CHECK(result(tunnel).failure->detail == "the relay did not connect to 127.0.0.1 (Too many open files)");
+    REQUIRE(tunnel.phase() == "established");
+    tunnel.wait();
+  }
+}
+
+TEST_CASE("nobody on either address, where localhost can't be looked up, is a broken path") {
+  Tunnel tunnel = proving();
+  news(tunnel, ProofNews::not_connected);
+  news(tunnel, ProofNews::nobody_listens);
+  news(tunnel, ProofNews::nobody_listens);
+  CHECK(result(tunnel).result == ProofResult::path_broken);
+  CHECK(result(tunnel).failure->detail == "nobody listens there");
+}
+
 TEST_CASE("several forwards are proven one after another, and one that is held later as soon as it is") {
   TunnelSpec spec = spec_with(3, 1h);
   spec.exit_on_forward_failure = false;
@@ -203,16 +282,16 @@ TEST_CASE("several forwards are proven one after another, and one that is held l
   tunnel.authenticate().session(ForwardAnswered{0, 4649}).session(ForwardAnswered{1, 4650});
   tunnel.session(ForwardAnswered{2, std::nullopt}).session(Knocked{2, KnockAnswer::not_permitted});
   REQUIRE(tunnel.phase() == "established");
-  CHECK(tunnel.actions == Actions{Prove{0}});
-  CHECK(verify(tunnel).actions == Actions{EndProof{}, Prove{1}});
+  CHECK(tunnel.actions == Actions{Prove{0, "localhost"}});
+  CHECK(verify(tunnel).actions == Actions{EndProof{}, Prove{1, "localhost"}});
   while (tunnel.table()[2].state != ForwardState::requested) tunnel.wait();
   const bool second_under_way = std::get<Established>(tunnel.state.phase).session.proofs.under_way();
   tunnel.session(ForwardAnswered{2, 4651});
   if (second_under_way) {
     CHECK(tunnel.actions.empty());
-    CHECK(news(tunnel, ProofNews::not_permitted, 1).actions == Actions{EndProof{}, Prove{2}});
+    CHECK(news(tunnel, ProofNews::not_permitted, 1).actions == Actions{EndProof{}, Prove{2, "localhost"}});
   } else {
-    CHECK(tunnel.actions == Actions{Prove{2}});
+    CHECK(tunnel.actions == Actions{Prove{2, "localhost"}});
   }
 }
 
@@ -239,7 +318,10 @@ TEST_CASE("once broken, then something else, then broken again is not twice in a
   Tunnel tunnel = proving();
   fail_to_return(tunnel).wait();
   SUBCASE("unanswered") {
-    tunnel.wait();
+    never_answer(tunnel);
+  }
+  SUBCASE("nothing known") {
+    fail_to_look_up(tunnel);
   }
   SUBCASE("target down") {
     news(tunnel, ProofNews::target_failed);

@@ -216,7 +216,7 @@ TEST_CASE("an answer to a question that was not asked is ignored") {
 TEST_CASE("with exit_on_forward_failure a forward that the relay's rules refuse ends the session politely") {
   Tunnel tunnel{spec_with(2)};
   tunnel.authenticate().session(ForwardAnswered{0, 4649});
-  CHECK(tunnel.session(ForwardAnswered{1, std::nullopt}).actions == Actions{Knock{1}});
+  CHECK(tunnel.session(ForwardAnswered{1, std::nullopt}).actions == Actions{Knock{1, "localhost"}});
   CHECK(tunnel.session(Knocked{1, KnockAnswer::nobody_listens}).actions == Actions{RequestForward{1}});
   CHECK(tunnel.session(ForwardAnswered{1, std::nullopt}).actions == Actions{CloseSession{}});
   CHECK(tunnel.phase() == "closing");
@@ -269,7 +269,7 @@ TEST_CASE("with exit_on_forward_failure a held listener keeps the session, not u
     tunnel.wait();
     if (tunnel.actions != Actions{RequestForward{0}}) continue;
     tunnel.session(ForwardAnswered{0, std::nullopt});
-    if (tunnel.actions == Actions{Knock{0}}) tunnel.session(Knocked{0, KnockAnswer::answered});
+    if (tunnel.actions == Actions{Knock{0, "localhost"}}) tunnel.session(Knocked{0, KnockAnswer::answered});
     if (tunnel.phase() != "closing") REQUIRE(tunnel.lines.empty());  // said once
   }
   CHECK(tunnel.now >= refused + 10min);

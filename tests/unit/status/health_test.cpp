@@ -139,6 +139,7 @@ TEST_CASE("a port that is held and leads nowhere is critical; one failed proof o
   CHECK(health(of({proven(ProofResult::verified, 0)})) == Health::ok);
   CHECK(health(of({proven(ProofResult::connected, 0)})) == Health::ok);
   CHECK(health(of({proven(ProofResult::not_permitted, 0)})) == Health::ok);
+  CHECK(health(of({proven(ProofResult::lookup_failed, 0)})) == Health::ok);
   CHECK(health(of({proven(ProofResult::target_down, 1)})) == Health::critical);
   for (const ProofResult result : {ProofResult::path_broken, ProofResult::unanswered}) {
     CHECK(health(of({proven(result, 1)})) == Health::warning);
@@ -152,6 +153,7 @@ TEST_CASE("a condition says what a proof found, and a tunnel that leads nowhere 
   CHECK(condition(down.forwards.at(0)) == "held, target down");
   CHECK(condition(proven(ProofResult::verified, 0).forwards.at(0)) == "held, verified 12 s ago");
   CHECK(condition(proven(ProofResult::not_permitted, 0).forwards.at(0)) == "held, can't be verified");
+  CHECK(condition(proven(ProofResult::lookup_failed, 0).forwards.at(0)) == "held, can't be verified");
   CHECK(summary(of({up(), down})) ==
         "2 of 2 tunnels up; relay: up, but connect localhost:22: target down (Connection refused)");
 }
