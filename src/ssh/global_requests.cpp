@@ -24,7 +24,14 @@ void GlobalRequests::listen_ahead(ssh_session session, const ssh_counter_struct&
   if (forwards_.empty() || any_port || !queue_.empty()) return;
   ahead_ = 0;
   queue_.emplace_back(Listen{0});
-  if ((answered_ahead_ = step(session, packets))) queue_.pop_front();
+  ahead_unanswered_ = true;
+  if ((answered_ahead_ = step(session, packets))) pop();
+}
+
+/// It is answered. What was asked ahead is first in the queue.
+void GlobalRequests::pop() {
+  queue_.pop_front();
+  ahead_unanswered_ = false;
 }
 
 /// What was asked ahead comes first; nobody may hear of it before it was requested.
@@ -58,7 +65,7 @@ std::vector<GlobalAnswer> GlobalRequests::advance(ssh_session session, const ssh
   while (!queue_.empty()) {
     auto answer = step(session, packets);
     if (!answer) break;
-    queue_.pop_front();
+    pop();
     keep_or_hand_out(*answer, answers);
   }
   return answers;

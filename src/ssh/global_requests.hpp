@@ -41,6 +41,8 @@ class GlobalRequests {
   /// then done already. Only for a session that ends if that is refused: a relay that has not let us in yet does not
   /// answer, and the slot stays taken.
   void listen_ahead(ssh_session session, const ssh_counter_struct& packets);
+  /// What was sent ahead is not answered yet; it never is by a relay that does not read ahead.
+  bool ahead_unanswered() const { return ahead_unanswered_; }
   void cancel(std::size_t forward);
   /// Nothing happens while one is outstanding.
   void keepalive();
@@ -74,6 +76,7 @@ class GlobalRequests {
   using Request = std::variant<Listen, Cancel, Keepalive>;
   using Answer = std::optional<GlobalAnswer>;
 
+  void pop();
   void keep_or_hand_out(const GlobalAnswer& answer, std::vector<GlobalAnswer>& answers);
   Answer step(ssh_session session, const ssh_counter_struct& packets);
   Answer perform(const Listen& request, ssh_session session, const ssh_counter_struct& packets);
@@ -86,6 +89,7 @@ class GlobalRequests {
   std::deque<Request> queue_;                   ///< the first may be under way
   std::optional<std::size_t> ahead_;            ///< the forward that was asked for, and whose listen() is to come
   std::optional<GlobalAnswer> answered_ahead_;  ///< its answer, until listen()
+  bool ahead_unanswered_ = false;
 };
 
 }  // namespace holdfast::ssh

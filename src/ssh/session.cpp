@@ -44,8 +44,12 @@ constexpr std::chrono::seconds longest_goodbye{2};
 /// turns only, between calls into libssh.
 class Session::Impl : public std::enable_shared_from_this<Impl> {
  public:
-  Impl(tcp::socket socket, const TunnelSpec& spec, SessionObserver& observer)
-      : socket_(std::move(socket)), spec_(spec), observer_(&observer), global_(spec.remote_forward) {
+  Impl(tcp::socket socket, const TunnelSpec& spec, SessionObserver& observer, std::shared_ptr<Learnt> learnt)
+      : socket_(std::move(socket)),
+        spec_(spec),
+        observer_(&observer),
+        learnt_(std::move(learnt)),
+        global_(spec.remote_forward) {
     link_->largest_window = std::min(spec.max_buffer / 8, largest_window);
     link_->window_room = spec.max_buffer / 2;
   }
@@ -279,14 +283,15 @@ class Session::Impl : public std::enable_shared_from_this<Impl> {
     const auto state = authentication_->step(session_.get());
     // An answer for which the relay has nothing to do.
     if (!round_trip_ && authentication_->service_accepted()) note_round_trip(Clock::now() - authentication_began_);
-    if (state == Authentication::State::asked && reads_ahead(banner())) {
+    const bool asked = state == Authentication::State::asked;
+    if (asked && learnt_->reads_ahead && is_openssh(banner())) {
       global_.listen_ahead(session_.get(), link_->packets);
     }
     return state;
   }
 
   /// Not for OpenSSH_for_Windows and others, whose way from one process to the next is another.
-  static bool reads_ahead(std::string_view banner) {
+  static bool is_openssh(std::string_view banner) {
     constexpr std::string_view openssh = "SSH-2.0-OpenSSH_";
     return banner.starts_with(openssh) && banner.size() > openssh.size() && banner[openssh.size()] >= '1' &&
            banner[openssh.size()] <= '9';
@@ -526,6 +531,7 @@ class Session::Impl : public std::enable_shared_from_this<Impl> {
   void leave() {
     wire_bytes_ = wire_bytes();
     stage_ = Stage::over;
+    if (global_.ahead_unanswered()) learnt_->reads_ahead = false;
     cork_.reset();
     authentication_.reset();
     goodbye_.cancel();
@@ -581,6 +587,7 @@ class Session::Impl : public std::enable_shared_from_this<Impl> {
   tcp::socket socket_;
   const TunnelSpec& spec_;
   SessionObserver* observer_;
+  std::shared_ptr<Learnt> learnt_;
   std::shared_ptr<Link> link_ = std::make_shared<Link>();
   int descriptor_ = -1;  ///< libssh's duplicate of the socket
   SessionHandle session_;
@@ -610,8 +617,8 @@ class Session::Impl : public std::enable_shared_from_this<Impl> {
   bool awaiting_write_ = false;
 };
 
-Session::Session(tcp::socket socket, const TunnelSpec& spec, SessionObserver& observer)
-    : impl_(std::make_shared<Impl>(std::move(socket), spec, observer)) {
+Session::Session(tcp::socket socket, const TunnelSpec& spec, SessionObserver& observer, std::shared_ptr<Learnt> learnt)
+    : impl_(std::make_shared<Impl>(std::move(socket), spec, observer, std::move(learnt))) {
   impl_->init();
 }
 

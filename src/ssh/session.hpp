@@ -50,12 +50,20 @@ class SessionObserver {
   ~SessionObserver() = default;
 };
 
+/// What the sessions with one relay learn for those that follow.
+struct Learnt {
+  /// False once a request that was sent with the login found no answer: then it waits until we are let in. A session
+  /// that died just then by itself has the same effect, which costs a round trip.
+  bool reads_ahead = true;
+};
+
 /// Owner: the tunnel runner. Destroying the session (or drop()) ends it at once without a word to the relay; every
 /// Channel of it is then dead (its writes take nothing) but safe to keep and to destroy.
 class Session {
  public:
   /// `socket` is connected, TCP_NODELAY set. `spec` must outlive the session.
-  Session(boost::asio::ip::tcp::socket socket, const TunnelSpec& spec, SessionObserver& observer);
+  Session(boost::asio::ip::tcp::socket socket, const TunnelSpec& spec, SessionObserver& observer,
+          std::shared_ptr<Learnt> learnt = std::make_shared<Learnt>());
   ~Session();
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
@@ -63,8 +71,8 @@ class Session {
   /// Banner, key exchange, host key: on_banner, on_keys_exchanged or on_failed.
   void open();
   /// With `spec.identity_file`, certificates and the agent: on_authenticated or on_failed. With one key, no agent and
-  /// no port to be chosen, an OpenSSH relay is asked for the first forward in the same flight; it is still to be
-  /// requested, once authenticated.
+  /// no port to be chosen, an OpenSSH relay is asked for the first forward in the same flight, unless it has been in
+  /// vain before; it is still to be requested, once authenticated.
   void authenticate();
   /// Asks for spec.remote_forward[forward]: on_forward_answered. Global requests queue; libssh has one slot.
   void request_forward(std::size_t forward);

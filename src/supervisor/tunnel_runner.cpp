@@ -60,6 +60,7 @@ TunnelRunner::TunnelRunner(const boost::asio::any_io_executor& executor, net::Re
       prover_(executor, connections_, [this](ProofAdvanced news) { happened(std::move(news)); }),
       phase_entered_(Clock::now()) {
   state_.relays.resize(at_relays_.size());
+  for (std::size_t relay = 0; relay < at_relays_.size(); ++relay) learnt_.push_back(std::make_shared<ssh::Learnt>());
 }
 
 void TunnelRunner::handle(const TunnelEvent& event) {
@@ -177,7 +178,8 @@ void TunnelRunner::check_congestion_control(boost::asio::ip::tcp::socket& socket
 }
 
 void TunnelRunner::perform(const OpenSession&) {
-  session_ = std::make_unique<ssh::Session>(std::move(*socket_), here(), static_cast<ssh::SessionObserver&>(*this));
+  session_ = std::make_unique<ssh::Session>(std::move(*socket_), here(), static_cast<ssh::SessionObserver&>(*this),
+                                            learnt_[state_.relays.current()]);
   socket_.reset();
   session_->open();
 }

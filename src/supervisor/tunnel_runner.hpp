@@ -136,6 +136,7 @@ class TunnelRunner final : private ssh::SessionObserver, private relay::LeaseObs
   std::optional<Ends> ends_;                            ///< of the connection, if there is one
   std::optional<Ends> last_ends_;                       ///< the same, kept when it is gone
   forward::Connections connections_;
+  std::vector<std::shared_ptr<ssh::Learnt>> learnt_;  ///< by relay
   std::unique_ptr<ssh::Session> session_;
   std::unique_ptr<relay::Lease> lease_;
   std::unique_ptr<relay::Knock> knock_;

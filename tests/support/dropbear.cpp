@@ -8,8 +8,8 @@
 
 namespace holdfast::test {
 
-Dropbear::Dropbear(std::vector<std::string> flags, bool knows_localhost)
-    : flags_(std::move(flags)), port_(free_port()) {
+Dropbear::Dropbear(std::vector<std::string> flags, Place place, bool knows_localhost)
+    : flags_(std::move(flags)), account_("tunnel", std::move(place)), port_(free_port()) {
   account_.set_knows_localhost(knows_localhost);
   std::string keys;
   for (const std::string& key : all_client_public_keys()) {

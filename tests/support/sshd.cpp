@@ -16,7 +16,7 @@ bool sshd_knows(const std::string& line) {
   return parsed.errors.find("Bad configuration option") == std::string::npos;
 }
 
-Sshd::Sshd(SshdOptions options) : options_(std::move(options)), port_(free_port()) {
+Sshd::Sshd(SshdOptions options) : options_(std::move(options)), account_("tunnel", options_.place), port_(free_port()) {
   account_.write("log", "", 0644);
   start();
 }
@@ -115,11 +115,11 @@ std::string Sshd::log() const {
   return read_file(log_path());
 }
 
-std::string Sshd::known_hosts() const {
+std::string Sshd::known_hosts(std::uint16_t port) const {
   std::string lines;
   for (const KeyType type : options_.host_keys) {
     lines +=
-        "[" + host() + "]:" + std::to_string(port_) + " " + public_key(host_key(type, options_.host_key_set)) + "\n";
+        "[" + host() + "]:" + std::to_string(port) + " " + public_key(host_key(type, options_.host_key_set)) + "\n";
   }
   return lines;
 }

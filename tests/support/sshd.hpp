@@ -10,6 +10,7 @@
 #include "support/account.hpp"
 #include "support/keys.hpp"
 #include "support/process.hpp"
+#include "support/relay_server.hpp"
 
 namespace holdfast::test {
 
@@ -20,6 +21,7 @@ struct SshdOptions {
   int host_key_set = 0;  ///< see host_key()
   bool ipv6 = false;     ///< listens on ::1 too
   bool knows_localhost = true;
+  Place place{};
 };
 
 /// Whether this OpenSSH has the option: a line of sshd_config.
@@ -27,19 +29,19 @@ bool sshd_knows(const std::string& line);
 
 /// A real OpenSSH server on the loopback, as the relay. It runs as an Account, so without privileges: no chroot, no
 /// /run/sshd, no PAM, every session under the account's own uid; forwarding, authorized_keys and limits are as on any
-/// relay. Starts at once and is up, on the same port each time, when the constructor or start() returns.
-class Sshd {
+/// relay. Starts at once.
+class Sshd : public RelayServer {
  public:
   explicit Sshd(SshdOptions options = {});
 
-  std::string host() const { return "127.0.0.1"; }
-  std::uint16_t port() const { return port_; }
-  const std::string& user() const { return account_.name(); }
+  std::uint16_t port() const override { return port_; }
+  const std::string& user() const override { return account_.name(); }
+  std::string home() const override { return account_.home(); }
   Account& account() { return account_; }
   SshdOptions& options() { return options_; }  ///< takes effect at the next start()
 
-  void start();
-  void stop();  ///< listener and sessions, with SIGKILL: their sockets close, so a peer sees FIN or RST
+  void start() final;
+  void stop() override;
   void restart();
   bool running() const;
 
@@ -51,11 +53,12 @@ class Sshd {
   void thaw();
 
   /// Everything since the first start.
-  std::string log() const;
+  std::string log() const override;
   bool log_has(const std::string& text) const { return log().find(text) != std::string::npos; }
 
-  /// "[127.0.0.1]:PORT TYPE KEY", a line for each host key.
-  std::string known_hosts() const;
+  std::string known_hosts() const override { return known_hosts(port_); }
+  /// The same for who reaches it at another port.
+  std::string known_hosts(std::uint16_t port) const;
   /// `ssh -F none OPTIONS user@host COMMAND`, with the ed25519 client key and these known hosts. OPTIONS win.
   std::vector<std::string> ssh_command(std::vector<std::string> options, const std::string& command = "") const;
 

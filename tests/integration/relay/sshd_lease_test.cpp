@@ -45,11 +45,6 @@ class Relay {
     options.insert(options.begin(), "-T");
     return Conversation(Command{sshd.ssh_command(options, command)});
   }
-  void set_login_shell(const std::string& shell) {
-    std::string passwd = read_file(sshd.account().dir() / "passwd");
-    passwd = passwd.substr(0, passwd.rfind(':')) + ":" + shell + "\n";
-    sshd.account().write("passwd", passwd, 0644);
-  }
   std::vector<pid_t> processes() const { return processes_with(marker_); }
   std::string records() { return sshd.account().home() + "/.holdfast"; }
 
@@ -148,7 +143,7 @@ TEST_CASE("any login shell hands the script on") {
       skipped(shell + " is not installed");
       continue;
     }
-    relay.set_login_shell(shell);
+    relay.sshd.account().set_shell(shell);
     Conversation session = relay.session();
     greet(session);
     CHECK(session.ask("hold localhost 4649") == "held");
@@ -160,7 +155,7 @@ TEST_CASE("any login shell hands the script on") {
 
 TEST_CASE("a login shell's noise comes before the greeting and is skipped") {
   Relay relay;
-  relay.set_login_shell("/bin/bash");
+  relay.sshd.account().set_shell("/bin/bash");
   relay.sshd.account().write("home/.bashrc", "echo Welcome; echo held; echo oops >&2\n", 0644);
   Conversation session = relay.session();
   CHECK(session.ask("hello 1 60 device") == "Welcome");
@@ -175,7 +170,7 @@ TEST_CASE("an account without a shell ends the channel without a greeting") {
   Relay relay;
   for (const std::string shell : {"/usr/sbin/nologin", "/bin/false"}) {
     CAPTURE(shell);
-    relay.set_login_shell(shell);
+    relay.sshd.account().set_shell(shell);
     Conversation session = relay.session();
     relay::AnswerStream stream;
     std::string seen;

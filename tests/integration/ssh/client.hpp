@@ -88,6 +88,7 @@ class Client final : public ssh::SessionObserver {
 
   boost::asio::io_context context;
   TunnelSpec spec;
+  std::shared_ptr<ssh::Learnt> learnt = std::make_shared<ssh::Learnt>();
   std::unique_ptr<ssh::Session> session;
   bool authenticate_at_once = true;
   bool hold_requests = false;

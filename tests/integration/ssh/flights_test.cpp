@@ -113,6 +113,23 @@ TEST_CASE("nothing is asked ahead while another key may be tried") {
   CHECK_FALSE(refused_before_login(relay));
 }
 
+TEST_CASE("what was asked ahead in vain once is asked in its turn from then on") {
+  const Sshd relay;
+  Start start(relay);
+  start.client->spec.identity_file = {stranger_key()};
+  start.client->open();
+  (void)start.client->wait_for_failure();
+  Start again(relay);
+  again.client->learnt = start.client->learnt;
+  CHECK(again.listen() != 0);
+  CHECK(again.network.flights() == flights_to_a_listener + 1);
+
+  Start fresh(relay);
+  REQUIRE(fresh.listen() != 0);
+  fresh.client->session.reset();
+  CHECK(fresh.client->learnt->reads_ahead);
+}
+
 TEST_CASE("Dropbear is not asked ahead") {
   const Dropbear relay;
   Start start(relay);

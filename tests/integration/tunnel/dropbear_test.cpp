@@ -2,37 +2,11 @@
 
 #include <doctest/doctest.h>
 
-#include <csignal>
 #include <optional>
 
 #include "scenario.hpp"
-#include "support/pattern.hpp"
 
 using namespace holdfast::test;
-
-TEST_CASE("Dropbear as the relay: connect, traffic, restart, and the listener gone at the end") {
-  Dropbear relay;
-  const TargetServer target(echo());
-  const std::uint16_t port = free_port();
-  Holdfast holdfast(Tunnel::to(relay).forward(to_local(port, target.port())));
-  REQUIRE(holdfast.wait_for_up());
-  CHECK(echoes(port));
-  Socket caller = Socket::connect_tcp("127.0.0.1", port);
-  for (int piece = 0; piece < 50; ++piece) {
-    const std::string data = Pattern(static_cast<std::uint64_t>(piece)).next(60000);
-    caller.send(data);
-    CHECK(caller.receive_exactly(data.size()) == data);
-  }
-  relay.stop();
-  CHECK(caller.closed_by_peer());
-  REQUIRE(holdfast.wait_for_failure("connection_refused"));
-  relay.start();
-  REQUIRE(holdfast.wait_for_up());
-  CHECK(echoes(port));
-  holdfast.signal(SIGTERM);
-  CHECK(holdfast.wait() == success);
-  CHECK_FALSE(is_listening(port));
-}
 
 TEST_CASE("Dropbear answers keepalives, and is noticed when it is frozen") {
   Dropbear relay;
