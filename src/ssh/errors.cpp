@@ -95,7 +95,9 @@ Failure explain(const Death& death, const TunnelSpec& spec) {
     failure.detail = sanitize(after(error, "no match for method "));
     return failure;
   }
-  if (holds(error, "Socket error")) return lost(death, std::move(failure));
+  // Whatever libssh says of a connection that was reset behind that.
+  const bool said_no = death.progress == Progress::banner && !death.first_line.empty();
+  if (holds(error, "Socket error") || said_no) return lost(death, std::move(failure));
 
   failure.detail = sanitize(error);
   if (death.progress == Progress::banner || holds(error, "Packet filter")) {

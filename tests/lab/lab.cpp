@@ -98,7 +98,7 @@ std::optional<std::string> Lab::unavailable() {
     if (probe.run({"stat", "-c", "%d:%i", "/"}) != test::run_checked({{"stat", "-c", "%d:%i", "/"}})) {
       return "the lab needs the root of its mount namespace, and this is a chroot";
     }
-    probe.run({"nft", "-f", "-"}, "table ip probe { chain c { type nat hook postrouting priority 100; } }");
+    probe.run({"nft", "-f", "-"}, "table ip probe { chain c { type nat hook postrouting priority 100; }; }");
   } catch (const std::exception& error) {
     const std::string why = error.what();
     return "the lab needs network namespaces with nftables: " + why.substr(0, why.find('\n'));

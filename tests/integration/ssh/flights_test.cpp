@@ -102,7 +102,7 @@ TEST_CASE("a refused key is told as such, although a listener was asked for behi
   const Failure failure = start.client->wait_for_failure();
   CHECK(failure.cause == Cause::authentication_refused);
   CHECK(failure.detail.find(stranger_key()) != std::string::npos);
-  CHECK(refused_before_login(relay));  // it was
+  CHECK(wait_until([&] { return refused_before_login(relay); }));  // it was
 }
 
 TEST_CASE("nothing is asked ahead while another key may be tried") {

@@ -83,7 +83,8 @@ TEST_CASE("where only the name is permitted the path can't be verified: told wit
   CHECK(status.find("held, can't be verified") != std::string::npos);
   CHECK(status.find("the relay can't look up localhost (Name or service not known)") != std::string::npos);
   CHECK(status.find("permitopen=\"127.0.0.1:PORT\"") != std::string::npos);
-  CHECK(Socket::connect_tcp("127.0.0.1", port).receive_until("\n") == "hello\n");  // a visitor gets through all the same
+  CHECK(Socket::connect_tcp("127.0.0.1", port).receive_until("\n") ==
+        "hello\n");  // a visitor gets through all the same
 }
 
 TEST_CASE("after a power cut the stale listener is evicted within seconds, whatever of it can be looked at") {
@@ -115,8 +116,9 @@ TEST_CASE("a listener that the rules forbid is still said to be that") {
   CHECK(holdfast.tunnel()["last_error"]["detail"] == "nobody listens there, so the relay's rules forbid it");
 }
 
-TEST_CASE("Dropbear: verified by the address; after a power cut the port is held by a dead session, and had when free") {
-  const Dropbear relay({}, false);
+TEST_CASE(
+    "Dropbear: verified by the address; after a power cut the port is held by a dead session, and had when free") {
+  const Dropbear relay({}, {}, false);
   const TargetServer target(greet_then_echo("hello\n"));
   const std::uint16_t port = free_port();
   const Tunnel direct =

@@ -177,7 +177,7 @@ TEST_CASE("where it can be looked up in no way, the lease decides, and the words
   CHECK(ladder.evicted(EvictOutcome::freed) == Asked{RequestForward{0}});
   CHECK(ladder.refused().empty());  // evicted a moment ago
   CHECK(ladder.refusal() == Refusal::unexplained);
-  CHECK(listen_refused(ladder.spec.remote_forward[0], *ladder.forward().explanation).detail == words);
+  CHECK(listen_refused(ladder.spec.remote_forward[0], *ladder.forward().explanation, "").detail == words);
 }
 
 TEST_CASE("nobody on either address, where localhost can't be looked up, is a policy") {

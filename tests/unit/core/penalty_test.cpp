@@ -231,7 +231,6 @@ TEST_CASE("twelve devices with a refused key do not keep out the good one behind
   for (unsigned seed = 0; seed < 200; ++seed) {
     Fleet fleet{12, seed};
     waits.push_back(fleet.run(1h));
-    MESSAGE(to_text(waits.back()) << " turned away " << fleet.turned_away);
   }
   std::sort(waits.begin(), waits.end());
   MESSAGE("median " << to_text(waits[100]) << " p90 " << to_text(waits[180]) << " max " << to_text(waits.back()));

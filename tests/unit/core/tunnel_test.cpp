@@ -181,11 +181,12 @@ TEST_CASE("the backoff starts over only after the tunnel held for reset_after") 
     tunnel.state.phase = Idle{};
     return wait;
   };
+  // Ends at equal ages would be a timeout's.
   CHECK(wait_after_holding(59s) == 500ms);
-  CHECK(wait_after_holding(59s) == 1s);
-  CHECK(wait_after_holding(59s) == 2s);
+  CHECK(wait_after_holding(31s) == 1s);
+  CHECK(wait_after_holding(45s) == 2s);
   CHECK(wait_after_holding(60s) == 500ms);
-  CHECK(wait_after_holding(59s) == 1s);
+  CHECK(wait_after_holding(20s) == 1s);
 }
 
 // ---- forwards -----------------------------------------------------------------------------------------------------
@@ -413,19 +414,17 @@ TEST_CASE("a stale listener of ours is evicted as soon as the lease is open, and
 
 TEST_CASE("without a lease the keepalives do the heartbeats' work") {
   Tunnel tunnel{leased(1)};
-  tunnel.establish().session(LeaseOpened{}).session(LeaseLost{"the account has no shell"});
+  tunnel.establish().session(LeaseLost{"the account has no shell"});
   CHECK(tunnel.lines[0].text == "no lease on the relay: the account has no shell");
   CHECK(tunnel.wait().actions == Actions{SendKeepalive{}});
 }
 
-TEST_CASE("a lease that was lost is tried again much later, if it ever worked on this session") {
+TEST_CASE("a lease that was lost is tried again, if it ever worked on this session") {
   Tunnel tunnel{leased(1)};
   tunnel.establish().session(LeaseOpened{}).session(LeaseLost{"the relay's script has ended"});
   const TimePoint lost = tunnel.now;
-  while (tunnel.now < lost + 10min) {
-    tunnel.session(Received{true}).wait();
-  }
-  CHECK(tunnel.actions == Actions{SendKeepalive{}, OpenLease{240s}});
+  CHECK(tunnel.wait().actions == Actions{OpenLease{240s}});
+  CHECK(tunnel.now == lost + 10s);
   tunnel.session(LeaseLost{"the account runs no commands"});
   CHECK(next_deadline(tunnel.state) == tunnel.in<Established>().session.liveness.next_deadline());
 }
