@@ -11,7 +11,8 @@ set -uf
 umask 077
 export LC_ALL=C PATH="/usr/bin:/bin:$PATH"
 exec 2>/dev/null
-dir=${HOME-}/.holdfast own='' silence=60
+dir=${HOME-}/.holdfast own='' silence=60 bound=${1-} held=0 inbox=''
+line_end=$(printf '\n.') line_end=${line_end%.}
 
 no() {
   echo "unsupported $1"
@@ -50,7 +51,8 @@ stop() {
   said=free
 }
 
-# hello VERSION SILENCE DEVICE: whom do we run under?
+# hello VERSION SILENCE DEVICE: whom do we run under? What the relay says of the device wins over what that says of
+# itself: the name that authorized_keys gives to this script, or the key that logged in (sshd's ExposeAuthInfo).
 hello() {
   [ -r "$PPID/stat" ] || no hidepid
   uid=$(id -u) own=$PPID
@@ -58,17 +60,19 @@ hello() {
     own=$parent
     [ "$own" -gt 1 ] || no no_sshd
   done
-  born=$start silence=$3 device=$4
+  born=$start silence=$3 device=${bound:-$4}
+  [ "$bound" ] || ! [ -r "${SSH_USER_AUTH-}" ] || device=$device+$(sha256sum <"$SSH_USER_AUTH" | dd bs=16 count=1)
   echo "holdfast 1 $own"
 }
 
 # hold ADDRESS PORT: a file for each listener and sshd (f), so that nobody writes to another's. The dot tells a whole
 # record from a cut one.
 hold() {
+  [ "$held" -lt 256 ] || { echo unsupported too_many && return; }
   f=$dir/$3@$2@$own why=no_home
   [ -d "${HOME-}" ] && why=$({
     mkdir -p "$dir" && chmod 700 "$dir" && rm -f "$f" && set -C && echo "1 $boot $born $device ." >"$f"
-  } 2>&1) && echo held && return
+  } 2>&1) && held=$((held + 1)) && echo held && return
   rm -f "$f"
   case $why in no_home) ;; *pace* | *uota* | *I/O*) why=disk_full ;; *ead-only*) why=read_only ;; *) why=denied ;; esac
   echo "unsupported $why"
@@ -120,12 +124,12 @@ mine() {
 # The device of a record, and for how many seconds its session has lived: the kernel shows times in 1/100 s.
 other() {
   read -r up _ <uptime
-  t=${t% .}
-  found "other ${t##* } $((${up%.*} - start / 100))"
+  t=${t% .} t=${t##* }
+  found "other ${t%+*} $((${up%.*} - start / 100))"
 }
 
 drop() {
-  rm -f "$dir/$3@$2@$own"
+  [ -e "$dir/$3@$2@$own" ] && rm -f "$dir/$3@$2@$own" && held=$((held - 1))
   echo dropped
 }
 
@@ -147,18 +151,27 @@ obey() {
   esac
 }
 
+# The next whole line of what has come.
+next() {
+  case $inbox in *"$line_end"*) ;; *) return 1 ;; esac
+  line=${inbox%%"$line_end"*} inbox=${inbox#*"$line_end"}
+}
+
 { cd /proc && read -r boot <sys/kernel/random/boot_id; } || no no_proc
 trap leave EXIT
 trap exit HUP INT TERM PIPE
 while :; do
-  # dash's read has no timeout. It takes no more than its line, so that several may come at once.
-  # shellcheck disable=SC2016 # for the inner shell
-  line=$(timeout "$silence" sh -c 'IFS= read -r l && printf %.200s "$l"')
-  case $?$line in
-    0) echo ;;
-    0*) obey "$line" ;;
+  while next; do
+    if [ "$line" ]; then obey "$line"; else echo; fi
+  done
+  [ ${#inbox} -le 160 ] || exit
+  # dash's read has no timeout, and knows no end of a line that has none. Of one read(2) here comes what there is.
+  got=$(timeout "$silence" dd bs=161 count=1; echo ".$?")
+  case ${got##*.} in
+    0) [ "${got%.*}" ] || exit ;;
     126 | 127) no no_timeout ;;
     124 | 143) [ "$own" ] && stop "$own" "$born"; exit ;;
     *) exit ;;
   esac
+  inbox=$inbox${got%.*}
 done

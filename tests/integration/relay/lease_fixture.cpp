@@ -148,6 +148,7 @@ Command FakeRelay::session_command(const SessionOptions& options) const {
   argv.insert(argv.end(), options.below.begin(), options.below.end());
   const auto script = script_command();
   argv.insert(argv.end(), script.begin(), script.end());
+  if (!options.bound.empty()) argv.insert(argv.end(), {"relay-script", options.bound});
   return command(argv);
 }
 

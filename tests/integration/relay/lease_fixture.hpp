@@ -55,6 +55,7 @@ class FakeRelay {
     std::string name = "sshd";
     std::uint16_t port = 0;            ///< that the sshd listens on
     std::vector<std::string> below{};  ///< commands between sshd and script, e.g. a login shell
+    std::string bound{};               ///< the name that authorized_keys gives to the script; empty: none
   };
   /// An sshd that runs the script.
   Conversation session(const SessionOptions& options) const;

@@ -389,12 +389,7 @@ TEST_CASE("what is no command is refused, and nothing of it is run") {
                                             "hold localhost\t99999 22",
                                             "held\r",
                                             "\xff\xfe\x80",
-                                            "h\x01ld localhost 99999",
-                                            std::string(161, 'a'),
-                                            "hold " + std::string(160, ' ') + "localhost 99999",
-                                            "hold " + std::string(200, 'a') + " 99999",
-                                            std::string(100000, 'x'),
-                                            std::string(5000, ' ')};
+                                            "h\x01ld localhost 99999"};
     for (const auto& line : lines) {
       CAPTURE(line);
       CHECK(session.ask(line) == "error");
@@ -439,16 +434,84 @@ TEST_CASE("a device that speaks a later version is answered with the version tha
   CHECK(session.ask("hello 7 60 device").starts_with("holdfast 1 "));
 }
 
-TEST_CASE("a binary flood costs a bounded answer and no more") {
+TEST_CASE("a line without an end ends the script, and takes neither its memory nor a processor") {
   with_each_shell([](const auto& shell) {
     FakeRelay relay(shell);
+    std::string flood(1, 'a');
+    SUBCASE("after a greeting") {}
+    SUBCASE("of all bytes there are but the one") {
+      flood.clear();
+      for (int i = 0; i < 65536; ++i) flood += static_cast<char>(i * 7919 >> 3);
+      std::erase(flood, '\n');
+    }
+    Conversation session = relay.session();
+    greeted(session, "hello 1 999999999 device");
+    REQUIRE(session.ask("hold localhost 99999") == "held");
+    // The reader is gone long before all of it is sent.
+    while (flood.size() < std::size_t{4} * 1024 * 1024) flood += flood;
+    try {
+      session.send(flood);
+    } catch (const std::system_error&) {
+    }
+    CHECK(session.ended());
+    CHECK(wait_until([&] { return relay.processes().empty(); }));
+    CHECK(relay.records().empty());
+  });
+}
+
+TEST_CASE("the longest line that is allowed is obeyed in one piece or in many, and one byte more is not") {
+  FakeRelay relay({"dash"});
+  Conversation session = relay.session();
+  greeted(session);
+  CHECK(session.ask(std::string(160, 'a')) == "error");
+  const std::string hold = "hold localhost 99999\n";
+  for (const char letter : hold) session.send(std::string(1, letter));
+  CHECK(session.line() == "held");
+  session.send(hold + hold + "\n\ndrop localhost 99999\nhold local");
+  CHECK(session.line() == "held");
+  CHECK(session.line() == "held");
+  CHECK(session.line().empty());
+  CHECK(session.line().empty());
+  CHECK(session.line() == "dropped");
+  CHECK(session.ask("host 99999") == "held");
+  session.send(std::string(161, 'a'));
+  CHECK(session.ended());
+}
+
+TEST_CASE("a session has 256 records at most, and all of them go with it") {
+  FakeRelay relay({"dash"});
+  {
     Conversation session = relay.session();
     greeted(session);
-    std::string flood;
-    for (int i = 0; i < 65536; ++i) flood += static_cast<char>(i * 7919 >> 3);
-    std::erase(flood, '\n');
-    CHECK(session.ask(flood) == "error");
-    CHECK(session.ask("").empty());
+    for (int port = 1; port <= 256; ++port) REQUIRE(session.ask("hold localhost " + std::to_string(port)) == "held");
+    CHECK(session.ask("hold localhost 257") == "unsupported too_many");
+    CHECK(session.ask("drop localhost 257") == "dropped");
+    CHECK(session.ask("hold localhost 257") == "unsupported too_many");
+    CHECK(session.ask("drop localhost 1") == "dropped");
+    CHECK(session.ask("hold localhost 257") == "held");
+    CHECK(relay.records().size() == 256);
+    session.hang_up();
+    CHECK(session.ended());
+  }
+  CHECK(wait_until([&] { return relay.processes().empty(); }));
+  CHECK(relay.records().empty());
+}
+
+TEST_CASE("a device whose key is bound to a name can't take another's") {
+  with_each_shell([](const auto& shell) {
+    FakeRelay relay(shell);
+    Conversation theirs = relay.session();
+    const pid_t pid = greeted(theirs, "hello 1 60 gateway-8");
+    REQUIRE(theirs.ask("hold localhost 99999") == "held");
+    Conversation ours = relay.session({.name = "sshd", .bound = "gateway-7"});
+    greeted(ours, "hello 1 60 gateway-8");
+    CHECK(ours.ask("evict localhost 99999").starts_with("other gateway-8 "));
+    CHECK(alive(pid));
+
+    REQUIRE(ours.ask("hold localhost 88888") == "held");
+    Conversation next = relay.session({.name = "sshd", .bound = "gateway-7"});
+    greeted(next, "hello 1 60 whoever");
+    CHECK(next.ask("evict localhost 88888") == "free");
   });
 }
 

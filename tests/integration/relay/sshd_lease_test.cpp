@@ -30,9 +30,9 @@ std::string unique_marker() {
 
 class Relay {
  public:
-  explicit Relay(std::optional<std::vector<std::string>> authorized_keys = {})
+  explicit Relay(std::optional<std::vector<std::string>> authorized_keys = {}, const std::string& config = "")
       : marker_(unique_marker()),
-        sshd({.config = {"SetEnv " + marker_}, .authorized_keys = std::move(authorized_keys)}) {}
+        sshd({.config = {"SetEnv " + marker_, config}, .authorized_keys = std::move(authorized_keys)}) {}
 
   /// A client that asks for these options and runs the script as holdfast does.
   Conversation session(std::vector<std::string> options = {}) const {
@@ -195,6 +195,21 @@ TEST_CASE("another forced command answers without a greeting") {
       CHECK(stream.feed(line + "\n").empty());
     }
   }
+}
+
+TEST_CASE("where sshd tells which key logged in, a session is evicted only by its own") {
+  Relay relay({}, "ExposeAuthInfo yes");
+  const std::uint16_t port = free_port();
+  const std::string evict = "evict localhost " + std::to_string(port);
+  Conversation stale = relay.holder(port);
+  greet(stale);
+  REQUIRE(stale.ask("hold localhost " + std::to_string(port)) == "held");
+  Conversation stranger = relay.session({"-i", client_key(KeyType::ecdsa), "-o", "IdentitiesOnly=yes"});
+  greet(stranger);
+  CHECK(stranger.ask(evict).starts_with("other device "));
+  Conversation next = relay.session();
+  greet(next);
+  CHECK(next.ask(evict) == "free");
 }
 
 TEST_CASE("the installed script as a forced command serves a key that may do nothing else") {
