@@ -5,6 +5,7 @@
 #include <iostream>
 
 #include "config/load.hpp"
+#include "status/printable.hpp"
 
 namespace holdfast::cli {
 namespace {
@@ -42,7 +43,9 @@ tl::expected<status::Response, Unanswered> ask(const Options& options, const std
   if (!socket) return tl::unexpected{socket.error()};
   const auto timeout = std::chrono::duration_cast<Duration>(std::chrono::duration<double>{options.timeout_seconds});
   auto response = status::request(socket->path, method, target, timeout);
-  if (!response) return tl::unexpected{Unanswered{failed, response.error() + socket->doubt}};
+  if (!response) return tl::unexpected{Unanswered{failed, status::printable(response.error()) + socket->doubt}};
+  // The socket may be somebody else's: what it says goes to a terminal, often root's.
+  response->body = status::printable(response->body);
   return std::move(*response);
 }
 

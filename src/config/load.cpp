@@ -4,6 +4,7 @@
 #include <array>
 #include <cerrno>
 #include <cstdio>
+#include <filesystem>
 #include <memory>
 #include <system_error>
 
@@ -51,13 +52,33 @@ constexpr std::array file_keys{
     key<Choice<watchdog_names>, &File::watchdog>("watchdog"),
 };
 
-std::vector<TunnelSpec> read_tunnels(const Value& tunnels, const Defaults& defaults) {
+/// /var/run is /run on every Debian.
+std::filesystem::path as_the_kernel_sees(const std::string& path) {
+  const std::string normal = std::filesystem::path(path).lexically_normal();
+  return normal.starts_with("/var/run/") ? normal.substr(std::string_view{"/var"}.size()) : normal;
+}
+
+/// Visitors arrive there with this process's own uid, and could ask for whatever an operator may.
+void refuse_own_socket(const std::vector<TunnelEntry>& tunnels, const StatusSocketSpec& status_socket) {
+  for (const auto& [tunnel, places] : tunnels) {
+    for (std::size_t i = 0; i < tunnel.remote_forward.size(); ++i) {
+      const auto* target = std::get_if<UnixTarget>(&tunnel.remote_forward[i].target);
+      if (target != nullptr && as_the_kernel_sees(target->path) == as_the_kernel_sees(status_socket.path))
+        places[i].refuse(quote(target->path) + " is holdfast's own status socket: whoever reaches the listener could "
+                                               "command it");
+    }
+  }
+}
+
+std::vector<TunnelSpec> read_tunnels(const Value& tunnels, const Defaults& defaults,
+                                     const StatusSocketSpec& status_socket) {
   const std::vector<Value::Member> members = tunnels.members();
   std::vector<TunnelEntry> entries;
   entries.reserve(members.size());
   for (const Value::Member& tunnel : members) entries.push_back(read_tunnel(tunnel, defaults));
   if (entries.empty() && tunnels.node().kind == Node::Kind::mapping) tunnels.refuse("there is no tunnel in it");
   refuse_colliding_listeners(entries);
+  refuse_own_socket(entries, status_socket);
   std::vector<TunnelSpec> specs;
   specs.reserve(entries.size());
   for (TunnelEntry& entry : entries) specs.push_back(std::move(entry.spec));
@@ -82,7 +103,7 @@ Config read_file(const Value& root) {
   defaults.spec.user_known_hosts_file = default_known_hosts;
   if (file.defaults) read_defaults(*file.defaults, defaults);
   if (file.tunnels)
-    config.tunnels = read_tunnels(*file.tunnels, defaults);
+    config.tunnels = read_tunnels(*file.tunnels, defaults, config.status_socket);
   else if (root.node().kind == Node::Kind::mapping)
     root.refuse("required key 'tunnels' is missing");
   if (const auto watchdog = given.find("watchdog"); watchdog != given.end()) warn_of_watchdog(watchdog->second, config);

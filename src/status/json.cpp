@@ -4,6 +4,10 @@
 #include <cmath>
 #include <cstdlib>
 #include <nlohmann/json.hpp>
+#include <type_traits>
+#include <utility>
+
+#include "status/printable.hpp"
 
 namespace holdfast::status {
 namespace {
@@ -125,12 +129,36 @@ Json to_document(const TunnelReport& tunnel) {
 
 // ---- in ----------------------------------------------------------------------------------------------------------
 
-/// Absent and null are the same: a key that a version does not know, and a fact that there is not.
+/// The conversions of the library are undefined for a number that does not fit.
+template <typename Integer>
+std::optional<Integer> integer(const Json& value) {
+  if (value.is_number_unsigned() && std::in_range<Integer>(value.get<std::uint64_t>()))
+    return static_cast<Integer>(value.get<std::uint64_t>());
+  if (value.is_number_integer() && !value.is_number_unsigned() && std::in_range<Integer>(value.get<std::int64_t>()))
+    return static_cast<Integer>(value.get<std::int64_t>());
+  return std::nullopt;
+}
+
+/// What answers may be anybody: no escape sequence is to reach the terminal by way of an escape of JSON's.
+std::string text(const Json& value) {
+  std::string clean = printable(value.get<std::string>());
+  std::replace(clean.begin(), clean.end(), '\n', ' ');
+  return clean;
+}
+
+/// Absent and null are the same: a key that a version does not know, and a fact that there is not. So is a number that
+/// no version writes.
 template <typename Value>
 std::optional<Value> optional_at(const Json& object, const char* key) {
   const auto found = object.find(key);
   if (found == object.end() || found->is_null()) return std::nullopt;
-  return found->get<Value>();
+  if constexpr (std::is_same_v<Value, std::string>) {
+    return text(*found);
+  } else if constexpr (std::is_integral_v<Value> && !std::is_same_v<Value, bool>) {
+    return integer<Value>(*found);
+  } else {
+    return found->get<Value>();
+  }
 }
 
 std::string text_at(const Json& object, const char* key) {
@@ -158,7 +186,7 @@ FailureReport failure_from(const Json& object) {
   failure.operation = text_at(object, "operation");
   failure.subject = text_at(object, "subject");
   failure.detail = text_at(object, "detail");
-  const auto name = object.at("cause").get<std::string>();
+  const auto name = text(object.at("cause"));
   const auto cause = cause_named(name);
   failure.cause = cause.value_or(Cause::local_error);
   if (!cause) failure.detail = "cause " + name + ", new since this version: " + failure.detail;
@@ -169,10 +197,10 @@ FailureReport failure_from(const Json& object) {
 
 /// None for a result that is new since this version.
 std::optional<ProofReport> proof_from(const Json& object) {
-  const auto name = object.at("result").get<std::string>();
-  for (const ProofResult known : {ProofResult::verified, ProofResult::connected, ProofResult::target_down,
-                                  ProofResult::not_permitted, ProofResult::lookup_failed, ProofResult::path_broken,
-                                  ProofResult::unanswered}) {
+  const auto name = text(object.at("result"));
+  for (const ProofResult known :
+       {ProofResult::verified, ProofResult::connected, ProofResult::target_down, ProofResult::not_permitted,
+        ProofResult::lookup_failed, ProofResult::path_broken, ProofResult::unanswered}) {
     if (to_string(known) != name) continue;
     ProofReport proof;
     proof.result = known;
@@ -186,9 +214,9 @@ std::optional<ProofReport> proof_from(const Json& object) {
 
 ForwardReport forward_from(const Json& object) {
   ForwardReport forward;
-  forward.listener = object.at("listener").get<std::string>();
-  forward.target = object.at("target").get<std::string>();
-  const auto state = object.at("state").get<std::string>();
+  forward.listener = text(object.at("listener"));
+  forward.target = text(object.at("target"));
+  const auto state = text(object.at("state"));
   for (const ForwardState known : {ForwardState::requested, ForwardState::knocking, ForwardState::identifying,
                                    ForwardState::evicting, ForwardState::held, ForwardState::refused}) {
     if (to_string(known) == state) forward.state = known;
@@ -217,7 +245,7 @@ std::vector<Timeout> timeouts_from(const Json& list) {
 
 RelayReport relay_from(const Json& object) {
   RelayReport relay;
-  relay.relay = object.at("relay").get<std::string>();
+  relay.relay = text(object.at("relay"));
   relay.current = object.at("current").get<bool>();
   if (const auto failure = optional_at<Json>(object, "last_failure")) relay.failure = failure_from(*failure);
   if (const auto refusal = optional_at<Json>(object, "last_refusal")) relay.refusal = failure_from(*refusal);
@@ -235,10 +263,10 @@ DataReport data_from(const Json& object) {
 
 TunnelReport tunnel_from(const Json& object) {
   TunnelReport tunnel;
-  tunnel.name = object.at("name").get<std::string>();
-  tunnel.relay = object.at("relay").get<std::string>();
+  tunnel.name = text(object.at("name"));
+  tunnel.relay = text(object.at("relay"));
   tunnel.address = text_at(object, "address");
-  tunnel.state = object.at("state").get<std::string>();
+  tunnel.state = text(object.at("state"));
   tunnel.phase = text_at(object, "phase");
   tunnel.up = object.at("up").get<bool>();
   tunnel.unproven = tunnel.up && !optional_at<bool>(object, "ready").value_or(true);
@@ -265,7 +293,7 @@ TunnelReport tunnel_from(const Json& object) {
 
 Report report_from(const Json& object) {
   Report report;
-  report.version = object.at("version").get<std::string>();
+  report.version = text(object.at("version"));
   report.pid = optional_at<std::int64_t>(object, "pid").value_or(0);
   report.uptime = duration_at(object, "uptime_seconds").value_or(Duration{});
   report.last_reload_error = optional_at<std::string>(object, "last_reload_error");
@@ -292,22 +320,24 @@ std::string to_json(const Report& report) {
 tl::expected<Report, std::string> from_json(const std::string& text) {
   try {
     const Json document = Json::parse(text);
-    const auto schema = document.at("schema").get<std::int64_t>();
+    const auto schema = integer<std::int64_t>(document.at("schema"));
+    if (!schema)
+      return tl::unexpected<std::string>{"this is not a status document of holdfast: its schema is no number"};
     if (schema != schema_version) {
-      return tl::unexpected{"the status has schema " + std::to_string(schema) + ", and this holdfast reads schema " +
+      return tl::unexpected{"the status has schema " + std::to_string(*schema) + ", and this holdfast reads schema " +
                             std::to_string(schema_version) +
                             ": use the holdfast command of the version that is running"};
     }
     return report_from(document);
   } catch (const Json::exception& error) {
-    return tl::unexpected{"this is not a status document of holdfast: " + std::string{error.what()}};
+    return tl::unexpected{"this is not a status document of holdfast: " + printable(error.what())};
   }
 }
 
 std::string error_text(const std::string& body) {
   const Json document = Json::parse(body, nullptr, false);
   const auto error = document.is_object() ? document.find("error") : document.end();
-  return error != document.end() && error->is_string() ? error->get<std::string>() : body;
+  return printable(error != document.end() && error->is_string() ? error->get<std::string>() : body);
 }
 
 }  // namespace holdfast::status

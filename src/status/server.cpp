@@ -25,12 +25,13 @@ using boost::system::error_code;
 
 constexpr std::chrono::milliseconds accept_pause{200};  ///< after accept(2) failed, for example for want of descriptors
 
-/// Root, and the user that we run as (SO_PEERCRED, unix(7): who called connect).
-bool may_write(Protocol::socket& socket) {
+/// Root, and the user that we run as (SO_PEERCRED, unix(7): who called connect). Not this process itself: for whom it
+/// connects, as a forward's target, is anybody at the relay.
+bool may_write(Protocol::socket& socket, const Limits& limits) {
   ucred peer{};
   socklen_t size = sizeof peer;
   if (::getsockopt(socket.native_handle(), SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) return false;
-  return peer.uid == 0 || peer.uid == ::geteuid();
+  return (limits.obey_own_process || peer.pid != ::getpid()) && (peer.uid == 0 || peer.uid == ::geteuid());
 }
 
 bool is_http_error(const error_code& error) {
@@ -86,7 +87,7 @@ class Server::Impl::Connection : public std::enable_shared_from_this<Connection>
         server_(std::move(server)),
         limits_(limits),
         buffer_(limits.header_bytes + limits.body_bytes) {
-    may_write_ = may_write(socket_);
+    may_write_ = may_write(socket_, limits_);
   }
 
   void start() { read_request(); }

@@ -34,6 +34,7 @@ struct Limits {
   Duration request = std::chrono::seconds{5};  ///< from its first byte, or accept, until its answer is sent
   Duration idle = std::chrono::seconds{30};    ///< between two requests of one connection
   std::size_t connections = 32;                ///< for one more, the one that was quiet longest is closed
+  bool obey_own_process = false;               ///< for tests that are server and client at once
 };
 
 /// HTTP/1.1 on a Unix socket; the routes and the JSON are in docs/status.md.

@@ -57,7 +57,8 @@ class FakeSource final : public status::Source {
 /// A server with a loop of its own.
 class RunningServer {
  public:
-  RunningServer(FakeSource& source, const StatusSocketSpec& spec, const status::Limits& limits = {}) {
+  RunningServer(FakeSource& source, const StatusSocketSpec& spec, status::Limits limits = {}) {
+    limits.obey_own_process = true;
     auto server = status::Server::listen(loop_.get_executor(), spec, source, limits);
     if (!server) throw std::runtime_error{server.error()};
     server_.emplace(std::move(*server));

@@ -330,6 +330,20 @@ TEST_CASE("a list of relays is refused with the item that is wrong") {
   });
 }
 
+TEST_CASE("a listener that leads to holdfast's own status socket is refused, however that is spelled") {
+  const std::string refused =
+      " is holdfast's own status socket: whoever reaches the listener could command it\n";
+  check({
+      {instead("remote_forward", "remote_forward: 4649:/run/holdfast/status.sock"),
+       "h.yaml:6:21: tunnels.relay.remote_forward: '/run/holdfast/status.sock'" + refused},
+      {instead("remote_forward", "remote_forward: 4649:/var/run/holdfast/../holdfast//status.sock"),
+       "h.yaml:6:21: tunnels.relay.remote_forward: '/var/run/holdfast/../holdfast//status.sock'" + refused},
+      {"status_socket: /srv/s\n" + instead("remote_forward", "remote_forward: 4649:/srv/s"),
+       "h.yaml:7:21: tunnels.relay.remote_forward: '/srv/s'" + refused},
+      {"status_socket: /srv/s\n" + instead("remote_forward", "remote_forward: 4649:/run/holdfast/status.sock"), ""},
+  });
+}
+
 TEST_CASE("a tunnel needs somebody to log in as, and something to log in with") {
   const std::string nothing =
       "h.yaml:2:3: tunnels.relay: required key 'identity_file' (or 'identity_agent') is missing\n";

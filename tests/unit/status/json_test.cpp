@@ -35,8 +35,8 @@ std::string error_of(const std::string& document) {
 
 TEST_CASE("the document of schema 1 stays as it is, key by key") {
   std::string document = status::to_json(test::example_report());
-  for (const Cause cause :
-       {Cause::connection_lost, Cause::connection_refused, Cause::connection_refused, Cause::proof_not_permitted}) {
+  for (const Cause cause : {Cause::connection_lost, Cause::connection_refused, Cause::connection_refused,
+                            Cause::authentication_refused, Cause::proof_not_permitted}) {
     document = replaced(document, std::string{remedy(cause)}, "(a sentence)");  // free to be worded better
   }
   CHECK(document == content_of(GOLDEN_DOCUMENT));

@@ -1,0 +1,12 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace holdfast::status {
+
+/// Text from whoever answers on the socket, made fit for a terminal: control characters (C0 but a line break, DEL, C1),
+/// those that change the direction of what is shown, and what is no UTF-8 become '?'.
+std::string printable(std::string_view text);
+
+}  // namespace holdfast::status
