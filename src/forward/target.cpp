@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "net/connector.hpp"
+#include "net/descriptors.hpp"
 
 namespace holdfast::forward {
 namespace {
@@ -16,6 +17,12 @@ namespace {
 namespace asio = boost::asio;
 using asio::local::stream_protocol;
 using boost::system::error_code;
+
+net::ConnectOptions as_a_visitor() {
+  net::ConnectOptions options;
+  options.leave_descriptors = net::kept_from_visitors;
+  return options;
+}
 
 class TargetConnect : public std::enable_shared_from_this<TargetConnect> {
  public:
@@ -40,7 +47,7 @@ class TargetConnect : public std::enable_shared_from_this<TargetConnect> {
       if (!self) return;
       if (!endpoints) return self->finish(tl::unexpected(std::move(endpoints.error())));
       self->resolving_ = false;
-      self->operation_ = net::connect(self->executor_, std::move(*endpoints), {}, [weak](auto socket) {
+      self->operation_ = net::connect(self->executor_, std::move(*endpoints), as_a_visitor(), [weak](auto socket) {
         const auto still = weak.lock();
         if (!still) return;
         if (!socket) return still->finish(tl::unexpected(std::move(socket.error())));
@@ -59,6 +66,16 @@ class TargetConnect : public std::enable_shared_from_this<TargetConnect> {
       });
     }
     endpoint.path(target.path);
+    error_code full;
+    unix_socket_.open(stream_protocol{}, full);
+    if (!full && net::is_among_the_last(unix_socket_.native_handle(), net::kept_from_visitors)) {
+      full = make_error_code(boost::system::errc::too_many_files_open);
+    }
+    if (full) {
+      return asio::post(executor_, [weak = weak_from_this(), full] {
+        if (const auto self = weak.lock()) self->finish_unix(full);
+      });
+    }
     unix_socket_.async_connect(endpoint, [weak = weak_from_this()](const error_code& error) {
       if (const auto self = weak.lock()) self->finish_unix(error);
     });

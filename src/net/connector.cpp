@@ -17,6 +17,8 @@
 #include <optional>
 #include <utility>
 
+#include "net/descriptors.hpp"
+
 namespace holdfast::net {
 namespace {
 
@@ -85,6 +87,9 @@ std::optional<Failure> prepare(tcp::socket& socket, const tcp::endpoint& endpoin
   };
   error_code error;
   socket.open(endpoint.protocol(), error);
+  if (!error && is_among_the_last(socket.native_handle(), options.leave_descriptors)) {
+    error = make_error_code(boost::system::errc::too_many_files_open);
+  }
   if (error) return failed(cause_of(error), "connect", to_string(endpoint), error);
 
   set_option(socket, IPPROTO_TCP, TCP_NODELAY, 1, error);
@@ -124,6 +129,13 @@ std::optional<Failure> prepare(tcp::socket& socket, const tcp::endpoint& endpoin
     if (error) return failed(Cause::local_address_unavailable, "bind", options.bind_address, error);
   }
   return std::nullopt;
+}
+
+/// It connected, said why not, and reset the connection, all before we looked: what it said can still be read.
+bool left_words(tcp::socket& socket, const error_code& error) {
+  char first = 0;
+  return error == boost::system::errc::connection_reset &&
+         ::recv(socket.native_handle(), &first, 1, MSG_PEEK | MSG_DONTWAIT) == 1;
 }
 
 class Race : public std::enable_shared_from_this<Race> {
@@ -169,7 +181,8 @@ class Race : public std::enable_shared_from_this<Race> {
         continue;
       }
       runner->socket.async_connect(endpoint, [weak = weak_from_this(), runner](const error_code& error) {
-        if (const auto self = weak.lock()) self->on_connected(runner, error);
+        const auto self = weak.lock();
+        if (self) self->on_connected(runner, left_words(runner->socket, error) ? error_code{} : error);
       });
       schedule_next();
       return;

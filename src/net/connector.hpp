@@ -25,6 +25,7 @@ struct ConnectOptions {
   Duration keepalive_after{};
   /// TCP_CONGESTION; empty: the kernel's default, and so if the kernel does not grant it: congestion_control() tells.
   std::string congestion_control{};
+  int leave_descriptors = 0;  ///< fails with EMFILE instead of taking one of the last so many
 };
 
 class ConnectOperation : public Operation {

@@ -103,9 +103,19 @@ class Signals::Impl : public std::enable_shared_from_this<Impl> {
   bool stopping_ = false;
 };
 
+/// Those that would end the process by default although nothing is wrong with it, and its listeners would stay up. Of
+/// SIGPIPE and SIGXFSZ the call that met them tells by its error. What a fault raises (SIGSEGV and the like), SIGABRT
+/// and SIGQUIT go on ending it.
+void ignore_the_others() {
+  for (const int signal : {SIGPIPE, SIGXFSZ, SIGXCPU, SIGUSR1, SIGUSR2, SIGALRM, SIGVTALRM, SIGPROF, SIGPOLL, SIGPWR,
+                           SIGSTKFLT}) {
+    std::signal(signal, SIG_IGN);
+  }
+  for (int signal = SIGRTMIN; signal <= SIGRTMAX; ++signal) std::signal(signal, SIG_IGN);
+}
+
 Signals::Signals(const asio::any_io_executor& executor, SignalHandlers handlers) {
-  // A peer that closes shows up as an error of the write, not as the end of the process.
-  std::signal(SIGPIPE, SIG_IGN);
+  ignore_the_others();
   impl_ = std::make_shared<Impl>(executor, std::move(handlers));
   impl_->wait();
 }

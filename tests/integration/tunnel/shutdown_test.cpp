@@ -144,7 +144,7 @@ TEST_CASE("out of descriptors it refuses connections, keeps the tunnel, and take
   const std::uint16_t port = free_port();
   const Holdfast holdfast(Tunnel::to(relay).forward(to_local(port, target.port())));
   REQUIRE(holdfast.wait_for_up());
-  rlimit few{40, 40};
+  rlimit few{60, 60};
   REQUIRE(::prlimit(holdfast.pid(), RLIMIT_NOFILE, &few, nullptr) == 0);
   std::vector<Socket> callers;
   std::size_t served = 0;
