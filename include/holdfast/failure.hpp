@@ -21,6 +21,7 @@ enum class Cause {
   session_timeout,                ///< closed at the same age as the sessions before, whatever crossed
   relay_silent,                   ///< server_alive_count_max probes unanswered
   protocol_mismatch,              ///< what answers does not speak SSH 2
+  protocol_error,                 ///< the relay breaks the protocol, or makes us hold what it does not read
   phase_timed_out,                ///< the relay stalled in a phase until its deadline
   no_common_algorithm,            ///< key exchange found no shared algorithm
   key_exchange_failed,            ///< any other failure before authentication

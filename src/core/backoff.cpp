@@ -47,6 +47,7 @@ BackoffFamily backoff_family(Cause cause) {
     case Cause::listener_held_by_other_device:
     case Cause::path_broken:
       return BackoffFamily::listener;
+    case Cause::protocol_error:
     case Cause::no_common_algorithm:
     case Cause::host_key_unknown:
     case Cause::host_key_changed:

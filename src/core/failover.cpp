@@ -27,6 +27,7 @@ bool could_not_be_reached(Cause cause) {
     case Cause::session_timeout:
     case Cause::relay_silent:
     case Cause::protocol_mismatch:
+    case Cause::protocol_error:
     case Cause::phase_timed_out:
     case Cause::no_common_algorithm:
     case Cause::key_exchange_failed:

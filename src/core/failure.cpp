@@ -56,6 +56,10 @@ CauseText text_of(Cause cause) {
     case Cause::protocol_mismatch:
       return {"protocol_mismatch",
               "What listens there is no SSH 2 server: check host_name and port, and for a captive portal."};
+    case Cause::protocol_error:
+      return {"protocol_error",
+              "This relay is broken or hostile: look at what runs there; another relay, if there is one, is tried "
+              "meanwhile."};
     case Cause::phase_timed_out:
       return {"phase_timed_out",
               "The relay accepted and then stalled: check its load, its MaxStartups and the link; connect_timeout is "
@@ -119,9 +123,10 @@ CauseText text_of(Cause cause) {
               "Nothing is known to be wrong; to have it verified, let the account connect to its own listener: "
               "AllowTcpForwarding yes, and permitopen."};
     case Cause::proof_lookup_failed:
-      return {"proof_lookup_failed",
-              "Nothing is known to be wrong; to have it verified, let the relay's sshd look the name up (/etc/hosts, in "
-              "the ChrootDirectory if there is one), or permit the address beside it: permitopen=\"127.0.0.1:PORT\"."};
+      return {
+          "proof_lookup_failed",
+          "Nothing is known to be wrong; to have it verified, let the relay's sshd look the name up (/etc/hosts, in "
+          "the ChrootDirectory if there is one), or permit the address beside it: permitopen=\"127.0.0.1:PORT\"."};
     case Cause::proof_unanswered:
       return {"proof_unanswered", "The relay is slow or short of something: check its load and its log."};
     case Cause::operator_request:
@@ -134,9 +139,12 @@ CauseText text_of(Cause cause) {
 }
 
 /// Where sshd's options are no help.
-constexpr std::array<std::pair<Cause, std::string_view>, 6> at_dropbear{{
+constexpr std::array<std::pair<Cause, std::string_view>, 8> at_dropbear{{
     {Cause::phase_timed_out,
      "The relay accepted and then stalled: check its load and the link; connect_timeout is the limit."},
+    {Cause::relay_penalty, "It ends by itself. Look at what bans addresses on the relay, such as fail2ban."},
+    {Cause::session_timeout,
+     "Something limits how long a session may last: Dropbear's option -I, or what stands before the relay."},
     {Cause::no_common_algorithm,
      "What Dropbear offers is fixed when it is built: choose ciphers, kex_algorithms, macs or host_key_algorithms here "
      "by it."},

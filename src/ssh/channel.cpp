@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "ssh/guarded_write.hpp"
 #include "ssh/link.hpp"
 #include "ssh/receive_window.hpp"
 
@@ -16,6 +17,12 @@ constexpr std::size_t largest_write = std::size_t{256} * 1024;
 /// libssh grants at most 1,280,000 bytes on top of a half-full buffer (channels.c, WINDOWBASE; 2 MiB from 0.11 on).
 /// Whoever fills this much more than we ever granted ignores the window.
 constexpr std::size_t most_excess = std::size_t{4} * 1024 * 1024;
+/// What is written to a channel before it is known what packets it takes; the least that one has to hold, for of a peer
+/// that takes single bytes each would cost forty; and how many may go out by the way, as answers to what came in.
+/// Implementations announce some thousands at least.
+constexpr std::size_t trial_write = 1024;
+constexpr std::size_t least_packet = 256;
+constexpr std::size_t packets_by_the_way = 16;
 /// A raised window that was of no use for that long, or for two round trips, may go to another channel.
 constexpr Duration window_kept = std::chrono::seconds{1};
 
@@ -210,8 +217,23 @@ class Channel::State : public std::enable_shared_from_this<State> {
   bool can_write() const { return unsent_.empty() && !link_->output_blocked(); }
 
   std::size_t pass_on(std::span<const std::byte> data) {
+    if (packets_known_) return put(data);
+    const std::size_t tried = put(data.first(std::min(data.size(), trial_write)));
+    return packets_known_ ? tried + put(data.subspan(tried)) : tried;
+  }
+
+  /// What ssh_channel_write() takes. Until the size of the channel's packets is known it is watched, and then told by
+  /// how many it made.
+  std::size_t put(std::span<const std::byte> data) {
+    if (data.empty() || link_->bad_packet_size) return 0;
     const auto packets = link_->packets.out_packets;
-    const int taken = ssh_channel_write(channel_, data.data(), static_cast<std::uint32_t>(data.size()));
+    const std::optional<int> written =
+        packets_known_ ? ssh_channel_write(channel_, data.data(), static_cast<std::uint32_t>(data.size()))
+                       : guarded_write(channel_, data);
+    const int taken = written.value_or(0);
+    const auto made = link_->packets.out_packets - packets;
+    if (!written || made > packets_by_the_way + data.size() / least_packet) link_->bad_packet_size = true;
+    packets_known_ = packets_known_ || (taken >= static_cast<int>(2 * least_packet) && made > 0);
     if (taken <= 0) return 0;  // keys are being exchanged, or the session is dead, which its next turn finds
     // Not one packet went out: we began an exchange of keys, and libssh queues for later what it takes meanwhile. At
     // least the end of the exchange and one queued packet have to be sent before there is room again.
@@ -342,6 +364,7 @@ class Channel::State : public std::enable_shared_from_this<State> {
   bool session_was_full_ = false;   ///< when it asked for room
   bool changed_ = false;            ///< is in Link::changed
   bool over_ = false;               ///< is in Link::over
+  bool packets_known_ = false;      ///< that they are not too small
   bool eof_wanted_ = false;
   bool remote_eof_ = false;
   bool remote_closed_ = false;

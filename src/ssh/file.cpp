@@ -14,18 +14,20 @@ tl::expected<std::string, int> read_descriptor(int descriptor, std::size_t limit
   struct stat status {};
   if (::fstat(descriptor, &status) != 0) return tl::unexpected(errno);
   if (!S_ISREG(status.st_mode)) return tl::unexpected(EINVAL);
-  std::string text;
-  char chunk[16 * 1024];
-  for (;;) {
-    const ssize_t count = ::read(descriptor, chunk, sizeof chunk);
-    if (count == 0) return text;
-    if (count < 0) {
-      if (errno == EINTR) continue;
-      return tl::unexpected(errno);
-    }
-    text.append(chunk, static_cast<std::size_t>(count));
-    if (text.size() > limit) return tl::unexpected(EFBIG);
+  const auto size = static_cast<std::size_t>(status.st_size);
+  if (size > limit) return tl::unexpected(EFBIG);
+  // Read in place: a private key is to lie in one buffer, which its reader wipes.
+  std::string text(size, '\0');
+  std::size_t read = 0;
+  while (read < size) {
+    const ssize_t count = ::read(descriptor, text.data() + read, size - read);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return tl::unexpected(errno);
+    if (count == 0) break;
+    read += static_cast<std::size_t>(count);
   }
+  text.resize(read);
+  return text;
 }
 
 }  // namespace

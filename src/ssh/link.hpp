@@ -30,6 +30,7 @@ struct Link {
   Channels released;                             ///< CLOSE is to be sent
   Channels over;                                 ///< both CLOSEs are through
   bool window_ignored = false;                   ///< a peer sent more than its window allows
+  bool bad_packet_size = false;                  ///< a peer takes packets only that hold next to nothing
   std::unordered_set<OpenRequest::State*> held;  ///< unanswered
   ssh_counter_struct socket{};                   ///< bytes on the wire
   ssh_counter_struct packets{};                  ///< payload and packets

@@ -28,7 +28,11 @@ namespace {
 /// Bytes that one turn takes in before others get theirs.
 constexpr std::uint64_t turn_quota = std::uint64_t{256} * 1024;
 /// Answers that a peer provokes without reading them; far above what the session itself ever queues.
-constexpr std::uint64_t most_unsent = std::uint64_t{64} * 1024 * 1024;
+constexpr std::uint64_t most_unsent = std::uint64_t{8} * 1024 * 1024;
+/// Packets that come while no messages are taken, as each may be one that libssh keeps: 360 bytes for a channel open.
+constexpr std::uint64_t most_untaken = std::uint64_t{16} * 1024;
+/// OpenSSH's client gives up after 1024 lines before the banner; libssh takes lines of up to 255 bytes.
+constexpr std::uint64_t most_before_banner = std::uint64_t{256} * 1024;
 constexpr std::uint64_t packet_overhead = 64;
 /// On top of the owner's connections and as many that wait for the relay's CLOSE.
 constexpr std::size_t spare_channels = 64;
@@ -216,7 +220,7 @@ class Session::Impl : public std::enable_shared_from_this<Impl> {
 
   /// libssh drops what comes before a banner, which is what explains most of those that never get one.
   void look_at_first_line() {
-    if (stage_ != Stage::connecting || banner_seen_ || link_->socket.in_bytes != 0) return;
+    if (stage_ != Stage::connecting || banner_seen_ || link_->socket.in_bytes != 0 || !first_line_.empty()) return;
     first_line_ = peek_line(fd());
   }
 
@@ -353,10 +357,11 @@ class Session::Impl : public std::enable_shared_from_this<Impl> {
   bool take_messages() {
     if (packets_without_message_ == link_->packets.in_packets) return true;
     while (MessageHandle message{ssh_message_get(session_.get())}) {
+      packets_looked_at_ = link_->packets.in_packets;
       take(std::move(message));
       if (over() || link_->socket.in_bytes - turn_began_at_ >= 2 * turn_quota) return false;
     }
-    packets_without_message_ = link_->packets.in_packets;
+    packets_without_message_ = packets_looked_at_ = link_->packets.in_packets;
     return true;
   }
 
@@ -414,6 +419,8 @@ class Session::Impl : public std::enable_shared_from_this<Impl> {
   // ---- the end -------------------------------------------------------------------------------------------------
 
   void advance_close() {
+    static_cast<void>(take_messages());
+    if (over()) return;
     if (!link_->channels.empty()) {
       release_all(*link_);
       reap();
@@ -458,23 +465,31 @@ class Session::Impl : public std::enable_shared_from_this<Impl> {
   /// True after it ended the session.
   bool failed() {
     if (over() || stage_ == Stage::lingering) return true;
-    if (pump_broke_ || is_dead(session_.get())) {
+    if (link_->bad_packet_size) {
+      finish(misbehaviour("it takes packets only that hold next to nothing"));
+    } else if (pump_broke_ || is_dead(session_.get())) {
       finish(explain_end());
     } else if (link_->window_ignored) {
       finish(misbehaviour("it sends more than its window allows"));
     } else if (unsent() > most_unsent) {
       finish(misbehaviour("it does not read what it asked for"));
+    } else if (link_->packets.in_packets - packets_looked_at_ > most_untaken) {
+      finish(misbehaviour("it sends without an end where an answer is due"));
+    } else if (progress() == Progress::banner && link_->socket.in_bytes > most_before_banner) {
+      finish(Failure{Cause::protocol_mismatch, std::string{operation_name(Progress::banner)}, relay_name(spec_),
+                     "no SSH banner in " + std::to_string(most_before_banner / 1024) + " KiB"});
     }
     return over();
   }
 
-  Failure explain_end() const {
+  Failure explain_end() {
+    look_at_first_line();  // it may have come while we wrote
     const bool spoke = !first_line_.empty() || link_->socket.in_bytes != 0;
     return explain({progress(), ssh_get_error(session_.get()), banner(), first_line_, spoke}, spec_);
   }
 
   Failure misbehaviour(const std::string& detail) const {
-    return {Cause::relay_disconnected, std::string{operation_name(progress())}, relay_name(spec_), detail};
+    return {Cause::protocol_error, std::string{operation_name(progress())}, relay_name(spec_), detail};
   }
 
   Failure local_failure(int error) const {
@@ -607,6 +622,7 @@ class Session::Impl : public std::enable_shared_from_this<Impl> {
   Flushed flushed_;
   std::uint64_t turn_began_at_ = 0;
   std::uint64_t packets_without_message_ = 0;
+  std::uint64_t packets_looked_at_ = 0;  ///< when messages were last taken
   std::size_t turns_ = 0;
   bool banner_seen_ = false;
   bool goodbye_awaited_ = false;
