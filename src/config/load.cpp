@@ -64,8 +64,9 @@ void refuse_own_socket(const std::vector<TunnelEntry>& tunnels, const StatusSock
     for (std::size_t i = 0; i < tunnel.remote_forward.size(); ++i) {
       const auto* target = std::get_if<UnixTarget>(&tunnel.remote_forward[i].target);
       if (target != nullptr && as_the_kernel_sees(target->path) == as_the_kernel_sees(status_socket.path))
-        places[i].refuse(quote(target->path) + " is holdfast's own status socket: whoever reaches the listener could "
-                                               "command it");
+        places[i].refuse(quote(target->path) +
+                         " is holdfast's own status socket: whoever reaches the listener could "
+                         "command it");
     }
   }
 }

@@ -107,8 +107,8 @@ class Signals::Impl : public std::enable_shared_from_this<Impl> {
 /// SIGPIPE and SIGXFSZ the call that met them tells by its error. What a fault raises (SIGSEGV and the like), SIGABRT
 /// and SIGQUIT go on ending it.
 void ignore_the_others() {
-  for (const int signal : {SIGPIPE, SIGXFSZ, SIGXCPU, SIGUSR1, SIGUSR2, SIGALRM, SIGVTALRM, SIGPROF, SIGPOLL, SIGPWR,
-                           SIGSTKFLT}) {
+  for (const int signal :
+       {SIGPIPE, SIGXFSZ, SIGXCPU, SIGUSR1, SIGUSR2, SIGALRM, SIGVTALRM, SIGPROF, SIGPOLL, SIGPWR, SIGSTKFLT}) {
     std::signal(signal, SIG_IGN);
   }
   for (int signal = SIGRTMIN; signal <= SIGRTMAX; ++signal) std::signal(signal, SIG_IGN);

@@ -85,8 +85,8 @@ RefusalWatch::~RefusalWatch() {
   if (watches.empty()) ssh_set_log_level(SSH_LOG_NOLOG);
 }
 
-/// A program that was built with 0.10 may run with a later one, which does not log it: there the last error is all there
-/// is.
+/// A program that was built with 0.10 may run with a later one, which does not log it: there the last error is all
+/// there is.
 std::optional<OpenRefusal> RefusalWatch::refusal() const {
   return number_.empty() ? refusal_in(ssh_get_error(ssh_channel_get_session(channel_))) : refusal_;
 }

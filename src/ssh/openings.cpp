@@ -30,9 +30,8 @@ std::vector<std::function<void()>> Openings::advance() {
       const auto* exec = std::get_if<Exec>(&opening->kind);
       if (exec != nullptr && exec->channel_open) Channel{track(link_, opening->channel.release())};
       OpenRefusal refusal = watch ? watch->refusal().value_or(OpenRefusal{}) : OpenRefusal{};
-      results.emplace_back([handler = std::move(opening->handler), refusal = std::move(refusal)] {
-        handler(tl::unexpected(refusal));
-      });
+      results.emplace_back(
+          [handler = std::move(opening->handler), refusal = std::move(refusal)] { handler(tl::unexpected(refusal)); });
     }
     opening = under_way_.erase(opening);
   }

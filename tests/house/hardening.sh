@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Is the binary built as a program should be that strangers talk to? Usage: hardening.sh BINARY [optimised]
+# shellcheck disable=SC2317  # what expect() is given
 # `optimised`: it must also have the checks of sizes that only an optimised build can have.
 set -u
 export LC_ALL=C

@@ -331,8 +331,7 @@ TEST_CASE("a list of relays is refused with the item that is wrong") {
 }
 
 TEST_CASE("a listener that leads to holdfast's own status socket is refused, however that is spelled") {
-  const std::string refused =
-      " is holdfast's own status socket: whoever reaches the listener could command it\n";
+  const std::string refused = " is holdfast's own status socket: whoever reaches the listener could command it\n";
   check({
       {instead("remote_forward", "remote_forward: 4649:/run/holdfast/status.sock"),
        "h.yaml:6:21: tunnels.relay.remote_forward: '/run/holdfast/status.sock'" + refused},

@@ -29,11 +29,11 @@ TEST_CASE("the reason's number is what libssh says it is, whatever the relay's w
 
 TEST_CASE("only a connection that was refused says that nobody listens") {
   for (const std::string words : {
-           "Connection refused",                                                                      // OpenSSH, Dropbear
-           "connection refused",                                                                      // Windows' C library
-           "dial tcp 127.0.0.1:4649: connect: connection refused",                                    // Go
-           "No connection could be made because the target machine actively refused it.",             // Windows
-           "Connection refused (os error 111)",                                                       // Rust
+           "Connection refused",                                                           // OpenSSH, Dropbear
+           "connection refused",                                                           // Windows' C library
+           "dial tcp 127.0.0.1:4649: connect: connection refused",                         // Go
+           "No connection could be made because the target machine actively refused it.",  // Windows
+           "Connection refused (os error 111)",                                            // Rust
        }) {
     CAPTURE(words);
     CHECK(reason_of(words) == OpenFailure::refused);
@@ -42,24 +42,25 @@ TEST_CASE("only a connection that was refused says that nobody listens") {
 
 TEST_CASE("every other text says nothing about the listener") {
   for (const std::string words : {
-           "Name or service not known",                                                               // glibc
+           "Name or service not known",  // glibc
            "Temporary failure in name resolution",
            "Non-recoverable failure in name resolution",
            "No address associated with hostname",
            "Address family for hostname not supported",
            "System error",
-           "Name does not resolve",                                                                   // musl
+           "Name does not resolve",  // musl
            "Try again",
-           "hostname nor servname provided, or not known",                                            // BSD
-           "nodename nor servname provided, or not known",                                            // macOS
-           "no address associated with name",                                                         // OpenBSD
-           "Error resolving 'localhost' port '4649'. Name or service not known",                      // Dropbear
-           "dial tcp: lookup localhost: no such host",                                                // Go
-           "dial tcp: lookup localhost on 192.0.2.1:53: read udp 192.0.2.7:4242->192.0.2.1:53: read: connection refused",
-           "[Errno -2] Name or service not known",                                                    // asyncssh
+           "hostname nor servname provided, or not known",                        // BSD
+           "nodename nor servname provided, or not known",                        // macOS
+           "no address associated with name",                                     // OpenBSD
+           "Error resolving 'localhost' port '4649'. Name or service not known",  // Dropbear
+           "dial tcp: lookup localhost: no such host",                            // Go
+           "dial tcp: lookup localhost on 192.0.2.1:53: read udp 192.0.2.7:4242->192.0.2.1:53: read: connection "
+           "refused",
+           "[Errno -2] Name or service not known",  // asyncssh
            "[Errno 111] Connect call failed ('127.0.0.1', 4649)",
            "unknown host",
-           "open failed",                                                                             // older sshds
+           "open failed",  // older sshds
            "Connection timed out",
            "Too many open files",
            "",

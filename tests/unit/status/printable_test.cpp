@@ -7,7 +7,8 @@
 using holdfast::status::printable;
 
 TEST_CASE("text in any script stays as it is") {
-  for (const char* const text : {"", "relay.example:22", "zwei\nZeilen", "Gerät", "прибор", "機器", "\xf0\x9f\x9a\xa2"}) {
+  for (const char* const text :
+       {"", "relay.example:22", "zwei\nZeilen", "Gerät", "прибор", "機器", "\xf0\x9f\x9a\xa2"}) {
     CHECK(printable(text) == text);
   }
 }
@@ -23,11 +24,11 @@ TEST_CASE("what a terminal obeys is not passed on") {
 }
 
 TEST_CASE("what is no UTF-8 is not passed on either") {
-  CHECK(printable("\x9b\x32J") == "?2J");              // a C1 control of an 8-bit terminal
-  CHECK(printable("\xc0\x9b") == "??");                // overlong
-  CHECK(printable("\xe0\x82\x9b") == "???");           // overlong
-  CHECK(printable("\xed\xa0\x80") == "???");           // a surrogate
-  CHECK(printable("\xf4\x90\x80\x80") == "????");      // beyond Unicode
-  CHECK(printable("cut \xf0\x9f\x9a") == "cut ???");   // the end is missing
+  CHECK(printable("\x9b\x32J") == "?2J");             // a C1 control of an 8-bit terminal
+  CHECK(printable("\xc0\x9b") == "??");               // overlong
+  CHECK(printable("\xe0\x82\x9b") == "???");          // overlong
+  CHECK(printable("\xed\xa0\x80") == "???");          // a surrogate
+  CHECK(printable("\xf4\x90\x80\x80") == "????");     // beyond Unicode
+  CHECK(printable("cut \xf0\x9f\x9a") == "cut ???");  // the end is missing
   CHECK(printable("\xc3(") == "?(");
 }
