@@ -162,16 +162,19 @@ TEST_CASE("a raised window is granted by eighths, and libssh's own grants are kn
 }
 
 TEST_CASE("a fixed window that is taken by shares is all granted in each round trip") {
-  const auto round_trips = [](bool by_shares) {
+  const auto windows_a_second = [](bool by_shares, std::size_t bytes_a_millisecond) {
     Libssh11 libssh{by_shares};
-    Line line(milliseconds{100}, 1'000'000);
+    Line line(milliseconds{100}, bytes_a_millisecond);
     line.run(std::chrono::seconds{1}, std::ref(libssh));
     line.came = 0;
     line.run(std::chrono::seconds{1}, std::ref(libssh));
     return static_cast<double>(line.came) / FixedWindow::size;
   };
-  CHECK(round_trips(true) > 9);
-  CHECK(round_trips(false) < 6);
+  CHECK(windows_a_second(true, 1'000'000) > 9);
+  CHECK(windows_a_second(false, 1'000'000) < 6);
+  // A line that holds one window has to wait for the second half's grant.
+  CHECK(windows_a_second(true, 20'000) > 6);
+  CHECK(windows_a_second(false, 20'000) < 6);
 }
 
 TEST_CASE("a share ends where a fixed window is granted anew") {
