@@ -5,6 +5,7 @@ include(CheckPIESupported)
 check_pie_supported()
 
 set(HOLDFAST_HARDENING -fstack-protector-strong -Wformat -Werror=format-security)
+set(CMAKE_REQUIRED_FLAGS -Werror)  # clang only warns of another processor's option
 foreach(flag -fstack-clash-protection -fcf-protection -mbranch-protection=standard)
   string(MAKE_C_IDENTIFIER "HOLDFAST_HAS${flag}" known)
   check_cxx_compiler_flag(${flag} ${known})
@@ -12,6 +13,7 @@ foreach(flag -fstack-clash-protection -fcf-protection -mbranch-protection=standa
     list(APPEND HOLDFAST_HARDENING ${flag})
   endif()
 endforeach()
+unset(CMAKE_REQUIRED_FLAGS)
 add_compile_options(${HOLDFAST_HARDENING})
 # Only an optimised build can check sizes, and the sanitizers do better.
 if(NOT HOLDFAST_SANITIZE)

@@ -118,12 +118,23 @@ struct TunnelSpec {
 std::string relay_name(const TunnelSpec& spec);
 std::string relay_name(const RelaySpec& relay);
 
+/// May a session that knows its relay by known_hosts add the relay's other keys to it? Not where the user said which
+/// keys are good: with pins, or strict_host_key_checking: yes. Not with `no` either, which knows nobody.
+bool learns_host_keys(const TunnelSpec& spec);
+
 struct StatusSocketSpec {
   std::string path = "/run/holdfast/status.sock";
   std::string group;  ///< who may read; empty: the process's own group
 
   friend bool operator==(const StatusSocketSpec&, const StatusSocketSpec&) = default;
 };
+
+/// Where a process that holds only one tunnel has its own: "/run/holdfast/only/NAME/status.sock".
+std::string socket_of_tunnel(const std::string& status_socket, const std::string& tunnel);
+
+/// The socket that takes commands, beside the one that only shows: "/run/holdfast/status.sock.control". Different for
+/// different status sockets. 8 bytes longer: it may be longer than a Unix socket's path can be (107 bytes).
+std::string control_socket(const std::string& status_socket);
 
 struct Config {
   std::vector<TunnelSpec> tunnels;  ///< in the file's order; names are unique

@@ -38,6 +38,9 @@ using DataUsages = std::map<std::string, DataUsage, std::less<>>;
 /// Forgets the tunnels that are not among `configured`, once the month that they were counted in is over.
 void forget_others(DataUsages& usages, const std::set<std::string>& configured, std::chrono::sys_seconds now);
 
+/// Takes over what another file knows of these tunnels where it counted on for longer.
+void take_later(DataUsages& usages, const DataUsages& other);
+
 /// The file: a first line that names the format, then "NAME DAYS_SINCE_1970 TODAY MONTH UNDATED" for each tunnel.
 std::string format_usages(const DataUsages& usages);
 /// None if anything in it is not as it should be.

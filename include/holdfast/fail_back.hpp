@@ -26,6 +26,7 @@ namespace holdfast {
 
 struct RelayLookedAt {  ///< a better relay's banner, or why there was none
   std::optional<Failure> failure;
+  std::string address{};  ///< where it came from
 };
 struct ConnectionsIdle {};
 

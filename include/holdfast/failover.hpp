@@ -5,11 +5,13 @@
 #include <string>
 #include <vector>
 
+#include "holdfast/addresses.hpp"
 #include "holdfast/backoff.hpp"
 #include "holdfast/config.hpp"
 #include "holdfast/failure.hpp"
 #include "holdfast/time.hpp"
 #include "holdfast/timeouts.hpp"
+#include "holdfast/transport.hpp"
 
 /// Which relay of the list is tried, and when. Relays are numbered in the order of preference; a tunnel with one relay
 /// has a list of one.
@@ -18,6 +20,7 @@ namespace holdfast {
 /// What is known of one relay.
 struct RelayProgress {
   Backoff backoff;
+  Addresses addresses;
   std::string server;                      ///< what it last said it is: "SSH-2.0-OpenSSH_10.0"
   std::optional<TimePoint> next_try;       ///< not before; absent or past: at once
   std::optional<Failure> failure;          ///< the last one, until a session is established there
@@ -28,6 +31,7 @@ struct RelayProgress {
   unsigned failed_returns = 0;             ///< in a row: it was looked at, or gone back to, in vain
   std::optional<TimePoint> look_after;     ///< while a session stands on a worse one: when to see whether it is back
   Timeouts timeouts;
+  SegmentLimit segments;
 
   friend bool operator==(const RelayProgress&, const RelayProgress&) = default;
 };
@@ -46,6 +50,7 @@ struct NextTry {
 enum class Reached {
   nothing,
   login,            ///< sshd had begun with us: each end there counts against our address (its PerSourcePenalties)
+  session,          ///< the listeners were held, for a while
   lasting_session,  ///< held for reset_after
 };
 
@@ -67,13 +72,16 @@ class Relays {
   /// The attempt or the session on the current relay failed: where next, and when.
   /// - A penalty that our own refusal here brought about is waited for as that refusal is: whoever knocks when it ends
   ///   earns the next one.
-  /// - After a session that had lasted, and for what lies in the device: here again, after this relay's wait.
+  /// - An address of this relay's that was not tried yet takes its turn before another relay does.
+  /// - After a session that had lasted, for what lies in the device, and with smaller segments where large ones are
+  ///   lost: here again, after this relay's wait.
   /// - Else the best relay that was not yet tried in this outage, or the one that was tried longest ago, of those that
   ///   don't have to wait, at once but for a pause that spreads a fleet; else the one whose wait ends first. When all
   ///   of them could not be reached, it is the device's way that is gone, most likely: they wait together, so that the
   ///   preferred one is the first to be tried when it is back.
   /// - A relay that was gone back to too soon is left for the one that held the tunnel.
-  /// - While an outage is young the waits are short, but not after what ended in the login: that is not the network's.
+  /// - While an outage is young the waits are short, but not after what ended in the login, or where no SSH server is:
+  ///   that is not the network's.
   NextTry failed(const Failure& failure, Reached reached, Duration outage, const Context& context);
   /// The best one that does not have to wait now; else the one whose wait ends first.
   NextTry best(TimePoint now) const;
@@ -83,18 +91,25 @@ class Relays {
   /// The way to all of them may be another one now: whoever could not be reached does not have to wait. If the device
   /// has `moved`, nor does who takes nobody from the address that it had.
   void network_changed(bool moved);
+  /// Likewise to each address of theirs.
+  void forgive_addresses();
   /// Someone has mended something: all are as good as new.
   void start_over();
   void established();
+  /// The session on the current relay is over and had held for reset_after: call before failed(), or what follows.
+  void held_long();
 
   // ---- going back to a better one --------------------------------------------------------------------------------
 
-  /// A session stands here: sets when the better ones are looked at.
+  /// A session stands here: sets when the better ones are looked at, unless a session before it did and none was tried
+  /// since.
   void plan_returns(const Context& context);
   /// When the first of them is due; none when this is the preferred one, or fail_back_after is 0.
   std::optional<TimePoint> next_look() const;
   /// The best one whose time has come.
   std::optional<std::size_t> to_look_at(TimePoint now) const;
+  /// It answers, at this address.
+  void answered(std::size_t relay, const std::string& address) { all_[relay].addresses.answered(address); }
   /// It does not answer: later, and ever more rarely. The time until then.
   Duration not_back(std::size_t relay, const Context& context);
   /// The session here is over, and this better one is next.

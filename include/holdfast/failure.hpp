@@ -20,8 +20,9 @@ enum class Cause {
   idle_timeout,                   ///< closed after the same silence as the sessions before
   session_timeout,                ///< closed at the same age as the sessions before, whatever crossed
   relay_silent,                   ///< server_alive_count_max probes unanswered
+  path_mtu,                       ///< large packets are lost on the way, small ones pass
   protocol_mismatch,              ///< what answers does not speak SSH 2
-  protocol_error,                 ///< the relay breaks the protocol, or makes us hold what it does not read
+  protocol_error,                 ///< the relay breaks the protocol, or wastes our memory or time
   phase_timed_out,                ///< the relay stalled in a phase until its deadline
   no_common_algorithm,            ///< key exchange found no shared algorithm
   key_exchange_failed,            ///< any other failure before authentication
@@ -32,11 +33,13 @@ enum class Cause {
   host_key_not_pinned,            ///< host_key_fingerprint lists other keys
   known_hosts_unusable,           ///< unreadable, unwritable, or a line for this host that can't be parsed
   identity_unusable,              ///< no private key could be loaded, or it needs a passphrase
+  agent_unusable,                 ///< no agent answers, or none of its keys is signed with
   authentication_refused,         ///< the relay took none of our keys
   forward_refused,                ///< tcpip-forward answered with REQUEST_FAILURE
   listener_held_live,             ///< somebody answers on the port of our listener
   listener_held_stale,            ///< the port is open and silent: a dead session's, most likely
   listener_held_by_other_device,  ///< another device has a live lease on it
+  listener_held_by_twin,          ///< another device that has this one's name and key has a live lease on it
   target_down,                    ///< the forward's own target takes no connections
   path_broken,                    ///< a connection to our listener does not come back to us
   proof_not_permitted,            ///< the relay does not let us connect to our own listener

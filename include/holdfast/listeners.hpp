@@ -22,7 +22,7 @@
 ///      │                                             ──▶ evict, if the lease says that it is ours
 ///      └───────── again and again, the sparser the longer it lasts ◀────────────────┘
 ///
-/// Who holds it, the lease is asked in either case.
+/// Who holds it, the lease is asked in either case; but not where a forward of this very session has the port.
 namespace holdfast {
 
 enum class ForwardState { pending, requested, knocking, identifying, evicting, held, refused };
@@ -35,8 +35,9 @@ enum class Refusal {
   held_live,             ///< somebody answers on the port
   held_stale,            ///< the port is open and silent: a dead session, most likely
   held_by_other_device,  ///< a live lease of another device
+  held_by_twin,          ///< the same of another device that has this one's name
 };
-/// "unexplained", "policy", "held_live", "held_stale", "held_by_other_device".
+/// "unexplained", "policy", "held_live", "held_stale", "held_by_other_device", "held_by_twin".
 std::string_view to_string(Refusal refusal);
 
 struct Explanation {
@@ -44,7 +45,11 @@ struct Explanation {
   std::string holder;  ///< the other device's id; else empty
   TimePoint knocked;   ///< a knock keeps a dead session alive on the relay: they are rare
   std::optional<TimePoint> evict_tried;
-  std::string no_knock{};  ///< why the relay could not knock, if it tried: KnockHosts::in_words()
+  std::string no_knock{};            ///< why the relay could not knock, if it tried: KnockHosts::in_words()
+  std::optional<std::size_t> own{};  ///< a forward of this very session that holds the same port
+  bool silent = false;               ///< nobody spoke within the knock's time
+  /// The silence after which the relay's script ends the holder's session, if that is known.
+  std::optional<Duration> guard{};
 
   friend bool operator==(const Explanation&, const Explanation&) = default;
 };
@@ -84,6 +89,7 @@ struct Knocked {
 enum class EvictOutcome {
   freed,
   other_device,  ///< `holder` has a live lease on it
+  twin,          ///< the same, and `holder` is this device's own name
   not_ours,      ///< there is no lease, or what it names is no longer that process
   failed,
 };
@@ -91,6 +97,7 @@ struct Evicted {  ///< of Evict and of Identify, which frees nothing
   std::size_t forward = 0;
   EvictOutcome outcome{};
   std::string holder;
+  std::optional<Duration> guard{};  ///< of the holder's session, as Explanation has it
 };
 
 // ---- what to do about it ------------------------------------------------------------------------------------------
@@ -171,6 +178,7 @@ class Listeners {
   std::vector<ListenerAction> give_up(std::size_t forward, const ListenerContext& context);
   bool knock_due(const Explanation& explanation, TimePoint now) const;
   std::optional<std::size_t> in_state(ForwardState state) const;
+  std::optional<std::size_t> holding(std::uint16_t port) const;
   ForwardProgress* expecting(std::size_t forward, ForwardState state);
 
   ForwardTable table_;

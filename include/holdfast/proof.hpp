@@ -93,7 +93,9 @@ struct Prove {  ///< answers ProofAdvanced; in place of the one under way, if th
 
   friend bool operator==(const Prove&, const Prove&) = default;
 };
-struct EndProof {  ///< hangs up, whatever stands of it; answers nothing
+struct EndProof {             ///< hangs up, whatever stands of it; answers nothing
+  bool keep_channel = false;  ///< the way through the relay and back stays open, if it came so far; not the target
+
   friend bool operator==(const EndProof&, const EndProof&) = default;
 };
 using ProofAction = std::variant<Prove, EndProof>;

@@ -15,6 +15,9 @@ std::vector<RelaySpec> relays_of(const TunnelSpec& spec);
 /// The tunnel as if this one were its only relay.
 TunnelSpec at_relay(TunnelSpec spec, const RelaySpec& relay);
 
+/// Does a finished key exchange prove that this is the relay? Not with strict_host_key_checking: no and without pins.
+bool checks_host_key(const TunnelSpec& spec, const RelaySpec& relay);
+
 /// The tunnel with its relays in the order in which this device prefers them: as they are, or with
 /// RelaySelection::hash by falling relay_weight(). So each device has an order of its own, a fleet spreads itself
 /// evenly, a relay that is lost leaves its devices to all the others in equal parts, and one that is added or removed

@@ -7,6 +7,8 @@
 #include <vector>
 
 #include "holdfast/failure.hpp"
+#include "holdfast/listens_on.hpp"
+#include "holdfast/losses.hpp"
 #include "holdfast/time.hpp"
 #include "holdfast/timeouts.hpp"
 #include "holdfast/tunnel.hpp"
@@ -33,6 +35,8 @@ struct ForwardReport {
   std::string refusal{};               ///< to_string(Refusal); empty unless refused
   std::string holder{};                ///< the other device, when its lease is why
   std::optional<ProofReport> proof{};  ///< the last on this session
+  ListensOn listens_on{};              ///< while held
+  bool beyond_loopback = false;        ///< asks_beyond_loopback()
 };
 
 struct FailureReport {
@@ -41,12 +45,13 @@ struct FailureReport {
 };
 
 struct RelayReport {
-  std::string relay;                       ///< relay_name()
-  bool current = false;                    ///< in use, being tried, or tried last
-  std::optional<FailureReport> failure{};  ///< the last one, until a session is established there
-  std::optional<Duration> next_try{};      ///< or, of one better than the current: next look whether it is back
-  std::optional<FailureReport> refusal{};  ///< the last time that it refused us or we it, likewise
-  std::vector<Timeout> timeouts{};         ///< that its sessions have shown
+  std::string relay;                           ///< relay_name()
+  bool current = false;                        ///< in use, being tried, or tried last
+  std::optional<FailureReport> failure{};      ///< the last one, until a session is established there
+  std::optional<Duration> next_try{};          ///< or, of one better than the current: next look whether it is back
+  std::optional<FailureReport> refusal{};      ///< the last time that it refused us or we it, likewise
+  std::vector<Timeout> timeouts{};             ///< that its sessions have shown
+  std::optional<std::uint32_t> max_segment{};  ///< of its sessions, in bytes, since large packets were lost
 };
 
 /// At the IP level, both ways; kept over restarts. Days and months are UTC's.
@@ -55,6 +60,16 @@ struct DataReport {
   std::uint64_t month = 0;
   std::optional<std::uint64_t> idle_per_hour{};    ///< measured; none before an hour without a visitor
   std::optional<std::uint64_t> projected_month{};  ///< this month's, if nobody uses the tunnel from now on
+};
+
+/// A changed configuration that has not taken the tunnel over: it logs in beside the former one, which serves on.
+struct ChangeReport {
+  std::string relay{};  ///< these as in TunnelReport
+  std::string state{};
+  std::string phase{};
+  Attempt attempt = 0;
+  std::optional<Duration> next_retry{};
+  std::optional<FailureReport> last_error{};  ///< why it could not take over so far
 };
 
 struct TunnelReport {
@@ -70,6 +85,7 @@ struct TunnelReport {
   std::uint64_t sessions_established = 0;
   std::optional<Duration> next_retry;       ///< while backing off
   std::optional<FailureReport> last_error;  ///< kept after recovery
+  std::vector<RecentLosses> losses;         ///< in the last losses_window
   std::vector<ForwardReport> forwards;
   std::uint64_t refused_opens = 0;   ///< channel opens that we never asked for
   std::uint64_t bytes_received = 0;  ///< on the wire: TCP payload of all sessions to the relay
@@ -81,17 +97,29 @@ struct TunnelReport {
   std::string cipher_reason;             ///< why that one; empty without one
   std::vector<RelayReport> relays;       ///< in the order of preference
   std::string lease;  ///< lease_ready, lease_off, lease_opening, or why there is none; empty: no session
+  std::optional<ChangeReport> change;  ///< all else here is of the former configuration then
 };
 
 inline constexpr std::string_view lease_ready = "ready";
 inline constexpr std::string_view lease_off = "off";  ///< by configuration
 inline constexpr std::string_view lease_opening = "opening";
 
+/// The libssh that the process runs.
+struct LibsshReport {
+  std::string release;              ///< "0.10.6"
+  std::string build;                ///< the linker's build id, in hexadecimal; empty if there is none
+  std::vector<std::string> faults;  ///< names, docs/status.md
+  std::string warning;              ///< what to do about those that an upgrade mends; empty if there is none
+};
+
 struct Report {
   std::string version;
   std::int64_t pid = 0;
   Duration uptime{};
+  std::optional<LibsshReport> libssh;
   std::optional<std::string> last_reload_error;
+  std::uint64_t log_dropped = 0;       ///< lines that whoever reads the log did not take
+  std::vector<std::string> unsaved{};  ///< "FILE: why": what is in memory only
   std::vector<TunnelReport> tunnels;
 };
 
@@ -102,23 +130,28 @@ enum class Health { ok, warning, critical, unknown };
 
 /// ok: every tunnel is up, on whatever relay. warning: established, but a forward is missing, or opening for the first
 /// time, or what ended the sessions before (a timeout) may end this one, or another relay showed a host key that is not
-/// the known one, or a proof failed once for another reason than its target, or the last reload was refused, so that
-/// the next start will fail. critical: a tunnel is down, or leads nowhere: a target is down, or a proof failed twice.
-/// unknown: there is no tunnel.
+/// the known one, or a proof failed once for another reason than its target, or a changed configuration can't take
+/// over, or a listener listens on less than it was asked to, or something of it was lost three
+/// times in ten minutes, or something is in memory only, or the last reload was refused, so that the next start
+/// will fail. critical: a tunnel is down, or leads nowhere: a target is down, or a proof failed twice. unknown: there
+/// is no tunnel.
 Health health(const Report& report);
 /// What one tunnel adds to it.
 Health health(const TunnelReport& tunnel);
 
-/// How a listener is: "held", "held, verified 12 s ago", "held, target down", "refused: held_stale",
-/// "refused: held_by_other_device gateway-8".
+/// How a listener is: "held", "held, verified 12 s ago", "held, verified on loopback 12 s ago" where no more was seen,
+/// "held, target down", "refused: held_stale", "refused: held_by_other_device gateway-8".
 std::string condition(const ForwardReport& forward);
 
 /// A relay whose host key is not what it should be: somebody has to look, even while the tunnel is up elsewhere.
 bool shows_wrong_key(const RelayReport& relay);
 
 /// How one tunnel is, in words: "up", "up at b.example:22 instead of a.example:22", "up, but connect localhost:22:
-/// target down (Connection refused)", "backing off, next try in 12 s (connect relay.example:22: connection refused)",
-/// "established, but 1 of 2 forwards is missing: localhost:4649 refused: held_stale". One line.
+/// target down (Connection refused)", "up, but lost 14 times in the last 10 min, the last time by idle timeout",
+/// "backing off, next try in 12 s (connect relay.example:22: connection refused)",
+/// "established, but 1 of 2 forwards is missing: localhost:4649 refused: held_stale", each with ", with the
+/// former configuration; the changed one can't come up: authenticate to relay.example:22: ..." where there is one. One
+/// line.
 std::string condition(const TunnelReport& tunnel);
 
 /// One line, the condition of at most three tunnels that are not up, or not where they should be, or lead nowhere:

@@ -42,6 +42,8 @@ class Timeouts {
   /// timeout counts the session's age, that would be for nothing; without server_alive_interval nothing is sent at all.
   LivenessSpec outlived_by(const LivenessSpec& spec) const;
 
+  /// One is known that ends sessions, not channels on them.
+  bool end_sessions() const;
   /// At most one of each kind.
   std::vector<Timeout> known() const;
 

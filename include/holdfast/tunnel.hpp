@@ -8,6 +8,7 @@
 #include <variant>
 #include <vector>
 
+#include "holdfast/addresses.hpp"
 #include "holdfast/announce.hpp"
 #include "holdfast/backoff.hpp"
 #include "holdfast/config.hpp"
@@ -17,9 +18,11 @@
 #include "holdfast/lease.hpp"
 #include "holdfast/listeners.hpp"
 #include "holdfast/liveness.hpp"
+#include "holdfast/losses.hpp"
 #include "holdfast/proof.hpp"
 #include "holdfast/time.hpp"
 #include "holdfast/told.hpp"
+#include "holdfast/transport.hpp"
 
 /// The tunnel as a sans-I/O machine. `step()` decides, the runner (src/supervisor/) does:
 ///
@@ -31,6 +34,9 @@
 ///        │  ▲         │ authenticate  Closing ◀──────────────┘       │
 ///        └──│── due ──┘               │    ▲─────────────────────────┘
 ///           └───── try again ─────────┴──── stop ───▶ Stopped
+///
+/// A tunnel that stands by goes from Opening to StandingBy, logged in and asking for nothing, and from there to
+/// RequestingForwards once it may proceed: the session that it is to replace serves until then.
 ///
 /// Each attempt goes to one relay; which one is for Relays (failover.hpp) to say. While a session stands on another
 /// than the preferred one, Established also looks whether that one is back, and then goes Draining, Closing, Opening
@@ -67,9 +73,17 @@ struct LiveSession {
   Proofs proofs;
   LeaseChannel lease;
   ToldOfSession told;
-  std::optional<TimePoint> proof_due;  ///< the network changed: by when a packet has to come
+  std::optional<TimePoint> proof_due;     ///< the network changed: by when a packet has to come
+  std::optional<TimePoint> judged_after;  ///< TCP did not move: until then no answer is late
 
   friend bool operator==(const LiveSession&, const LiveSession&) = default;
+};
+
+/// Logged in, while another session of the tunnel still has the listeners; kept alive, and nothing else.
+struct StandingBy {
+  LiveSession session;
+
+  friend bool operator==(const StandingBy&, const StandingBy&) = default;
 };
 
 /// With exit_on_forward_failure, until all forwards are held; else until each was asked for once.
@@ -119,6 +133,7 @@ struct Draining {
 struct Closing {
   TimePoint deadline;
   AfterClosing after;
+  bool gave_back = false;  ///< the relay has confirmed before that it has no listener of this session any more
 
   friend bool operator==(const Closing&, const Closing&) = default;
 };
@@ -135,9 +150,11 @@ struct Stopped {
   friend bool operator==(const Stopped&, const Stopped&) = default;
 };
 
-using Phase = std::variant<Idle, Opening, RequestingForwards, Established, Draining, Closing, BackingOff, Stopped>;
+using Phase =
+    std::variant<Idle, Opening, StandingBy, RequestingForwards, Established, Draining, Closing, BackingOff, Stopped>;
 
-/// "idle", "opening", "requesting_forwards", "established", "draining", "closing", "backing_off", "stopped".
+/// "idle", "opening", "standing_by", "requesting_forwards", "established", "draining", "closing", "backing_off",
+/// "stopped".
 std::string_view phase_name(const Phase& phase);
 
 /// The forwards of a session that has got that far, else null.
@@ -146,10 +163,14 @@ const ForwardTable* forwards_of(const Phase& phase);
 struct TunnelState {
   Phase phase;
   Attempt attempt = 0;
+  bool stands_by = false;  ///< asks for no listener until it may proceed
   Relays relays;
   /// The start, or the end of the last session that held for reset_after; on whatever relay.
   std::optional<TimePoint> outage_since;
+  /// How long the last session was established, known from its way down until the next attempt. None: it never was.
+  std::optional<Duration> held_for;
   ProofHistory proof_history;
+  Losses losses;
   ToldFailures told;  ///< anew once a session stands
 
   friend bool operator==(const TunnelState&, const TunnelState&) = default;
@@ -157,12 +178,16 @@ struct TunnelState {
 
 // ---- events: what happened -------------------------------------------------------------------------------------
 
-struct Start {};
+struct Start {
+  bool stand_by = false;  ///< another session of the tunnel has the listeners: until Proceed, log in and wait
+};
+struct Proceed {};             ///< the listeners are free
 struct StopRequested {};       ///< finish politely, then Stopped
 struct StopNow {};             ///< skip the drain
 struct ReconnectRequested {};  ///< by the operator
 struct TimerExpired {
-  std::optional<TimePoint> acknowledged;  ///< with economy, on a session: when TCP last heard from the relay
+  std::optional<TimePoint> acknowledged{};     ///< with economy, on a session: when TCP last heard from the relay
+  std::optional<TransportReport> transport{};  ///< of the session, if there is one
 };
 /// A link came up, an address or the default route changed, or the device woke up.
 struct NetworkChanged {
@@ -173,13 +198,19 @@ struct NetworkChanged {
 /// Events of one session; they carry its attempt so that a late one can't touch its successor.
 struct PhaseCompleted {
   OpeningPhase phase{};
-  std::string server{};  ///< of the banner: what the relay says it is
+  std::string server{};    ///< of the banner: what the relay says it is
+  FoundAddresses found{};  ///< of resolve
+  std::string address{};   ///< of connect: which one of those
 };
 struct ListenerCancelled {
   std::size_t forward = 0;
 };
 struct Received {
   bool whole_packet = false;
+};
+/// What was sent was not acknowledged for seconds, or something that the relay sent is missing.
+struct TransportStalled {
+  TransportReport transport;
 };
 struct ConnectionsDrained {};
 struct SessionFailed {
@@ -188,8 +219,8 @@ struct SessionFailed {
 struct SessionClosed {};
 
 using SessionEvent = std::variant<PhaseCompleted, ForwardAnswered, Knocked, Evicted, ProofAdvanced, ListenerCancelled,
-                                  Received, ConnectionsDrained, RelayLookedAt, ConnectionsIdle, LeaseOpened, LeaseLost,
-                                  SessionFailed, SessionClosed>;
+                                  Received, TransportStalled, ConnectionsDrained, RelayLookedAt, ConnectionsIdle,
+                                  LeaseOpened, LeaseLost, SessionFailed, SessionClosed>;
 
 struct OfSession {
   Attempt attempt = 0;
@@ -197,18 +228,24 @@ struct OfSession {
 };
 
 using TunnelEvent =
-    std::variant<Start, StopRequested, StopNow, ReconnectRequested, TimerExpired, NetworkChanged, OfSession>;
+    std::variant<Start, Proceed, StopRequested, StopNow, ReconnectRequested, TimerExpired, NetworkChanged, OfSession>;
 
 // ---- actions: what to do, in order ----------------------------------------------------------------------------
 
-struct Dial {  ///< resolve the current relay and connect; answers PhaseCompleted{resolve}, then {connect}, or
-               ///< SessionFailed
+struct Dial {  ///< resolve the current relay; answers PhaseCompleted{resolve} or SessionFailed
   friend bool operator==(const Dial&, const Dial&) = default;
+};
+struct Connect {  ///< to one of these; answers {connect} or SessionFailed
+  AddressOrder order;
+
+  friend bool operator==(const Connect&, const Connect&) = default;
 };
 struct OpenSession {  ///< on the connected socket; answers {banner}, {key_exchange}, or SessionFailed
   friend bool operator==(const OpenSession&, const OpenSession&) = default;
 };
-struct Authenticate {  ///< answers {authenticate} or SessionFailed
+struct Authenticate {        ///< answers {authenticate} or SessionFailed
+  bool listen_ahead = true;  ///< the first forward may be asked for in the same flight
+
   friend bool operator==(const Authenticate&, const Authenticate&) = default;
 };
 struct CancelForward {  ///< answers ListenerCancelled
@@ -237,9 +274,9 @@ struct DropSession {  ///< at once, whatever stands of it (dial, session, connec
 };
 
 using TunnelAction =
-    std::variant<Dial, OpenSession, Authenticate, RequestForward, Knock, EndKnock, Identify, Evict, Prove, EndProof,
-                 CancelForward, OpenLease, EndLease, RecordLease, SendHeartbeat, SendKeepalive, LookAtRelay, EndLook,
-                 AwaitIdle, DrainConnections, CloseSession, ParkSession, ResetParked, DropSession, Announce>;
+    std::variant<Dial, Connect, OpenSession, Authenticate, RequestForward, Knock, EndKnock, Identify, Evict, Prove,
+                 EndProof, CancelForward, OpenLease, EndLease, RecordLease, SendHeartbeat, SendKeepalive, LookAtRelay,
+                 EndLook, AwaitIdle, DrainConnections, CloseSession, ParkSession, ResetParked, DropSession, Announce>;
 
 struct Step {
   TunnelState next;
@@ -254,6 +291,9 @@ std::optional<TimePoint> next_deadline(const TunnelState& state);
 
 /// Of a phase that has one, else null.
 const LiveSession* session_of(const Phase& phase);
+
+/// No relay has a listener of this tunnel, as far as it has told: another session may ask for them.
+bool has_no_listener(const Phase& phase);
 
 /// Established and holding every forward that was asked for.
 bool is_up(const TunnelState& state);

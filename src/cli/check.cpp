@@ -1,21 +1,119 @@
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
 #include <iostream>
+#include <optional>
+#include <system_error>
+#include <utility>
 
 #include "cli/commands.hpp"
+#include "cli/service_user.hpp"
 #include "config/load.hpp"
 #include "supervisor/configuration.hpp"
+#include "supervisor/preflight.hpp"
 
 namespace holdfast::cli {
+namespace {
+
+int refuse(const std::string& file, const config::Problems& problems) {
+  for (const config::Problem& problem : problems) std::cerr << config::to_string(problem) << '\n';
+  const std::size_t count = problems.size();
+  std::cerr << "holdfast: " << file << " can't be used: " << count << (count == 1 ? " problem\n" : " problems\n");
+  return misused;
+}
+
+/// systemd hands credentials to the service, whoever may read the files that they are made from.
+class WithoutCredentials final : public config::Files {
+ public:
+  Kind private_key(const std::string& path) const override {
+    return is_credential(path) ? Kind::unseen : config::system_files().private_key(path);
+  }
+  Kind readable_file(const std::string& path) const override {
+    return is_credential(path) ? Kind::unseen : config::system_files().readable_file(path);
+  }
+  std::optional<std::string> credentials_directory() const override {
+    return config::files_outside_service().credentials_directory();
+  }
+  std::string congestion_controls() const override { return {}; }
+
+ private:
+  bool is_credential(const std::string& path) const {
+    return path.starts_with(credentials_directory().value_or("") + "/");
+  }
+};
+
+/// What is wrong on the device with a configuration that is good in itself.
+struct Verdict {
+  config::Problems problems;
+  config::Problems warnings;
+
+  void add(config::Problem problem, bool hopeless, const std::string& seen_by = "") {
+    const std::string said = to_string(problem);
+    const auto is_said = [&](const config::Problem& other) { return to_string(other) == said; };
+    if (std::any_of(problems.begin(), problems.end(), is_said)) return;
+    if (std::any_of(warnings.begin(), warnings.end(), is_said)) return;
+    problem.message += seen_by;
+    (hopeless ? problems : warnings).push_back(std::move(problem));
+  }
+};
+
+/// Below /run/holdfast systemd makes it for the service.
+void judge_status_socket(const config::Loaded& loaded, const std::string& file, Verdict& verdict) {
+  const std::filesystem::path path = loaded.config.status_socket.path;
+  const std::string folder = path.parent_path();
+  std::error_code error;
+  if ((folder + "/").starts_with("/run/holdfast/") || std::filesystem::is_directory(folder, error)) return;
+  verdict.add({file, 0, 0, "status_socket", "there is no folder " + folder + ": without it nobody can ask or reload"},
+              false);
+}
+
+/// Root may read what the service may not.
+void judge_as_service(const config::Loaded& loaded, const std::string& file, Verdict& verdict) {
+  if (::geteuid() != 0) return;
+  const bool own_configuration = file == default_config;
+  const auto user = find_service_user(loaded.config.status_socket.path, own_configuration);
+  if (!user || user->uid == 0) return;
+  std::optional<AsUser> service;
+  try {
+    service.emplace(*user);
+  } catch (const std::system_error&) {
+    return;  // a container's root may not become everybody
+  }
+  const std::string seen_by = " (for user " + user->name + ", whom holdfast runs as)";
+  const WithoutCredentials files;
+  // A file that is not in place yet may be out of the service's reach.
+  if (own_configuration || ::faccessat(AT_FDCWD, file.c_str(), R_OK, AT_EACCESS) == 0) {
+    const auto seen = supervisor::load_configuration(file, files);
+    if (!seen) {
+      for (const config::Problem& problem : seen.error()) verdict.add(problem, true, seen_by);
+      return;
+    }
+  }
+  for (supervisor::DeviceFault& fault : supervisor::device_faults(loaded, files)) {
+    verdict.add(std::move(fault.problem), fault.hopeless, seen_by);
+  }
+}
+
+}  // namespace
 
 int check(const Options& options) {
   const std::string file = options.config.value_or(default_config);
-  const auto loaded = supervisor::load_configuration(file, config::files_outside_service());
-  if (!loaded) {
-    for (const config::Problem& problem : loaded.error()) std::cerr << config::to_string(problem) << '\n';
-    const std::size_t count = loaded.error().size();
-    std::cerr << "holdfast: " << file << " can't be used: " << count << (count == 1 ? " problem\n" : " problems\n");
-    return misused;
+  const config::Files& files = config::files_outside_service();
+  const auto loaded = supervisor::load_configuration(file, files);
+  if (!loaded) return refuse(file, loaded.error());
+  Verdict verdict;
+  for (supervisor::DeviceFault& fault : supervisor::device_faults(*loaded, files)) {
+    verdict.add(std::move(fault.problem), fault.hopeless);
   }
+  judge_status_socket(*loaded, file, verdict);
+  judge_as_service(*loaded, file, verdict);
+  if (!verdict.problems.empty()) return refuse(file, verdict.problems);
   for (const std::string& warning : supervisor::warnings(*loaded)) std::cerr << "warning: " << warning << '\n';
+  for (const config::Problem& warning : verdict.warnings) {
+    std::cerr << "warning: " << config::to_string(warning) << '\n';
+  }
   std::cout << config::to_yaml(loaded->config);
   return done;
 }

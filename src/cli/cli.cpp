@@ -24,19 +24,24 @@ constexpr const char* run_text = R"(Hold the tunnels of the configuration until 
 
 A tunnel that drops is opened again, for as long as it takes. Under systemd the log goes to the journal, else to
 standard error. SIGHUP reloads the configuration. The first SIGTERM or SIGINT takes the listeners down on the relay
-and lets open connections finish for drain_timeout; the second ends at once.)";
+and lets open connections finish for drain_timeout; the second ends at once.
+
+With --only the process holds one tunnel, for relays that are not to share a process; its sockets are in the
+folder only/TUNNEL beside the usual ones. The unit holdfast@TUNNEL runs it.)";
 constexpr const char* run_footer =
     R"(Exit status: 0 after an orderly stop; 1 when it can't run; 2 when the configuration can't be used.
 
 Examples:
   holdfast run
-  holdfast run -c ./holdfast.yaml)";
+  holdfast run -c ./holdfast.yaml
+  holdfast run --only relay)";
 
 constexpr const char* check_text = R"(Read the configuration as 'run' would, and say all that is wrong with it.
 
 Problems go to standard error, each with file, line and column. If there is none, the effective configuration, with
-every default filled in, goes to standard output, and warnings to standard error. Run it as the user that holdfast
-runs as: whether that user can read the keys is part of the check.)";
+every default filled in, goes to standard output, and warnings to standard error. What the device can know by itself
+of whether the tunnels could come up is part of it: keys, certificates, known_hosts. Run it as root or as the user
+that holdfast runs as: whether that user can read the keys is part of the check.)";
 constexpr const char* check_footer = R"(Exit status: 0 it can be used; 2 it can't.
 
 Examples:
@@ -61,7 +66,8 @@ say: one line on standard output, performance data behind '|', the verdict as ex
 constexpr const char* health_footer = R"(Exit status:
   0 OK        every tunnel is up: its session stands, the relay holds each of its listeners, and no proof failed
   1 WARNING   a session lacks a forward, a tunnel is opening for the first time, a proof failed for the first time,
-              or another relay of a tunnel's list shows a host key that is not the known one
+              another relay of a tunnel's list shows a host key that is not the known one, a changed configuration can't
+              come up, or the last reload was refused
   2 CRITICAL  a tunnel is down, or does not lead to its target, or holdfast does not answer
   3 UNKNOWN   there is no tunnel, or this command was used wrongly
 
@@ -71,8 +77,9 @@ Examples:
 
 constexpr const char* reload_text = R"(Have the running holdfast read its configuration again.
 
-Only tunnels whose configuration changed are touched. If the new configuration has a problem, nothing changes, and
-the problem is shown here and in 'holdfast status'. Only root and the user that holdfast runs as may do this.)";
+Only tunnels whose configuration changed are touched, and a changed tunnel keeps its session until the changed one has
+logged in. If the new configuration has a problem, or could not come up with what is on this device, nothing changes,
+and the problem is shown here and in 'holdfast status'. Only root and the user that holdfast runs as may do this.)";
 constexpr const char* reload_footer = R"(Exit status: 0 reloaded; 1 refused, or holdfast does not answer; 2 bad usage.
 
 Examples:
@@ -112,7 +119,9 @@ class CommandLine {
     add_config(app_);
     add_socket(app_);
 
-    add_config(add("run", "Hold the tunnels of the configuration", run_text, run_footer, run));
+    CLI::App& run_command = add("run", "Hold the tunnels of the configuration", run_text, run_footer, run);
+    add_config(run_command);
+    add_only(run_command, "Hold this tunnel alone; another process may hold each of the others");
     add_config(add("check", "Say what is wrong with a configuration", check_text, check_footer, check));
     CLI::App& status_command = add("status", "Show what the running holdfast does", status_text, status_footer, status);
     status_command.add_flag("--json", options_.json, "Print the document of /v1/status (docs/status.md)");
@@ -161,6 +170,9 @@ class CommandLine {
     return good ? "" : "'" + text + "' is not between 0.1 and 3600 seconds";
   }
 
+  /// Likewise.
+  static std::string name(const std::string& text) { return text.empty() ? "it names no tunnel" : ""; }
+
   void add_config(CLI::App& command) {
     command
         .add_option("-c,--config", options_.config, std::string{"The configuration (default: "} + default_config + ")")
@@ -170,13 +182,18 @@ class CommandLine {
   void add_socket(CLI::App& command) {
     command
         .add_option("-s,--socket", options_.socket,
-                    "The status socket (default: status_socket.path of the configuration)")
+                    "The status socket, beside the control socket (default: status_socket.path of the configuration)")
         ->type_name("PATH");
+  }
+
+  void add_only(CLI::App& command, const std::string& text) {
+    command.add_option("--only", options_.only, text)->type_name("TUNNEL")->check(name);
   }
 
   void add_daemon(CLI::App& command) {
     add_socket(command);
     add_config(command);
+    add_only(command, "Ask the process that holds this tunnel alone ('run --only')");
     command.add_option("-t,--timeout", options_.timeout_seconds, "How long to wait for the answer (default: 10)")
         ->type_name("SECONDS")
         ->check(seconds);

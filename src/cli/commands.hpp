@@ -17,6 +17,7 @@ inline constexpr const char* default_config = "/etc/holdfast/holdfast.yaml";
 struct Options {
   std::optional<std::string> config;  ///< absent: default_config
   std::optional<std::string> socket;  ///< absent: as the configuration says
+  std::string only;                   ///< run that tunnel alone, or ask the process that does; empty: all
   double timeout_seconds = 10;
   bool json = false;
   std::string tunnel;

@@ -2,7 +2,9 @@
 
 #include <unistd.h>
 
+#include <filesystem>
 #include <iostream>
+#include <system_error>
 
 #include "config/load.hpp"
 #include "status/printable.hpp"
@@ -21,6 +23,7 @@ std::string listed(const config::Problems& problems) {
   return text;
 }
 
+/// Of the process that holds all tunnels.
 tl::expected<SocketPath, Unanswered> find_socket(const Options& options) {
   if (options.socket) return SocketPath{*options.socket, ""};
   const std::string file = options.config.value_or(default_config);
@@ -35,18 +38,46 @@ tl::expected<SocketPath, Unanswered> find_socket(const Options& options) {
                     " (the default path, because " + file + " can't be used:" + listed(path.error()) + ")"};
 }
 
-}  // namespace
+/// "; a process of one tunnel has: --only relay, --only backup": for who asks the process of all where there is none.
+std::string processes_of_one_tunnel(const std::string& socket) {
+  const std::filesystem::path path{socket};
+  std::string names;
+  std::error_code error;
+  for (const auto& folder : std::filesystem::directory_iterator{path.parent_path() / "only", error}) {
+    if (!std::filesystem::is_socket(folder.path() / path.filename(), error)) continue;
+    names +=
+        (names.empty() ? "; a process of one tunnel has: --only " : ", --only ") + folder.path().filename().string();
+  }
+  return names;
+}
 
-tl::expected<status::Response, Unanswered> ask(const Options& options, const std::string& method,
-                                               const std::string& target) {
-  const auto socket = find_socket(options);
+tl::expected<status::Response, Unanswered> exchange(const Options& options, const std::string& method,
+                                                    const std::string& target) {
+  auto socket = find_socket(options);
   if (!socket) return tl::unexpected{socket.error()};
+  const bool of_all = options.only.empty();
+  if (!of_all && !options.socket) socket->path = socket_of_tunnel(socket->path, options.only);
   const auto timeout = std::chrono::duration_cast<Duration>(std::chrono::duration<double>{options.timeout_seconds});
-  auto response = status::request(socket->path, method, target, timeout);
-  if (!response) return tl::unexpected{Unanswered{failed, status::printable(response.error()) + socket->doubt}};
+  const std::string path = method == "GET" ? socket->path : control_socket(socket->path);
+  auto response = status::request(path, method, target, timeout);
+  if (!response) {
+    const std::string others = of_all ? processes_of_one_tunnel(socket->path) : " (holdfast@" + options.only + ")";
+    const bool denied = ::access(path.c_str(), F_OK) == 0 && ::access(path.c_str(), W_OK) != 0;
+    return tl::unexpected{Unanswered{failed, status::printable(response.error() + others) + socket->doubt, denied}};
+  }
   // The socket may be somebody else's: what it says goes to a terminal, often root's.
   response->body = status::printable(response->body);
   return std::move(*response);
+}
+
+}  // namespace
+
+tl::expected<status::Response, Unanswered> ask(const Options& options, const std::string& target) {
+  return exchange(options, "GET", target);
+}
+
+tl::expected<status::Response, Unanswered> command(const Options& options, const std::string& target) {
+  return exchange(options, "POST", target);
 }
 
 int complain(int exit_status, const std::string& text) {

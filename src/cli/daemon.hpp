@@ -11,11 +11,14 @@ namespace holdfast::cli {
 struct Unanswered {
   int exit_status = failed;  ///< `misused` when the configuration that was named can't be used
   std::string text;
+  bool denied = false;  ///< there is a socket, and it is not for us
 };
 
-/// One request to the running holdfast, over the socket that the options or the configuration name.
-tl::expected<status::Response, Unanswered> ask(const Options& options, const std::string& method,
-                                               const std::string& target);
+/// One request to the running holdfast: GET, over the status socket that the options or the configuration name.
+tl::expected<status::Response, Unanswered> ask(const Options& options, const std::string& target);
+
+/// Likewise POST, over the control socket that belongs to it.
+tl::expected<status::Response, Unanswered> command(const Options& options, const std::string& target);
 
 /// Prints "holdfast: text" to standard error; returns the exit status, for `return complain(...)`.
 int complain(int exit_status, const std::string& text);

@@ -17,7 +17,7 @@ int verdict(Health health, const std::string& text) {
 }  // namespace
 
 int health(const Options& options) {
-  const auto response = ask(options, "GET", "/v1/status");
+  const auto response = ask(options, "/v1/status");
   if (!response) {
     const bool misconfigured = response.error().exit_status == misused;
     return verdict(misconfigured ? Health::unknown : Health::critical, response.error().text);

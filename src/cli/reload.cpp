@@ -7,7 +7,7 @@
 namespace holdfast::cli {
 
 int reload(const Options& options) {
-  const auto response = ask(options, "POST", "/v1/reload");
+  const auto response = command(options, "/v1/reload");
   if (!response) return complain(response.error().exit_status, response.error().text);
   if (response->status != 200)
     return complain(failed, "not reloaded, nothing has changed:\n" + status::error_text(response->body));

@@ -24,7 +24,7 @@ status::Colour colour_of_output() {
 }  // namespace
 
 int status(const Options& options) {
-  const auto response = ask(options, "GET", "/v1/status");
+  const auto response = ask(options, "/v1/status");
   if (!response) return complain(response.error().exit_status, response.error().text);
   if (response->status != 200) return complain(failed, status::error_text(response->body));
   if (options.json) {

@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 
 #include <algorithm>
+#include <cctype>
 #include <charconv>
 #include <cstdint>
 #include <vector>
@@ -54,10 +55,26 @@ Result<std::uint16_t> port(const std::string& text, int lowest) {
   return number;
 }
 
+/// Letters, digits, '.', '-' and '_', and all that is not ASCII: more than the names of DNS, and nothing else is one.
+bool is_name(std::string_view text) {
+  return std::all_of(text.begin(), text.end(), [](unsigned char c) {
+    return c >= 0x80 || std::isalnum(c) != 0 || c == '.' || c == '-' || c == '_';
+  });
+}
+
+/// With or without a zone: "fe80::1%eth0" (RFC 4007, 11).
+bool is_v6(const std::string& text) {
+  const std::size_t percent = text.find('%');
+  in6_addr ignored{};
+  if (inet_pton(AF_INET6, text.substr(0, percent).c_str(), &ignored) != 1) return false;
+  return percent == std::string::npos || (percent + 1 < text.size() && is_name(text.substr(percent + 1)));
+}
+
 Result<std::string> host(const std::string& text, const char* what) {
+  static constexpr std::size_t longest_name = 253;  // RFC 1035, without the final dot
   if (text.empty()) return error(std::string("the ") + what + " is empty");
-  if (has_space_or_control(text) || text.find_first_of("/@[]") != std::string::npos)
-    return error(quote(text) + " is not a " + what);
+  if (has_space_or_control(text) || text.size() > longest_name || (!is_name(text) && !is_v6(text)))
+    return error(is_not(text, std::string("a ") + what));
   return text;
 }
 
@@ -86,6 +103,7 @@ Result<Target> target_from(const Fields& fields) {
   if (fields.size() == 1 && is_path(fields[0])) {
     if (has_space_or_control(fields[0])) return error("the socket's path contains a blank");
     if (fields[0].size() > longest_socket_path) return error("the socket's path is longer than 107 bytes");
+    if (fields[0].find("${") != std::string::npos) return error("variables are not expanded; write the path out");
     return UnixTarget{fields[0]};
   }
   if (fields.size() != 2) return error("the target is host:port or /socket, with IPv6 in brackets");
@@ -94,6 +112,13 @@ Result<Target> target_from(const Fields& fields) {
   const auto number = port(fields[1], 1);
   if (!number) return error(number.error());
   return TcpTarget{*std::move(name), *number};
+}
+
+/// `ssh -R 4649` asks for a SOCKS proxy, which libssh can't serve: hardly anybody who leaves the target out means that.
+std::string missing_target(const Fields& fields) {
+  const bool ports = fields.size() == 2 && port(fields[0], 0) && port(fields[1], 1);
+  if (ports) return "the target's host is missing, as in " + fields[0] + ":localhost:" + fields[1];
+  return "a target is missing, as in 4649:localhost:22";
 }
 
 Result<RemoteForward> join_sides(Result<RemoteForward> listener, Result<Target> target) {
@@ -125,13 +150,12 @@ Result<RemoteForward> parse_forward(std::string_view text) {
   const auto fields = split(text);
   if (!fields) return error(fields.error());
   const std::size_t target_size = is_path(fields->back()) ? 1 : 2;
-  if (fields->size() <= target_size) return error("a target is missing; the relay can't be asked for a SOCKS proxy");
+  if (fields->size() <= target_size) return error(missing_target(*fields));
   const auto middle = fields->end() - static_cast<std::ptrdiff_t>(target_size);
   return join_sides(listener_from(Fields(fields->begin(), middle)), target_from(Fields(middle, fields->end())));
 }
 
 Result<TcpTarget> parse_relay(std::string_view text) {
-  static constexpr std::size_t longest_name = 253;  // RFC 1035, without the final dot
   const bool bare_v6 = !text.starts_with('[') && std::count(text.begin(), text.end(), ':') > 1;
   const auto fields = bare_v6 ? Result<Fields>{Fields{std::string(text)}} : split(text);
   if (!fields) return error(fields.error());
@@ -139,10 +163,7 @@ Result<TcpTarget> parse_relay(std::string_view text) {
   if (fields->size() > 2) return error("a relay is host, host:port or [v6]:port");
   auto name = host(fields->front(), "host's name or address");
   if (!name) return error(name.error());
-  in6_addr ignored{};
-  const bool v6 = bare_v6 || text.starts_with('[');
-  if (name->size() > longest_name || (v6 && inet_pton(AF_INET6, name->c_str(), &ignored) != 1))
-    return error(quote(*name) + (v6 ? " is not an IPv6 address" : " is not a host's name or address"));
+  if (text.starts_with('[') && !is_v6(*name)) return error(quote(*name) + " is not an IPv6 address");
   if (fields->size() == 1) return TcpTarget{*std::move(name), 0};
   const auto number = port(fields->back(), 1);
   if (!number) return error(number.error());

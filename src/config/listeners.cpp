@@ -21,7 +21,7 @@ struct Listener {
 void refuse_colliding_listeners(const std::vector<TunnelEntry>& tunnels) {
   using Port = std::tuple<std::string, std::uint16_t, std::uint16_t>;  // the relay, its SSH port, the listener's
   std::map<Port, std::vector<Listener>> taken;
-  for (const auto& [tunnel, places] : tunnels) {
+  for (const auto& [tunnel, places, all_places] : tunnels) {
     for (const RelaySpec& relay : relays_of(tunnel)) {
       // Without a host, which was refused already, a tunnel shares its relay with no other.
       const std::string& host = relay.host_name.empty() ? tunnel.name : relay.host_name;

@@ -1,11 +1,16 @@
 #include "config/load.hpp"
 
+#include <fcntl.h>
+#include <poll.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdio>
 #include <filesystem>
 #include <memory>
+#include <set>
 #include <system_error>
 
 #include "config/document.hpp"
@@ -17,15 +22,29 @@
 namespace holdfast::config {
 namespace {
 
+/// A SocketPath with another beside it: the control socket's.
+struct StatusPath : SocketPath {
+  static void read(const Value& value, std::string& into) {
+    static const std::string suffix = control_socket("");
+    SocketPath::read(value, into);
+    if (into.ends_with(suffix)) value.refuse(quote(into) + " ends as a control socket's path does: name it otherwise");
+    if (control_socket(into).size() > longest_socket_path) {
+      value.warn("'holdfast reload' and 'reconnect' can't work: with " + quote(suffix) +
+                 " the control socket's path is longer than " + std::to_string(longest_socket_path) +
+                 " bytes; name a path of at most " + std::to_string(longest_socket_path - suffix.size()));
+    }
+  }
+};
+
 constexpr std::array status_socket_keys{
-    key<SocketPath, &StatusSocketSpec::path>("path"),
+    key<StatusPath, &StatusSocketSpec::path>("path"),
     key<UserName, &StatusSocketSpec::group>("group"),
 };
 
 /// A path alone, or a mapping.
 struct StatusSocket : Mapping<status_socket_keys> {
   static void read(const Value& value, StatusSocketSpec& into) {
-    if (value.node().kind == Node::Kind::scalar) return SocketPath::read(value, into.path);
+    if (value.node().kind == Node::Kind::scalar) return StatusPath::read(value, into.path);
     Mapping::read(value, into);
   }
 };
@@ -58,21 +77,29 @@ std::filesystem::path as_the_kernel_sees(const std::string& path) {
   return normal.starts_with("/var/run/") ? normal.substr(std::string_view{"/var"}.size()) : normal;
 }
 
-/// Visitors arrive there with this process's own uid, and could ask for whatever an operator may.
+/// Visitors arrive there with this process's own uid, and could see or ask for whatever an operator may. So they could
+/// at the sockets of a process that holds another tunnel.
 void refuse_own_socket(const std::vector<TunnelEntry>& tunnels, const StatusSocketSpec& status_socket) {
-  for (const auto& [tunnel, places] : tunnels) {
-    for (std::size_t i = 0; i < tunnel.remote_forward.size(); ++i) {
-      const auto* target = std::get_if<UnixTarget>(&tunnel.remote_forward[i].target);
-      if (target != nullptr && as_the_kernel_sees(target->path) == as_the_kernel_sees(status_socket.path))
-        places[i].refuse(quote(target->path) +
-                         " is holdfast's own status socket: whoever reaches the listener could "
-                         "command it");
+  std::set<std::filesystem::path> sockets;
+  const auto add = [&](const std::string& path) {
+    sockets.insert(as_the_kernel_sees(path));
+    sockets.insert(as_the_kernel_sees(control_socket(path)));
+  };
+  add(status_socket.path);
+  for (const TunnelEntry& entry : tunnels) add(socket_of_tunnel(status_socket.path, entry.spec.name));
+  for (const TunnelEntry& entry : tunnels) {
+    for (std::size_t i = 0; i < entry.spec.remote_forward.size(); ++i) {
+      const auto* target = std::get_if<UnixTarget>(&entry.spec.remote_forward[i].target);
+      if (target != nullptr && sockets.count(as_the_kernel_sees(target->path)) != 0)
+        entry.forwards[i].refuse(quote(target->path) +
+                                 " is a socket of holdfast's own: not for whoever reaches the listener");
     }
   }
 }
 
 std::vector<TunnelSpec> read_tunnels(const Value& tunnels, const Defaults& defaults,
-                                     const StatusSocketSpec& status_socket) {
+                                     const StatusSocketSpec& status_socket, const std::string& file_name,
+                                     Places& places) {
   const std::vector<Value::Member> members = tunnels.members();
   std::vector<TunnelEntry> entries;
   entries.reserve(members.size());
@@ -80,6 +107,13 @@ std::vector<TunnelSpec> read_tunnels(const Value& tunnels, const Defaults& defau
   if (entries.empty() && tunnels.node().kind == Node::Kind::mapping) tunnels.refuse("there is no tunnel in it");
   refuse_colliding_listeners(entries);
   refuse_own_socket(entries, status_socket);
+  for (const TunnelEntry& entry : entries) {
+    for (const auto& [key, value] : entry.places) {
+      const Mark mark = value.mark();
+      places.emplace(entry.spec.name + (key.empty() ? "" : "." + key),
+                     Problem{file_name, mark.line, mark.column, value.path(), ""});
+    }
+  }
   std::vector<TunnelSpec> specs;
   specs.reserve(entries.size());
   for (TunnelEntry& entry : entries) specs.push_back(std::move(entry.spec));
@@ -94,7 +128,7 @@ void warn_of_watchdog(const Value& watchdog, const Config& config) {
   }
 }
 
-Config read_file(const Value& root) {
+Config read_file(const Value& root, const std::string& file_name, Places& places) {
   File file;
   const Given given = read_record<File>(root, file_keys, file);
   Config config;
@@ -104,7 +138,7 @@ Config read_file(const Value& root) {
   defaults.spec.user_known_hosts_file = default_known_hosts;
   if (file.defaults) read_defaults(*file.defaults, defaults);
   if (file.tunnels)
-    config.tunnels = read_tunnels(*file.tunnels, defaults, config.status_socket);
+    config.tunnels = read_tunnels(*file.tunnels, defaults, config.status_socket, file_name, places);
   else if (root.node().kind == Node::Kind::mapping)
     root.refuse("required key 'tunnels' is missing");
   if (const auto watchdog = given.find("watchdog"); watchdog != given.end()) warn_of_watchdog(watchdog->second, config);
@@ -129,23 +163,52 @@ tl::expected<Loaded, Problems> parse(std::string_view text, const std::string& f
     return tl::unexpected(report.take_problems());
   }
   const Context context{report, files};
-  Config config = read_file(Value(*document, "", context));
+  Places places;
+  Config config = read_file(Value(*document, "", context), file_name, places);
   if (report.has_problems()) return tl::unexpected(report.take_problems());
-  return Loaded{std::move(config), report.take_warnings()};
+  return Loaded{std::move(config), report.take_warnings(), std::move(places)};
+}
+
+Problem Loaded::problem_with(const std::string& tunnel, const std::string& key, std::size_t item,
+                             std::string message) const {
+  const std::string name = tunnel + "." + key;
+  for (const std::string& place : {name + "[" + std::to_string(item) + "]", name, tunnel}) {
+    const auto found = places.find(place);
+    if (found == places.end()) continue;
+    Problem problem = found->second;
+    problem.message = std::move(message);
+    // A default is complained about where it stands, and names whom it concerns.
+    if (!problem.key.starts_with("tunnels.")) problem.message = "tunnel " + tunnel + ": " + problem.message;
+    if (place == tunnel) problem.key += "." + key;
+    return problem;
+  }
+  return {"", 0, 0, "tunnels." + name, std::move(message)};
 }
 
 namespace {
 
+/// A pipe, as a shell's <(...) is, has its content when somebody writes it.
+constexpr int longest_wait_for_a_writer = 5000;  // ms
+
 tl::expected<std::string, Problems> read_text(const std::string& path) {
-  const auto unreadable = [&] {
-    return tl::unexpected(Problems{{path, 0, 0, "", "can't be read: " + std::generic_category().message(errno)}});
-  };
-  const std::unique_ptr<std::FILE, CloseFile> file(std::fopen(path.c_str(), "rbe"));
-  if (!file) return unreadable();
+  const auto problem = [&](const std::string& why) { return tl::unexpected(Problems{{path, 0, 0, "", why}}); };
+  const auto unreadable = [&] { return problem("can't be read: " + std::generic_category().message(errno)); };
+  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (descriptor < 0) return unreadable();
+  const std::unique_ptr<std::FILE, CloseFile> owner(::fdopen(descriptor, "rb"));
   // One byte more than is allowed, so that parse() says so about a file that is larger.
   std::string text(max_document_bytes + 1, '\0');
-  text.resize(std::fread(text.data(), 1, text.size(), file.get()));
-  if (std::ferror(file.get()) != 0) return unreadable();
+  std::size_t size = 0;
+  while (size < text.size()) {
+    pollfd ready{descriptor, POLLIN, 0};
+    if (::poll(&ready, 1, longest_wait_for_a_writer) == 0)
+      return problem("can't be read: nobody writes into this pipe");
+    const ssize_t got = ::read(descriptor, text.data() + size, text.size() - size);
+    if (got < 0) return unreadable();
+    if (got == 0) break;
+    size += static_cast<std::size_t>(got);
+  }
+  text.resize(size);
   return text;
 }
 

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstddef>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -24,9 +26,16 @@ std::string to_string(const Problem& problem);
 
 using Problems = std::vector<Problem>;
 
+/// Where the tunnels' settings stand, by "TUNNEL.KEY[ITEM]", "TUNNEL.KEY" and "TUNNEL"; problems without a message.
+using Places = std::map<std::string, Problem>;
+
 struct Loaded {
   Config config;
   std::vector<Problem> warnings;  ///< "strict_host_key_checking: no trusts whoever answers", and the like
+  Places places;
+
+  /// The problem that a tunnel's setting, or an item of its list, turned out to be; the tunnel's if it is not set.
+  Problem problem_with(const std::string& tunnel, const std::string& key, std::size_t item, std::string message) const;
 };
 
 /// The unit's StateDirectory=.
@@ -52,8 +61,13 @@ class Files {
 /// The real one.
 const Files& system_files();
 /// The same, for a look at the configuration from outside of the service: credentials are taken to be where systemd
-/// will put them, unseen, unless the environment says where to look.
+/// will put them, unseen, unless the environment says where to look; so is a state directory that is not there yet or
+/// not for this user.
 const Files& files_outside_service();
+
+/// The same, for a running process, in which one tunnel's key or certificate that is away is no trouble of the others:
+/// they are taken to be there.
+const Files& files_in_service();
 
 /// All problems of the text at once, in the file's order.
 tl::expected<Loaded, Problems> parse(std::string_view text, const std::string& file_name, const Files& files);

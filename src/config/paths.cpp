@@ -3,14 +3,15 @@
 namespace holdfast::config {
 namespace {
 
-constexpr std::size_t longest_path = 4095;        // PATH_MAX, with its final zero
-constexpr std::size_t longest_socket_path = 107;  // sun_path, with its final zero
+constexpr std::size_t longest_path = 4095;  // PATH_MAX, with its final zero
 
 /// Why `path` can't be used as it stands; empty if it can. A service has no home and no working directory, so what a
 /// shell would make of the path is not guessed.
 std::string why_no_path(std::string_view path, std::size_t longest) {
   if (path.starts_with('~')) return ": '~' is not expanded; write the path from / on";
-  if (path.starts_with('$')) return ": variables are not expanded; write the path from / on";
+  if (path.starts_with('$') || path.find("${") != std::string_view::npos)
+    return ": variables are not expanded; write the path from / on";
+  if (path.starts_with('%')) return ": '%' is not expanded; write the path from / on";
   if (!path.starts_with('/')) return " is a relative path; write it from / on";
   if (path.size() > longest) return " is longer than " + std::to_string(longest) + " bytes";
   if (path.find('\n') != std::string_view::npos) return " is not a path";

@@ -23,7 +23,7 @@ void read_relay(const Value& value, RelaySpec& into) {
   if (value.node().kind == Node::Kind::mapping) {
     const Given given = read_record<RelaySpec>(value, relay_keys, into);
     if (!given.contains("host_name")) value.refuse("required key 'host_name' is missing");
-    return;
+    return take_port(given, into.port);
   }
   const auto text = value.text();
   if (!text) return;
@@ -57,6 +57,16 @@ Node HostNames::write(const TunnelSpec& spec) {
   items.reserve(spec.relays.size());
   for (const RelaySpec& relay : spec.relays) items.push_back(write_record<RelaySpec>(relay_keys, relay));
   return Node::list(std::move(items));
+}
+
+void take_port(const Given& given, std::uint16_t& port) {
+  const auto host = given.find("host_name");
+  if (host == given.end() || host->second.node().kind != Node::Kind::scalar) return;
+  const auto relay = parse_relay(host->second.node().text);
+  if (!relay || relay->port == 0) return;
+  if (given.contains("port"))
+    return host->second.refuse(quote(host->second.node().text) + ": 'port' is given too; leave one of the two out");
+  port = relay->port;
 }
 
 void complete_relays(const std::vector<Value>& items, TunnelSpec& spec) {

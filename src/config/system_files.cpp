@@ -69,12 +69,33 @@ class FilesOutsideService final : public SystemFiles {
  private:
   static constexpr const char* service_credentials = "/run/credentials/holdfast.service";
 
+  /// The state directory is made by the service's first start, and others than root and the service stay outside.
   bool unseen(const std::string& path) const {
-    return !SystemFiles::credentials_directory() && path.starts_with(service_credentials + std::string("/"));
+    const auto below = [&](const std::string& folder) { return path.starts_with(folder + "/"); };
+    if (!SystemFiles::credentials_directory() && below(service_credentials)) return true;
+    return below(default_state_directory) && ::faccessat(AT_FDCWD, default_state_directory, X_OK, AT_EACCESS) != 0;
+  }
+};
+
+/// A key that is away is one tunnel's trouble, and may come (a file system that is mounted later).
+class FilesInService final : public SystemFiles {
+ public:
+  Kind private_key(const std::string& path) const override { return hoped_for(SystemFiles::private_key(path)); }
+  Kind readable_file(const std::string& path) const override { return hoped_for(SystemFiles::readable_file(path)); }
+
+ private:
+  static Kind hoped_for(Kind kind) {
+    const bool away = kind == Kind::missing || kind == Kind::unreadable || kind == Kind::not_a_file;
+    return away ? Kind::good : kind;
   }
 };
 
 }  // namespace
+
+const Files& files_in_service() {
+  static const FilesInService files;
+  return files;
+}
 
 const Files& files_outside_service() {
   static const FilesOutsideService files;

@@ -13,6 +13,15 @@ bool is_control(char c) {
   return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
 }
 
+/// C1, which terminals obey like an escape sequence, has two bytes in UTF-8; either of them.
+bool is_control_at(std::string_view text, std::size_t at) {
+  const auto c1 = [text](std::size_t first) {
+    return first + 1 < text.size() && text[first] == '\xC2' &&
+           (static_cast<unsigned char>(text[first + 1]) & 0xE0U) == 0x80U;
+  };
+  return is_control(text[at]) || c1(at) || (at > 0 && c1(at - 1));
+}
+
 char lower(char c) {
   return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
 }
@@ -69,12 +78,12 @@ std::string quote(std::string_view value) {
     return "a text of " + std::to_string(value.size()) + " bytes";
   static constexpr std::string_view digits = "0123456789abcdef";
   std::string quoted = "'";
-  for (const char c : value) {
-    if (!is_control(c)) {
-      quoted += c;
+  for (std::size_t at = 0; at < value.size(); ++at) {
+    if (!is_control_at(value, at)) {
+      quoted += value[at];
       continue;
     }
-    const auto code = static_cast<unsigned char>(c);
+    const auto code = static_cast<unsigned char>(value[at]);
     quoted += "\\x";
     quoted += digits[code >> 4U];
     quoted += digits[code & 0x0FU];
@@ -121,7 +130,19 @@ std::optional<std::size_t> first_binary_byte(std::string_view text) {
 }
 
 bool has_space_or_control(std::string_view text) {
-  return std::any_of(text.begin(), text.end(), [](char c) { return c == ' ' || is_control(c); });
+  for (std::size_t at = 0; at < text.size(); ++at)
+    if (text[at] == ' ' || is_control_at(text, at)) return true;
+  return false;
+}
+
+bool asks_for_expansion(std::string_view text) {
+  const bool token = text.find('%') != std::string_view::npos && text.find(':') == std::string_view::npos;
+  return token || text.starts_with('~') || text.find('$') != std::string_view::npos;
+}
+
+std::string is_not(std::string_view text, std::string_view what) {
+  return quote(text) + " is not " + std::string(what) +
+         (asks_for_expansion(text) ? ": nothing is expanded here; write it out" : "");
 }
 
 }  // namespace holdfast::config

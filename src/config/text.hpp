@@ -31,4 +31,9 @@ std::optional<std::size_t> first_binary_byte(std::string_view text);
 
 bool has_space_or_control(std::string_view text);
 
+/// What a shell, ssh_config or systemd would replace: "${X}", "$X", "~", and "%h" where `text` is no IPv6 address.
+bool asks_for_expansion(std::string_view text);
+/// " is not a WHAT", and a word more where something was to be expanded.
+std::string is_not(std::string_view text, std::string_view what);
+
 }  // namespace holdfast::config

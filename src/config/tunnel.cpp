@@ -18,8 +18,8 @@ constexpr std::size_t longest_name = 64;
 /// The name goes into URLs, log fields and file names.
 bool is_tunnel_name(std::string_view name) {
   static constexpr std::string_view allowed = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
-  return name.size() <= longest_name && name.find_first_not_of(allowed) == std::string_view::npos && name != "." &&
-         name != "..";
+  return name.size() <= longest_name && name.find_first_not_of(allowed) == std::string_view::npos &&
+         !name.starts_with('.') && !name.starts_with('-');
 }
 
 /// One tunnel under inspection: its effective settings, and where each of them was given.
@@ -138,10 +138,28 @@ void Inspection::warn_of_congestion_control() const {
       .warn("the kernel has " + available + " now, not " + quote(name) + "; try 'modprobe tcp_" + name + "'");
 }
 
+/// Where each setting stands; the tunnel's own before the default.
+std::map<std::string, Value> places_of(const Value& name, const Given& own, const Given& defaults) {
+  std::map<std::string, Value> places{{"", name}};
+  for (const Given* given : {&own, &defaults}) {
+    for (const auto& [key, value] : *given) {
+      if (!places.emplace(key, value).second) continue;
+      const std::vector<Value> items = value.items();
+      for (std::size_t item = 0; item < items.size(); ++item) {
+        places.emplace(std::string{key} + "[" + std::to_string(item) + "]", items[item]);
+      }
+    }
+  }
+  return places;
+}
+
 }  // namespace
 
 void read_defaults(const Value& value, Defaults& defaults) {
   defaults.given = read_record(value, tunnel_keys(), defaults.spec);
+  std::uint16_t port = 0;
+  take_port(defaults.given, port);
+  if (port != 0) defaults.given.at("host_name").refuse("a default's port belongs into 'port'");
   if (const auto forwards = defaults.given.find("remote_forward"); forwards != defaults.given.end()) {
     forwards->second.refuse("can't be a default: the relay gives a listener to one tunnel only");
     defaults.given.erase(forwards);
@@ -154,9 +172,10 @@ TunnelEntry read_tunnel(const Value::Member& tunnel, const Defaults& defaults) {
   entry.spec = defaults.spec;
   entry.spec.name = tunnel.name;
   if (!is_tunnel_name(tunnel.name))
-    tunnel.name_place.refuse("a tunnel's name has 1 to 64 letters, digits, '.', '_' or '-'");
+    tunnel.name_place.refuse("a tunnel's name has 1 to 64 letters, digits, '_', '.' or '-', the last two not in front");
   const Given own = read_record(tunnel.value, tunnel_keys(), entry.spec);
   if (tunnel.value.node().kind != Node::Kind::mapping) return entry;
+  take_port(own, entry.spec.port);
   if (const auto forwards = own.find("remote_forward"); forwards != own.end())
     entry.forwards = forwards->second.items();
   if (!entry.spec.relays.empty()) {
@@ -164,6 +183,7 @@ TunnelEntry read_tunnel(const Value::Member& tunnel, const Defaults& defaults) {
     const auto given = own.find("host_name");
     complete_relays((given != own.end() ? given->second : inherited->second).items(), entry.spec);
   }
+  entry.places = places_of(tunnel.name_place, own, defaults.given);
   const Inspection inspection(entry.spec, tunnel.name_place, own, defaults.given);
   inspection.require_keys();
   inspection.refuse_contradictions();

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <map>
+#include <string>
 #include <vector>
 
 #include "config/value.hpp"
@@ -18,7 +20,8 @@ void read_defaults(const Value& value, Defaults& defaults);
 /// A tunnel as read, with the places that later checks complain about.
 struct TunnelEntry {
   TunnelSpec spec;
-  std::vector<Value> forwards;  ///< parallel to spec.remote_forward
+  std::vector<Value> forwards;          ///< parallel to spec.remote_forward
+  std::map<std::string, Value> places;  ///< "KEY[ITEM]", "KEY" and "", which is the tunnel's name
 };
 
 /// Reads one tunnel and checks it as a whole: what is missing, what contradicts itself, what will be regretted.

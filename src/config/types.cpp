@@ -99,22 +99,20 @@ void read_forward_mapping(const Value& value, RemoteForward& into) {
 }  // namespace
 
 void HostName::read(const Value& value, std::string& into) {
-  static constexpr std::size_t longest_name = 253;  // RFC 1035, without the final dot
   const auto text = value.text();
   if (!text) return;
-  if (text->find('@') != std::string::npos) return value.refuse(quote(*text) + ": the account belongs into 'user'");
-  if (text->front() == '[') return value.refuse(quote(*text) + ": an address stands here without brackets");
-  if (std::count(text->begin(), text->end(), ':') == 1)
-    return value.refuse(quote(*text) + ": a port belongs into 'port'");
-  if (has_space_or_control(*text) || text->find('/') != std::string::npos || text->size() > longest_name)
-    return value.refuse(quote(*text) + " is not a host's name or address");
-  into = *text;
+  auto relay = parse_relay(*text);
+  if (!relay) return value.refuse(quote(*text) + ": " + relay.error());
+  into = std::move(relay->host);
 }
 
 void UserName::read(const Value& value, std::string& into) {
   const auto text = value.text();
   if (!text) return;
-  if (has_space_or_control(*text)) return value.refuse(quote(*text) + " is not a name of an account");
+  // What OpenSSH's ssh refuses too (and libssh from 0.11 on), as a shell could take it for more than a name.
+  if (has_space_or_control(*text) || text->empty() || text->front() == '-' || text->back() == '\\' ||
+      text->find_first_of("'`\";&<>|(){}") != std::string::npos)
+    return value.refuse(is_not(*text, "a name of an account"));
   into = *text;
 }
 
@@ -124,14 +122,14 @@ void DeviceName::read(const Value& value, std::string& into) {
   const auto text = value.text();
   if (!text) return;
   if (text->empty() || text->size() > longest_name || text->find_first_not_of(allowed) != std::string::npos)
-    return value.refuse(quote(*text) + " is not a name of a device: 1 to 64 letters, digits, '.', '-' or '_'");
+    return value.refuse(is_not(*text, "a name of a device (1 to 64 letters, digits, '.', '-' or '_')"));
   into = *text;
 }
 
 void LocalAddress::read(const Value& value, std::string& into) {
   const auto text = value.text();
   if (!text) return;
-  if (!is_address(*text)) return value.refuse(quote(*text) + " is not a numeric address of this device");
+  if (!is_address(*text)) return value.refuse(is_not(*text, "a numeric address of this device"));
   into = *text;
 }
 
@@ -140,7 +138,7 @@ void InterfaceName::read(const Value& value, std::string& into) {
   if (!text) return;
   if (text->size() >= IFNAMSIZ) return value.refuse(quote(*text) + ": an interface's name has at most 15 characters");
   if (has_space_or_control(*text) || text->find('/') != std::string::npos)
-    return value.refuse(quote(*text) + " is not the name of an interface");
+    return value.refuse(is_not(*text, "the name of an interface"));
   into = *text;
 }
 

@@ -23,6 +23,7 @@ struct Text {
   static Node write(const std::string& text) { return text.empty() ? Node{} : Node::scalar(text); }
 };
 
+/// One relay's name or address; what parse_relay() takes, of which a port is for take_port() to keep.
 struct HostName : Text {
   static void read(const Value& value, std::string& into);
 };
@@ -48,6 +49,9 @@ struct CongestionControl : Text {
 struct Path : Text {
   static void read(const Value& value, std::string& into);
 };
+
+inline constexpr std::size_t longest_socket_path = 107;  ///< in bytes: sun_path, with its final zero
+
 /// A Path that fits into a sockaddr_un, or `none`.
 struct AgentSocket : Text {
   static void read(const Value& value, std::string& into);

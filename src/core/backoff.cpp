@@ -30,6 +30,7 @@ BackoffFamily backoff_family(Cause cause) {
     case Cause::idle_timeout:
     case Cause::session_timeout:
     case Cause::relay_silent:
+    case Cause::path_mtu:
     case Cause::phase_timed_out:
     case Cause::key_exchange_failed:
     case Cause::integrity_failed:
@@ -45,7 +46,9 @@ BackoffFamily backoff_family(Cause cause) {
     case Cause::listener_held_live:
     case Cause::listener_held_stale:
     case Cause::listener_held_by_other_device:
+    case Cause::listener_held_by_twin:
     case Cause::path_broken:
+    case Cause::agent_unusable:  // it may yet start, and the relay has refused nothing
       return BackoffFamily::listener;
     case Cause::protocol_error:
     case Cause::no_common_algorithm:

@@ -31,4 +31,17 @@ std::string relay_name(const RelaySpec& relay) {
   return host_and_port(relay.host_name, relay.port);
 }
 
+std::string socket_of_tunnel(const std::string& status_socket, const std::string& tunnel) {
+  const std::size_t folder = status_socket.rfind('/') + 1;
+  return status_socket.substr(0, folder) + "only/" + tunnel + "/" + status_socket.substr(folder);
+}
+
+std::string control_socket(const std::string& status_socket) {
+  return status_socket + ".control";
+}
+
+bool learns_host_keys(const TunnelSpec& spec) {
+  return spec.strict_host_key_checking == StrictHostKeyChecking::accept_new && spec.host_key_fingerprint.empty();
+}
+
 }  // namespace holdfast

@@ -42,6 +42,7 @@ std::vector<FailBackAction> FailBack::looked_at(const RelayLookedAt& look, const
   if (looking == nullptr) return {};
   const std::size_t relay = looking->relay;
   if (look.failure) return {not_back(relay, describe(*look.failure), context)};
+  context.relays.answered(relay, look.address);
   state_ = AwaitingIdle{relay, context.now};
   return {Announce{LogLevel::verbose, "the better relay " + name_of(relay, context) + " answers again"}, AwaitIdle{}};
 }

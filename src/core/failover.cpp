@@ -7,7 +7,7 @@
 namespace holdfast {
 namespace {
 
-/// Looking costs some 200 bytes, going back in vain a few seconds without a tunnel: at least this often all the same.
+/// Looking costs some 1.5 KB, going back in vain a few seconds without a tunnel: at least this often all the same.
 constexpr Duration longest_return = std::chrono::hours{4};
 
 /// The relay did not come to speak: as likely as its end, it is the device's way to anywhere that is gone.
@@ -26,6 +26,7 @@ bool could_not_be_reached(Cause cause) {
     case Cause::idle_timeout:
     case Cause::session_timeout:
     case Cause::relay_silent:
+    case Cause::path_mtu:
     case Cause::protocol_mismatch:
     case Cause::protocol_error:
     case Cause::phase_timed_out:
@@ -38,11 +39,13 @@ bool could_not_be_reached(Cause cause) {
     case Cause::host_key_not_pinned:
     case Cause::known_hosts_unusable:
     case Cause::identity_unusable:
+    case Cause::agent_unusable:
     case Cause::authentication_refused:
     case Cause::forward_refused:
     case Cause::listener_held_live:
     case Cause::listener_held_stale:
     case Cause::listener_held_by_other_device:
+    case Cause::listener_held_by_twin:
     case Cause::target_down:
     case Cause::path_broken:
     case Cause::proof_not_permitted:
@@ -57,6 +60,11 @@ bool could_not_be_reached(Cause cause) {
 
 bool could_not_be_reached(const RelayProgress& relay) {
   return relay.failure && could_not_be_reached(relay.failure->cause);
+}
+
+/// A stranger under the relay's name goes as trouble with the network does, whatever he shows.
+Cause paced_by(const RelayProgress& relay, const Failure& failure) {
+  return relay.addresses.is_stranger(failure.cause) ? Cause::unreachable : failure.cause;
 }
 
 /// A fleet that lost its relay in one instant must not be at the next one in one instant (sshd's MaxStartups).
@@ -76,7 +84,8 @@ Duration until_return(const RelayProgress& relay, const Relays::Context& context
 }  // namespace
 
 bool is_devices_own(Cause cause) {
-  return cause == Cause::local_address_unavailable || cause == Cause::identity_unusable || cause == Cause::local_error;
+  return cause == Cause::local_address_unavailable || cause == Cause::identity_unusable ||
+         cause == Cause::agent_unusable || cause == Cause::local_error;
 }
 
 void Relays::resize(std::size_t count) {
@@ -86,23 +95,28 @@ void Relays::resize(std::size_t count) {
 NextTry Relays::failed(const Failure& failure, Reached reached, Duration outage, const Context& context) {
   const bool lasted = reached == Reached::lasting_session;
   RelayProgress& relay = here();
-  if (lasted) {
-    relay.backoff.reset();
-    relay.failed_returns = 0;
-    came_from_.reset();
-  }
-  if (backoff_family(failure.cause) == BackoffFamily::refused) {
+  const Cause cause = paced_by(relay, failure);
+  if (backoff_family(cause) == BackoffFamily::refused) {
     relay.refusal = failure;
     relay.refused_at = context.now;
   }
   const bool own_penalty = failure.cause == Cause::relay_penalty && relay.refusal;
-  const Cause paced_by = own_penalty ? relay.refusal->cause : failure.cause;
-  const Duration outage_of_network = reached == Reached::login ? Duration::max() : outage;
-  const TimePoint again =
-      context.now + relay.backoff.next_wait(context.spec.backoff, paced_by, outage_of_network, context.jitter);
   relay.failure = failure;
   relay.failed_at = context.now;
-  if (lasted || is_devices_own(failure.cause)) return {current_, again};
+  relay.look_after.reset();
+  const bool smaller = relay.segments.just_lowered();
+  // An address where a session has stood is better than one that was never tried.
+  const bool stood = lasted || reached == Reached::session;
+  if (!stood && !own_penalty && !smaller && relay.addresses.failed(failure.cause, context.now)) {
+    relay.next_try = context.now + pause(context);
+    return {current_, *relay.next_try};
+  }
+  const Cause paces = own_penalty ? relay.refusal->cause : cause;
+  const bool not_the_networks = reached == Reached::login || failure.cause == Cause::protocol_mismatch;
+  const Duration outage_of_network = not_the_networks ? Duration::max() : outage;
+  const TimePoint again =
+      context.now + relay.backoff.next_wait(context.spec.backoff, paces, outage_of_network, context.jitter);
+  if (lasted || smaller || is_devices_own(failure.cause)) return {current_, again};
 
   relay.next_try = again;
   if (const auto secondary = std::exchange(came_from_, std::nullopt)) {
@@ -134,18 +148,25 @@ bool Relays::another_may_listen(TimePoint now) const {
 
 void Relays::network_changed(bool moved) {
   for (RelayProgress& relay : all_) {
+    if (moved) relay.segments = {};
     if (!relay.failure) continue;
-    const BackoffFamily family = backoff_family(relay.failure->cause);
+    const BackoffFamily family = backoff_family(paced_by(relay, *relay.failure));
     const bool of_the_old_address = family == BackoffFamily::penalty && moved && !relay.refusal;
     if (family == BackoffFamily::network || of_the_old_address) relay.next_try.reset();
   }
 }
 
+void Relays::forgive_addresses() {
+  for (RelayProgress& relay : all_) relay.addresses.forgive();
+}
+
 void Relays::start_over() {
+  forgive_addresses();
   for (RelayProgress& relay : all_) {
     relay.next_try.reset();
     relay.refusal.reset();
     relay.timeouts = {};
+    relay.segments = {};
     relay.failed_returns = 0;
   }
   came_from_.reset();
@@ -157,11 +178,21 @@ void Relays::established() {
   here().next_try.reset();
 }
 
+void Relays::held_long() {
+  here().backoff.reset();
+  here().failed_returns = 0;
+  here().addresses.lasted();
+  came_from_.reset();
+}
+
 void Relays::plan_returns(const Context& context) {
   for (std::size_t index = 0; index < all_.size(); ++index) {
-    all_[index].look_after.reset();
-    if (index < current_ && context.spec.fail_back_after > Duration::zero())
-      all_[index].look_after = context.now + until_return(all_[index], context);
+    auto& look_after = all_[index].look_after;
+    if (index >= current_ || context.spec.fail_back_after == Duration::zero()) {
+      look_after.reset();
+    } else if (!look_after) {
+      look_after = context.now + until_return(all_[index], context);
+    }
   }
 }
 
@@ -189,7 +220,7 @@ Duration Relays::not_back(std::size_t relay, const Context& context) {
 }
 
 void Relays::go_back_to(std::size_t relay) {
-  here().backoff.reset();
+  all_[relay].look_after.reset();
   came_from_ = std::exchange(current_, relay);
 }
 

@@ -45,14 +45,20 @@ CauseText text_of(Cause cause) {
       return {
           "idle_timeout",
           "The relay, or something before it, closes idle connections: set server_alive_interval below that age, or "
-          "raise its timeout (HAProxy: timeout client, server and tunnel; nginx: proxy_timeout)."};
+          "raise its timeout (HAProxy: timeout client, server and tunnel; nginx: proxy_timeout). Without a lease it "
+          "may also be UnusedConnectionTimeout in the relay's sshd_config."};
     case Cause::session_timeout:
       return {"session_timeout",
               "Without a lease, UnusedConnectionTimeout on the relay does that: let the account run the lease "
-              "(docs/relay.md), set verify_interval below that age, or take it out of sshd_config. With one, something "
-              "before the relay limits how long a connection may last."};
+              "(docs/relay.md), let its forwards be proven (verify_interval), or take it out of sshd_config. With one, "
+              "something before the relay limits how long a connection may last."};
     case Cause::relay_silent:
       return {"relay_silent", "The link is down or the relay hangs: check that the relay answers other connections."};
+    case Cause::path_mtu:
+      return {"path_mtu",
+              "Large packets are lost on the way: the next session sends smaller ones. To mend it, let what drops them "
+              "answer with ICMP (fragmentation needed, packet too big) or clamp the MSS there, or give the device's "
+              "link an MTU that passes."};
     case Cause::protocol_mismatch:
       return {"protocol_mismatch",
               "What listens there is no SSH 2 server: check host_name and port, and for a captive portal."};
@@ -74,24 +80,30 @@ CauseText text_of(Cause cause) {
       return {"integrity_failed", "The data was altered on its way: suspect the link, a middlebox or an attacker."};
     case Cause::host_key_unknown:
       return {"host_key_unknown",
-              "Add the relay's key to user_known_hosts_file (ssh-keyscan, then compare the fingerprint), or use "
-              "accept-new."};
+              "Add the relay's key to user_known_hosts_file (ssh-keyscan, then compare the fingerprint with what "
+              "ssh-keygen -lf says on the relay), or use accept-new."};
     case Cause::host_key_changed:
       return {"host_key_changed",
-              "If the relay was reinstalled, delete the line that is named from that file; else someone may be in "
-              "between."};
+              "Someone may be in between: compare the fingerprint with the relay's own first (on the relay: ssh-keygen "
+              "-lf /etc/ssh/ssh_host_ed25519_key.pub). Only if they are the same was its key replaced: then delete the "
+              "line that is named from that file."};
     case Cause::host_key_revoked:
       return {"host_key_revoked",
               "The relay shows a key that known_hosts revokes: do not trust it; give the relay a new key."};
     case Cause::host_key_not_pinned:
       return {"host_key_not_pinned",
-              "Compare the shown fingerprint with the relay's own; if it is right, add it to host_key_fingerprint."};
+              "Compare the shown fingerprint with the relay's own (on the relay: ssh-keygen -lf "
+              "/etc/ssh/ssh_host_ed25519_key.pub); only if they are the same, add it to host_key_fingerprint."};
     case Cause::known_hosts_unusable:
       return {"known_hosts_unusable",
               "Make user_known_hosts_file readable and writable for holdfast, and mend the line that is named."};
     case Cause::identity_unusable:
       return {"identity_unusable",
               "Give identity_file a readable key without a passphrase, or put the key into an agent."};
+    case Cause::agent_unusable:
+      return {"agent_unusable",
+              "Look at the agent at identity_agent (SSH_AUTH_SOCK=... ssh-add -l): it has to run, be unlocked "
+              "(ssh-add -X), and hold a key that nobody has to confirm or touch."};
     case Cause::authentication_refused:
       return {"authentication_refused",
               "Add the public key to the relay account's authorized_keys, and check user, the account and the relay's "
@@ -110,6 +122,10 @@ CauseText text_of(Cause cause) {
     case Cause::listener_held_by_other_device:
       return {"listener_held_by_other_device",
               "Give one of the two devices another port: the other one's lease is live."};
+    case Cause::listener_held_by_twin:
+      return {"listener_held_by_twin",
+              "Another device has this one's name, as a copied card has: on one of the two delete "
+              "/var/lib/holdfast/device_id or set device_id, give it a key and a port of its own, and restart it."};
     case Cause::target_down:
       return {"target_down",
               "Start the service at the target, or correct the forward's target: the tunnel itself stands."};
@@ -139,10 +155,13 @@ CauseText text_of(Cause cause) {
 }
 
 /// Where sshd's options are no help.
-constexpr std::array<std::pair<Cause, std::string_view>, 8> at_dropbear{{
+constexpr std::array<std::pair<Cause, std::string_view>, 9> at_dropbear{{
     {Cause::phase_timed_out,
      "The relay accepted and then stalled: check its load and the link; connect_timeout is the limit."},
     {Cause::relay_penalty, "It ends by itself. Look at what bans addresses on the relay, such as fail2ban."},
+    {Cause::idle_timeout,
+     "Something closes idle connections, Dropbear's option -I or what stands before the relay: set "
+     "server_alive_interval below that age."},
     {Cause::session_timeout,
      "Something limits how long a session may last: Dropbear's option -I, or what stands before the relay."},
     {Cause::no_common_algorithm,

@@ -59,6 +59,8 @@ std::string_view to_string(Refusal refusal) {
       return "held_stale";
     case Refusal::held_by_other_device:
       return "held_by_other_device";
+    case Refusal::held_by_twin:
+      return "held_by_twin";
   }
   std::abort();
 }
@@ -85,6 +87,7 @@ std::vector<ListenerAction> Listeners::answered(const ForwardAnswered& answer, c
       return evict_or_next(answer.forward, context);
     case Refusal::held_live:
     case Refusal::held_by_other_device:
+    case Refusal::held_by_twin:
       if (!knock_due(*forward->explanation, context.now)) return give_up(answer.forward, context);
       return knock(answer.forward, context);
     case Refusal::policy:
@@ -140,9 +143,15 @@ std::vector<ListenerAction> Listeners::evicted(const Evicted& eviction, const Li
       context.last_eviction = context.now;
       return request(eviction.forward, context);
     case EvictOutcome::other_device:
-      forward->explanation->refusal = Refusal::held_by_other_device;
-      forward->explanation->holder = eviction.holder;
+    case EvictOutcome::twin: {
+      const bool twin = eviction.outcome == EvictOutcome::twin;
+      Explanation& explanation = *forward->explanation;
+      explanation.silent = explanation.refusal == Refusal::held_stale;
+      explanation.refusal = twin ? Refusal::held_by_twin : Refusal::held_by_other_device;
+      explanation.holder = eviction.holder;
+      explanation.guard = eviction.guard;
       return give_up(eviction.forward, context);
+    }
     case EvictOutcome::not_ours:
     case EvictOutcome::failed:
       return give_up(eviction.forward, context);
@@ -227,6 +236,7 @@ std::vector<ListenerAction> Listeners::request(std::size_t forward, const Listen
 std::vector<ListenerAction> Listeners::knock(std::size_t forward, const ListenerContext& context) {
   table_[forward].state = ForwardState::knocking;
   table_[forward].explanation = Explanation{Refusal::unexplained, "", context.now, std::nullopt};
+  table_[forward].explanation->own = holding(context.spec.remote_forward[forward].port);
   hosts_.emplace(context.spec.remote_forward[forward]);
   return knock_at_host(forward, context);
 }
@@ -237,7 +247,7 @@ std::vector<ListenerAction> Listeners::knock_at_host(std::size_t forward, const 
 }
 
 std::vector<ListenerAction> Listeners::identify_or_next(std::size_t forward, const ListenerContext& context) {
-  if (!context.lease_ready) return give_up(forward, context);
+  if (!context.lease_ready || table_[forward].explanation->own) return give_up(forward, context);
   table_[forward].state = ForwardState::identifying;
   due_ = context.now + lease_timeout;
   return {Identify{forward}};
@@ -248,7 +258,7 @@ std::vector<ListenerAction> Listeners::evict_or_next(std::size_t forward, const 
     return last && context.now - *last < evict_cooldown;
   };
   Explanation& explanation = *table_[forward].explanation;
-  if (!context.lease_ready || cooling(explanation.evict_tried) || cooling(context.last_eviction)) {
+  if (explanation.own || !context.lease_ready || cooling(explanation.evict_tried) || cooling(context.last_eviction)) {
     return give_up(forward, context);
   }
   explanation.evict_tried = context.now;
@@ -270,6 +280,14 @@ bool Listeners::knock_due(const Explanation& explanation, TimePoint now) const {
 std::optional<std::size_t> Listeners::in_state(ForwardState state) const {
   const auto found = std::find_if(table_.begin(), table_.end(),
                                   [&](const ForwardProgress& forward) { return forward.state == state; });
+  if (found == table_.end()) return std::nullopt;
+  return static_cast<std::size_t>(found - table_.begin());
+}
+
+std::optional<std::size_t> Listeners::holding(std::uint16_t port) const {
+  const auto found = std::find_if(table_.begin(), table_.end(), [&](const ForwardProgress& forward) {
+    return forward.state == ForwardState::held && forward.bound_port == port;
+  });
   if (found == table_.end()) return std::nullopt;
   return static_cast<std::size_t>(found - table_.begin());
 }

@@ -14,7 +14,7 @@ constexpr Duration first_resolve_timeout = std::chrono::seconds{6};
 
 }  // namespace
 
-Duration limit_of(OpeningPhase phase, const TunnelSpec& spec, Duration outage) {
+Duration limit_of(OpeningPhase phase, const TunnelSpec& spec, Duration outage, bool another_address) {
   const bool alone = spec.relays.size() <= 1;
   const Duration connect_limit = std::min(spec.connect_timeout, std::max(first_connect_timeout, outage / 8));
   switch (phase) {
@@ -24,7 +24,7 @@ Duration limit_of(OpeningPhase phase, const TunnelSpec& spec, Duration outage) {
     case OpeningPhase::connect:
       return connect_limit;
     case OpeningPhase::banner:
-      return alone ? spec.connect_timeout : connect_limit;
+      return alone && !another_address ? spec.connect_timeout : connect_limit;
     case OpeningPhase::key_exchange:
     case OpeningPhase::authenticate:
       return spec.connect_timeout;

@@ -7,7 +7,7 @@
 namespace holdfast {
 
 /// How long a phase may take after an outage of this length. Among several relays, one that does not answer in time is
-/// left for the next one.
-Duration limit_of(OpeningPhase phase, const TunnelSpec& spec, Duration outage);
+/// left for the next one, and so is an address with another one to turn to.
+Duration limit_of(OpeningPhase phase, const TunnelSpec& spec, Duration outage, bool another_address);
 
 }  // namespace holdfast

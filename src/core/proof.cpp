@@ -52,7 +52,16 @@ Failure failure_of(ProofResult result, std::string detail, const RemoteForward& 
   }
   RemoteForward bound = forward;
   bound.port = bound_port;
-  return {cause_of(result), "verify", listener_name(bound), std::move(detail)};
+  Failure failure{cause_of(result), "verify", listener_name(bound), std::move(detail)};
+  if (result == ProofResult::not_permitted) {
+    // What sshd compares, letter by letter, with what it is asked to connect to.
+    bound.bind_address = KnockHosts{forward}.current();
+    failure.remedy =
+        "Nothing is known to be wrong; to have it verified, let the account connect to its own listener: "
+        "AllowTcpForwarding yes, and where the key has permitopen, permitopen=\"" +
+        listener_name(bound) + "\", letter by letter.";
+  }
+  return failure;
 }
 
 }  // namespace

@@ -35,6 +35,10 @@ TunnelSpec at_relay(TunnelSpec spec, const RelaySpec& relay) {
   return spec;
 }
 
+bool checks_host_key(const TunnelSpec& spec, const RelaySpec& relay) {
+  return spec.strict_host_key_checking != StrictHostKeyChecking::no || !relay.host_key_fingerprint.empty();
+}
+
 TunnelSpec in_order_of_preference(TunnelSpec spec, std::string_view device_id) {
   switch (spec.relay_selection) {
     case RelaySelection::ordered:

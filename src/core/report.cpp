@@ -1,6 +1,7 @@
 #include "holdfast/report.hpp"
 
 #include <algorithm>
+#include <cstdlib>
 
 namespace holdfast {
 namespace {
@@ -29,14 +30,23 @@ bool leads_nowhere(const TunnelReport& tunnel) {
 
 /// One proof may fail because the link just had a hole; a target that refuses is down.
 Health health(const ForwardReport& forward) {
-  if (!leads_nowhere(forward)) return Health::ok;
+  if (!leads_nowhere(forward)) return is_narrower(forward.listens_on) ? Health::warning : Health::ok;
   const bool sure = forward.proof->result == ProofResult::target_down || forward.proof->failures > 1;
   return sure ? Health::critical : Health::warning;
 }
 
-std::string proof_words(const ProofReport& proof) {
+/// The way that was walked went over the relay's loopback, whatever it listens on besides.
+bool only_loopback_seen(const ForwardReport& forward) {
+  const bool unseen = forward.listens_on == ListensOn::unknown || forward.listens_on == ListensOn::loopback_only;
+  return forward.beyond_loopback && unseen;
+}
+
+std::string proof_words(const ForwardReport& forward) {
+  const ProofReport& proof = *forward.proof;
   std::string text = words(std::string{to_string(proof.result)});
-  if (is_good(proof.result)) return text + " " + to_text(proof.age) + " ago";
+  if (is_good(proof.result)) {
+    return text + (only_loopback_seen(forward) ? " on loopback " : " ") + to_text(proof.age) + " ago";
+  }
   return is_bad(proof.result) ? text : "can't be verified";
 }
 
@@ -44,6 +54,16 @@ std::string failed_proofs(const TunnelReport& tunnel) {
   std::string text;
   for (const ForwardReport& forward : tunnel.forwards) {
     if (leads_nowhere(forward)) text += (text.empty() ? "" : ", ") + describe(*forward.proof->failure);
+  }
+  return text;
+}
+
+/// "*:4649 listens on loopback only (GatewayPorts)"
+std::string narrower_forwards(const TunnelReport& tunnel) {
+  std::string text;
+  for (const ForwardReport& forward : tunnel.forwards) {
+    if (!is_narrower(forward.listens_on)) continue;
+    text += (text.empty() ? "" : ", ") + forward.listener + " " + std::string{in_words(forward.listens_on)};
   }
   return text;
 }
@@ -77,6 +97,14 @@ std::string elsewhere(const TunnelReport& tunnel) {
   return text;
 }
 
+/// What of a tunnel is not in force yet.
+std::string words(const ChangeReport& change) {
+  const std::string text = ", with the former configuration; the changed one ";
+  if (change.last_error) return text + "can't come up: " + describe(change.last_error->failure);
+  return text + "is not up yet (" + words(change.state) + (change.phase.empty() ? "" : ": " + words(change.phase)) +
+         ")";
+}
+
 /// What ended the sessions before this one, which it has not outlived for sure.
 std::optional<Timeout> timeout_ahead(const TunnelReport& tunnel) {
   for (const RelayReport& relay : tunnel.relays) {
@@ -94,50 +122,52 @@ std::string words(const Timeout& timeout) {
          (idle ? "after " + to_text(timeout.after) + " of silence" : "at the age of " + to_text(timeout.after));
 }
 
-}  // namespace
-
-bool is_ready(const TunnelReport& tunnel) {
-  return tunnel.up && !tunnel.unproven;
+bool loses_too_often(const TunnelReport& tunnel) {
+  return std::any_of(tunnel.losses.begin(), tunnel.losses.end(), too_often);
 }
 
-bool shows_wrong_key(const RelayReport& relay) {
-  if (!relay.failure) return false;
-  const Cause cause = relay.failure->failure.cause;
-  return cause == Cause::host_key_changed || cause == Cause::host_key_revoked || cause == Cause::host_key_not_pinned;
+std::string words(const RecentLosses& losses) {
+  const std::string times = (losses.times == most_losses ? "at least " : "") + std::to_string(losses.times) +
+                            " times in the last " + std::to_string(losses_window / std::chrono::minutes{1}) + " min";
+  switch (losses.of) {
+    case LossOf::session:
+      return "lost " + times + ", the last time by " + losses.last;
+    case LossOf::listener:
+      return "a listener was refused " + times + ", the last time by " + losses.last;
+    case LossOf::path:
+      return "a proof failed " + times + ", the last time by " + losses.last;
+    case LossOf::lease:
+      return "the lease was lost " + times + ", the last time because " + losses.last;
+  }
+  std::abort();
 }
 
-Health health(const TunnelReport& tunnel) {
+std::string frequent_losses(const TunnelReport& tunnel) {
+  std::string text;
+  for (const RecentLosses& losses : tunnel.losses) {
+    if (too_often(losses)) text += (text.empty() ? "" : ", ") + words(losses);
+  }
+  return text;
+}
+
+/// Of the former configuration, where there is a changed one.
+Health health_of_running(const TunnelReport& tunnel) {
   if (tunnel.up) {
     const bool wrong_key = std::any_of(tunnel.relays.begin(), tunnel.relays.end(), shows_wrong_key);
-    Health worst = wrong_key || timeout_ahead(tunnel) ? Health::warning : Health::ok;
+    Health worst = wrong_key || timeout_ahead(tunnel) || loses_too_often(tunnel) ? Health::warning : Health::ok;
     for (const ForwardReport& forward : tunnel.forwards) worst = std::max(worst, health(forward));
     return worst;
   }
   return tunnel.state == "established" || opening_for_the_first_time(tunnel) ? Health::warning : Health::critical;
 }
 
-Health health(const Report& report) {
-  if (report.tunnels.empty()) return Health::unknown;
-  Health worst = Health::ok;
-  for (const TunnelReport& tunnel : report.tunnels) worst = std::max(worst, health(tunnel));
-  // All is well until the next start, which will refuse the file as the reload did.
-  if (report.last_reload_error) worst = std::max(worst, Health::warning);
-  return worst;
-}
-
-std::string condition(const ForwardReport& forward) {
-  std::string text{to_string(forward.state)};
-  if (!forward.refusal.empty()) text += ": " + forward.refusal;
-  if (!forward.holder.empty()) text += " " + forward.holder;
-  if (forward.proof) text += ", " + proof_words(*forward.proof);
-  return text;
-}
-
-std::string condition(const TunnelReport& tunnel) {
+std::string condition_of_running(const TunnelReport& tunnel) {
   if (tunnel.up) {
     std::string text = "up" + elsewhere(tunnel);
     if (leads_nowhere(tunnel)) return text + ", but " + failed_proofs(tunnel);
+    if (const std::string narrower = narrower_forwards(tunnel); !narrower.empty()) text += ", but " + narrower;
     if (const auto timeout = timeout_ahead(tunnel)) text += ", but " + words(*timeout);
+    if (loses_too_often(tunnel)) text += ", but " + frequent_losses(tunnel);
     return text + (tunnel.unproven ? ", not verified" : "");
   }
   if (tunnel.state == "established") return "established, but " + missing_forwards(tunnel);
@@ -151,21 +181,64 @@ std::string condition(const TunnelReport& tunnel) {
          describe(tunnel.last_error->failure) + ")";
 }
 
+}  // namespace
+
+bool is_ready(const TunnelReport& tunnel) {
+  return tunnel.up && !tunnel.unproven;
+}
+
+bool shows_wrong_key(const RelayReport& relay) {
+  if (!relay.failure) return false;
+  const Cause cause = relay.failure->failure.cause;
+  return cause == Cause::host_key_changed || cause == Cause::host_key_revoked || cause == Cause::host_key_not_pinned;
+}
+
+Health health(const TunnelReport& tunnel) {
+  const bool stuck = tunnel.change && tunnel.change->last_error;
+  return std::max(health_of_running(tunnel), stuck ? Health::warning : Health::ok);
+}
+
+Health health(const Report& report) {
+  if (report.tunnels.empty()) return Health::unknown;
+  Health worst = Health::ok;
+  for (const TunnelReport& tunnel : report.tunnels) worst = std::max(worst, health(tunnel));
+  // All is well until the next start, which will refuse the file as the reload did, or not know what was learnt.
+  if (report.last_reload_error || !report.unsaved.empty()) worst = std::max(worst, Health::warning);
+  return worst;
+}
+
+std::string condition(const ForwardReport& forward) {
+  std::string text{to_string(forward.state)};
+  if (!forward.refusal.empty()) text += ": " + forward.refusal;
+  if (!forward.holder.empty()) text += " " + forward.holder;
+  if (forward.proof) text += ", " + proof_words(forward);
+  const std::string_view where = in_words(forward.listens_on);
+  return where.empty() ? text : text + ", " + std::string{where};
+}
+
+std::string condition(const TunnelReport& tunnel) {
+  return condition_of_running(tunnel) + (tunnel.change ? words(*tunnel.change) : "");
+}
+
 std::string summary(const Report& report) {
   if (report.tunnels.empty()) return "no tunnels configured";
-  const std::string refused = report.last_reload_error ? "; the last reload was refused" : "";
+  std::string of_the_next_start = report.last_reload_error ? "; the last reload was refused" : "";
+  if (!report.unsaved.empty()) of_the_next_start += "; not written to disk: " + report.unsaved.front();
   std::size_t down = 0;
   std::size_t told = 0;
   std::string conditions;
   for (const TunnelReport& tunnel : report.tunnels) {
-    if (tunnel.up && !leads_nowhere(tunnel) && elsewhere(tunnel).empty() && !timeout_ahead(tunnel)) continue;
+    const bool as_it_should_be = tunnel.up && !leads_nowhere(tunnel) && elsewhere(tunnel).empty() &&
+                                 !timeout_ahead(tunnel) && !tunnel.change && narrower_forwards(tunnel).empty() &&
+                                 !loses_too_often(tunnel);
+    if (as_it_should_be) continue;
     if (!tunnel.up) ++down;
     if (++told <= conditions_in_summary) conditions += "; " + tunnel.name + ": " + condition(tunnel);
   }
   if (told > conditions_in_summary) conditions += "; and " + std::to_string(told - conditions_in_summary) + " more";
   const std::size_t all = report.tunnels.size();
   return std::to_string(all - down) + " of " + std::to_string(all) + (all == 1 ? " tunnel up" : " tunnels up") +
-         conditions + refused;
+         conditions + of_the_next_start;
 }
 
 }  // namespace holdfast

@@ -112,6 +112,10 @@ LivenessSpec Timeouts::outlived_by(const LivenessSpec& spec) const {
   return more;
 }
 
+bool Timeouts::end_sessions() const {
+  return find(TimeoutOf::idle_connection) != nullptr || find(TimeoutOf::session) != nullptr;
+}
+
 std::vector<Timeout> Timeouts::known() const {
   std::vector<Timeout> all;
   for (const Known& known : known_) all.push_back(known.timeout);

@@ -39,7 +39,7 @@ std::vector<Announce> ToldOfSession::listeners(const TunnelSpec& spec, const For
     }
     if (forward.state == ForwardState::refused && told != Listener{forward.explanation->refusal}) {
       told = Listener{forward.explanation->refusal};
-      const Failure failure = listen_refused(spec.remote_forward[index], *forward.explanation, server);
+      const Failure failure = listen_refused(spec, index, *forward.explanation, server);
       lines.push_back({LogLevel::error, with_remedy(failure), failure});
     }
   }

@@ -25,13 +25,10 @@ constexpr Duration hold_limit_among_relays = std::chrono::seconds{10};
 /// sent into a hole before; and how long at most.
 constexpr Duration proof_timeout = std::chrono::seconds{5};
 constexpr Duration longest_proof_timeout = std::chrono::seconds{30};
+/// What is on its way when TCP moves again gets so long to be answered.
+constexpr Duration answer_time = std::chrono::seconds{5};
 /// The same if its packets now leave by another link, with an address that belongs elsewhere: most networks drop them.
 constexpr Duration proof_timeout_when_moved = std::chrono::seconds{1};
-
-bool any_held(const ForwardTable& forwards) {
-  return std::any_of(forwards.begin(), forwards.end(),
-                     [](const ForwardProgress& forward) { return forward.state == ForwardState::held; });
-}
 
 /// Cancels what is held, and what was only asked for: it may be granted after our cancellation was queued behind it.
 std::vector<CancelForward> cancel(ForwardTable& forwards) {
@@ -52,6 +49,11 @@ LiveSession* live_session(Phase& phase) {
   return const_cast<LiveSession*>(session_of(phase));
 }
 
+/// The same, of a session that has asked for its listeners.
+LiveSession* serving_session(Phase& phase) {
+  return std::holds_alternative<StandingBy>(phase) ? nullptr : live_session(phase);
+}
+
 /// One step under way: the state being changed and the actions collected so far.
 class Transition {
  public:
@@ -64,12 +66,21 @@ class Transition {
 
   // ---- someone asked -------------------------------------------------------------------------------------------
 
-  void on(const Start&) {
-    if (std::holds_alternative<Idle>(state_.phase)) begin_attempt(0);
+  void on(const Start& start) {
+    if (!std::holds_alternative<Idle>(state_.phase)) return;
+    state_.stands_by = start.stand_by;
+    begin_attempt(0);
+  }
+
+  void on(const Proceed&) {
+    state_.stands_by = false;
+    auto* waiting = std::get_if<StandingBy>(&state_.phase);
+    if (waiting != nullptr) request_forwards(std::move(waiting->session));
   }
 
   void on(const StopRequested&) {
     std::visit(overloaded{[&](Idle&) { stop(); }, [&](BackingOff&) { stop(); }, [&](Opening&) { drop_and_stop(); },
+                          [&](StandingBy&) { close(ThenStop{}); },
                           [&](RequestingForwards& requesting) { drain(requesting.session, ThenStop{}); },
                           [&](Established& established) { drain(established.session, ThenStop{}); },
                           [&](Draining& draining) { draining.after = ThenStop{}; },
@@ -79,8 +90,9 @@ class Transition {
 
   void on(const StopNow&) {
     std::visit(overloaded{[&](Idle&) { stop(); }, [&](BackingOff&) { stop(); }, [&](Opening&) { drop_and_stop(); },
-                          [&](RequestingForwards&) { drop_and_stop(); }, [&](Established&) { drop_and_stop(); },
-                          [&](Draining&) { drop_and_stop(); }, [&](Closing&) { drop_and_stop(); }, [](Stopped&) {}},
+                          [&](StandingBy&) { drop_and_stop(); }, [&](RequestingForwards&) { drop_and_stop(); },
+                          [&](Established&) { drop_and_stop(); }, [&](Draining&) { drop_and_stop(); },
+                          [&](Closing&) { drop_and_stop(); }, [](Stopped&) {}},
                state_.phase);
   }
 
@@ -90,6 +102,7 @@ class Transition {
     };
     state_.relays.start_over();
     std::visit(overloaded{[](Idle&) {}, [&](BackingOff&) { begin_attempt(0); }, [&](Opening&) { dial_again(); },
+                          [&](StandingBy&) { close(ThenRetry{reconnect_requested(here())}); },
                           [&](RequestingForwards& requesting) { drain_and_retry(requesting.session); },
                           [&](Established& established) { drain_and_retry(established.session); }, [](Draining&) {},
                           [](Closing&) {}, [](Stopped&) {}},
@@ -104,35 +117,35 @@ class Transition {
     }
     const auto due = next_deadline(state_);
     if (!due || now_ < *due) return;
-    std::visit(overloaded{[](Idle&) {}, [&](Opening& opening) { fail(phase_timed_out(opening, here())); },
-                          [&](RequestingForwards& requesting) { live_timer(requesting.session); },
-                          [&](Established& established) {
-                            live_timer(established.session);
-                            fail_back_timer();
-                          },
-                          [&](Draining& draining) { draining_timer(draining); },
-                          [&](Closing& closing) {
-                            act(DropSession{});
-                            finish(std::move(closing.after));
-                          },
-                          [&](BackingOff& waiting) { begin_attempt(waiting.relay); }, [](Stopped&) {}},
-               state_.phase);
+    std::visit(
+        overloaded{[](Idle&) {}, [&](Opening& opening) { too_late(phase_timed_out(opening, here()), timer.transport); },
+                   [&](StandingBy& waiting) { live_timer(waiting.session, timer.transport); },
+                   [&](RequestingForwards& requesting) { live_timer(requesting.session, timer.transport); },
+                   [&](Established& established) {
+                     live_timer(established.session, timer.transport);
+                     fail_back_timer();
+                   },
+                   [&](Draining& draining) { draining_timer(draining); },
+                   [&](Closing& closing) {
+                     act(DropSession{});
+                     finish(std::move(closing.after));
+                   },
+                   [&](BackingOff& waiting) { begin_attempt(waiting.relay); }, [](Stopped&) {}},
+        state_.phase);
   }
 
   /// The way to the relay may be another one now: what waits is tried at once, what lives has to prove it.
   void on(const NetworkChanged& change) {
-    std::visit(overloaded{[](Idle&) {},
-                          [&](BackingOff& waiting) {
-                            state_.relays.network_changed(change.moved);
-                            begin_attempt_unless_refused(waiting);
-                          },
+    state_.relays.forgive_addresses();
+    state_.relays.network_changed(change.moved);
+    std::visit(overloaded{[](Idle&) {}, [&](BackingOff& waiting) { begin_attempt_unless_refused(waiting); },
                           [&](Opening& opening) {
                             if (opening.phase != OpeningPhase::resolve && opening.phase != OpeningPhase::connect)
                               return;
                             rejuvenate_outage();
-                            state_.relays.network_changed(change.moved);
                             dial_again();
                           },
+                          [&](StandingBy& waiting) { demand_proof(waiting.session, change); },
                           [&](RequestingForwards& requesting) { demand_proof(requesting.session, change); },
                           [&](Established& established) { demand_proof(established.session, change); },
                           [](Draining&) {}, [](Closing&) {}, [](Stopped&) {}},
@@ -152,9 +165,11 @@ class Transition {
     if (opening == nullptr || opening->phase != completed.phase) return;
     switch (completed.phase) {
       case OpeningPhase::resolve:
+        act(Connect{addresses().found(completed.found, now_)});
         enter(OpeningPhase::connect);
         break;
       case OpeningPhase::connect:
+        addresses().connected(completed.address);
         act(ResetParked{});
         act(OpenSession{});
         enter(OpeningPhase::banner);
@@ -164,27 +179,29 @@ class Transition {
         enter(OpeningPhase::key_exchange);
         break;
       case OpeningPhase::key_exchange:
-        act(Authenticate{});
+        if (checks_host_key(spec_, relay_spec())) addresses().key_was_right();
+        act(Authenticate{!state_.stands_by});
         enter(OpeningPhase::authenticate);
         break;
       case OpeningPhase::authenticate:
+        addresses().key_was_right();
         hold();
         break;
     }
   }
 
   void on_session(const ForwardAnswered& answer) {
-    if (auto* session = live_session(state_.phase))
+    if (auto* session = serving_session(state_.phase))
       climb(*session, session->listeners.answered(answer, context(*session)));
   }
 
   void on_session(const Knocked& knock) {
-    if (auto* session = live_session(state_.phase))
+    if (auto* session = serving_session(state_.phase))
       climb(*session, session->listeners.knocked(knock, context(*session)));
   }
 
   void on_session(const Evicted& eviction) {
-    auto* session = live_session(state_.phase);
+    auto* session = serving_session(state_.phase);
     if (session == nullptr) return;
     const auto evictions_before = state_.relays.here().last_eviction;
     const auto actions = session->listeners.evicted(eviction, context(*session));
@@ -204,7 +221,7 @@ class Transition {
 
   void on_session(const LeaseOpened&) {
     if (auto* draining = std::get_if<Draining>(&state_.phase)) return draining->lease.opened(lease_context());
-    auto* session = live_session(state_.phase);
+    auto* session = serving_session(state_.phase);
     if (session == nullptr) return;
     session->lease.opened(lease_context());
     perform(session->lease.update(session->listeners.table(), lease_context()));
@@ -216,8 +233,9 @@ class Transition {
       draining->lease.lost(lost.reason, lease_context());
       draining->lease.open_no_more();
     }
-    auto* session = live_session(state_.phase);
+    auto* session = serving_session(state_.phase);
     if (session == nullptr) return;
+    if (session->lease.ready()) state_.losses.add(LossOf::lease, lost.reason, now_);
     perform(session->lease.lost(lost.reason, lease_context()));
     if (const auto timeout = session->lease.timeout()) {
       state_.relays.here().timeouts.lease_closed_after(*timeout, now_);
@@ -239,6 +257,18 @@ class Transition {
     if (!received.whole_packet) return;
     session->liveness.received_packet();
     session->proof_due.reset();
+  }
+
+  void on_session(const TransportStalled& stalled) {
+    auto* session = live_session(state_.phase);
+    if (session == nullptr && !std::holds_alternative<Opening>(state_.phase)) return;
+    const LargePackets packets = large_packets(stalled.transport);
+    if (packets == LargePackets::lost_outbound || packets == LargePackets::lost_inbound) {
+      return too_late(relay_silent(here(), ""), stalled.transport);
+    }
+    if (session == nullptr) return;
+    if (stalls(stalled.transport)) session->judged_after = now_ + answer_time;
+    if (misses_something(stalled.transport)) act(SendKeepalive{});
   }
 
   void on_session(const ConnectionsDrained&) {
@@ -267,7 +297,8 @@ class Transition {
     };
     std::visit(
         overloaded{[](Idle&) {}, [](BackingOff&) {}, [](Stopped&) {}, [&](Opening&) { fail(failed.failure); },
-                   [&](RequestingForwards&) { fail(failed.failure); }, [&](Established&) { fail(failed.failure); },
+                   [&](StandingBy&) { fail(failed.failure); }, [&](RequestingForwards&) { fail(failed.failure); },
+                   [&](Established&) { fail(failed.failure); },
                    [&](Draining& draining) { end(std::move(draining.after)); },
                    [&](Closing& closing) { end(std::move(closing.after)); }},
         state_.phase);
@@ -284,8 +315,11 @@ class Transition {
 
   void begin_attempt(std::size_t relay) {
     if (!state_.outage_since) state_.outage_since = now_;
+    state_.held_for.reset();
     state_.relays.try_at(relay);
+    state_.relays.here().segments.attempt_begins(now_);
     ++state_.attempt;
+    addresses().dial(relay_spec().host_name);
     act(Dial{});
     enter(OpeningPhase::resolve);
   }
@@ -305,12 +339,24 @@ class Transition {
     begin_attempt(next.relay);
   }
 
-  void enter(OpeningPhase phase) { state_.phase = Opening{phase, now_, now_ + limit_of(phase, spec_, outage())}; }
+  void enter(OpeningPhase phase) {
+    const Duration limit = limit_of(phase, spec_, outage(), addresses().another_untried());
+    state_.phase = Opening{phase, now_, now_ + limit};
+  }
 
   /// What just changed may need a moment more before it carries packets: short attempts and waits again, as at first.
   void rejuvenate_outage() { state_.outage_since = now_; }
 
   Duration outage() const { return state_.outage_since ? now_ - *state_.outage_since : Duration::zero(); }
+
+  /// Nothing was answered in time. As likely as the relay it is the way there, of which TCP knows more.
+  void too_late(Failure failure, const std::optional<TransportReport>& transport) {
+    if (transport) {
+      state_.relays.here().segments.ended(large_packets_of_silent(*transport), transport->segment_size, now_);
+      failure = explained(std::move(failure), *transport);
+    }
+    fail(std::move(failure));
+  }
 
   // ---- the live session ----------------------------------------------------------------------------------------
 
@@ -327,15 +373,22 @@ class Transition {
     return spec_.connect_timeout;
   }
 
-  /// The forwards are asked for first and the lease is opened beside them: an undisturbed start waits for no lease.
   void hold() {
     const std::size_t count = spec_.remote_forward.size();
     state_.proof_history.paths.resize(count);
     Timeouts& timeouts = state_.relays.here().timeouts;
     timeouts.session_begins(now_);
     const LivenessSpec liveness = timeouts.outlived_by(spec_.liveness);
-    state_.phase = RequestingForwards{{Liveness{liveness, now_}, Listeners{count}, Proofs{count},
-                                       LeaseChannel{liveness}, ToldOfSession{count}, std::nullopt}};
+    LiveSession session{Liveness{liveness, now_}, Listeners{count}, Proofs{count}, LeaseChannel{liveness},
+                        ToldOfSession{count},     std::nullopt,     std::nullopt};
+    if (!state_.stands_by) return request_forwards(std::move(session));
+    announce(LogLevel::info, "logged in, and standing by");
+    state_.phase = StandingBy{std::move(session)};
+  }
+
+  /// They are asked for first and the lease is opened beside them: an undisturbed start waits for no lease.
+  void request_forwards(LiveSession standing) {
+    state_.phase = RequestingForwards{std::move(standing)};
     LiveSession& session = std::get<RequestingForwards>(state_.phase).session;
     climb(session, session.listeners.start(context(session)));
   }
@@ -346,6 +399,7 @@ class Transition {
     perform(session.lease.update(session.listeners.table(), lease_context()));
     const bool established = std::holds_alternative<Established>(state_.phase);
     for (const Announce& line : session.told.listeners(spec_, session.listeners.table(), established, server())) {
+      if (line.failure) lose(LossOf::listener, *line.failure);
       act(state_.told.folded(line, now_));
     }
     settle(session);
@@ -365,7 +419,8 @@ class Transition {
     for (std::size_t index = 0; index < table.size(); ++index) {
       if (table[index].state != ForwardState::refused) continue;
       if (waited_long || table[index].explanation->refusal == Refusal::policy) {
-        return close(ThenRetry{listen_refused(spec_.remote_forward[index], *table[index].explanation, server())});
+        leave(session, false);
+        return close(ThenRetry{listen_refused(spec_, index, *table[index].explanation, server())});
       }
     }
   }
@@ -387,18 +442,33 @@ class Transition {
   void prove(LiveSession& session) { follow(session, session.proofs.update(proof_context(session))); }
 
   /// The proofs moved on. A path that stays broken ends the session: politely, for the relay answers.
-  void follow(LiveSession& session, const std::vector<ProofAction>& actions) {
-    const bool concluded = std::any_of(actions.begin(), actions.end(), [](const ProofAction& action) {
-      return std::holds_alternative<EndProof>(action);
-    });
+  void follow(LiveSession& session, std::vector<ProofAction> actions) {
+    bool concluded = false;
+    for (ProofAction& action : actions) {
+      auto* end = std::get_if<EndProof>(&action);
+      if (end == nullptr) continue;
+      end->keep_channel = wants_channel(session);
+      concluded = true;
+    }
     perform(actions);
     if (!concluded) return;
-    say(session.told.proofs(spec_, session.listeners.table(), session.proofs));
+    for (const Announce& line : session.told.proofs(spec_, session.listeners.table(), session.proofs)) {
+      if (line.failure) lose(LossOf::path, *line.failure);
+      act(line);
+    }
     const auto broken = session.proofs.hopeless(state_.proof_history, now_);
     if (!broken) return;
     state_.proof_history.last_renewal = now_;
     ++state_.proof_history.renewals;
-    drain(session, ThenRetry{*session.proofs.result(*broken)->failure});
+    const Failure& failure = *session.proofs.result(*broken)->failure;
+    lose(LossOf::session, failure);
+    drain(session, ThenRetry{failure});
+  }
+
+  /// Sessions end here as those do that have no channel open (sshd's UnusedConnectionTimeout), and a lease, whose
+  /// channel is one, is not to be had.
+  bool wants_channel(const LiveSession& session) {
+    return !session.lease.ready() && state_.relays.here().timeouts.end_sessions();
   }
 
   // ---- what is due on a session --------------------------------------------------------------------------------
@@ -409,13 +479,20 @@ class Transition {
     session.proof_due = now_ + (change.moved ? proof_timeout_when_moved : limit);
   }
 
-  void live_timer(LiveSession& session) {
+  void live_timer(LiveSession& session, const std::optional<TransportReport>& transport) {
     if (session.proof_due && now_ >= *session.proof_due) {
-      return fail(relay_silent(here(), "no answer after the network changed"));
+      return too_late(relay_silent(here(), "no answer after the network changed"), transport);
     }
-    if (session.listeners.answer_overdue(now_)) return fail(listen_unanswered(here(), spec_.connect_timeout));
+    const bool stalled = transport && stalls(*transport);
+    if (stalled) session.judged_after = now_ + answer_time;
+    const bool answers_may_come = session.judged_after && now_ < *session.judged_after;
+    if (session.listeners.answer_overdue(now_) && (stalled || !answers_may_come)) {
+      return too_late(listen_unanswered(here(), spec_.connect_timeout), transport);
+    }
     perform(session.lease.beat(lease_context()));
-    if (const auto silence = liveness_timer(session)) return fail(relay_silent(here(), *silence));
+    if (const auto silence = liveness_timer(session)) return too_late(relay_silent(here(), *silence), transport);
+    if (answers_may_come) return;
+    session.judged_after.reset();
     // One of these at most, for each may end the session; what else is due comes with the next timer.
     if (session.lease.due() && now_ >= *session.lease.due()) return lease_timer(session);
     if (session.listeners.due() && now_ >= *session.listeners.due()) {
@@ -472,14 +549,22 @@ class Transition {
   }
 
   void fail_back_to(std::size_t relay) {
+    start_over();
     state_.relays.go_back_to(relay);
-    state_.outage_since = now_;
     begin_attempt(relay);
   }
 
   // ---- the way down --------------------------------------------------------------------------------------------
 
+  /// Every way down from a live session passes here: what has to be known of it afterwards is kept now, since the
+  /// phases that follow don't hold it. `closed`: by the other side or between. The timeout that ended it, if one did.
+  std::optional<Timeout> leave(const LiveSession& session, bool closed) {
+    if (const auto* established = std::get_if<Established>(&state_.phase)) state_.held_for = now_ - established->since;
+    return state_.relays.here().timeouts.session_ended(session.liveness.ages(now_), closed, now_);
+  }
+
   void drain(const LiveSession& session, AfterClosing after) {
+    leave(session, false);
     announce(LogLevel::info, "giving up the listeners and draining connections");
     if (session.proofs.under_way()) act(EndProof{});
     act(DrainConnections{});
@@ -491,13 +576,13 @@ class Transition {
   }
 
   void close_if_drained(Draining& draining) {
-    if (draining.connections_open || any_held(draining.forwards)) return;
+    if (draining.connections_open || !has_no_listener(state_.phase)) return;
     close(std::move(draining.after));
   }
 
   void close(AfterClosing after) {
     act(CloseSession{});
-    state_.phase = Closing{now_ + teardown_timeout, std::move(after)};
+    state_.phase = Closing{now_ + teardown_timeout, std::move(after), has_no_listener(state_.phase)};
   }
 
   void finish(AfterClosing after) {
@@ -511,6 +596,7 @@ class Transition {
   void fail(Failure failure) {
     if (const auto* session = live_session(state_.phase)) {
       see_timeouts(*session, failure);
+      if (std::holds_alternative<Established>(state_.phase)) lose(LossOf::session, failure);
       act(ParkSession{});
     } else {
       act(DropSession{});
@@ -521,36 +607,43 @@ class Transition {
   /// Was the session ended by what ended those before?
   void see_timeouts(const LiveSession& session, Failure& failure) {
     const bool closed = failure.cause == Cause::connection_lost || failure.cause == Cause::relay_disconnected;
-    Timeouts& timeouts = state_.relays.here().timeouts;
-    const auto timeout = timeouts.session_ended(session.liveness.ages(now_), closed, now_);
-    if (timeout) failure = ended_by(*timeout, std::move(failure), timeouts.outlived_by(spec_.liveness));
+    if (const auto timeout = leave(session, closed)) {
+      const LivenessSpec from_now_on = state_.relays.here().timeouts.outlived_by(spec_.liveness);
+      failure = ended_by(*timeout, std::move(failure), from_now_on);
+    }
   }
 
   Reached how_far(const Failure& failure) const {
     if (const auto* opening = std::get_if<Opening>(&state_.phase)) {
       return opening->phase > OpeningPhase::banner ? Reached::login : Reached::nothing;
     }
-    const auto* established = std::get_if<Established>(&state_.phase);
-    if (established == nullptr) return Reached::nothing;
+    if (!state_.held_for) return Reached::nothing;
     // What a timeout ends again and again is better there most of the time than in ever longer waits.
     const bool timed_out = failure.cause == Cause::idle_timeout || failure.cause == Cause::session_timeout;
     const bool worth_having = timed_out && relay_count() == 1;
     const Duration lasting = spec_.backoff.reset_after;
     const Duration enough = worth_having ? std::min(shortest_worth_having, lasting) : lasting;
-    return now_ - established->since >= enough ? Reached::lasting_session : Reached::nothing;
+    return *state_.held_for >= enough ? Reached::lasting_session : Reached::session;
   }
 
   void back_off(Failure failure) {
     failure = with_remedy_for(server(), std::move(failure));
+    const Reached reached = how_far(failure);
+    if (reached == Reached::lasting_session) start_over();
     if (failure.cause == Cause::operator_request) return begin_attempt(state_.relays.best(now_).relay);
     if (failure.cause == Cause::relay_penalty) failure.detail += likely_reason(state_.relays.here());
-    const Reached reached = how_far(failure);
-    if (reached == Reached::lasting_session) state_.outage_since = now_;
+    failure = addresses().explain(std::move(failure), here());
     const NextTry next = state_.relays.failed(failure, reached, outage(), relays_context());
     const bool elsewhere = next.relay != state_.relays.current();
     const std::string where = elsewhere ? "at " + name_of(next.relay) + " " : "";
     act(state_.told.failed(failure, "next try " + where + "in " + to_text(next.at - now_), now_));
     state_.phase = BackingOff{next.at, next.relay, std::move(failure)};
+  }
+
+  /// The session that has ended is no part of the outage that now begins.
+  void start_over() {
+    state_.outage_since = now_;
+    state_.relays.held_long();
   }
 
   void drop_and_stop() {
@@ -569,9 +662,7 @@ class Transition {
 
   void announce(LogLevel level, std::string text) { act(Announce{level, std::move(text)}); }
 
-  void say(const std::vector<Announce>& lines) {
-    for (const Announce& line : lines) act(line);
-  }
+  void lose(LossOf of, const Failure& why) { state_.losses.add(of, in_words(why.cause), now_); }
 
   template <class PartsAction>
   void perform(const std::vector<PartsAction>& actions) {
@@ -583,7 +674,9 @@ class Transition {
   std::size_t relay_count() const { return spec_.relays.empty() ? 1 : spec_.relays.size(); }
   std::string name_of(std::size_t relay) const { return relay_name(relays_of(spec_)[relay]); }
   std::string here() const { return name_of(state_.relays.current()); }
+  RelaySpec relay_spec() const { return relays_of(spec_)[state_.relays.current()]; }
   const std::string& server() { return state_.relays.here().server; }
+  Addresses& addresses() { return state_.relays.here().addresses; }
   Relays::Context relays_context() const { return {spec_, now_, jitter_}; }
 
   const TunnelSpec& spec_;

@@ -15,12 +15,18 @@ std::optional<TimePoint> earlier(std::optional<TimePoint> left, std::optional<Ti
 }
 
 std::optional<TimePoint> due(const LiveSession& session) {
-  return earlier(earlier(earlier(session.liveness.next_deadline(), session.listeners.due()), session.proofs.due()),
-                 earlier(session.lease.due(), session.proof_due));
+  auto answers = earlier(earlier(session.listeners.due(), session.proofs.due()), session.lease.due());
+  if (answers && session.judged_after) answers = std::max(*answers, *session.judged_after);
+  return earlier(answers, earlier(session.liveness.next_deadline(), session.proof_due));
 }
 
 std::optional<TimePoint> due(const std::optional<FailBack>& fail_back) {
   return fail_back ? fail_back->due() : std::nullopt;
+}
+
+bool any_held(const ForwardTable& forwards) {
+  return std::any_of(forwards.begin(), forwards.end(),
+                     [](const ForwardProgress& forward) { return forward.state == ForwardState::held; });
 }
 
 }  // namespace
@@ -45,6 +51,7 @@ std::string_view phase_name(const Phase& phase) {
   using Name = std::string_view;
   return std::visit(
       overloaded{[](const Idle&) -> Name { return "idle"; }, [](const Opening&) -> Name { return "opening"; },
+                 [](const StandingBy&) -> Name { return "standing_by"; },
                  [](const RequestingForwards&) -> Name { return "requesting_forwards"; },
                  [](const Established&) -> Name { return "established"; },
                  [](const Draining&) -> Name { return "draining"; }, [](const Closing&) -> Name { return "closing"; },
@@ -54,6 +61,7 @@ std::string_view phase_name(const Phase& phase) {
 }
 
 const LiveSession* session_of(const Phase& phase) {
+  if (const auto* waiting = std::get_if<StandingBy>(&phase)) return &waiting->session;
   if (const auto* requesting = std::get_if<RequestingForwards>(&phase)) return &requesting->session;
   if (const auto* established = std::get_if<Established>(&phase)) return &established->session;
   return nullptr;
@@ -63,6 +71,7 @@ const ForwardTable* forwards_of(const Phase& phase) {
   using Table = const ForwardTable*;
   return std::visit(
       overloaded{[](const Idle&) -> Table { return nullptr; }, [](const Opening&) -> Table { return nullptr; },
+                 [](const StandingBy&) -> Table { return nullptr; },
                  [](const RequestingForwards& requesting) -> Table { return &requesting.session.listeners.table(); },
                  [](const Established& established) -> Table { return &established.session.listeners.table(); },
                  [](const Draining& draining) -> Table { return &draining.forwards; },
@@ -77,6 +86,7 @@ std::optional<TimePoint> next_deadline(const TunnelState& state) {
       overloaded{
           [](const Idle&) -> Deadline { return std::nullopt; },
           [](const Opening& opening) -> Deadline { return opening.deadline; },
+          [](const StandingBy& waiting) { return due(waiting.session); },
           [](const RequestingForwards& requesting) { return due(requesting.session); },
           [](const Established& established) { return earlier(due(established.session), due(established.fail_back)); },
           [](const Draining& draining) { return earlier(draining.deadline, draining.lease.due()); },
@@ -84,6 +94,16 @@ std::optional<TimePoint> next_deadline(const TunnelState& state) {
           [](const BackingOff& waiting) -> Deadline { return waiting.until; },
           [](const Stopped&) -> Deadline { return std::nullopt; }},
       state.phase);
+}
+
+bool has_no_listener(const Phase& phase) {
+  return std::visit(overloaded{[](const Idle&) { return true; }, [](const Opening&) { return true; },
+                               [](const StandingBy&) { return true; }, [](const RequestingForwards&) { return false; },
+                               [](const Established&) { return false; },
+                               [](const Draining& draining) { return !any_held(draining.forwards); },
+                               [](const Closing& closing) { return closing.gave_back; },
+                               [](const BackingOff&) { return true; }, [](const Stopped&) { return true; }},
+                    phase);
 }
 
 bool is_up(const TunnelState& state) {

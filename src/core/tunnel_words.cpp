@@ -1,5 +1,6 @@
 #include "core/tunnel_words.hpp"
 
+#include <algorithm>
 #include <cstdlib>
 #include <utility>
 
@@ -47,25 +48,62 @@ Cause cause_of(Refusal refusal) {
       return Cause::listener_held_stale;
     case Refusal::held_by_other_device:
       return Cause::listener_held_by_other_device;
+    case Refusal::held_by_twin:
+      return Cause::listener_held_by_twin;
   }
   std::abort();
 }
 
-std::string detail_of(const Explanation& explanation) {
+/// "held by a silent session of gateway-8, which the relay ends within 4 min"
+std::string holder_of(const Explanation& explanation) {
+  const bool twin = explanation.refusal == Refusal::held_by_twin;
+  const std::string whose = twin ? "another device that is called " + explanation.holder + " too" : explanation.holder;
+  if (!explanation.silent) return "held by a session of " + whose;
+  return "held by a silent session of " + whose +
+         (explanation.guard ? ", which the relay ends within " + to_text(*explanation.guard) + " if it is dead" : "");
+}
+
+std::string detail_of(const RemoteForward& forward, const Explanation& explanation) {
   switch (explanation.refusal) {
     case Refusal::unexplained:
       return "the relay gives no reason and " +
              (explanation.no_knock.empty() ? "lets nobody look" : explanation.no_knock);
     case Refusal::policy:
+      if (forward.port == 0) return "the relay's rules forbid it";
       return "nobody listens there, so the relay's rules forbid it";
     case Refusal::held_live:
       return "somebody answers on it";
     case Refusal::held_stale:
       return "it is open and silent";
     case Refusal::held_by_other_device:
-      return "its name is " + explanation.holder;
+    case Refusal::held_by_twin:
+      return holder_of(explanation);
   }
   std::abort();
+}
+
+/// sshd listens on the same addresses for both, whatever they ask for, unless GatewayPorts is `clientspecified`.
+Failure shared_port(std::string listener, const std::string& own, const Explanation& explanation) {
+  const bool answers = explanation.refusal == Refusal::held_live || explanation.refusal == Refusal::held_stale;
+  return {
+      Cause::forward_refused, "listen on relay", std::move(listener),
+      "this session's own " + own + (answers ? " answers there" : " has this port"),
+      "Leave one of the two out, or set GatewayPorts clientspecified on the relay: else its sshd listens on the same "
+      "addresses for both."};
+}
+
+/// sshd compares what is permitted with what is asked for letter by letter: localhost is not 127.0.0.1 there.
+std::string permission(const RemoteForward& forward) {
+  constexpr std::uint16_t first_unprivileged = 1024;
+  const std::string listener = listener_name(forward);
+  const std::string port = forward.port == 0 ? "*" : std::to_string(forward.port);
+  const std::string address = forward.bind_address.empty() ? "" : listener.substr(0, listener.rfind(':') + 1);
+  std::string words =
+      "On the relay, look at AllowTcpForwarding and PermitListen; a key with permitlisten needs "
+      "permitlisten=\"" +
+      (forward.port == 0 && address.empty() ? "*:" : address) + port + "\", letter by letter.";
+  if (forward.port != 0 && forward.port < first_unprivileged) words += " Below port 1024 only root may listen.";
+  return words;
 }
 
 std::string no_answer_within(Duration limit) {
@@ -79,9 +117,16 @@ Failure phase_timed_out(const Opening& opening, std::string relay) {
           no_answer_within(opening.deadline - opening.since)};
 }
 
-Failure listen_refused(const RemoteForward& forward, const Explanation& explanation, std::string_view server) {
-  return with_remedy_for(
-      server, {cause_of(explanation.refusal), "listen on relay", listener_name(forward), detail_of(explanation)});
+Failure listen_refused(const TunnelSpec& spec, std::size_t index, const Explanation& explanation,
+                       std::string_view server) {
+  const RemoteForward& forward = spec.remote_forward[index];
+  if (explanation.own) {
+    return shared_port(listener_name(forward), listener_name(spec.remote_forward[*explanation.own]), explanation);
+  }
+  Failure failure{cause_of(explanation.refusal), "listen on relay", listener_name(forward),
+                  detail_of(forward, explanation)};
+  if (explanation.refusal == Refusal::policy) failure.remedy = permission(forward);
+  return with_remedy_for(server, std::move(failure));
 }
 
 Failure listen_unanswered(std::string relay, Duration limit) {
@@ -119,6 +164,12 @@ Failure ended_by(const Timeout& timeout, Failure failure, const LivenessSpec& fr
 
 Failure reconnect_requested(std::string relay) {
   return {Cause::operator_request, "reconnect", std::move(relay), ""};
+}
+
+std::string in_words(Cause cause) {
+  std::string words{to_string(cause)};
+  std::replace(words.begin(), words.end(), '_', ' ');
+  return words;
 }
 
 std::string with_remedy(const Failure& failure) {

@@ -14,7 +14,8 @@ namespace holdfast {
 
 Failure phase_timed_out(const Opening& opening, std::string relay);
 /// `server`: what the relay says it is.
-Failure listen_refused(const RemoteForward& forward, const Explanation& explanation, std::string_view server);
+Failure listen_refused(const TunnelSpec& spec, std::size_t forward, const Explanation& explanation,
+                       std::string_view server);
 Failure listen_unanswered(std::string relay, Duration limit);
 Failure relay_silent(std::string relay, std::string detail);
 /// Which of the two it is that sshd has one sentence for, by what else is known of the relay; follows the sentence.
@@ -23,6 +24,8 @@ std::string likely_reason(const RelayProgress& penalising);
 Failure ended_by(const Timeout& timeout, Failure failure, const LivenessSpec& from_now_on);
 Failure reconnect_requested(std::string relay);
 
+/// "host key changed"
+std::string in_words(Cause cause);
 /// "listen on relay localhost:4649: forward refused (detail). What to do."
 std::string with_remedy(const Failure& failure);
 

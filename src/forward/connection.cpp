@@ -58,6 +58,19 @@ void Connection::hang_up() {
   close_both(Ending::close);
 }
 
+std::optional<ssh::Channel> Connection::keep_channel() {
+  std::optional<ssh::Channel> kept;
+  if (channel_ && channel_->is_open()) {
+    buffers_->forget(*this);
+    channel_->observe(nullptr);
+    kept = std::move(channel_);
+    channel_.reset();
+    turns_->wake();
+  }
+  hang_up();
+  return kept;
+}
+
 void Connection::screen(std::span<const std::byte> mark, std::function<void(bool marked)> decided) {
   screen_ = Screen{{mark.begin(), mark.end()}, std::move(decided)};
   limit_ = screened_bytes;

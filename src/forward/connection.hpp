@@ -46,6 +46,9 @@ class Connection final : public ssh::ChannelObserver,
   /// The same, with a plain close of the local socket.
   void hang_up();
 
+  /// The same, but the channel stays open, and is handed out; none if it was closed already.
+  std::optional<ssh::Channel> keep_channel();
+
   /// Before start(): if what comes first from the relay begins with `mark`, it is taken out. `decided` is then called
   /// from the loop, once, with whether it did. Until lift_limit() only the target's first 256 bytes pass.
   void screen(std::span<const std::byte> mark, std::function<void(bool marked)> decided);

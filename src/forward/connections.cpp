@@ -62,24 +62,34 @@ class Connections::Impl : public std::enable_shared_from_this<Impl> {
   }
 
   void expect_proof(std::size_t forward, const ProofMark& mark, ProofHandlers handlers) {
-    end_proof();
+    auto kept = std::exchange(kept_, std::nullopt);
+    end_proof(false);
+    kept_ = std::move(kept);
     proof_ = ExpectedProof{forward, mark, std::move(handlers)};
   }
 
-  void end_proof() {
-    if (!proof_) return;
+  bool end_proof(bool keep_channel) {
+    if (!keep_channel) kept_.reset();
+    if (!proof_) return false;
     proof_.reset();
+    bool kept = false;
     for (auto& [id, entry] : entries_) {
-      if (entry.whose == Whose::ours) entry.connection->hang_up();
+      if (entry.whose == Whose::ours) {
+        auto channel = entry.connection->keep_channel();
+        kept = keep_channel && channel;
+        if (kept) kept_ = std::move(channel);
+      }
       become_visitor(entry);
     }
     std::erase_if(entries_, [](const auto& entry) { return entry.second.whose == Whose::ours; });
     answer_drain_if_empty();
     answer_idle_if_empty();
+    return kept;
   }
 
   void drain(std::function<void()> drained) {
     draining_ = true;
+    kept_.reset();
     idle_ = nullptr;
     drained_ = std::move(drained);
     refuse_unanswered();
@@ -96,6 +106,7 @@ class Connections::Impl : public std::enable_shared_from_this<Impl> {
     draining_ = false;
     drained_ = nullptr;
     proof_.reset();
+    kept_.reset();
     idle_ = nullptr;
     // Emptied first: what ends now must not find its entry again.
     for (auto& [id, entry] : std::exchange(entries_, {})) {
@@ -276,6 +287,7 @@ class Connections::Impl : public std::enable_shared_from_this<Impl> {
   std::uint64_t max_buffer_;
   std::map<std::uint64_t, Entry> entries_;
   std::optional<ExpectedProof> proof_;
+  std::optional<ssh::Channel> kept_;  ///< of a proof that is over; nobody listens to it
   std::uint64_t next_id_ = 0;
   bool draining_ = false;
   std::function<void()> drained_;
@@ -297,8 +309,8 @@ void Connections::open(ssh::OpenRequest request) {
 void Connections::expect_proof(std::size_t forward, const ProofMark& mark, ProofHandlers handlers) {
   impl_->expect_proof(forward, mark, std::move(handlers));
 }
-void Connections::end_proof() {
-  impl_->end_proof();
+bool Connections::end_proof(bool keep_channel) {
+  return impl_->end_proof(keep_channel);
 }
 void Connections::drain(std::function<void()> drained) {
   impl_->drain(std::move(drained));

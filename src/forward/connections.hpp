@@ -56,8 +56,9 @@ class Connections {
   /// says pass, and only those of our own: a proof costs no more. Neither is a failure of the target counted or
   /// logged that is told to `handlers`.
   void expect_proof(std::size_t forward, const ProofMark& mark, ProofHandlers handlers);
-  /// Closes our own connection; the others are visitors'.
-  void end_proof();
+  /// Closes our own connection; the others are visitors'. With `keep_channel` only towards the target: its channel
+  /// stays open, in place of the one that was kept before. True if there is one to keep.
+  bool end_proof(bool keep_channel = false);
 
   /// Refuses all that come from now on, and those whose target has not answered yet; `drained` is called from the loop
   /// as soon as none is open.

@@ -39,7 +39,8 @@ bool is_safe(CodePoint code) {
   };
   const bool control = between(0, 0x1F) || between(0x7F, 0x9F);
   const bool separator = between(0x2028, 0x2029);
-  const bool bidirectional = between(0x200E, 0x200F) || between(0x202A, 0x202E) || between(0x2066, 0x2069);
+  const bool bidirectional =
+      code.value == 0x061C || between(0x200E, 0x200F) || between(0x202A, 0x202E) || between(0x2066, 0x2069);
   return !control && !separator && !bidirectional;
 }
 

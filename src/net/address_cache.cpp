@@ -5,6 +5,7 @@
 #include <boost/asio/ip/address.hpp>
 #include <charconv>
 #include <cstdint>
+#include <iterator>
 #include <sstream>
 #include <system_error>
 
@@ -61,6 +62,8 @@ std::optional<std::pair<CachedNames::key_type, CachedAddresses>> parse_line(cons
     boost::system::error_code error;
     const auto address = ip::make_address(word, error);
     if (error || !fits(family->first, address)) return std::nullopt;
+    // What Asio takes for a scope it may write as another one.
+    if (ip::make_address(address.to_string(), error) != address) return std::nullopt;
     cached.addresses.push_back(address);
   }
   if (cached.addresses.empty() || cached.addresses.size() > most_addresses) return std::nullopt;
@@ -81,6 +84,7 @@ std::string format_addresses(const CachedNames& names) {
 }
 
 std::optional<CachedNames> parse_addresses(std::string_view text) {
+  if (!text.ends_with('\n')) return std::nullopt;  // cut short, and its last address perhaps another
   std::istringstream lines{std::string(text)};
   std::string line;
   if (!std::getline(lines, line) || line != first_line) return std::nullopt;
@@ -121,8 +125,9 @@ void AddressCache::store(const std::string& host, AddressFamily family, std::vec
   if (!keepable(host) || addresses.empty()) return;
   addresses.resize(std::min(addresses.size(), most_addresses));
   const CachedNames::key_type key{host, family};
-  const auto known = written_.find(key);
-  if (known == written_.end()) {
+  const CachedNames& kept = writing_ ? writing_->names : written_;
+  const auto known = kept.find(key);
+  if (known == kept.end()) {
     change_ = Change::new_name;
   } else {
     // A name server that deals its answers out in turn does not change them.
@@ -137,18 +142,35 @@ void AddressCache::store(const std::string& host, AddressFamily family, std::vec
   }));
 }
 
-std::optional<std::string> AddressCache::save(TimePoint now) {
-  if (path_.empty() || change_ == Change::none) return std::nullopt;
+void AddressCache::proved(const std::string& host, AddressFamily family, const ip::address& address,
+                          const std::vector<ip::address>& said, sys_seconds now) {
+  const auto holds = [&said](const ip::address& one) { return std::find(said.begin(), said.end(), one) != said.end(); };
+  std::vector<ip::address> right{address};
+  if (const CachedAddresses* known = find(host, family)) {
+    std::copy_if(known->addresses.begin(), known->addresses.end(), std::back_inserter(right),
+                 [&](const ip::address& other) { return other != address && (!holds(address) || holds(other)); });
+  }
+  store(host, family, std::move(right), now);
+}
+
+std::optional<std::string> AddressCache::due(TimePoint now) {
+  if (path_.empty() || change_ == Change::none || writing_) return std::nullopt;
   const bool recently = tried_ && now - *tried_ < between_writes;
   if (recently && (change_ != Change::new_name || failing_)) return std::nullopt;
   tried_ = now;
-  const int error = replace_file(path_, format_addresses(names_));
+  writing_ = Writing{names_, std::exchange(change_, Change::none)};
+  return format_addresses(names_);
+}
+
+std::optional<std::string> AddressCache::written(int error) {
+  const auto writing = std::exchange(writing_, std::nullopt);
+  if (!writing) return std::nullopt;
   if (error == 0) {
-    written_ = names_;
-    change_ = Change::none;
+    written_ = writing->names;
     failing_ = false;
     return std::nullopt;
   }
+  change_ = std::max(change_, writing->change);
   if (std::exchange(failing_, true)) return std::nullopt;
   return "the addresses of relays can't be kept in " + path_ +
          " for a start without DNS: " + std::generic_category().message(error);

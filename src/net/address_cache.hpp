@@ -15,9 +15,9 @@
 
 namespace holdfast::net {
 
-/// The addresses that names had when they were last looked up.
+/// The addresses that names had when they were last looked up, or when a relay was last found there.
 struct CachedAddresses {
-  std::vector<boost::asio::ip::address> addresses;  ///< in the resolver's order
+  std::vector<boost::asio::ip::address> addresses;  ///< in the resolver's order, or the one that was right last first
   std::chrono::sys_seconds seen;                    ///< wall clock: only for words
 
   friend bool operator==(const CachedAddresses&, const CachedAddresses&) = default;
@@ -42,15 +42,27 @@ class AddressCache {
   const CachedAddresses* find(const std::string& host, AddressFamily family) const;
   void store(const std::string& host, AddressFamily family, std::vector<boost::asio::ip::address> addresses,
              std::chrono::sys_seconds now);
-  /// Writes the file if it is time to; a line for the log when that fails for the first time in a row.
-  std::optional<std::string> save(TimePoint now);
+  /// The relay's host key was right at this address, which may be one of those that DNS `said`: only such addresses are
+  /// kept of a relay's name, the last one first, and once one that DNS says was right, none that it no longer says.
+  void proved(const std::string& host, AddressFamily family, const boost::asio::ip::address& address,
+              const std::vector<boost::asio::ip::address>& said, std::chrono::sys_seconds now);
+  const std::string& path() const { return path_; }
+  /// What to write to the file, if it is time to. It counts as being written until written() says how that went.
+  std::optional<std::string> due(TimePoint now);
+  /// 0 or an errno; a line for the log when it failed for the first time in a row.
+  std::optional<std::string> written(int error);
 
  private:
   enum class Change { none, addresses, new_name };
+  struct Writing {
+    CachedNames names;
+    Change change;
+  };
 
   std::string path_;
   CachedNames names_;
   CachedNames written_;
+  std::optional<Writing> writing_;
   std::optional<TimePoint> tried_;
   Change change_ = Change::none;
   bool failing_ = false;

@@ -1,8 +1,13 @@
 #include "net/banner_probe.hpp"
 
+#include <algorithm>
 #include <array>
 #include <boost/asio/buffer.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <chrono>
 #include <utility>
+
+#include "net/banner.hpp"
 
 namespace holdfast::net {
 namespace {
@@ -11,34 +16,60 @@ namespace asio = boost::asio;
 using asio::ip::tcp;
 using boost::system::error_code;
 
+/// For its banner, before the next endpoint gets its chance.
+constexpr std::chrono::seconds patience{3};
+
 class Probe : public std::enable_shared_from_this<Probe> {
  public:
-  Probe(const asio::any_io_executor& executor, ConnectOptions options, std::string subject, BannerHandler handler)
+  Probe(const asio::any_io_executor& executor, Endpoints endpoints, ConnectOptions options, std::string subject,
+        std::string identification, BannerHandler handler)
       : executor_(executor),
+        endpoints_(std::move(endpoints)),
         options_(std::move(options)),
         subject_(std::move(subject)),
+        identification_(std::move(identification)),
         handler_(std::move(handler)),
-        socket_(executor) {}
+        socket_(executor),
+        silence_(executor) {}
 
-  void start(Resolver& resolver, const std::string& host, std::uint16_t port, AddressFamily family) {
-    step_ = resolver.resolve(host, port, family, [weak = weak_from_this()](tl::expected<Endpoints, Failure> endpoints) {
-      if (const auto self = weak.lock()) self->on_resolved(std::move(endpoints));
-    });
+  void start() {
+    banner_ = {};
+    step_ =
+        connect(executor_, endpoints_, options_, [weak = weak_from_this()](tl::expected<tcp::socket, Failure> socket) {
+          if (const auto self = weak.lock()) self->on_connected(std::move(socket));
+        });
   }
 
  private:
-  void on_resolved(tl::expected<Endpoints, Failure> endpoints) {
-    if (!endpoints) return handler_(std::move(endpoints.error()));
-    step_ = connect(executor_, std::move(*endpoints), options_,
-                    [weak = weak_from_this()](tl::expected<tcp::socket, Failure> socket) {
-                      if (const auto self = weak.lock()) self->on_connected(std::move(socket));
-                    });
+  void on_connected(tl::expected<tcp::socket, Failure> socket) {
+    if (!socket) return handler_(tl::unexpected(std::move(socket.error())));
+    socket_ = std::move(*socket);
+    leave_out(socket_);
+    if (!endpoints_.empty()) limit_silence();
+    error_code ignored;  // reading tells of it
+    socket_.non_blocking(true, ignored);
+    socket_.write_some(asio::buffer(identification_), ignored);  // some bytes into an empty queue: it takes them
+    read();
   }
 
-  void on_connected(tl::expected<tcp::socket, Failure> socket) {
-    if (!socket) return handler_(std::move(socket.error()));
-    socket_ = std::move(*socket);
-    read();
+  /// The next try, should there be one, is not made there.
+  void leave_out(const tcp::socket& socket) {
+    error_code error;
+    const tcp::endpoint endpoint = socket.remote_endpoint(error);
+    address_ = endpoint.address();
+    const auto found = std::find(endpoints_.begin(), endpoints_.end(), endpoint);
+    if (error || found == endpoints_.end()) return endpoints_.clear();
+    const bool raced = static_cast<std::size_t>(found - endpoints_.begin()) < options_.racing;
+    if (raced && options_.racing > 1) --options_.racing;
+    endpoints_.erase(found);
+  }
+
+  void limit_silence() {
+    silence_.expires_after(patience);
+    silence_.async_wait([weak = weak_from_this()](const error_code& error) {
+      const auto self = weak.lock();
+      if (self && !error) self->failed({Cause::phase_timed_out, "read banner of", self->subject_, "silence"});
+    });
   }
 
   void read() {
@@ -50,28 +81,42 @@ class Probe : public std::enable_shared_from_this<Probe> {
   }
 
   void on_read(const error_code& error, std::size_t count) {
-    static constexpr std::size_t most = 4096;
-    static const std::string penalty = "Not allowed at this time";  // sshd.c, drop_connection
-    if (error && text_.starts_with(penalty)) {
-      return handler_(Failure{Cause::relay_penalty, "read banner of", subject_, "it said \"" + penalty + "\""});
+    if (error && banner_.is_penalty()) {
+      return failed(Failure{Cause::relay_penalty, "read banner of", subject_,
+                            "it said \"" + std::string{Banner::penalty} + "\""});
     }
-    if (error) return handler_(Failure{Cause::connection_lost, "read banner of", subject_, error.message()});
-    text_.append(buffer_.data(), count);
-    if (text_.starts_with("SSH-") || text_.find("\nSSH-") != std::string::npos) return handler_(std::nullopt);
-    if (text_.size() > most) {
-      return handler_(Failure{Cause::protocol_mismatch, "read banner of", subject_, "no SSH banner in 4 KiB"});
+    if (error) return failed(Failure{Cause::connection_lost, "read banner of", subject_, error.message()});
+    switch (banner_.take({buffer_.data(), count})) {
+      case Banner::Found::nothing_yet:
+        return read();
+      case Banner::Found::banner:
+        silence_.cancel();
+        return handler_(address_);
+      case Banner::Found::none:
+        return failed(Failure{Cause::protocol_mismatch, "read banner of", subject_, "no SSH banner in 4 KiB"});
     }
-    read();
+  }
+
+  void failed(Failure failure) {
+    silence_.cancel();
+    error_code ignored;
+    socket_.close(ignored);
+    if (endpoints_.empty()) return handler_(tl::unexpected(std::move(failure)));
+    start();
   }
 
   asio::any_io_executor executor_;
+  Endpoints endpoints_;  ///< that are left
   ConnectOptions options_;
   std::string subject_;
+  const std::string identification_;
   BannerHandler handler_;
   std::unique_ptr<Operation> step_;
   tcp::socket socket_;
+  asio::ip::address address_;  ///< of the socket
+  asio::steady_timer silence_;
   std::array<char, 512> buffer_{};
-  std::string text_;
+  Banner banner_;
 };
 
 class ProbeOperation final : public Operation {
@@ -84,12 +129,12 @@ class ProbeOperation final : public Operation {
 
 }  // namespace
 
-std::unique_ptr<Operation> probe_banner(const asio::any_io_executor& executor, Resolver& resolver,
-                                        const std::string& host, std::uint16_t port, AddressFamily family,
-                                        ConnectOptions options, BannerHandler handler) {
-  auto probe =
-      std::make_shared<Probe>(executor, std::move(options), host + ":" + std::to_string(port), std::move(handler));
-  probe->start(resolver, host, port, family);
+std::unique_ptr<Operation> probe_banner(const asio::any_io_executor& executor, Endpoints endpoints,
+                                        ConnectOptions options, std::string subject, std::string identification,
+                                        BannerHandler handler) {
+  auto probe = std::make_shared<Probe>(executor, std::move(endpoints), std::move(options), std::move(subject),
+                                       std::move(identification), std::move(handler));
+  probe->start();
   return std::make_unique<ProbeOperation>(std::move(probe));
 }
 

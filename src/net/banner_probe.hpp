@@ -1,11 +1,10 @@
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
-#include <cstdint>
 #include <functional>
 #include <memory>
-#include <optional>
 #include <string>
+#include <tl/expected.hpp>
 
 #include "holdfast/failure.hpp"
 #include "net/connector.hpp"
@@ -13,14 +12,16 @@
 
 namespace holdfast::net {
 
-/// Why there is no banner; nothing: there was one.
-using BannerHandler = std::function<void(std::optional<Failure>)>;
+/// Where there is a banner, or why there is none.
+using BannerHandler = std::function<void(tl::expected<boost::asio::ip::address, Failure>)>;
 
-/// Does an SSH server answer there? Resolves, connects, reads until a line begins with "SSH-" (RFC 4253, 4.2), at most
-/// 4 KiB, and closes; sends nothing. Some 200 bytes on the wire. There is no deadline here: the owner cancels.
-/// The handler is called from the loop, never from inside. `resolver` must outlive the operation.
-[[nodiscard]] std::unique_ptr<Operation> probe_banner(const boost::asio::any_io_executor& executor, Resolver& resolver,
-                                                      const std::string& host, std::uint16_t port, AddressFamily family,
-                                                      ConnectOptions options, BannerHandler handler);
+/// Does an SSH server answer at one of these? As a session would: connects, sends `identification` (for what stands
+/// before a relay and waits for the client's first bytes to tell where they go), reads until a line begins with "SSH-"
+/// (RFC 4253, 4.2), at most 4 KiB, and closes. Where no banner comes, the next endpoint is tried, after 3 s of silence
+/// too. The failure is that of the last. Some 1.5 KB on the wire, most of it the relay's first offer of keys. There is
+/// no deadline here: the owner cancels. The handler is called from the loop, never from inside.
+[[nodiscard]] std::unique_ptr<Operation> probe_banner(const boost::asio::any_io_executor& executor, Endpoints endpoints,
+                                                      ConnectOptions options, std::string subject,
+                                                      std::string identification, BannerHandler handler);
 
 }  // namespace holdfast::net

@@ -28,6 +28,9 @@ using boost::system::error_code;
 
 /// RFC 8305, 5: the recommended delay between two attempts.
 constexpr std::chrono::milliseconds attempt_delay{250};
+/// For those that race, before the second choice starts: longer than a round trip, and there is still some time left of
+/// the shortest that an attempt may take (core/opening.cpp).
+constexpr std::chrono::seconds head_start{2};
 
 /// A keepalive is one bare segment, which nobody sends again when it is lost, or its acknowledgement: so the kernel
 /// asks this often in the time of one interval, while an acknowledgement is missing.
@@ -108,6 +111,9 @@ std::optional<Failure> prepare(tcp::socket& socket, const tcp::endpoint& endpoin
     const std::int64_t most = std::numeric_limits<int>::max();  // tcp(7): the kernel refuses more
     set_option(socket, IPPROTO_TCP, TCP_USER_TIMEOUT, static_cast<int>(std::min(wanted, most)), error);
   }
+  if (options.max_segment) {
+    set_option(socket, IPPROTO_TCP, TCP_MAXSEG, static_cast<int>(*options.max_segment), error);
+  }
   if (error) return failed(Cause::local_error, "connect", to_string(endpoint), error);
 
   // A tunnel with another algorithm is slower at worst, so what the kernel does not grant is no failure.
@@ -173,6 +179,7 @@ class Race : public std::enable_shared_from_this<Race> {
 
   void start_next() {
     while (handler_ && next_ < endpoints_.size()) {
+      if (is_second_choice() && !head_start_over_ && !running_.empty()) return schedule_next();
       const tcp::endpoint endpoint = endpoints_[next_++];
       const auto runner = running_.insert(running_.end(), {tcp::socket(executor_), endpoint, {}});
       if (auto failure = prepare(runner->socket, endpoint, options_)) {
@@ -190,11 +197,16 @@ class Race : public std::enable_shared_from_this<Race> {
     if (handler_ && running_.empty()) finish(tl::unexpected(*failure_));
   }
 
+  bool is_second_choice() const { return next_ >= options_.racing; }
+
   void schedule_next() {
-    timer_.expires_after(attempt_delay);
-    timer_.async_wait([weak = weak_from_this()](const error_code& error) {
+    const bool held_back = is_second_choice() && !head_start_over_;
+    timer_.expires_after(held_back ? std::chrono::milliseconds{head_start} : attempt_delay);
+    timer_.async_wait([weak = weak_from_this(), held_back](const error_code& error) {
       const auto self = weak.lock();
-      if (self && !error) self->start_next();
+      if (!self || error) return;
+      self->head_start_over_ = held_back || self->head_start_over_;
+      self->start_next();
     });
   }
 
@@ -237,6 +249,7 @@ class Race : public std::enable_shared_from_this<Race> {
   ConnectOptions options_;
   ConnectHandler handler_;
   std::size_t next_ = 0;
+  bool head_start_over_ = false;
   std::list<Runner> running_;
   std::optional<Failure> failure_;
 };

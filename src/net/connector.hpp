@@ -2,7 +2,10 @@
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/ip/tcp.hpp>
+#include <cstddef>
+#include <cstdint>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <string>
@@ -25,7 +28,11 @@ struct ConnectOptions {
   Duration keepalive_after{};
   /// TCP_CONGESTION; empty: the kernel's default, and so if the kernel does not grant it: congestion_control() tells.
   std::string congestion_control{};
+  /// TCP_MAXSEG, for both ways: what is sent, and what the relay is told to send at most; none: the kernel's choice.
+  std::optional<std::uint32_t> max_segment{};
   int leave_descriptors = 0;  ///< fails with EMFILE instead of taking one of the last so many
+  /// The first so many endpoints race; each of the others has to wait until nobody is under way, or for 2 s.
+  std::size_t racing = std::numeric_limits<std::size_t>::max();
 };
 
 class ConnectOperation : public Operation {

@@ -1,7 +1,7 @@
 #include "net/network_snapshot.hpp"
 
-#include <libmnl/libmnl.h>
 #include <linux/if_addr.h>
+#include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 
@@ -48,20 +48,29 @@ std::optional<Value> read(const Attributes& attributes, unsigned type) {
   return found == attributes.end() ? std::nullopt : read<Value>(found->second);
 }
 
-int collect(const nlattr* attribute, void* into) {
-  (*static_cast<Attributes*>(into))[mnl_attr_get_type(attribute)] =
-      bytes_of(mnl_attr_get_payload(attribute), mnl_attr_get_payload_len(attribute));
-  return MNL_CB_OK;
+/// Behind `size` bytes of an item, and what fills it up to the next one.
+Bytes behind(Bytes bytes, std::size_t size) {
+  return bytes.subspan(std::min<std::size_t>(NLMSG_ALIGN(size), bytes.size()));
+}
+
+/// libmnl's own walk reads up to three bytes behind a message whose length is no multiple of four.
+Attributes attributes_of(Bytes bytes) {
+  Attributes attributes;
+  while (const auto header = read<nlattr>(bytes)) {
+    if (header->nla_len < sizeof *header || header->nla_len > bytes.size()) break;
+    attributes[header->nla_type & NLA_TYPE_MASK] = bytes.first(header->nla_len).subspan(sizeof *header);
+    bytes = behind(bytes, header->nla_len);
+  }
+  return attributes;
 }
 
 /// A message's own header and the attributes behind it; none if it is too short for them.
 template <typename Header>
 std::optional<std::pair<Header, Attributes>> parse(const nlmsghdr& message) {
-  const auto header = read<Header>(bytes_of(mnl_nlmsg_get_payload(&message), mnl_nlmsg_get_payload_len(&message)));
+  const Bytes payload = behind(bytes_of(&message, message.nlmsg_len), sizeof message);
+  const auto header = read<Header>(payload);
   if (!header) return std::nullopt;
-  Attributes attributes;
-  mnl_attr_parse(&message, sizeof(Header), collect, &attributes);
-  return std::pair{*header, std::move(attributes)};
+  return std::pair{*header, attributes_of(behind(payload, sizeof(Header)))};
 }
 
 std::optional<ip::address> to_address(int family, Bytes bytes) {
@@ -109,15 +118,14 @@ std::vector<DefaultRoute> next_hops(const DefaultRoute& common, Bytes bytes) {
   std::vector<DefaultRoute> hops;
   while (const auto hop = read<rtnexthop>(bytes)) {
     if (hop->rtnh_len < sizeof *hop || hop->rtnh_len > bytes.size()) break;
-    Attributes attributes;
-    mnl_attr_parse_payload(bytes.data() + sizeof *hop, hop->rtnh_len - sizeof *hop, collect, &attributes);
+    const Attributes attributes = attributes_of(bytes.first(hop->rtnh_len).subspan(sizeof *hop));
     if ((hop->rtnh_flags & RTNH_F_DEAD) == 0) {
       DefaultRoute route = common;
       route.link = static_cast<NetworkSnapshot::LinkIndex>(hop->rtnh_ifindex);
       route.gateway = gateway_of(common.family, attributes);
       hops.push_back(std::move(route));
     }
-    bytes = bytes.subspan(std::min<std::size_t>(RTNH_ALIGN(hop->rtnh_len), bytes.size()));
+    bytes = behind(bytes, hop->rtnh_len);
   }
   return hops;
 }
@@ -187,18 +195,19 @@ bool fold_link(const nlmsghdr& message, NetworkSnapshot& into) {
   const auto& [header, attributes] = *parsed;
   const auto index = static_cast<NetworkSnapshot::LinkIndex>(header.ifi_index);
   if (message.nlmsg_type == RTM_DELLINK) {
-    std::erase_if(into.addresses, [&](const Address& address) { return address.link == index; });
-    erase_routes_over(index, AF_UNSPEC, into.default_routes);
-    return into.links.erase(index) > 0;
+    const auto addresses = std::erase_if(into.addresses, [&](const Address& each) { return each.link == index; });
+    const bool routes_went = erase_routes_over(index, AF_UNSPEC, into.default_routes);
+    return into.links.erase(index) + addresses > 0 || routes_went;
   }
-  Link& link = into.links[index];
+  const auto [place, added] = into.links.try_emplace(index);
+  Link& link = place->second;
   const Link before = link;
   if (const auto name = attributes.find(IFLA_IFNAME); name != attributes.end()) link.name = printable(name->second);
   link.up = (header.ifi_flags & IFF_UP) != 0;
   link.running = link.up && (header.ifi_flags & IFF_RUNNING) != 0;
   link.loopback = (header.ifi_flags & IFF_LOOPBACK) != 0;
   const bool routes_went = !link.up && erase_routes_over(index, AF_INET, into.default_routes);
-  return routes_went || link != before;
+  return added || routes_went || link != before;
 }
 
 bool fold_address(const nlmsghdr& message, std::set<Address>& addresses) {
@@ -292,6 +301,16 @@ std::string join(const std::vector<std::string>& items) {
 }
 
 }  // namespace
+
+std::vector<const nlmsghdr*> messages_of(std::span<const std::byte> datagram) {
+  std::vector<const nlmsghdr*> messages;
+  while (const auto header = read<nlmsghdr>(datagram)) {
+    if (header->nlmsg_len < sizeof *header || header->nlmsg_len > datagram.size()) break;
+    messages.push_back(reinterpret_cast<const nlmsghdr*>(datagram.data()));
+    datagram = behind(datagram, header->nlmsg_len);
+  }
+  return messages;
+}
 
 bool NetworkSnapshot::fold(const nlmsghdr& message) {
   switch (message.nlmsg_type) {

@@ -1,9 +1,11 @@
 #pragma once
 
 #include <boost/asio/ip/address.hpp>
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <set>
+#include <span>
 #include <string>
 #include <tuple>
 #include <vector>
@@ -11,6 +13,10 @@
 struct nlmsghdr;
 
 namespace holdfast::net {
+
+/// The messages of a datagram, which is aligned as they are; each is as long as it says. The first that is not ends the
+/// list. libmnl takes a length above 2 GiB for a negative one, and that for a short one.
+std::vector<const nlmsghdr*> messages_of(std::span<const std::byte> datagram);
 
 /// What of this machine's network can matter to a tunnel: links, addresses and default routes. Lifetimes, statistics
 /// and neighbours are left out, so that what a DHCP server or a router merely confirms changes nothing.
@@ -55,9 +61,9 @@ struct NetworkSnapshot {
   std::set<Address> addresses;  ///< tentative ones (RFC 4862, 5.4) are not yet addresses
   std::set<DefaultRoute> default_routes;
 
-  /// Takes in one message of NETLINK_ROUTE, from a dump or a multicast. False if it changed nothing; also if it is
-  /// malformed or about something else. The kernel takes IPv4 routes away with their link without a word, so that a
-  /// snapshot that was folded for a while only tells when it is time for a fresh one.
+  /// Takes in one message of NETLINK_ROUTE, from a dump or a multicast, as long as it says. False if it changed
+  /// nothing; also if it is malformed or about something else. The kernel takes IPv4 routes away with their link
+  /// without a word, so that a snapshot that was folded for a while only tells when it is time for a fresh one.
   bool fold(const nlmsghdr& message);
 
   friend bool operator==(const NetworkSnapshot&, const NetworkSnapshot&) = default;

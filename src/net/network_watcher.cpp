@@ -14,6 +14,7 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <system_error>
 #include <utility>
 #include <vector>
@@ -80,9 +81,10 @@ bool dump(const mnl_socket* socket, std::uint16_t type, std::uint32_t sequence, 
     const ssize_t size = mnl_socket_recvfrom(socket, buffer.data(), buffer.size());
     if (size < 0 && errno == EINTR) continue;
     if (size <= 0) return false;
-    const int result =
-        mnl_cb_run(buffer.data(), static_cast<std::size_t>(size), sequence, port, fold_into, static_cast<void*>(&into));
-    if (result <= MNL_CB_STOP) return result == MNL_CB_STOP;
+    for (const nlmsghdr* message : messages_of(std::span(buffer).first(static_cast<std::size_t>(size)))) {
+      const int result = mnl_cb_run(message, message->nlmsg_len, sequence, port, fold_into, static_cast<void*>(&into));
+      if (result <= MNL_CB_STOP) return result == MNL_CB_STOP;
+    }
   }
   return true;
 }
@@ -157,7 +159,7 @@ class NetworkWatcher::Impl : public std::enable_shared_from_this<Impl> {
     for (int datagram = 0; datagram < most_at_once; ++datagram) {
       const ssize_t size = mnl_socket_recvfrom(socket_.get(), buffer_.data(), buffer_.size());
       if (size >= 0) {
-        fold(static_cast<int>(size));
+        fold(static_cast<std::size_t>(size));
         continue;
       }
       if (errno == EAGAIN) break;
@@ -169,10 +171,9 @@ class NetworkWatcher::Impl : public std::enable_shared_from_this<Impl> {
     wait();
   }
 
-  void fold(int size) {
+  void fold(std::size_t size) {
     bool changed = false;
-    for (const auto* message = reinterpret_cast<const nlmsghdr*>(buffer_.data()); mnl_nlmsg_ok(message, size);
-         message = mnl_nlmsg_next(message, &size)) {
+    for (const nlmsghdr* message : messages_of(std::span(buffer_).first(size))) {
       changed = folded_.fold(*message) || changed;
     }
     if (changed) note_change();

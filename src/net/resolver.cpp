@@ -1,10 +1,7 @@
 #include "net/resolver.hpp"
 
-#include <fcntl.h>
 #include <netdb.h>
 #include <strings.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <boost/asio/ip/address.hpp>
@@ -23,6 +20,10 @@
 #include <thread>
 #include <tuple>
 #include <utility>
+
+#include "net/disk.hpp"
+#include "net/event_fd.hpp"
+#include "net/state_file.hpp"
 
 namespace holdfast::net {
 namespace {
@@ -118,26 +119,6 @@ std::optional<Answer> literal_answer(const std::string& host, std::uint16_t port
   return answer;
 }
 
-class EventFd {
- public:
-  EventFd() : fd_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
-    if (fd_ < 0) throw std::system_error(errno, std::generic_category(), "eventfd");
-  }
-  ~EventFd() { ::close(fd_); }
-  EventFd(const EventFd&) = delete;
-  EventFd& operator=(const EventFd&) = delete;
-
-  int duplicate() const { return ::fcntl(fd_, F_DUPFD_CLOEXEC, 0); }
-  void signal() { static_cast<void>(::eventfd_write(fd_, 1)); }
-  void clear() {
-    eventfd_t count = 0;
-    static_cast<void>(::eventfd_read(fd_, &count));
-  }
-
- private:
-  int fd_;
-};
-
 /// The only thing that the loop and a lookup's thread share. The thread never touches the executor, which may be gone.
 class Slot {
  public:
@@ -180,8 +161,10 @@ Endpoints happy_eyeballs_order(const Endpoints& endpoints) {
 
 class Resolver::Impl : public std::enable_shared_from_this<Impl> {
  public:
-  Impl(const asio::any_io_executor& executor, Lookup lookup, std::optional<AddressCache> cache, Say say)
+  Impl(const asio::any_io_executor& executor, Lookup lookup, std::optional<AddressCache> cache, Say say,
+       std::shared_ptr<Disk> disk)
       : executor_(executor),
+        disk_(std::move(disk)),
         lookup_(lookup ? std::move(lookup) : Lookup{system_lookup}),
         cache_(std::move(cache)),
         say_(std::move(say)),
@@ -220,6 +203,27 @@ class Resolver::Impl : public std::enable_shared_from_this<Impl> {
     const bool watched =
         std::any_of(pending_.begin(), pending_.end(), [](const auto& entry) { return is_watched(entry.second); });
     if (!watched && !cache_) answered_.cancel();
+  }
+
+  void expect_proof(const std::string& host, AddressFamily family) { proven_only_.insert({host, family}); }
+
+  RelayAddresses relay_addresses(const std::string& host, std::uint16_t port, AddressFamily family,
+                                 Endpoints found) const {
+    const CachedAddresses* known = cache_ ? cache_->find(host, family) : nullptr;
+    if (known == nullptr) return {std::move(found), {}, std::nullopt};
+    const auto age = wall_clock() - known->seen;
+    const bool from_cache = told_.count({host, family}) != 0;
+    return {from_cache ? Endpoints{} : std::move(found), to_endpoints(*known, port),
+            age < age.zero() ? std::nullopt : std::optional<Duration>{age}};
+  }
+
+  void was_right(const std::string& host, AddressFamily family, const asio::ip::address& address,
+                 const Endpoints& said) {
+    if (!cache_ || literal_answer(host, 0, family)) return;
+    std::vector<asio::ip::address> addresses;
+    for (const tcp::endpoint& endpoint : said) addresses.push_back(endpoint.address());
+    cache_->proved(host, family, address, addresses, wall_clock());
+    save_cache();
   }
 
   void network_changed() {
@@ -325,12 +329,13 @@ class Resolver::Impl : public std::enable_shared_from_this<Impl> {
   void learn(const Key& key, const Answer& answer) {
     if (!cache_ || answer.error != 0 || answer.endpoints.empty()) return;
     const auto& [host, port, family, generation] = key;
+    told_.erase({host, family});
+    if (proven_only_.count({host, family}) != 0) return;
     std::vector<asio::ip::address> addresses;
     for (const tcp::endpoint& endpoint : happy_eyeballs_order(answer.endpoints)) {
       addresses.push_back(endpoint.address());
     }
     cache_->store(host, family, std::move(addresses), wall_clock());
-    told_.erase({host, family});
   }
 
   /// What those who wait are told of a lookup's answer: for a bad one the cache stands in.
@@ -350,14 +355,25 @@ class Resolver::Impl : public std::enable_shared_from_this<Impl> {
       const std::string when = age < age.zero() ? "an earlier time" : to_text(age) + " ago";
       say_("using the addresses of " + host + " from " + when + ": " + why);
     }
+    return to_endpoints(known, port);
+  }
+
+  static Endpoints to_endpoints(const CachedAddresses& known, std::uint16_t port) {
     Endpoints endpoints;
     for (const asio::ip::address& address : known.addresses) endpoints.emplace_back(address, port);
     return happy_eyeballs_order(endpoints);
   }
 
   void save_cache() {
-    if (!cache_) return;
-    if (const auto problem = cache_->save(Clock::now())) say_(*problem);
+    const auto text = cache_ && disk_ ? cache_->due(Clock::now()) : std::nullopt;
+    if (!text) return;
+    disk_->write(
+        cache_->path(), [path = cache_->path(), text = *text] { return replace_file(path, text); },
+        [weak = weak_from_this()](int error) {
+          const auto self = weak.lock();
+          if (!self) return;
+          if (const auto problem = self->cache_->written(error)) self->say_(*problem);
+        });
   }
 
   static std::chrono::sys_seconds wall_clock() {
@@ -365,10 +381,12 @@ class Resolver::Impl : public std::enable_shared_from_this<Impl> {
   }
 
   asio::any_io_executor executor_;
+  std::shared_ptr<Disk> disk_;
   Lookup lookup_;
   std::optional<AddressCache> cache_;
   const Say say_;
-  std::set<std::pair<std::string, AddressFamily>> told_;  ///< whose cached addresses are in use
+  std::set<std::pair<std::string, AddressFamily>> told_;         ///< whose cached addresses are in use
+  std::set<std::pair<std::string, AddressFamily>> proven_only_;  ///< relays' names
   std::shared_ptr<EventFd> event_ = std::make_shared<EventFd>();
   asio::posix::stream_descriptor answered_;
   bool waiting_ = false;
@@ -401,10 +419,28 @@ void hasten_lookups() {
 Resolver::Resolver(const asio::any_io_executor& executor) : Resolver(executor, system_lookup) {}
 
 Resolver::Resolver(const asio::any_io_executor& executor, Lookup lookup)
-    : impl_(std::make_shared<Impl>(executor, std::move(lookup), std::nullopt, Say{})) {}
+    : impl_(std::make_shared<Impl>(executor, std::move(lookup), std::nullopt, Say{}, nullptr)) {}
 
-Resolver::Resolver(const asio::any_io_executor& executor, AddressCache cache, Say say, Lookup lookup)
-    : impl_(std::make_shared<Impl>(executor, std::move(lookup), std::move(cache), std::move(say))) {}
+Resolver::Resolver(const asio::any_io_executor& executor, AddressCache cache, Say say, std::shared_ptr<Disk> disk,
+                   Lookup lookup)
+    : impl_(std::make_shared<Impl>(executor, std::move(lookup), std::move(cache), std::move(say), std::move(disk))) {}
+
+std::unique_ptr<Operation> Resolver::find_relay(const std::string& host, std::uint16_t port, AddressFamily family,
+                                                RelayHandler handler) {
+  impl_->expect_proof(host, family);
+  return resolve(host, port, family,
+                 [weak = std::weak_ptr(impl_), host, port, family,
+                  handler = std::move(handler)](tl::expected<Endpoints, Failure> found) {
+                   const auto impl = weak.lock();
+                   if (!found) return handler(tl::unexpected(std::move(found.error())));
+                   if (impl) handler(impl->relay_addresses(host, port, family, std::move(*found)));
+                 });
+}
+
+void Resolver::was_right(const std::string& host, AddressFamily family, const asio::ip::address& address,
+                         const Endpoints& said) {
+  impl_->was_right(host, family, address, said);
+}
 
 void Resolver::network_changed() {
   impl_->network_changed();

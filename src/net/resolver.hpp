@@ -5,18 +5,30 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <tl/expected.hpp>
 #include <vector>
 
 #include "holdfast/config.hpp"
 #include "holdfast/failure.hpp"
+#include "holdfast/time.hpp"
 #include "net/address_cache.hpp"
 
 namespace holdfast::net {
 
+class Disk;
+
 using Endpoints = std::vector<boost::asio::ip::tcp::endpoint>;
 using ResolveHandler = std::function<void(tl::expected<Endpoints, Failure>)>;
+
+/// Where a relay's name leads.
+struct RelayAddresses {
+  Endpoints said;        ///< by DNS; empty if the memory stands in for it
+  Endpoints remembered;  ///< the relay's host key was right there, the last one first but for happy_eyeballs_order()
+  std::optional<Duration> age;  ///< since it was right at the first of them, if the clock can tell
+};
+using RelayHandler = std::function<void(tl::expected<RelayAddresses, Failure>)>;
 
 /// Keeps the handler of one asynchronous operation alive; destroying it cancels: the handler is not called any more.
 class Operation {
@@ -51,13 +63,21 @@ class Resolver {
 
   explicit Resolver(const boost::asio::any_io_executor& executor);
   Resolver(const boost::asio::any_io_executor& executor, Lookup lookup);
-  /// `say` is told once for each outage of a name that cached addresses are used, and how old they are. Without a
-  /// `lookup` the system's is used.
-  Resolver(const boost::asio::any_io_executor& executor, AddressCache cache, Say say, Lookup lookup = {});
+  /// `say` is told once for each outage of a name that cached addresses are used, and how old they are. `disk` writes
+  /// the cache's file. Without a `lookup` the system's is used.
+  Resolver(const boost::asio::any_io_executor& executor, AddressCache cache, Say say, std::shared_ptr<Disk> disk,
+           Lookup lookup = {});
   ~Resolver();
 
   [[nodiscard]] std::unique_ptr<Operation> resolve(const std::string& host, std::uint16_t port, AddressFamily family,
                                                    ResolveHandler handler);
+  /// The same for a relay. From now on the cache takes its addresses from was_right() only, whatever DNS says of the
+  /// name: that may lead to a captive portal.
+  [[nodiscard]] std::unique_ptr<Operation> find_relay(const std::string& host, std::uint16_t port, AddressFamily family,
+                                                      RelayHandler handler);
+  /// The relay was found at this address, by its host key. `said`: what DNS said when that was tried.
+  void was_right(const std::string& host, AddressFamily family, const boost::asio::ip::address& address,
+                 const Endpoints& said);
   /// Lookups under way ask the name servers of the network that was: later ones don't join them.
   void network_changed();
 

@@ -5,8 +5,11 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cstdio>
 #include <system_error>
+
+#include "worker/worker.hpp"
 
 namespace holdfast::net {
 namespace {
@@ -33,9 +36,7 @@ std::string system_text(int error) {
   return std::generic_category().message(error);
 }
 
-}  // namespace
-
-tl::expected<std::string, std::string> read_file(const std::string& path) {
+tl::expected<std::string, std::string> read_now(const std::string& path) {
   const File file(path, O_RDONLY);
   if (file.get() < 0) return tl::unexpected(errno == ENOENT ? "" : system_text(errno));
   struct stat found {};
@@ -52,6 +53,25 @@ tl::expected<std::string, std::string> read_file(const std::string& path) {
   if (size > largest_file) return tl::unexpected<std::string>("it is too large");
   text.resize(size);
   return text;
+}
+
+constexpr std::chrono::seconds patience{2};
+
+/// For the start. After a call that did not come back the others are not waited for.
+Worker& worker() {
+  static Worker instance{1};
+  return instance;
+}
+
+}  // namespace
+
+tl::expected<std::string, std::string> read_file(const std::string& path) {
+  const auto text = within(worker(), patience, [path] { return read_now(path); });
+  return text ? *text : tl::unexpected<std::string>("the disk does not answer");
+}
+
+int replace_file_soon(const std::string& path, const std::string& text) {
+  return within(worker(), patience, [path, text] { return replace_file(path, text); }).value_or(ETIMEDOUT);
 }
 
 int replace_file(const std::string& path, const std::string& text) {

@@ -18,19 +18,27 @@ constexpr std::size_t most_questions = 64;
 
 struct Question {
   std::optional<std::size_t> forward;  ///< whose holder it is about; else nothing that anybody waits for
+  std::string again{};                 ///< the line, if it may be asked once more
 };
+
+/// Both ends round.
+constexpr std::chrono::seconds clock_error{2};
 
 }  // namespace
 
 class Lease::Impl final : public ssh::ChannelObserver, public std::enable_shared_from_this<Impl> {
  public:
-  Impl(boost::asio::any_io_executor executor, ssh::Channel channel, LeaseObserver& observer)
-      : executor_(std::move(executor)), channel_(std::move(channel)), observer_(&observer) {}
+  Impl(boost::asio::any_io_executor executor, ssh::Channel channel, Device device, LeaseObserver& observer)
+      : executor_(std::move(executor)),
+        channel_(std::move(channel)),
+        device_(std::move(device)),
+        observer_(&observer) {}
 
-  void start(std::chrono::seconds silence, const std::string& device) {
+  void start(std::chrono::seconds silence) {
+    silence_ = silence;
     channel_->observe(this);
     receive(channel_->take_buffered());
-    ask(hello_line(silence, device), {});
+    introduce(device_.name, device_.runs);
     schedule();
   }
 
@@ -43,7 +51,7 @@ class Lease::Impl final : public ssh::ChannelObserver, public std::enable_shared
   void ask(const std::optional<std::string>& line, Question question) {
     if (!line) return refuse(question);
     if (!channel_ || questions_.size() >= most_questions) return;
-    questions_.push_back(question);
+    questions_.push_back(std::move(question));
     unsent_ += *line;
     send();
   }
@@ -94,9 +102,7 @@ class Lease::Impl final : public ssh::ChannelObserver, public std::enable_shared
   // ---- answers ---------------------------------------------------------------------------------------------------
 
   void on(const answer::Greeting&) {
-    if (!pop()) return;
-    greeted_ = true;
-    observer_->on_lease_opened();
+    if (pop() && !std::exchange(greeted_, true)) observer_->on_lease_opened();
   }
 
   void on(const answer::Unsupported& unsupported) {
@@ -106,15 +112,29 @@ class Lease::Impl final : public ssh::ChannelObserver, public std::enable_shared
   }
 
   void on(const answer::Beat&) { pop(); }
-  void on(const answer::Held&) { pop(); }
+  void on(const answer::Noted&) { pop(); }
+  void on(const answer::Held& held) {
+    const auto question = pop();
+    if (question && question->forward) observer_->on_recorded(*question->forward, held.listening);
+  }
+  void on(const answer::Keys& told) {
+    if (pop()) observer_->on_keys_told(told.keys);
+  }
   void on(const answer::Dropped&) { pop(); }
-  void on(const answer::Error&) { tell_holder(EvictOutcome::failed, ""); }
-  void on(const answer::Freed&) { tell_holder(EvictOutcome::freed, ""); }
-  void on(const answer::Own&) { tell_holder(EvictOutcome::not_ours, ""); }
-  void on(const answer::Other& other) { tell_holder(EvictOutcome::other_device, other.device); }
-  void on(const answer::NotEvicted&) { tell_holder(EvictOutcome::not_ours, ""); }
-  void on(const answer::Denied&) { tell_holder(EvictOutcome::failed, ""); }
-  void on(const answer::TimedOut&) { tell_holder(EvictOutcome::failed, ""); }
+  void on(const answer::Error&) { tell(EvictOutcome::failed); }
+  void on(const answer::Freed&) { tell(EvictOutcome::freed); }
+  void on(const answer::Own&) { tell(EvictOutcome::not_ours); }
+  void on(const answer::Other& other) {
+    const auto question = pop();
+    if (!question || !question->forward) return;
+    if (!question->again.empty() && may_be_ours(other)) return evict_as_ours(other, *question);
+    const auto outcome = other.twin ? EvictOutcome::twin : EvictOutcome::other_device;
+    const auto guard = other.guard == no_guard ? std::nullopt : std::optional<Duration>{other.guard};
+    observer_->on_evicted({*question->forward, outcome, other.device, guard});
+  }
+  void on(const answer::NotEvicted&) { tell(EvictOutcome::not_ours); }
+  void on(const answer::Denied&) { tell(EvictOutcome::failed); }
+  void on(const answer::TimedOut&) { tell(EvictOutcome::failed); }
   void on(const answer::Malformed&) { lose("the relay's answer makes no sense"); }
 
   /// The question that this answers; an answer to nothing makes no sense.
@@ -123,14 +143,34 @@ class Lease::Impl final : public ssh::ChannelObserver, public std::enable_shared
       lose("the relay answers what was not asked");
       return std::nullopt;
     }
-    const Question question = questions_.front();
+    Question question = std::move(questions_.front());
     questions_.pop_front();
     return question;
   }
 
-  void tell_holder(EvictOutcome outcome, std::string holder) {
+  void tell(EvictOutcome outcome) {
     const auto question = pop();
-    if (question && question->forward) observer_->on_evicted({*question->forward, outcome, std::move(holder)});
+    if (question && question->forward) observer_->on_evicted({*question->forward, outcome, ""});
+  }
+
+  /// Where no run, or not the name, was remembered, what began before this one. What began later is a twin's in any
+  /// case: so two that share a name do not end each other's sessions in turns.
+  bool may_be_ours(const answer::Other& other) const {
+    const auto up = std::chrono::steady_clock::now() - device_.began;
+    const bool forgotten = other.twin && !device_.remembers;
+    const bool renamed = !other.twin && other.device == device_.earlier_name;
+    return (forgotten || renamed) && other.age > up + clock_error;
+  }
+
+  void evict_as_ours(const answer::Other& other, const Question& question) {
+    introduce(other.device, {device_.runs.front(), std::max(other.run, 1U)});
+    ask(question.again, {question.forward, ""});
+    introduce(device_.name, device_.runs);
+  }
+
+  void introduce(const std::string& name, const std::vector<std::uint32_t>& runs) {
+    ask(hello_line(silence_, name), {});
+    ask(runs_line(runs), {});
   }
 
   void refuse(const Question& question) {
@@ -153,6 +193,8 @@ class Lease::Impl final : public ssh::ChannelObserver, public std::enable_shared
 
   boost::asio::any_io_executor executor_;
   std::optional<ssh::Channel> channel_;
+  Device device_;
+  std::chrono::seconds silence_{};
   LeaseObserver* observer_;
   AnswerStream answers_;
   std::deque<Question> questions_;
@@ -163,18 +205,22 @@ class Lease::Impl final : public ssh::ChannelObserver, public std::enable_shared
   bool scheduled_ = false;
 };
 
-Lease::Lease(boost::asio::any_io_executor executor, ssh::Channel channel, std::chrono::seconds silence,
-             const std::string& device, LeaseObserver& observer)
-    : impl_(std::make_shared<Impl>(std::move(executor), std::move(channel), observer)) {
-  impl_->start(silence, device);
+Lease::Lease(boost::asio::any_io_executor executor, ssh::Channel channel, std::chrono::seconds silence, Device device,
+             LeaseObserver& observer)
+    : impl_(std::make_shared<Impl>(std::move(executor), std::move(channel), std::move(device), observer)) {
+  impl_->start(silence);
 }
 
 Lease::~Lease() {
   impl_->leave();
 }
 
-void Lease::record(const std::string& address, std::uint16_t port) {
-  impl_->ask(hold_line(address, port), {});
+void Lease::record(std::size_t forward, const std::string& address, std::uint16_t port) {
+  impl_->ask(hold_line(address, port), {forward});
+}
+
+void Lease::ask_keys() {
+  impl_->ask(std::string{keys_line}, {});
 }
 
 void Lease::drop(const std::string& address, std::uint16_t port) {
@@ -182,7 +228,8 @@ void Lease::drop(const std::string& address, std::uint16_t port) {
 }
 
 void Lease::evict(std::size_t forward, const std::string& address, std::uint16_t port) {
-  impl_->ask(evict_line(address, port), {forward});
+  const auto line = evict_line(address, port);
+  impl_->ask(line, {forward, line.value_or("")});
 }
 
 void Lease::identify(std::size_t forward, const std::string& address, std::uint16_t port) {

@@ -25,6 +25,10 @@ class LeaseObserver {
   virtual void on_evicted(Evicted evicted) = 0;
   /// The record could not be written, so that no later session can evict this one. The guard works all the same.
   virtual void on_unrecorded(std::string reason) = 0;
+  /// Where the relay listens for the forward that was recorded: answer::Held.
+  virtual void on_recorded(std::size_t forward, const std::vector<std::string>& listening) = 0;
+  /// The answer to ask_keys(), if the script can tell.
+  virtual void on_keys_told(const std::vector<answer::HostKey>& keys) = 0;
 
  protected:
   ~LeaseObserver() = default;
@@ -33,20 +37,22 @@ class LeaseObserver {
 /// Our side of lease.sh, on a channel that runs it. Questions go out as they come; answers come back in their order.
 class Lease {
  public:
-  Lease(boost::asio::any_io_executor executor, ssh::Channel channel, std::chrono::seconds silence,
-        const std::string& device, LeaseObserver& observer);
+  Lease(boost::asio::any_io_executor executor, ssh::Channel channel, std::chrono::seconds silence, Device device,
+        LeaseObserver& observer);
   ~Lease();
   Lease(const Lease&) = delete;
   Lease& operator=(const Lease&) = delete;
 
-  /// Records that this session holds the listener.
-  void record(const std::string& address, std::uint16_t port);
+  /// Records that this session holds the listener of `forward`.
+  void record(std::size_t forward, const std::string& address, std::uint16_t port);
   /// The relay has given it back.
   void drop(const std::string& address, std::uint16_t port);
   /// Ends a dead predecessor of this device that holds it: on_evicted with this `forward`.
   void evict(std::size_t forward, const std::string& address, std::uint16_t port);
   /// Whose living session holds it: on_evicted with `other_device` if that can be known, and nobody is ended.
   void identify(std::size_t forward, const std::string& address, std::uint16_t port);
+  /// The public keys of the relay's sshd. Only of a channel that runs exec_command(true), or a forced command.
+  void ask_keys();
   /// Its echo is a proof of life; the script ends its session when none came for `silence`.
   void beat();
 

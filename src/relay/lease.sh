@@ -11,7 +11,7 @@ set -uf
 umask 077
 export LC_ALL=C PATH="/usr/bin:/bin:$PATH"
 exec 2>/dev/null
-dir=${HOME-}/.holdfast own='' silence=60 bound=${1-} held=0 inbox=''
+dir=${HOME-}/.holdfast own='' silence=60 bound=${1-} held=0 inbox='' run='' runs='  ' twin=other
 line_end=$(printf '\n.') line_end=${line_end%.}
 
 no() {
@@ -27,7 +27,8 @@ is_sshd() {
   rest=${stat##*) } pid=$1
   # shellcheck disable=SC2086 # the fields behind the name: state, parent, ..., start time
   set -- $rest
-  [ "$1" != Z ] || return
+  # Behind a line break in the name they are missing.
+  [ "${20-}" ] && [ "$1" != Z ] || return
   parent=$2
   case $stat in "$pid (sshd) $rest" | "$pid (sshd-session) $rest") ;; *) return 1 ;; esac
   until [ "$key" = Uid: ]; do read -r key owner _ || return; done <"$pid/status"
@@ -65,21 +66,35 @@ hello() {
   echo "holdfast 1 $own"
 }
 
+# runs NUMBER...: this run of the device's program, and the runs before it. A session of its name that none of them
+# recorded is a twin's, a device that was given the same name. Who says this also understands longer answers.
+runs() {
+  shift
+  run="$1 $silence " runs="  $* " twin=twin
+  echo noted
+}
+
+# Who listens at port $1: what awk's action $2 says of each line.
+listeners() {
+  awk "/:$(printf %04X "$1") 0*:0000 0A/{$2}" net/tcp net/tcp6
+}
+
 # hold ADDRESS PORT: a file for each listener and sshd (f), so that nobody writes to another's. The dot tells a whole
 # record from a cut one.
 hold() {
   [ "$held" -lt 256 ] || { echo unsupported too_many && return; }
   f=$dir/$3@$2@$own why=no_home
   [ -d "${HOME-}" ] && why=$({
-    mkdir -p "$dir" && chmod 700 "$dir" && rm -f "$f" && set -C && echo "1 $boot $born $device ." >"$f"
-  } 2>&1) && held=$((held + 1)) && echo held && return
+    mkdir -p "$dir" && chmod 700 "$dir" && rm -f "$f" && set -C && echo "1 $boot $born $run$device ." >"$f"
+  } 2>&1) && held=$((held + 1)) && echo held ${run:+$(listeners "$3" "if(\$8==$uid&&n++<5)print\$2")} && return
   rm -f "$f"
   case $why in no_home) ;; *pace* | *uota* | *I/O*) why=disk_full ;; *ead-only*) why=read_only ;; *) why=denied ;; esac
   echo "unsupported $why"
 }
 
 # evict ADDRESS PORT: ends only what is still the very sshd of its record, and recorded by this device.
-# f is the record, t its text, p its process. who ADDRESS PORT: the same, but ends nobody.
+# f is the record, t its text, p its process; y is what the text says of whose it is: "DEVICE .", or from a program that
+# says runs "RUN SILENCE DEVICE ."; x is that in front of this device's name. who ADDRESS PORT: the same, but ends nobody.
 who() { evict "$@"; }
 evict() {
   said=unknown
@@ -89,10 +104,12 @@ evict() {
     p=${f##*@} t=''
     [ -f "$f" ] && [ ! -L "$f" ] && [ -O "$f" ] && t=$(dd if="$f" bs=256 count=1)
     if is_sshd "$p"; then
-      case $t in
-        "1 $boot $start $device .") mine "$1" ;;
-        "1 $boot $start "*" .") other ;;
-        "1 "*" .") rm -f "$f" && found mismatch ;;
+      y=${t#"1 $boot $start "} x=${y%"$device ."}
+      case $t$runs in
+        "1 $boot $start $x$device ."*" ${x%% *} "*) mine "$1" ;;
+        "1 $boot $start $x$device . "*) other $twin ;;
+        "1 $boot $start "*" . "*) other other ;;
+        "1 "*" . "*) rm -f "$f" && found mismatch ;;
       esac
     else
       rm -f "$f"
@@ -102,7 +119,7 @@ evict() {
   set -f
   # Nobody was ended: the uid of who listens there, if anybody does.
   p=''
-  case $said in [ugm]*) p=$(awk "/:$(printf %04X "$3") 0*:0000 0A/{print \$8;exit}" net/tcp net/tcp6) ;; esac
+  case $said in [ugm]*) p=$(listeners "$3" "print\$8;exit") ;; esac
   # shellcheck disable=SC2086 # a word or none
   echo $said $p
 }
@@ -116,17 +133,30 @@ found() {
 mine() {
   case $1$p in
     "evict$own" | "who$own") found own ;;
-    who*) other ;;
+    who*) other other ;;
     *) stop "$p" "$start" && rm -f "$f" ;;
   esac
 }
 
-# The device of a record, and for how many seconds its session has lived: the kernel shows times in 1/100 s.
+# The device of a record, and for how many seconds its session has lived: the kernel shows times in 1/100 s. Then which
+# run it is, and its guard's silence.
 other() {
   read -r up _ <uptime
-  t=${t% .} t=${t##* }
-  found "other ${t%+*} $((${up%.*} - start / 100))"
+  y=${y% .} x=${y##* }
+  found "$1 ${x%+*} $((${up%.*} - start / 100)) ${run:+${y%"$x"}}"
 }
+
+# begin keys
+# keys: the public keys that the sshd above us shows to who connects. SSH_CONNECTION ends with its address and port. If
+# the device seems to come from there too (a proxy), sshd may hold us against it (PerSourcePenalties): none.
+keys() {
+  # shellcheck disable=SC2086 # words
+  set -- ${SSH_CONNECTION-}
+  [ "${1-}" != "${3-}" ] || { echo keys && return; }
+  # shellcheck disable=SC2046 # words
+  echo keys $(ssh-keyscan -T 5 -p "${4-22}" "${3-localhost}" | awk '!/^#/&&n++<8{print $2,$3}')
+}
+# end keys
 
 drop() {
   [ -e "$dir/$3@$2@$own" ] && rm -f "$dir/$3@$2@$own" && held=$((held - 1))
@@ -146,7 +176,7 @@ obey() {
   case $* in *[!A-Za-z0-9.:_*\ -]*) set -- ;; esac
   case ${3-} in 0* | *[!0-9]* | ??????????*) set -- ;; esac
   case "$# ${1-} $own" in
-    "4 hello "* | "3 hold "?* | "3 evict "?* | "3 who "?* | "3 drop "?*) "$1" "$@" ;;
+    "4 hello "* | "3 hold "?* | "3 evict "?* | "3 who "?* | "3 drop "?* | [2-9]" runs "?* | "1 keys "?*) "$1" "$@" ;;
     *) echo error ;;
   esac
 }

@@ -56,6 +56,7 @@ using Words = std::vector<std::string_view>;
 
 Answer parse_single(std::string_view word) {
   if (word.empty()) return answer::Beat{};
+  if (word == "noted") return answer::Noted{};
   if (word == "held") return answer::Held{};
   if (word == "dropped") return answer::Dropped{};
   if (word == "free") return answer::Freed{};
@@ -73,10 +74,36 @@ Answer parse_greeting(const Words& words) {
   return answer::Greeting{static_cast<int>(*version), *sshd};
 }
 
+/// "other DEVICE AGE", or of a program that says runs "other DEVICE AGE RUN GUARD"; "twin" likewise.
 Answer parse_other(const Words& words) {
   const auto age = number(words[2], max_seconds);
   if (!is_device_name(words[1]) || !age) return answer::Malformed{};
-  return answer::Other{std::string(words[1]), std::chrono::seconds(*age)};
+  answer::Other other{std::string(words[1]), std::chrono::seconds(*age)};
+  other.twin = words[0] == "twin";
+  if (words.size() == 3) return other.twin ? Answer{answer::Malformed{}} : other;
+  const auto run = number(words[3], max_run);
+  const auto guard = number(words[4], max_seconds);
+  if (!run || *run == 0 || !guard) return answer::Malformed{};
+  other.run = static_cast<std::uint32_t>(*run);
+  other.guard = std::chrono::seconds(*guard);
+  return other;
+}
+
+bool is_hexadecimal(std::string_view text) {
+  return text.find_first_not_of("0123456789ABCDEF") == std::string_view::npos;
+}
+
+/// "0100007F:1229", with 8 digits of an address, or 32.
+bool is_socket(std::string_view word) {
+  const auto colon = word.find(':');
+  return (colon == 8 || colon == 32) && word.size() == colon + 5 && is_hexadecimal(word.substr(0, colon)) &&
+         is_hexadecimal(word.substr(colon + 1));
+}
+
+Answer parse_held(const Words& words) {
+  answer::Held held{{words.begin() + 1, words.end()}};
+  const bool sockets = std::all_of(held.listening.begin(), held.listening.end(), is_socket);
+  return sockets ? Answer{held} : answer::Malformed{};
 }
 
 Answer parse_unsupported(std::string_view reason) {
@@ -85,6 +112,21 @@ Answer parse_unsupported(std::string_view reason) {
   });
   if (!plain) return answer::Malformed{};
   return answer::Unsupported{std::string(reason)};
+}
+
+Answer parse_keys(const Words& words) {
+  answer::Keys told;
+  if (words.size() % 2 == 0 || words.size() / 2 > max_keys) return answer::Malformed{};
+  for (std::size_t n = 1; n < words.size(); n += 2) {
+    const auto plain = [](std::string_view word, std::string_view more) {
+      return !word.empty() && std::all_of(word.begin(), word.end(), [more](char c) {
+        return is_alphanumeric(c) || more.find(c) != std::string_view::npos;
+      });
+    };
+    if (!plain(words[n], "-.@") || !plain(words[n + 1], "+/=")) return answer::Malformed{};
+    told.keys.push_back({std::string(words[n]), std::string(words[n + 1])});
+  }
+  return told;
 }
 
 std::optional<Answer> parse_not_evicted(const Words& words) {
@@ -116,6 +158,12 @@ std::optional<std::string> hello_line(std::chrono::seconds silence, std::string_
          std::string(device) + '\n';
 }
 
+std::string runs_line(const std::vector<std::uint32_t>& runs) {
+  std::string line = "runs";
+  for (std::size_t n = 0; n < std::min(runs.size(), max_runs); ++n) line += ' ' + std::to_string(runs[n]);
+  return line + '\n';
+}
+
 std::optional<std::string> hold_line(std::string_view address, std::uint16_t port) {
   return listener_line("hold", address, port);
 }
@@ -136,10 +184,13 @@ Answer parse_answer(std::string_view line) {
   if (line.size() > max_answer_bytes) return answer::Malformed{};
   const Words words = words_of(line);
   if (const auto nobody = parse_not_evicted(words)) return *nobody;
+  if (words[0] == "keys") return parse_keys(words);
   if (words.size() == 1) return parse_single(words[0]);
   if (words.size() == 2 && words[0] == "unsupported") return parse_unsupported(words[1]);
   if (words.size() == 3 && words[0] == "holdfast") return parse_greeting(words);
-  if (words.size() == 3 && words[0] == "other") return parse_other(words);
+  const bool other = words[0] == "other" || words[0] == "twin";
+  if (other && (words.size() == 3 || words.size() == 5)) return parse_other(words);
+  if (words[0] == "held") return parse_held(words);
   return answer::Malformed{};
 }
 

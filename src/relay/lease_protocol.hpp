@@ -15,21 +15,43 @@ namespace holdfast::relay {
 inline constexpr int protocol_version = 1;
 /// A silence that never ends, for a device that sends no heartbeats.
 inline constexpr std::chrono::seconds no_guard{999'999'999};
-inline constexpr std::size_t max_answer_bytes = 256;   ///< a longer line is no answer
+/// A longer `runs` line says no more.
+inline constexpr std::size_t max_runs = 8;
+inline constexpr std::uint32_t max_run = 999'999'999;
+inline constexpr std::size_t max_answer_bytes = 8192;  ///< a longer line is no answer; only `keys` has so long ones
+inline constexpr std::size_t max_keys = 8;             ///< that a relay may tell of
 inline constexpr std::size_t max_noise_bytes = 65536;  ///< of a login shell, before the greeting
 
 /// Letters, digits, dots, dashes and underscores, 1 to 64 of them.
 bool is_device_name(std::string_view name);
 
+/// How the records on the relay tell a device's own sessions: by its name, and as two may be given one name (a card
+/// that was copied), by a number that each run of its program draws.
+struct Device {
+  std::string name;  ///< is_device_name()
+  /// The present one and those before it, newest first; not empty.
+  std::vector<std::uint32_t> runs{1};
+  /// Could the present run be added to those that are kept? If not, a session of a run that is not among them may be
+  /// this device's own.
+  bool remembers = true;
+  std::chrono::steady_clock::time_point began{};  ///< the present run
+  /// What the device was called while its name could not be kept, if that may have been so before this run; else empty.
+  std::string earlier_name{};
+};
+
 /// The lines to send, newline included. None if the arguments can't be said: `silence` outside of 1 s to 999999999 s,
 /// no device name, an address with other characters than letters, digits and ".:_-*" or more than 64 of them, port 0.
 /// An empty address is said as "*": RFC 4254 7.1 gives both the same meaning.
 std::optional<std::string> hello_line(std::chrono::seconds silence, std::string_view device);
+/// The run of the device's program that holds the session, and those before it, of which only the first are said that
+/// have room. Numbers from 1 to max_run. A script of an earlier version answers Error.
+std::string runs_line(const std::vector<std::uint32_t>& runs);
 std::optional<std::string> hold_line(std::string_view address, std::uint16_t port);
 std::optional<std::string> evict_line(std::string_view address, std::uint16_t port);
 std::optional<std::string> who_line(std::string_view address, std::uint16_t port);
 std::optional<std::string> drop_line(std::string_view address, std::uint16_t port);
 inline constexpr std::string_view beat_line = "\n";
+inline constexpr std::string_view keys_line = "keys\n";
 
 namespace answer {
 
@@ -47,11 +69,28 @@ struct Unsupported {
 struct Beat {
   friend bool operator==(const Beat&, const Beat&) = default;
 };
+struct Noted {
+  friend bool operator==(const Noted&, const Noted&) = default;
+};
 struct Held {
+  /// Where the account listens at this port, up to five, as /proc/net/tcp and tcp6 spell it: "0100007F:1229". Empty if
+  /// that can't be seen, or the script is of an earlier version.
+  std::vector<std::string> listening{};
   friend bool operator==(const Held&, const Held&) = default;
 };
 struct Dropped {
   friend bool operator==(const Dropped&, const Dropped&) = default;
+};
+
+/// Of the relay's sshd: "ssh-ed25519" and the blob, as known_hosts has them. Neither is checked further.
+struct HostKey {
+  std::string type;
+  std::string base64;
+  friend bool operator==(const HostKey&, const HostKey&) = default;
+};
+struct Keys {
+  std::vector<HostKey> keys;  ///< max_keys at most
+  friend bool operator==(const Keys&, const Keys&) = default;
 };
 
 /// evict: the predecessor is gone, the port can be asked for again.
@@ -67,6 +106,9 @@ struct Own {
 struct Other {
   std::string device;
   std::chrono::seconds age{};
+  std::optional<std::chrono::seconds> guard{};  ///< the silence after which that session's own script ends it
+  std::uint32_t run = 0;                        ///< of that device's program; 0: not told
+  bool twin = false;  ///< it has this very device's name, and none of the runs that were said is its
   friend bool operator==(const Other&, const Other&) = default;
 };
 enum class Nobody {
@@ -100,9 +142,9 @@ struct Malformed {
 
 }  // namespace answer
 
-using Answer = std::variant<answer::Greeting, answer::Unsupported, answer::Beat, answer::Held, answer::Dropped,
-                            answer::Freed, answer::Own, answer::Other, answer::NotEvicted, answer::Denied,
-                            answer::TimedOut, answer::Error, answer::Malformed>;
+using Answer = std::variant<answer::Greeting, answer::Unsupported, answer::Beat, answer::Noted, answer::Held,
+                            answer::Keys, answer::Dropped, answer::Freed, answer::Own, answer::Other,
+                            answer::NotEvicted, answer::Denied, answer::TimedOut, answer::Error, answer::Malformed>;
 
 /// A line without its newline.
 Answer parse_answer(std::string_view line);

@@ -76,8 +76,15 @@ std::string quoted(std::string_view text) {
   return word + "'";
 }
 
-std::string exec_command() {
-  return "exec /bin/sh -c " + quoted(on_one_line(script()));
+std::string without(std::string_view script, std::string_view name) {
+  const auto begin = script.find("# begin " + std::string{name} + "\n");
+  const auto end = script.find("# end " + std::string{name} + "\n");
+  if (begin == std::string_view::npos || end == std::string_view::npos) return std::string{script};
+  return std::string{script.substr(0, begin)}.append(script.substr(end));
+}
+
+std::string exec_command(bool with_keys) {
+  return "exec /bin/sh -c " + quoted(on_one_line(with_keys ? std::string{script()} : without(script(), "keys")));
 }
 
 }  // namespace holdfast::relay

@@ -1,5 +1,6 @@
 #include "service/service.hpp"
 
+#include <sys/prctl.h>
 #include <systemd/sd-daemon.h>
 
 #include <algorithm>
@@ -10,17 +11,31 @@
 #include <cstdint>
 #include <utility>
 
+#include "worker/worker.hpp"
+
 namespace holdfast::service {
 namespace {
 
 namespace asio = boost::asio;
 
+/// One of each kind that there is: ready, status, reloading, stopping, watchdog.
+Worker& worker() {
+  static Worker instance{5};
+  return instance;
+}
+
 void notify(const std::string& state) {
-  // Nobody to tell, or a notification socket that is full: neither is a reason to do anything else.
-  static_cast<void>(sd_notify(0, state.c_str()));
+  // sd_notify() waits while the socket is full. Nobody to tell is no reason to do anything else.
+  worker().post([state] { static_cast<void>(sd_notify(0, state.c_str())); }, state.substr(0, state.find('=')));
 }
 
 }  // namespace
+
+void hide_memory() {
+#ifndef __SANITIZE_ADDRESS__
+  ::prctl(PR_SET_DUMPABLE, 0);
+#endif
+}
 
 void notify_ready() {
   notify("READY=1");
@@ -42,6 +57,10 @@ void notify_reloading() {
 
 void notify_stopping() {
   notify("STOPPING=1");
+}
+
+bool flush(std::chrono::milliseconds patience) {
+  return worker().flush(patience);
 }
 
 class Watchdog::Impl : public std::enable_shared_from_this<Impl> {

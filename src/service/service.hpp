@@ -1,17 +1,26 @@
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <string>
 
-/// systemd's side of the process: sd_notify(3), the watchdog, signals. Without systemd the notifications go nowhere.
+/// systemd's side of the process: sd_notify(3), the watchdog, signals; and what protects it from its neighbours.
+/// Without systemd the notifications go nowhere. A thread sends them: systemd can be slow to take them, and the newest
+/// of each kind waits for it.
 namespace holdfast::service {
+
+/// No core file, and no debugger of the same user, gets to see the private key (prctl(2), PR_SET_DUMPABLE). /proc/PID
+/// then belongs to root. Does nothing under AddressSanitizer, whose leak check attaches to its own process.
+void hide_memory();
 
 void notify_ready();
 void notify_status(const std::string& text);  ///< STATUS=, one line
 void notify_reloading();                      ///< RELOADING=1 with MONOTONIC_USEC
 void notify_stopping();
+/// Whether all is sent; waits for that no longer than `patience`.
+bool flush(std::chrono::milliseconds patience);
 
 /// Feeds the watchdog from the event loop at half of WATCHDOG_USEC, as long as `well` says so: a loop that hangs is
 /// killed and restarted.

@@ -59,6 +59,17 @@ std::vector<std::string> prefer_key_types(std::vector<std::string> algorithms,
   return algorithms;
 }
 
+bool any_signs(const std::vector<std::string>& algorithms, const std::vector<std::string>& key_types) {
+  return std::any_of(algorithms.begin(), algorithms.end(), [&key_types](const std::string& algorithm) {
+    return contains(key_types, key_type_of(algorithm));
+  });
+}
+
+bool allows_key_type(const std::vector<std::string>& algorithms, std::string_view key_type) {
+  return std::any_of(algorithms.begin(), algorithms.end(),
+                     [key_type](const std::string& algorithm) { return key_type_of(algorithm) == key_type; });
+}
+
 std::string join(const std::vector<std::string>& names) {
   std::string list;
   for (const auto& name : names) {

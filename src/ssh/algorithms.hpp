@@ -24,6 +24,11 @@ std::vector<std::string> resolve_algorithms(std::string_view wanted, std::string
 std::vector<std::string> prefer_key_types(std::vector<std::string> algorithms,
                                           const std::vector<std::string>& key_types);
 
+/// Whether a key of one of `key_types` can sign with one of the algorithms.
+bool any_signs(const std::vector<std::string>& algorithms, const std::vector<std::string>& key_types);
+/// Is there an algorithm for a key of this type, as known_hosts names it ("ssh-rsa")?
+bool allows_key_type(const std::vector<std::string>& algorithms, std::string_view key_type);
+
 std::string join(const std::vector<std::string>& names);
 
 }  // namespace holdfast::ssh

@@ -10,6 +10,7 @@
 #include "holdfast/config.hpp"
 #include "holdfast/failure.hpp"
 #include "ssh/agent.hpp"
+#include "ssh/agent_messages.hpp"
 #include "ssh/identity.hpp"
 
 namespace holdfast::ssh {
@@ -22,33 +23,47 @@ class Authentication {
   enum class State { again, asked, succeeded, failed };
 
   /// `wake` asks for another step() after something happened outside of the session.
-  Authentication(boost::asio::any_io_executor executor, const TunnelSpec& spec, std::function<void()> wake);
+  Authentication(boost::asio::any_io_executor executor, const TunnelSpec& spec,
+                 std::shared_ptr<const Identities> identities, std::function<void()> wake);
 
   State step(ssh_session session);
   /// The relay has answered once. None is needed before an agent is asked, so that it is not told then.
   bool service_accepted() const { return service_accepted_; }
   /// After `failed`.
   Failure failure(ssh_session session) const;
+  /// What was tried until the relay ended the session: "tried: PATH (ssh-ed25519 SHA256:...)"; empty: nothing.
+  std::string tried() const;
 
  private:
-  enum class AgentState { untried, asked, ready, done };
+  enum class AgentState { untried, asked, answered, done };
 
   bool is_last_resort() const;
   State try_identity(ssh_session session);
   State try_agent(ssh_session session);
-  void ask_agent();
+  void ask_for_keys();
+  void ask_to_sign(const std::string& request);
+  void ask_agent(std::string message, AgentRequest::Handler then);
+  bool offer_those_behind(const std::string& blob);
+  void agent_fails(const std::string& why);
+  std::string agent_and_keys() const;
 
   boost::asio::any_io_executor executor_;
   const TunnelSpec& spec_;
   std::function<void()> wake_;
-  Identities identities_;
+  std::shared_ptr<const Identities> identities_;
+  std::vector<UnusableFile> problems_;  ///< one for each file that is not usable, and of the agent
   std::size_t next_ = 0;
   bool asked_ = false;  ///< for that one
   bool service_accepted_ = false;
   std::vector<std::string> refused_;
   bool partial_ = false;
   AgentState agent_ = AgentState::untried;
-  std::unique_ptr<AgentQuery> query_;
+  std::unique_ptr<AgentRequest> agent_request_;
+  std::vector<AgentKey> agent_keys_;  ///< to be offered
+  std::size_t listed_ = 0;            ///< so many the agent had
+  std::string agent_answers_;         ///< what the session is to be answered next
+  bool signed_ = false;               ///< a signature is among them
+  AgentStandIn stand_in_;
 };
 
 }  // namespace holdfast::ssh

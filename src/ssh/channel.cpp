@@ -232,6 +232,7 @@ class Channel::State : public std::enable_shared_from_this<State> {
                        : guarded_write(channel_, data);
     const int taken = written.value_or(0);
     const auto made = link_->packets.out_packets - packets;
+    link_->served += made;
     if (!written || made > packets_by_the_way + data.size() / least_packet) link_->bad_packet_size = true;
     packets_known_ = packets_known_ || (taken >= static_cast<int>(2 * least_packet) && made > 0);
     if (taken <= 0) return 0;  // keys are being exchanged, or the session is dead, which its next turn finds
@@ -284,6 +285,7 @@ class Channel::State : public std::enable_shared_from_this<State> {
 
   static int data_arrived(ssh_session, ssh_channel, void* data, std::uint32_t length, int is_stderr, void* self) {
     auto& state = *static_cast<State*>(self);
+    ++state.link_->served;
     // A forwarded connection has no second stream (RFC 4254, 7.2): what comes there is dropped.
     if (is_stderr != 0) {
       state.note_taken(length);
@@ -331,6 +333,7 @@ class Channel::State : public std::enable_shared_from_this<State> {
   }
 
   void end_arrived(bool closed) {
+    ++link_->served;
     remote_eof_ = true;
     remote_closed_ = remote_closed_ || closed;
     note_change();

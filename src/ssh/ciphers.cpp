@@ -1,14 +1,6 @@
 #include "ssh/ciphers.hpp"
 
-#include <libssh/libssh.h>
-
-#include <algorithm>
-#include <array>
-#include <charconv>
-
 #include "ssh/algorithms.hpp"
-#include "ssh/build_id.hpp"
-#include "ssh/libssh_build.hpp"
 #include "ssh/processor.hpp"
 
 namespace holdfast::ssh {
@@ -20,26 +12,6 @@ constexpr std::string_view chacha_first =
     "chacha20-poly1305@openssh.com,aes128-gcm@openssh.com,aes256-gcm@openssh.com,aes256-ctr,aes128-ctr";
 constexpr std::string_view no_gcm = "chacha20-poly1305@openssh.com,aes256-ctr,aes128-ctr";
 
-using Release = std::array<int, 3>;
-
-/// "0.11.5"; what can't be read is 0.
-Release release_of(std::string_view text) {
-  Release release{};
-  for (int& number : release) {
-    const auto dot = text.find('.');
-    const auto digits = text.substr(0, dot);
-    std::from_chars(digits.data(), digits.data() + digits.size(), number);
-    if (dot == std::string_view::npos) break;
-    text.remove_prefix(dot + 1);
-  }
-  return release;
-}
-
-bool is_fixed_upstream(const Release& release) {
-  const bool fixed_in_0_11 = release >= Release{0, 11, 5} && release < Release{0, 12, 0};
-  return fixed_in_0_11 || release >= Release{0, 12, 2};
-}
-
 bool is_gcm(std::string_view cipher) {
   return cipher.find("-gcm@") != std::string_view::npos;
 }
@@ -49,23 +21,6 @@ std::string unverified(const Libssh& libssh) {
 }
 
 }  // namespace
-
-bool verifies_gcm_tags(std::string_view release, std::string_view build, std::string_view verified_build,
-                       const std::function<GcmTags()>& try_tags) {
-  if (is_fixed_upstream(release_of(release))) return true;
-  if (!build.empty() && build == verified_build) return true;
-  return try_tags() == GcmTags::verified;
-}
-
-const Libssh& running_libssh() {
-  static const Libssh running = [] {
-    // The library's crypto and compression stand behind the release: "0.10.6/openssl/zlib".
-    const std::string version = ssh_version(0);
-    const std::string release = version.substr(0, version.find('/'));
-    return Libssh{release, verifies_gcm_tags(release, libssh_build_id(), libssh_build_verified, try_gcm_tags)};
-  }();
-  return running;
-}
 
 CipherDefault default_ciphers(bool processor_has_gcm, const Libssh& libssh) {
   if (!libssh.verifies_gcm_tags) return {no_gcm, "no AES-GCM: " + unverified(libssh)};
@@ -88,9 +43,6 @@ std::string cipher_reason(std::string_view cipher, std::string_view configured, 
 std::vector<std::string> cipher_warnings(const std::vector<TunnelSpec>& tunnels, const Libssh& libssh) {
   std::vector<std::string> warnings;
   if (libssh.verifies_gcm_tags) return warnings;
-  const bool by_default =
-      std::any_of(tunnels.begin(), tunnels.end(), [](const TunnelSpec& tunnel) { return tunnel.ciphers.empty(); });
-  if (by_default) warnings.push_back("AES-GCM is not offered to relays: " + unverified(libssh));
   for (const TunnelSpec& tunnel : tunnels) {
     for (const std::string& cipher : resolve_algorithms(tunnel.ciphers, no_gcm)) {
       if (!is_gcm(cipher)) continue;

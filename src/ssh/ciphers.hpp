@@ -1,31 +1,14 @@
 #pragma once
 
-#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "holdfast/config.hpp"
-#include "ssh/gcm_self_test.hpp"
+#include "ssh/libssh.hpp"
 
 /// Which ciphers are offered, and why (docs/decisions/0009-ciphers-by-processor.md).
 namespace holdfast::ssh {
-
-/// Whether libssh verifies the tags of AES-GCM. One that does not lets anybody on the way change what is inside
-/// (CVE-2026-59847): there is then no encryption worth the name, but a checksum that nobody looks at.
-struct Libssh {
-  std::string release;  ///< "0.10.6"
-  bool verifies_gcm_tags = false;
-};
-
-/// The upstream releases that are known to be fixed (0.11.5, 0.12.2 and what follows each) verify them, and so does the
-/// very build of it that was tried when this program was built. Any other is tried now. `build` and `verified_build`
-/// are build ids, empty if there is none.
-bool verifies_gcm_tags(std::string_view release, std::string_view build, std::string_view verified_build,
-                       const std::function<GcmTags()>& try_tags);
-
-/// The library that runs. Where it has to be tried, the first call does.
-const Libssh& running_libssh();
 
 struct CipherDefault {
   std::string_view ciphers;  ///< as in ssh_config

@@ -84,9 +84,14 @@ Failure explain(const Death& death, const TunnelSpec& spec) {
             it_said(death.banner)};
   }
   if (holds(error, "SSH_MSG_DISCONNECT")) {
-    failure.cause = death.progress == Progress::authentication && holds(error, "Too many authentication failures")
-                        ? Cause::authentication_refused
-                        : Cause::relay_disconnected;
+    const bool too_many =
+        death.progress == Progress::authentication && holds(error, "Too many authentication failures");
+    failure.cause = too_many ? Cause::authentication_refused : Cause::relay_disconnected;
+    if (too_many) {
+      failure.remedy =
+          "The relay's sshd takes no more tries than MaxAuthTries (6): leave only the key that it knows in "
+          "identity_file, or in the agent.";
+    }
     failure.detail = sanitize(after(after(error, "SSH_MSG_DISCONNECT: "), ":"));
     return failure;
   }

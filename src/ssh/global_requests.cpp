@@ -53,10 +53,11 @@ void GlobalRequests::cancel(std::size_t forward) {
   queue_.emplace_back(Cancel{forward});
 }
 
-void GlobalRequests::keepalive() {
+bool GlobalRequests::keepalive() {
   const bool waiting = std::any_of(queue_.begin(), queue_.end(),
                                    [](const Request& request) { return std::holds_alternative<Keepalive>(request); });
   if (!waiting) queue_.emplace_back(Keepalive{});
+  return !waiting;
 }
 
 std::vector<GlobalAnswer> GlobalRequests::advance(ssh_session session, const ssh_counter_struct& packets) {

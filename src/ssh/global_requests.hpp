@@ -44,8 +44,8 @@ class GlobalRequests {
   /// What was sent ahead is not answered yet; it never is by a relay that does not read ahead.
   bool ahead_unanswered() const { return ahead_unanswered_; }
   void cancel(std::size_t forward);
-  /// Nothing happens while one is outstanding.
-  void keepalive();
+  /// False, and nothing happens, while one is outstanding.
+  bool keepalive();
 
   /// Sends what can be sent and collects what came. Call after each pump.
   std::vector<GlobalAnswer> advance(ssh_session session, const ssh_counter_struct& packets);

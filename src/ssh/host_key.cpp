@@ -1,80 +1,62 @@
 #include "ssh/host_key.hpp"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
+#include <array>
 #include <cerrno>
+#include <chrono>
 #include <cstdlib>
+#include <ctime>
 
 #include "ssh/algorithms.hpp"
 #include "ssh/file.hpp"
+#include "ssh/fingerprint.hpp"
 #include "ssh/known_hosts.hpp"
 
 namespace holdfast::ssh {
 namespace {
 
 constexpr std::size_t largest_known_hosts = std::size_t{16} * 1024 * 1024;
+/// Of one relay's name in known_hosts, before no more are learnt.
+constexpr std::size_t most_keys = 16;
+/// In base64; an RSA key of 8192 bits has 1400.
+constexpr std::size_t largest_key = 1500;
 
 struct ServerKey {
   PublicKey key;
   std::string fingerprint;  ///< "SHA256:..." as ssh-keygen prints it
 };
 
-std::optional<ServerKey> server_key(ssh_session session) {
-  ssh_key raw = nullptr;
-  if (ssh_get_server_publickey(session, &raw) != SSH_OK) return std::nullopt;
-  const KeyHandle key{raw};
+std::optional<ServerKey> described(const KeyHandle& key) {
   char* base64 = nullptr;
   if (ssh_pki_export_pubkey_base64(key.get(), &base64) != SSH_OK) return std::nullopt;
   const TextHandle base64_owner{base64};
-  unsigned char* hash = nullptr;
-  std::size_t length = 0;
-  if (ssh_get_publickey_hash(key.get(), SSH_PUBLICKEY_HASH_SHA256, &hash, &length) != 0) return std::nullopt;
-  const HashHandle hash_owner{hash};
-  const TextHandle text{ssh_get_fingerprint_hash(SSH_PUBLICKEY_HASH_SHA256, hash, length)};
-  if (!text) return std::nullopt;
-  return ServerKey{{ssh_key_type_to_char(ssh_key_type(key.get())), base64}, text.get()};
+  std::string shown = fingerprint(key.get());
+  if (shown.empty()) return std::nullopt;
+  return ServerKey{{ssh_key_type_to_char(ssh_key_type(key.get())), base64}, std::move(shown)};
+}
+
+std::optional<ServerKey> server_key(ssh_session session) {
+  ssh_key raw = nullptr;
+  if (ssh_get_server_publickey(session, &raw) != SSH_OK) return std::nullopt;
+  return described(KeyHandle{raw});
+}
+
+/// None unless it is a key of the type that it is told to be.
+std::optional<ServerKey> told_key(const PublicKey& told) {
+  const auto type = ssh_key_type_from_name(told.type.c_str());
+  ssh_key raw = nullptr;
+  if (told.base64.size() > largest_key || type == SSH_KEYTYPE_UNKNOWN) return std::nullopt;
+  if (ssh_pki_import_pubkey_base64(told.base64.c_str(), type, &raw) != SSH_OK) return std::nullopt;
+  auto key = described(KeyHandle{raw});
+  return key && key->key == told ? key : std::nullopt;
 }
 
 Failure host_key_failure(Cause cause, const TunnelSpec& spec, std::string detail) {
   return {cause, "verify the host key of", relay_name(spec), std::move(detail)};
 }
 
-/// Missing is not an error: an empty text.
-tl::expected<std::string, int> read_known_hosts(const TunnelSpec& spec) {
-  auto text = read_file(spec.user_known_hosts_file, largest_known_hosts);
-  if (!text && text.error() == ENOENT) return std::string{};
-  return text;
-}
-
-/// Half a line would be in the way of every later connection.
-void cut_off(int descriptor, off_t bytes) {
-  const off_t size = ::lseek(descriptor, 0, SEEK_END);
-  if (size >= bytes) static_cast<void>(::ftruncate(descriptor, size - bytes) == 0);
-}
-
-/// 0, or errno. One write() of a whole line, so that a crash or another process leaves no half of it.
-int append_line(const std::string& path, std::string line, bool after_newline) {
-  const int descriptor = ::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0600);
-  if (descriptor < 0) return errno;
-  if (!after_newline) line.insert(line.begin(), '\n');
-  const ssize_t written = ::write(descriptor, line.data(), line.size());
-  int error = 0;
-  if (written < 0 || ::fsync(descriptor) != 0) {
-    error = errno;
-  } else if (static_cast<std::size_t>(written) != line.size()) {
-    error = ENOSPC;
-  }
-  if (written > 0 && static_cast<std::size_t>(written) != line.size()) cut_off(descriptor, written);
-  ::close(descriptor);
-  return error;
-}
-
-/// What stands behind the last newline.
-std::string_view last_line(std::string_view text) {
-  const auto newline = text.rfind('\n');
-  return newline == std::string_view::npos ? text : text.substr(newline + 1);
+HostKeyCheck refused(Cause cause, const TunnelSpec& spec, std::string detail) {
+  return {host_key_failure(cause, spec, std::move(detail)), "", ""};
 }
 
 std::string known_hosts_line(const TunnelSpec& spec, const ServerKey& server) {
@@ -87,23 +69,6 @@ bool is_torn(const TunnelSpec& spec, const std::string& known, const ServerKey& 
   return !torn.empty() && known_hosts_line(spec, server).starts_with(torn);
 }
 
-std::optional<Failure> store(const TunnelSpec& spec, const std::string& known, const ServerKey& server) {
-  const auto line = known_hosts_line(spec, server);
-  const bool after_newline = known.empty() || known.back() == '\n';
-  const int error = append_line(spec.user_known_hosts_file, line, after_newline);
-  if (error == 0) return std::nullopt;
-  return host_key_failure(Cause::known_hosts_unusable, spec,
-                          "the new key can't be stored in " + spec.user_known_hosts_file + ": " + errno_text(error));
-}
-
-std::optional<Failure> complete(const TunnelSpec& spec, const std::string& known, const ServerKey& server) {
-  const auto whole_lines = known.substr(0, known.size() - last_line(known).size());
-  if (::truncate(spec.user_known_hosts_file.c_str(), static_cast<off_t>(whole_lines.size())) != 0) {
-    return host_key_failure(Cause::known_hosts_unusable, spec, spec.user_known_hosts_file + ": " + errno_text(errno));
-  }
-  return store(spec, whole_lines, server);
-}
-
 std::optional<Failure> check_pins(const TunnelSpec& spec, const ServerKey& server) {
   const auto& pins = spec.host_key_fingerprint;
   if (std::find(pins.begin(), pins.end(), server.fingerprint) != pins.end()) return std::nullopt;
@@ -112,79 +77,126 @@ std::optional<Failure> check_pins(const TunnelSpec& spec, const ServerKey& serve
                               "; if the pinned key is of another type, name that in host_key_algorithms");
 }
 
+/// "; known_hosts:3 is a @cert-authority: ..." where such a line would have decided.
+std::string authority_words(const TunnelSpec& spec, const Judgement& judgement) {
+  if (judgement.authority == 0) return "";
+  return "; " + spec.user_known_hosts_file + ":" + std::to_string(judgement.authority) +
+         " is a @cert-authority, but host certificates are not supported: a line with the relay's own key is needed";
+}
+
 /// Not known, and no line speaks against it either.
-std::optional<Failure> meet(const TunnelSpec& spec, const std::string& known, const ServerKey& server) {
+HostKeyCheck meet(const TunnelSpec& spec, const ServerKey& server, const std::string& authority) {
+  const std::string shown = server.key.type + " " + server.fingerprint;
   switch (spec.strict_host_key_checking) {
     case StrictHostKeyChecking::no:
-      return std::nullopt;
+      return {};
     case StrictHostKeyChecking::accept_new:
-      return store(spec, known, server);
+      return {{}, shown, known_hosts_line(spec, server)};
     case StrictHostKeyChecking::yes:
-      return host_key_failure(Cause::host_key_unknown, spec,
-                              "no line for it in " + spec.user_known_hosts_file + "; it shows " + server.key.type +
-                                  " " + server.fingerprint);
+      return refused(Cause::host_key_unknown, spec,
+                     "no line for it in " + spec.user_known_hosts_file + "; it shows " + shown + authority);
   }
   std::abort();
 }
 
-std::optional<Failure> decide(const TunnelSpec& spec, const std::string& known, const ServerKey& server) {
+HostKeyCheck decide(const TunnelSpec& spec, const std::string& known, const ServerKey& server) {
   const auto judgement = judge_host_key(known, spec.host_name, spec.port, server.key);
   const bool lax = spec.strict_host_key_checking == StrictHostKeyChecking::no;
   const auto place = spec.user_known_hosts_file + ":" + std::to_string(judgement.line);
+  const auto authority = authority_words(spec, judgement);
   const auto shown = server.key.type + " " + server.fingerprint;
   switch (judgement.verdict) {
     case HostKeyVerdict::known:
-      return std::nullopt;
+      return {};
     case HostKeyVerdict::revoked:
-      return host_key_failure(Cause::host_key_revoked, spec, place + " revokes " + shown);
+      return refused(Cause::host_key_revoked, spec, place + " revokes " + shown);
     case HostKeyVerdict::changed:
-      if (lax) return std::nullopt;
-      return host_key_failure(Cause::host_key_changed, spec, place + " holds another key; it shows " + shown);
+      if (lax) return {};
+      return refused(Cause::host_key_changed, spec, place + " holds another key; it shows " + shown + authority);
     case HostKeyVerdict::other_type:
-      if (lax) return std::nullopt;
-      return host_key_failure(Cause::host_key_changed, spec,
-                              place + " holds keys of other types only; it shows " + shown);
+      if (lax) return {};
+      return refused(Cause::host_key_changed, spec,
+                     place + " holds keys of other types only; it shows " + shown + authority);
     case HostKeyVerdict::unreadable:
-      if (lax) return std::nullopt;
+      if (lax) return {};
       if (spec.strict_host_key_checking == StrictHostKeyChecking::accept_new && is_torn(spec, known, server)) {
-        return complete(spec, known, server);
+        return meet(spec, server, authority);
       }
-      return host_key_failure(Cause::known_hosts_unusable, spec,
-                              place + " is about this relay, but can't be parsed; it shows " + shown);
+      return refused(Cause::known_hosts_unusable, spec,
+                     place + " is about this relay, but can't be parsed; it shows " + shown);
     case HostKeyVerdict::unknown:
-      return meet(spec, known, server);
+      return meet(spec, server, authority);
   }
   std::abort();
 }
 
-bool stored_since(const TunnelSpec& spec, const std::string& known) {
-  return spec.strict_host_key_checking == StrictHostKeyChecking::accept_new && read_known_hosts(spec) != known;
+std::string today() {
+  const std::time_t now = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
+  std::tm date{};
+  std::array<char, 16> text{};
+  if (::gmtime_r(&now, &date) != nullptr) std::strftime(text.data(), text.size(), "%F", &date);
+  return text.data();
+}
+
+/// Those of the keys that known_hosts lacks, and that may be added to it.
+std::vector<ServerKey> new_keys(const TunnelSpec& spec, const std::string& known, const std::vector<PublicKey>& told) {
+  const auto algorithms = resolve_algorithms(spec.host_key_algorithms, default_host_key_algorithms);
+  const std::size_t held = known_key_count(known, spec.host_name, spec.port);
+  std::vector<ServerKey> keys;
+  for (const PublicKey& candidate : told) {
+    const auto key = allows_key_type(algorithms, candidate.type) ? told_key(candidate) : std::nullopt;
+    if (!key || held + keys.size() >= most_keys) continue;
+    const auto verdict = judge_host_key(known, spec.host_name, spec.port, key->key).verdict;
+    const bool judged = verdict == HostKeyVerdict::known || verdict == HostKeyVerdict::revoked;
+    const bool twice =
+        std::any_of(keys.begin(), keys.end(), [&key](const ServerKey& other) { return other.key == key->key; });
+    if (!judged && !twice) keys.push_back(*key);
+  }
+  return keys;
 }
 
 }  // namespace
 
-std::string host_key_algorithms(const TunnelSpec& spec) {
+tl::expected<std::string, int> read_known_hosts(const std::string& path) {
+  auto text = read_file(path, largest_known_hosts);
+  if (!text && text.error() == ENOENT) return std::string{};
+  return text;
+}
+
+std::string host_key_algorithms(const TunnelSpec& spec, const std::string& known_hosts) {
   auto algorithms = resolve_algorithms(spec.host_key_algorithms, default_host_key_algorithms);
-  const auto known = read_known_hosts(spec);
-  if (known && spec.host_key_fingerprint.empty()) {
-    algorithms = prefer_key_types(std::move(algorithms), known_key_types(*known, spec.host_name, spec.port));
+  if (spec.host_key_fingerprint.empty()) {
+    algorithms = prefer_key_types(std::move(algorithms), known_key_types(known_hosts, spec.host_name, spec.port));
+    algorithms = prefer_key_types(std::move(algorithms), own_key_types(known_hosts, spec.host_name, spec.port));
   }
   return join(algorithms);
 }
 
-HostKeyCheck verify_host_key(ssh_session session, const TunnelSpec& spec) {
+std::vector<LearntKey> learn_host_keys(ssh_session session, const TunnelSpec& spec, const std::string& known_hosts,
+                                       const std::vector<PublicKey>& told) {
+  std::vector<LearntKey> learnt;
   const auto server = server_key(session);
-  if (!server) return {host_key_failure(Cause::key_exchange_failed, spec, "libssh gives no server key"), ""};
-  if (!spec.host_key_fingerprint.empty()) return {check_pins(spec, *server), ""};
-  const auto known = read_known_hosts(spec);
-  if (!known) {
-    return {host_key_failure(Cause::known_hosts_unusable, spec,
-                             spec.user_known_hosts_file + ": " + errno_text(known.error())),
-            ""};
+  if (!learns_host_keys(spec) || !server) return learnt;
+  const auto own = judge_host_key(known_hosts, spec.host_name, spec.port, server->key).verdict;
+  if (own != HostKeyVerdict::known) return learnt;
+  for (const ServerKey& key : new_keys(spec, known_hosts, told)) {
+    const std::string line = known_hosts_line(spec, key);
+    learnt.push_back({key.key.type + " " + key.fingerprint,
+                      line.substr(0, line.size() - 1) + std::string{learnt_mark} + today() + "\n"});
   }
-  HostKeyCheck check{decide(spec, *known, *server), ""};
-  if (!check.failure && stored_since(spec, *known)) check.stored = server->key.type + " " + server->fingerprint;
-  return check;
+  return learnt;
+}
+
+HostKeyCheck verify_host_key(ssh_session session, const TunnelSpec& spec,
+                             const tl::expected<std::string, int>& known_hosts) {
+  const auto server = server_key(session);
+  if (!server) return refused(Cause::key_exchange_failed, spec, "libssh gives no server key");
+  if (!spec.host_key_fingerprint.empty()) return {check_pins(spec, *server), "", ""};
+  if (!known_hosts) {
+    return refused(Cause::known_hosts_unusable, spec,
+                   spec.user_known_hosts_file + ": " + errno_text(known_hosts.error()));
+  }
+  return decide(spec, *known_hosts, *server);
 }
 
 }  // namespace holdfast::ssh

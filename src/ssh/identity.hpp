@@ -7,6 +7,7 @@
 
 #include "holdfast/config.hpp"
 #include "holdfast/failure.hpp"
+#include "ssh/certificate.hpp"
 #include "ssh/handles.hpp"
 
 namespace holdfast::ssh {
@@ -17,9 +18,22 @@ struct Identity {
   KeyHandle key;
 };
 
+struct UnusableFile {
+  std::string file;    ///< as configured
+  std::string reason;  ///< names the file, too
+};
+
+struct CertificateFile {
+  std::string path;
+  std::string base64;
+  std::optional<CertificateTerms> terms;  ///< none if it certifies none of the keys
+};
+
 struct Identities {
-  std::vector<Identity> usable;       ///< in the order to try: a key's certificates before the key itself
-  std::vector<std::string> problems;  ///< one for each file that is not usable
+  std::vector<Identity> usable;               ///< in the order to try: a key's certificates before the key itself
+  std::vector<UnusableFile> problems;         ///< one for each file that is not usable
+  std::vector<CertificateFile> certificates;  ///< that could be read
+  int error = 0;                              ///< the errno of the last one that is there and could not be read
 };
 
 /// Reads identity_file and certificate_file, each identity's "-cert.pub" too, as ssh does. Never asks for a passphrase.
@@ -27,8 +41,5 @@ Identities load_identities(const TunnelSpec& spec);
 
 /// The public half, in base64, of the first identity_file that can be used.
 std::optional<std::string> login_key(const TunnelSpec& spec);
-
-/// True if the certificate (a base64 blob) certifies this public key (a base64 blob): both hold the same key fields.
-bool certifies(const std::string& certificate, const std::string& public_key);
 
 }  // namespace holdfast::ssh

@@ -91,7 +91,9 @@ KeyHandle import_key(std::string_view type, std::string_view base64) {
 struct Line {
   int number = 0;
   bool revoked = false;
+  bool authority = false;       ///< @cert-authority: host certificates are not supported
   bool bare_name_only = false;  ///< matches the name without its port only
+  bool learnt = false;          ///< the relay told it, in a session that was trusted by another line
   std::string_view type;
   std::string_view base64;
   KeyHandle key;  ///< null: can't be parsed
@@ -111,18 +113,21 @@ std::vector<Line> lines_for(std::string_view text, const std::string& host, std:
     auto word = next_word(rest);
     if (word.empty() || word.starts_with('#')) continue;
     const bool revoked = word == "@revoked";
-    if (word.starts_with('@') && !revoked) continue;  // @cert-authority: host certificates are not supported
-    if (revoked) word = next_word(rest);
+    const bool authority = word == "@cert-authority";
+    if (word.starts_with('@') && !revoked && !authority) continue;
+    if (revoked || authority) word = next_word(rest);
 
     const bool by_port = matches(word, with_port);
     if (!by_port && !matches(word, bare)) continue;
     Line line;
     line.number = number;
     line.revoked = revoked;
+    line.authority = authority;
     line.bare_name_only = !by_port && port != 22;
     line.type = next_word(rest);
     line.base64 = next_word(rest);
     line.key = import_key(line.type, line.base64);
+    line.learnt = rest.find(learnt_mark) != std::string_view::npos;
     lines.push_back(std::move(line));
   }
   return lines;
@@ -169,21 +174,51 @@ HostKeyVerdict verdict_of(const Line& line, const PublicKey& key, const KeyHandl
 Judgement judge_host_key(std::string_view known_hosts, const std::string& host, std::uint16_t port,
                          const PublicKey& key) {
   const KeyHandle imported = import_key(key.type, key.base64);
-  Judgement best{HostKeyVerdict::unknown, 0};
+  Judgement best{HostKeyVerdict::unknown, 0, 0};
   for (const Line& line : lines_for(known_hosts, host, port)) {
+    if (line.authority) {
+      if (best.authority == 0) best.authority = line.number;
+      continue;
+    }
     const auto verdict = verdict_of(line, key, imported);
-    if (weight(verdict) > weight(best.verdict)) best = {verdict, line.number};
+    if (weight(verdict) > weight(best.verdict)) best = {verdict, line.number, best.authority};
   }
   return best;
 }
 
+HostLines lines_about(std::string_view known_hosts, const std::string& host, std::uint16_t port) {
+  HostLines about;
+  auto& types = about.types;
+  for (const Line& line : lines_for(known_hosts, host, port)) {
+    const bool usable = !line.revoked && !line.authority && line.key;
+    if (usable && std::find(types.begin(), types.end(), line.type) == types.end()) types.emplace_back(line.type);
+    const bool decides = line.revoked || !line.bare_name_only;
+    if (decides && !line.key && about.unreadable == 0) about.unreadable = line.number;
+  }
+  return about;
+}
+
 std::vector<std::string> known_key_types(std::string_view known_hosts, const std::string& host, std::uint16_t port) {
+  return lines_about(known_hosts, host, port).types;
+}
+
+std::vector<std::string> own_key_types(std::string_view known_hosts, const std::string& host, std::uint16_t port) {
   std::vector<std::string> types;
   for (const Line& line : lines_for(known_hosts, host, port)) {
-    const bool usable = !line.revoked && line.key;
-    if (usable && std::find(types.begin(), types.end(), line.type) == types.end()) types.emplace_back(line.type);
+    if (!line.revoked && !line.authority && line.key && !line.learnt) types.emplace_back(line.type);
   }
   return types;
+}
+
+std::size_t known_key_count(std::string_view known_hosts, const std::string& host, std::uint16_t port) {
+  const std::vector<Line> lines = lines_for(known_hosts, host, port);
+  return static_cast<std::size_t>(
+      std::count_if(lines.begin(), lines.end(), [](const Line& line) { return !line.revoked && !line.authority; }));
+}
+
+std::string_view last_line(std::string_view text) {
+  const auto newline = text.rfind('\n');
+  return newline == std::string_view::npos ? text : text.substr(newline + 1);
 }
 
 std::string known_hosts_name(const std::string& host, std::uint16_t port) {

@@ -34,6 +34,8 @@ struct Link {
   std::unordered_set<OpenRequest::State*> held;  ///< unanswered
   ssh_counter_struct socket{};                   ///< bytes on the wire
   ssh_counter_struct packets{};                  ///< payload and packets
+  /// Packets of data of channels, either way, their ends, and answers that were waited for.
+  std::uint64_t served = 0;
   /// Set when a write was only queued because keys are being exchanged: no more until that many packets went out.
   std::uint64_t writable_from_packet = 0;
 

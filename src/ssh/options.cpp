@@ -32,7 +32,7 @@ std::optional<Failure> set_algorithms(ssh_session session, const std::string& op
   return std::nullopt;
 }
 
-std::optional<Failure> set_all_algorithms(ssh_session session, const TunnelSpec& spec) {
+std::optional<Failure> set_all_algorithms(ssh_session session, const TunnelSpec& spec, const std::string& known_hosts) {
   if (auto failure = set_algorithms(session, "ciphers", {SSH_OPTIONS_CIPHERS_C_S, SSH_OPTIONS_CIPHERS_S_C},
                                     resolve_algorithms(spec.ciphers, default_ciphers().ciphers))) {
     return failure;
@@ -46,7 +46,7 @@ std::optional<Failure> set_all_algorithms(ssh_session session, const TunnelSpec&
     return failure;
   }
   return set_algorithms(session, "host_key_algorithms", {SSH_OPTIONS_HOSTKEYS},
-                        resolve_algorithms(host_key_algorithms(spec), {}));
+                        resolve_algorithms(host_key_algorithms(spec, known_hosts), {}));
 }
 
 bool set_rekey_limit(ssh_session session, const RekeyLimit& limit) {
@@ -76,19 +76,20 @@ bool set_surroundings(ssh_session session, int descriptor, const TunnelSpec& spe
 
 }  // namespace
 
-std::optional<Failure> apply_options(ssh_session session, int descriptor, const TunnelSpec& spec) {
+std::optional<Failure> apply_options(ssh_session session, int descriptor, const TunnelSpec& spec,
+                                     const std::string& known_hosts) {
   constexpr int largest_descriptor = 0xffff;  // libssh cuts SSH_OPTIONS_FD off at 16 bits
   if (descriptor > largest_descriptor) return option_failure("the socket", "too many open files for libssh");
   if (!set_surroundings(session, descriptor, spec)) {
     return option_failure("libssh's options", ssh_get_error(session));
   }
-  return set_all_algorithms(session, spec);
+  return set_all_algorithms(session, spec, known_hosts);
 }
 
 std::optional<Failure> try_algorithms(const TunnelSpec& spec) {
   const SessionHandle session{ssh_new()};
   if (!session) return option_failure("libssh's options", "out of memory");
-  return set_all_algorithms(session.get(), spec);
+  return set_all_algorithms(session.get(), spec, "");
 }
 
 }  // namespace holdfast::ssh

@@ -1,9 +1,10 @@
-#include <utility>
-//
+#include "ssh/session.hpp"
+
 #include <algorithm>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <chrono>
+#include <utility>
 
 #include "ssh/authentication.hpp"
 #include "ssh/ciphers.hpp"
@@ -14,7 +15,8 @@
 #include "ssh/link.hpp"
 #include "ssh/openings.hpp"
 #include "ssh/options.hpp"
-#include "ssh/session.hpp"
+#include "ssh/packet_ration.hpp"
+#include "ssh/transport.hpp"
 #include "ssh/wire_bytes.hpp"
 
 namespace holdfast::ssh {
@@ -27,17 +29,24 @@ namespace {
 
 /// Bytes that one turn takes in before others get theirs.
 constexpr std::uint64_t turn_quota = std::uint64_t{256} * 1024;
+/// And packets, of which a small one costs as much as a large one.
+constexpr std::uint64_t turn_packets = 32;
 /// Answers that a peer provokes without reading them; far above what the session itself ever queues.
 constexpr std::uint64_t most_unsent = std::uint64_t{8} * 1024 * 1024;
 /// Packets that come while no messages are taken, as each may be one that libssh keeps: 360 bytes for a channel open.
 constexpr std::uint64_t most_untaken = std::uint64_t{16} * 1024;
-/// OpenSSH's client gives up after 1024 lines before the banner; libssh takes lines of up to 255 bytes.
-constexpr std::uint64_t most_before_banner = std::uint64_t{256} * 1024;
+/// OpenSSH's client gives up after 1024 lines before the banner. What a relay has to say there is far less, and a
+/// captive portal may say it on each try.
+constexpr std::uint64_t most_before_banner = std::uint64_t{64} * 1024;
+/// Key exchange and login take some kilobytes, and nobody has shown yet who it is that sends them.
+constexpr std::uint64_t most_before_login = std::uint64_t{1024} * 1024;
 constexpr std::uint64_t packet_overhead = 64;
 /// On top of the owner's connections and as many that wait for the relay's CLOSE.
 constexpr std::size_t spare_channels = 64;
 /// 160 MB/s at a round trip of 100 ms.
 constexpr std::uint64_t largest_window = std::uint64_t{16} * 1024 * 1024;
+/// So long after something was sent TCP is looked at, and again while it does not move.
+constexpr std::chrono::seconds look_period{2};
 /// How long visitors get to read what is on its way to them, once all is closed.
 constexpr std::chrono::seconds longest_goodbye{2};
 
@@ -45,13 +54,15 @@ constexpr std::chrono::seconds longest_goodbye{2};
 
 /// One turn of the session (turn()) pumps libssh, advances what is under way, hands out what came, looks for death,
 /// and waits for the socket again. All of libssh runs in turns and in the owner's calls; observers are called from
-/// turns only, between calls into libssh.
+/// turns and from the look at TCP, between calls into libssh.
 class Session::Impl : public std::enable_shared_from_this<Impl> {
  public:
-  Impl(tcp::socket socket, const TunnelSpec& spec, SessionObserver& observer, std::shared_ptr<Learnt> learnt)
+  Impl(tcp::socket socket, const TunnelSpec& spec, SessionObserver& observer, std::shared_ptr<Storage> storage,
+       std::shared_ptr<Learnt> learnt)
       : socket_(std::move(socket)),
         spec_(spec),
         observer_(&observer),
+        storage_(std::move(storage)),
         learnt_(std::move(learnt)),
         global_(spec.remote_forward) {
     link_->largest_window = std::min(spec.max_buffer / 8, largest_window);
@@ -70,9 +81,19 @@ class Session::Impl : public std::enable_shared_from_this<Impl> {
     };
   }
 
-  void open() { enter(Stage::connecting); }
+  void open() {
+    storage_->read(spec_, [weak = weak_from_this()](tl::expected<Storage::Material, Failure> material) {
+      const auto self = weak.lock();
+      if (!self || self->over()) return;
+      if (!material) return self->finish(std::move(material.error()));
+      self->material_ = std::move(*material);
+      self->schedule_turn();
+    });
+    enter(Stage::connecting);
+  }
 
-  void authenticate() {
+  void authenticate(bool listen_ahead) {
+    listen_ahead_ = listen_ahead;
     if (stage_ != Stage::keys_exchanged) return;
     authentication_began_ = Clock::now();
     enter(Stage::authenticating);
@@ -89,7 +110,9 @@ class Session::Impl : public std::enable_shared_from_this<Impl> {
   }
 
   void send_keepalive() {
-    global_.keepalive();
+    // Every probe is sent: that the relay's kernel has it tells a relay that hangs, or loses what is large, from an
+    // outage.
+    if (!global_.keepalive() && stage_ == Stage::running) ssh_send_ignore(session_.get(), "");
     schedule_turn();
   }
 
@@ -101,6 +124,16 @@ class Session::Impl : public std::enable_shared_from_this<Impl> {
   void open_exec(const std::string& command, OpenHandler handler) {
     openings_.exec(command, std::move(handler));
     schedule_turn();
+  }
+
+  std::vector<std::string> learn_host_keys(const std::vector<PublicKey>& told) {
+    std::vector<std::string> names;
+    if (stage_ != Stage::running || !material_->known_hosts) return names;
+    for (const LearntKey& key : ssh::learn_host_keys(session_.get(), spec_, *material_->known_hosts, told)) {
+      know(key.line);
+      names.push_back(key.name);
+    }
+    return names;
   }
 
   std::optional<tcp::socket> release_socket() {
@@ -127,6 +160,19 @@ class Session::Impl : public std::enable_shared_from_this<Impl> {
 
   std::optional<Duration> since_acknowledged() const { return ssh::since_acknowledged(fd()); }
   Duration repetition_wait() const { return ssh::repetition_wait(fd()); }
+  std::optional<TransportReport> transport() {
+    auto report = transport_of(fd());
+    if (!report) return report;
+    const TimePoint now = Clock::now();
+    if (!has_hole(fd())) {
+      hole_since_.reset();
+    } else if (!hole_since_ || now - *hole_since_ > report->nothing_came_for) {
+      hole_since_ = now;  // since then something came: it is another one
+    }
+    if (hole_since_) report->hole_for = now - *hole_since_;
+    report->large_passed = large_segments_.have_passed(fd());
+    return report;
+  }
   std::uint64_t wire_bytes() const { return over() ? wire_bytes_ : ssh::wire_bytes(fd()); }
   Traffic traffic() const { return {link_->socket.in_bytes, link_->socket.out_bytes, link_->packets.in_packets}; }
 
@@ -157,14 +203,21 @@ class Session::Impl : public std::enable_shared_from_this<Impl> {
 
   void turn() {
     cork_.reset();
-    if (over() || stage_ == Stage::idle) return;
+    if (over() || stage_ == Stage::idle || paused_) return;
+    take_turn();
+    if (stage_ == Stage::running || stage_ == Stage::closing) ration();
+  }
+
+  void take_turn() {
     if (stage_ == Stage::lingering) return linger();
     if (!session_ && stage_ == Stage::closing) return finish(std::nullopt);
+    if (!material_) return;
     if (!session_) {
       if (auto failure = start()) return finish(std::move(failure));
     }
     ++turns_;
     turn_began_at_ = link_->socket.in_bytes;
+    turn_began_at_packet_ = link_->packets.in_packets;
     pump();
     tell_banner();  // even if the packet behind it has ended the session
     if (failed()) return;
@@ -176,12 +229,36 @@ class Session::Impl : public std::enable_shared_from_this<Impl> {
     if (failed()) return;
     notify_channels(*link_, turns_);
     if (over()) return;
-    const auto received = link_->socket.in_bytes - turn_began_at_;
+    const bool received = link_->socket.in_bytes != turn_began_at_;
     // A packet that came in by the way may be the answer to what was looked at before it, and what pumps() stopped may
     // have left bytes inside libssh: for neither does the socket become readable again.
     const bool more_came = link_->packets.in_packets != packets_pumped;
-    if (more_came || received >= turn_quota || (received > 0 && global_.pumps())) schedule_turn();
+    if (more_came || had_its_share() || (received && global_.pumps())) schedule_turn();
     await();
+  }
+
+  bool had_its_share() const {
+    return link_->socket.in_bytes - turn_began_at_ >= turn_quota ||
+           link_->packets.in_packets - turn_began_at_packet_ >= turn_packets;
+  }
+
+  /// The next turn may have to wait.
+  void ration() {
+    const TimePoint now = Clock::now();
+    const PacketRation::Taken all{link_->packets.in_packets, link_->served, visitors_};
+    const auto before = std::exchange(rationed_, all);
+    const Duration pause = ration_.took_in(
+        {all.packets - before.packets, all.services - before.services, all.visitors - before.visitors}, now);
+    if (ration_.is_used_up(now)) return finish(misbehaviour("it sends packets without an end that lead to nothing"));
+    if (pause == Duration::zero()) return;
+    paused_ = true;
+    pause_.expires_after(pause);
+    pause_.async_wait([weak = weak_from_this()](error_code error) {
+      const auto self = weak.lock();
+      if (!self || error) return;
+      self->paused_ = false;
+      self->turn();
+    });
   }
 
   // ---- libssh's side -------------------------------------------------------------------------------------------
@@ -195,7 +272,8 @@ class Session::Impl : public std::enable_shared_from_this<Impl> {
     link_->session = session_.get();
     ssh_set_blocking(session_.get(), 0);
     ssh_set_counters(session_.get(), &link_->socket, &link_->packets);
-    if (auto failure = apply_options(session_.get(), descriptor_, spec_)) return failure;
+    if (auto failure = apply_options(session_.get(), descriptor_, spec_, material_->known_hosts.value_or("")))
+      return failure;
     limit_unsent(fd());
     const int rc = ssh_connect(session_.get());
     set_nonblocking(fd());
@@ -213,7 +291,7 @@ class Session::Impl : public std::enable_shared_from_this<Impl> {
       // libssh takes O_NONBLOCK away when it considers the socket connected.
       if (stage_ == Stage::connecting) set_nonblocking(fd());
       pump_broke_ = rc == SSH_ERROR;
-      if (rc != SSH_OK || link_->socket.in_bytes - turn_began_at_ >= turn_quota) break;
+      if (rc != SSH_OK || had_its_share()) break;
     }
     if (link_->socket.in_bytes != turn_began_at_) acknowledge_at_once(fd());
   }
@@ -242,16 +320,25 @@ class Session::Impl : public std::enable_shared_from_this<Impl> {
     }
   }
 
+  void know(const std::string& line) {
+    std::string& known = *material_->known_hosts;
+    known += (known.empty() || known.back() == '\n' ? "" : "\n") + line;
+    storage_->store(spec_.user_known_hosts_file, line);
+  }
+
   void advance_connect() {
     const int rc = ssh_connect(session_.get());
     set_nonblocking(fd());
     tell_banner();
     if (stage_ != Stage::connecting || failed()) return;
-    if (rc == SSH_AGAIN) return load_identities();  // while nothing else can be done
+    if (rc == SSH_AGAIN) return;
     if (rc != SSH_OK) return finish(explain_end());
-    auto check = verify_host_key(session_.get(), spec_);
+    auto check = verify_host_key(session_.get(), spec_, material_->known_hosts);
     if (check.failure) return finish(std::move(check.failure));
-    if (!check.stored.empty()) observer_->on_host_key_stored(check.stored);
+    if (!check.met.empty()) {
+      know(check.line);
+      observer_->on_host_key_met(check.met);
+    }
     if (const char* name = ssh_get_cipher_out(session_.get())) cipher_ = name;
     stage_ = Stage::keys_exchanged;
     observer_->on_keys_exchanged();
@@ -263,13 +350,11 @@ class Session::Impl : public std::enable_shared_from_this<Impl> {
     observer_->on_banner(sanitize(banner()));
   }
 
-  void load_identities() {
-    if (authentication_) return;
-    authentication_ = std::make_unique<Authentication>(socket_.get_executor(), spec_, link_->wake);
-  }
-
   void advance_authentication() {
-    load_identities();
+    if (!authentication_) {
+      authentication_ =
+          std::make_unique<Authentication>(socket_.get_executor(), spec_, material_->identities, link_->wake);
+    }
     const auto state = step_authentication();
     if (failed() || state == Authentication::State::again || state == Authentication::State::asked) return;
     if (state == Authentication::State::failed) return finish(authentication_->failure(session_.get()));
@@ -288,7 +373,7 @@ class Session::Impl : public std::enable_shared_from_this<Impl> {
     // An answer for which the relay has nothing to do.
     if (!round_trip_ && authentication_->service_accepted()) note_round_trip(Clock::now() - authentication_began_);
     const bool asked = state == Authentication::State::asked;
-    if (asked && learnt_->reads_ahead && is_openssh(banner())) {
+    if (asked && listen_ahead_ && learnt_->reads_ahead && is_openssh(banner())) {
       global_.listen_ahead(session_.get(), link_->packets);
     }
     return state;
@@ -304,6 +389,7 @@ class Session::Impl : public std::enable_shared_from_this<Impl> {
   void advance_running() {
     for (const auto& answer : global_.advance(session_.get(), link_->packets)) {
       std::visit([this](const auto& what) { report(what); }, answer);
+      ++link_->served;
       if (stage_ != Stage::running) return;
     }
     if (failed()) return;
@@ -311,6 +397,7 @@ class Session::Impl : public std::enable_shared_from_this<Impl> {
     if (global_.pumps()) return;
     for (const auto& tell : openings_.advance()) {
       tell();
+      ++link_->served;
       if (stage_ != Stage::running) return;
     }
     if (failed()) return;
@@ -351,15 +438,16 @@ class Session::Impl : public std::enable_shared_from_this<Impl> {
 
   // ---- channel opens -------------------------------------------------------------------------------------------
 
-  /// ssh_message_get() pumps when its queue is empty, so that a flood would keep this from ending: then the rest waits
-  /// for the next turn, which begins with it.
+  /// All that is queued. ssh_message_get() pumps when its queue is empty, so that a flood would keep this from ending:
+  /// then the rest waits for the next turn, which begins with it.
   /// True if none is left. libssh is not asked when no packet came since it had none: that costs a poll(2).
   bool take_messages() {
     if (packets_without_message_ == link_->packets.in_packets) return true;
+    const auto queued_until = link_->packets.in_packets;
     while (MessageHandle message{ssh_message_get(session_.get())}) {
       packets_looked_at_ = link_->packets.in_packets;
       take(std::move(message));
-      if (over() || link_->socket.in_bytes - turn_began_at_ >= 2 * turn_quota) return false;
+      if (over() || link_->packets.in_packets - queued_until >= turn_packets) return false;
     }
     packets_without_message_ = packets_looked_at_ = link_->packets.in_packets;
     return true;
@@ -389,6 +477,7 @@ class Session::Impl : public std::enable_shared_from_this<Impl> {
   }
 
   void hand_over(std::size_t forward, MessageHandle message) {
+    ++visitors_;
     auto originator = sanitize(ssh_message_channel_request_open_originator(message.get()));
     const auto port = static_cast<std::uint16_t>(ssh_message_channel_request_open_originator_port(message.get()));
     auto state = std::make_unique<OpenRequest::State>(link_, std::move(message));
@@ -475,6 +564,8 @@ class Session::Impl : public std::enable_shared_from_this<Impl> {
       finish(misbehaviour("it does not read what it asked for"));
     } else if (link_->packets.in_packets - packets_looked_at_ > most_untaken) {
       finish(misbehaviour("it sends without an end where an answer is due"));
+    } else if (progress() != Progress::established && link_->socket.in_bytes > most_before_login) {
+      finish(misbehaviour("it sends without an end and lets nobody in"));
     } else if (progress() == Progress::banner && link_->socket.in_bytes > most_before_banner) {
       finish(Failure{Cause::protocol_mismatch, std::string{operation_name(Progress::banner)}, relay_name(spec_),
                      "no SSH banner in " + std::to_string(most_before_banner / 1024) + " KiB"});
@@ -485,7 +576,10 @@ class Session::Impl : public std::enable_shared_from_this<Impl> {
   Failure explain_end() {
     look_at_first_line();  // it may have come while we wrote
     const bool spoke = !first_line_.empty() || link_->socket.in_bytes != 0;
-    return explain({progress(), ssh_get_error(session_.get()), banner(), first_line_, spoke}, spec_);
+    Failure failure = explain({progress(), ssh_get_error(session_.get()), banner(), first_line_, spoke}, spec_);
+    const std::string tried = authentication_ ? authentication_->tried() : "";
+    if (!tried.empty()) failure.detail += (failure.detail.empty() ? "" : "; ") + tried;
+    return failure;
   }
 
   Failure misbehaviour(const std::string& detail) const {
@@ -550,6 +644,8 @@ class Session::Impl : public std::enable_shared_from_this<Impl> {
     cork_.reset();
     authentication_.reset();
     goodbye_.cancel();
+    pause_.cancel();
+    look_.cancel();
     openings_.forget();
     const auto channels = cut_off(*link_);
     release_libssh();  // says nothing to the relay, as ssh_silent_disconnect() would (docs/decisions/0002-*)
@@ -573,8 +669,30 @@ class Session::Impl : public std::enable_shared_from_this<Impl> {
 
   void report_traffic() {
     const auto seen = std::exchange(reported_, traffic());
+    if (reported_.bytes_sent != seen.bytes_sent) look_at_transport_soon();
     if (reported_.bytes_received == seen.bytes_received) return;
     observer_->on_received(reported_.packets_received != seen.packets_received);
+  }
+
+  /// What was sent may get stuck, or its answer. A session that says nothing costs no timer.
+  void look_at_transport_soon() {
+    if (std::exchange(look_is_due_, true)) return;
+    look_.expires_after(look_period);
+    look_.async_wait([weak = weak_from_this()](error_code error) {
+      const auto self = weak.lock();
+      if (!self || error || self->over()) return;
+      self->look_is_due_ = false;
+      self->look_at_transport();
+    });
+  }
+
+  void look_at_transport() {
+    const auto report = transport();
+    if (!report) return;
+    const bool late = report->repetitions > 0 || hole_since_;
+    // The first repetition may yet come: after a round trip that took seconds it takes its time.
+    if (late || report->unacknowledged > 0) look_at_transport_soon();
+    if (late && observer_ != nullptr) observer_->on_transport_stalled(*report);
   }
 
   void await() {
@@ -602,6 +720,8 @@ class Session::Impl : public std::enable_shared_from_this<Impl> {
   tcp::socket socket_;
   const TunnelSpec& spec_;
   SessionObserver* observer_;
+  std::shared_ptr<Storage> storage_;
+  std::optional<Storage::Material> material_;
   std::shared_ptr<Learnt> learnt_;
   std::shared_ptr<Link> link_ = std::make_shared<Link>();
   int descriptor_ = -1;  ///< libssh's duplicate of the socket
@@ -612,15 +732,24 @@ class Session::Impl : public std::enable_shared_from_this<Impl> {
   Openings openings_{link_};
   std::optional<Cork> cork_;  ///< until the next turn
   asio::steady_timer goodbye_{socket_.get_executor()};
+  PacketRation ration_;
+  asio::steady_timer pause_{socket_.get_executor()};
+  asio::steady_timer look_{socket_.get_executor()};
+  std::optional<TimePoint> hole_since_;  ///< seen for the first time
+  LargeSegments large_segments_;
   Stage stage_ = Stage::idle;
   std::string first_line_;
   std::string cipher_;
   Traffic reported_;
   std::uint64_t wire_bytes_ = 0;  ///< once it is over
   TimePoint authentication_began_;
+  bool listen_ahead_ = true;
   std::optional<Duration> round_trip_;
   Flushed flushed_;
   std::uint64_t turn_began_at_ = 0;
+  std::uint64_t turn_began_at_packet_ = 0;
+  std::uint64_t visitors_ = 0;
+  PacketRation::Taken rationed_;
   std::uint64_t packets_without_message_ = 0;
   std::uint64_t packets_looked_at_ = 0;  ///< when messages were last taken
   std::size_t turns_ = 0;
@@ -629,12 +758,15 @@ class Session::Impl : public std::enable_shared_from_this<Impl> {
   bool goodbye_due_ = false;
   bool pump_broke_ = false;
   bool turn_posted_ = false;
+  bool paused_ = false;
+  bool look_is_due_ = false;
   bool awaiting_read_ = false;
   bool awaiting_write_ = false;
 };
 
-Session::Session(tcp::socket socket, const TunnelSpec& spec, SessionObserver& observer, std::shared_ptr<Learnt> learnt)
-    : impl_(std::make_shared<Impl>(std::move(socket), spec, observer, std::move(learnt))) {
+Session::Session(tcp::socket socket, const TunnelSpec& spec, SessionObserver& observer,
+                 std::shared_ptr<Storage> storage, std::shared_ptr<Learnt> learnt)
+    : impl_(std::make_shared<Impl>(std::move(socket), spec, observer, std::move(storage), std::move(learnt))) {
   impl_->init();
 }
 
@@ -645,8 +777,8 @@ Session::~Session() {
 void Session::open() {
   impl_->open();
 }
-void Session::authenticate() {
-  impl_->authenticate();
+void Session::authenticate(bool listen_ahead) {
+  impl_->authenticate(listen_ahead);
 }
 void Session::request_forward(std::size_t forward) {
   impl_->request_forward(forward);
@@ -654,6 +786,10 @@ void Session::request_forward(std::size_t forward) {
 void Session::cancel_forward(std::size_t forward) {
   impl_->cancel_forward(forward);
 }
+std::vector<std::string> Session::learn_host_keys(const std::vector<PublicKey>& told) {
+  return impl_->learn_host_keys(told);
+}
+
 void Session::send_keepalive() {
   impl_->send_keepalive();
 }
@@ -674,6 +810,9 @@ Duration Session::repetition_wait() const {
 }
 std::optional<Duration> Session::since_acknowledged() const {
   return impl_->since_acknowledged();
+}
+std::optional<TransportReport> Session::transport() {
+  return impl_->transport();
 }
 std::uint64_t Session::wire_bytes() const {
   return impl_->wire_bytes();

@@ -7,10 +7,15 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <tl/expected.hpp>
+#include <vector>
 
 #include "holdfast/config.hpp"
 #include "holdfast/failure.hpp"
+#include "holdfast/transport.hpp"
 #include "ssh/channel.hpp"
+#include "ssh/known_hosts.hpp"
+#include "ssh/storage.hpp"
 
 /// One SSH session over libssh, never blocking, on one Asio thread. No ssh_* type leaves this folder.
 namespace holdfast::ssh {
@@ -28,8 +33,8 @@ class SessionObserver {
  public:
   /// `server` is what the relay says it is: "SSH-2.0-OpenSSH_10.0".
   virtual void on_banner(const std::string& server) = 0;
-  /// accept-new: the relay's key was unknown and is remembered from now on; "ssh-ed25519 SHA256:...".
-  virtual void on_host_key_stored(const std::string& key) = 0;
+  /// accept-new: the relay's key was unknown and is known from now on; "ssh-ed25519 SHA256:...".
+  virtual void on_host_key_met(const std::string& key) = 0;
   /// Keys exchanged and the relay's host key found good.
   virtual void on_keys_exchanged() = 0;
   virtual void on_authenticated() = 0;
@@ -38,6 +43,9 @@ class SessionObserver {
   /// Answered, even if by a refusal (Dropbear does not find its own listener): nobody gets in there any more.
   virtual void on_forward_cancelled(std::size_t forward) = 0;
   virtual void on_received(bool whole_packet) = 0;
+  /// Told every two seconds for as long as it is so: what was sent is repeated, or something that the relay sent is
+  /// missing.
+  virtual void on_transport_stalled(const TransportReport& transport) = 0;
   virtual void on_keepalive_answered(Duration round_trip) = 0;
   /// A connection to one of our listeners. Dropping the request refuses it.
   virtual void on_open_request(OpenRequest request) = 0;
@@ -63,7 +71,7 @@ class Session {
  public:
   /// `socket` is connected, TCP_NODELAY set. `spec` must outlive the session.
   Session(boost::asio::ip::tcp::socket socket, const TunnelSpec& spec, SessionObserver& observer,
-          std::shared_ptr<Learnt> learnt = std::make_shared<Learnt>());
+          std::shared_ptr<Storage> storage, std::shared_ptr<Learnt> learnt = std::make_shared<Learnt>());
   ~Session();
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
@@ -72,8 +80,8 @@ class Session {
   void open();
   /// With `spec.identity_file`, certificates and the agent: on_authenticated or on_failed. With one key, no agent and
   /// no port to be chosen, an OpenSSH relay is asked for the first forward in the same flight, unless it has been in
-  /// vain before; it is still to be requested, once authenticated.
-  void authenticate();
+  /// vain before; it is still to be requested, once authenticated. Never without `listen_ahead`.
+  void authenticate(bool listen_ahead = true);
   /// Asks for spec.remote_forward[forward]: on_forward_answered. Global requests queue; libssh has one slot.
   void request_forward(std::size_t forward);
   void cancel_forward(std::size_t forward);
@@ -84,6 +92,9 @@ class Session {
   void open_direct_tcpip(const std::string& host, std::uint16_t port, OpenHandler handler);
   /// Runs a command in the account at the relay.
   void open_exec(const std::string& command, OpenHandler handler);
+  /// What the relay told of its other host keys, in the account. "ssh-ed25519 SHA256:..." of each that is new, and
+  /// known from now on: see host_key.hpp.
+  std::vector<std::string> learn_host_keys(const std::vector<PublicKey>& told);
   /// Writes what is queued, closes channels, waits up to 2 s for the relay's CLOSEs (until its visitors have read what
   /// was on its way), SSH_MSG_DISCONNECT, FIN, and waits for the relay to close: on_closed (also on an error). Has no
   /// deadline over a dead link: the owner drops it.
@@ -100,6 +111,8 @@ class Session {
   Duration repetition_wait() const;
   /// How long ago the relay's kernel acknowledged something; none without a socket.
   std::optional<Duration> since_acknowledged() const;
+  /// What TCP knows of the connection now; none without a socket.
+  std::optional<TransportReport> transport();
   /// The cipher of the running keys, towards the relay: "chacha20-poly1305@openssh.com"; empty before key exchange.
   std::string cipher() const;
   /// Why that one: "the processor has instructions for AES-GCM", "configured".

@@ -1,6 +1,7 @@
 #include "status/client.hpp"
 
 #include <grp.h>
+#include <pwd.h>
 #include <sys/stat.h>
 
 #include <array>
@@ -21,17 +22,22 @@ using boost::system::error_code;
 
 constexpr std::uint64_t answer_limit = std::uint64_t{64} << 20U;
 
-/// "'adm'": the group that may use the socket; absent when we may not even see that.
-std::optional<std::string> group_of(const std::string& path) {
+/// Who may use the socket, beside root: "a member of group 'adm'", "user 'holdfast'".
+std::string who_may(const std::string& path) {
   struct stat found {};
-  if (::stat(path.c_str(), &found) != 0) return std::nullopt;
-  struct group entry {};
-  struct group* known = nullptr;
+  if (::stat(path.c_str(), &found) != 0) return "the user that holdfast runs as";  // we may not even see it
   std::array<char, std::size_t{16} * 1024> buffer{};
-  if (::getgrgid_r(found.st_gid, &entry, buffer.data(), buffer.size(), &known) != 0 || known == nullptr) {
-    return std::to_string(found.st_gid);
+  if ((found.st_mode & S_IWGRP) != 0) {
+    struct group entry {};
+    struct group* known = nullptr;
+    ::getgrgid_r(found.st_gid, &entry, buffer.data(), buffer.size(), &known);
+    return "a member of group " +
+           (known == nullptr ? std::to_string(found.st_gid) : "'" + std::string{known->gr_name} + "'");
   }
-  return "'" + std::string{entry.gr_name} + "'";
+  struct passwd entry {};
+  struct passwd* known = nullptr;
+  ::getpwuid_r(found.st_uid, &entry, buffer.data(), buffer.size(), &known);
+  return "user " + (known == nullptr ? std::to_string(found.st_uid) : "'" + std::string{known->pw_name} + "'");
 }
 
 bool is_other_file(const std::string& path) {
@@ -46,9 +52,7 @@ std::string connect_error(const std::string& path, const error_code& error) {
     return "nobody listens on " + path + ": is holdfast running? Look with: systemctl status holdfast";
   }
   if (error == errc::permission_denied) {
-    const auto group = group_of(path);
-    return "permission denied on " + path + ": run this as root" +
-           (group ? ", or as a member of group " + *group : std::string{});
+    return "permission denied on " + path + ": run this as root, or as " + who_may(path);
   }
   return "can't connect to " + path + ": " + error.message();
 }
@@ -93,7 +97,7 @@ class Exchange {
     if (error == http::error::end_of_stream || error == boost::system::errc::connection_reset) {
       return "the connection to " + path_ + " was closed before an answer came: did holdfast just stop?";
     }
-    return "what answers on " + path_ + " is not holdfast's status socket: " + error.message();
+    return "what answers on " + path_ + " is not holdfast: " + error.message();
   }
 
   void end(std::string error) {

@@ -12,7 +12,7 @@ struct Response {
   std::string body;
 };
 
-/// One blocking request to the status socket, for the command line. The error says what to do
+/// One blocking request to either socket, for the command line. The error says what to do
 /// ("nobody listens on /run/holdfast/status.sock: is holdfast running?").
 tl::expected<Response, std::string> request(const std::string& socket_path, const std::string& method,
                                             const std::string& target, Duration timeout);

@@ -70,7 +70,9 @@ Json to_document(const ForwardReport& forward) {
           {"connections", forward.connections},
           {"accepted", forward.accepted},
           {"target_refused", forward.target_refused},
-          {"proof", forward.proof ? to_document(*forward.proof) : Json{}}};
+          {"proof", forward.proof ? to_document(*forward.proof) : Json{}},
+          {"beyond_loopback", forward.beyond_loopback},
+          {"listens_on", forward.listens_on == ListensOn::unknown ? Json{} : Json(to_string(forward.listens_on))}};
 }
 
 Json to_document(const RelayReport& relay) {
@@ -83,6 +85,7 @@ Json to_document(const RelayReport& relay) {
           {"last_failure", relay.failure ? to_document(*relay.failure) : Json{}},
           {"last_refusal", relay.refusal ? to_document(*relay.refusal) : Json{}},
           {"timeouts", std::move(timeouts)},
+          {"max_segment_bytes", relay.max_segment ? Json(*relay.max_segment) : Json{}},
           {"next_try_seconds", relay.next_try ? Json(seconds(*relay.next_try)) : Json{}}};
 }
 
@@ -92,6 +95,30 @@ Json to_document(const DataReport& data) {
           {"bytes_this_month", data.month},
           {"idle_bytes_per_hour", number_or_null(data.idle_per_hour)},
           {"projected_bytes_this_month", number_or_null(data.projected_month)}};
+}
+
+Json to_document(const LibsshReport& libssh) {
+  return {{"version", libssh.release},
+          {"build_id", text_or_null(libssh.build)},
+          {"faults", libssh.faults},
+          {"warning", text_or_null(libssh.warning)}};
+}
+
+Json to_document(const ChangeReport& change) {
+  return {{"relay", change.relay},
+          {"state", change.state},
+          {"phase", text_or_null(change.phase)},
+          {"attempt", change.attempt},
+          {"next_retry_seconds", change.next_retry ? Json(seconds(*change.next_retry)) : Json{}},
+          {"last_error", change.last_error ? to_document(*change.last_error) : Json{}}};
+}
+
+Json to_document(const std::vector<RecentLosses>& all) {
+  Json list = Json::array();
+  for (const RecentLosses& losses : all) {
+    list.push_back({{"of", to_string(losses.of)}, {"last_10_min", losses.times}, {"last", losses.last}});
+  }
+  return list;
 }
 
 Json to_document(const TunnelReport& tunnel) {
@@ -114,6 +141,7 @@ Json to_document(const TunnelReport& tunnel) {
           {"sessions_established", tunnel.sessions_established},
           {"next_retry_seconds", tunnel.next_retry ? Json(seconds(*tunnel.next_retry)) : Json{}},
           {"last_error", tunnel.last_error ? to_document(*tunnel.last_error) : Json{}},
+          {"losses", to_document(tunnel.losses)},
           {"forwards", std::move(forwards)},
           {"refused_opens", tunnel.refused_opens},
           {"bytes_received", tunnel.bytes_received},
@@ -124,7 +152,8 @@ Json to_document(const TunnelReport& tunnel) {
           {"cipher", tunnel.cipher ? Json(*tunnel.cipher) : Json{}},
           {"cipher_reason", text_or_null(tunnel.cipher_reason)},
           {"lease", text_or_null(tunnel.lease)},
-          {"relays", std::move(relays)}};
+          {"relays", std::move(relays)},
+          {"change", tunnel.change ? to_document(*tunnel.change) : Json{}}};
 }
 
 // ---- in ----------------------------------------------------------------------------------------------------------
@@ -146,12 +175,24 @@ std::string text(const Json& value) {
   return clean;
 }
 
-/// Absent and null are the same: a key that a version does not know, and a fact that there is not. So is a number that
-/// no version writes.
+/// Absent and null are the same: a key that a version does not know, and a fact that there is not. Where it stands: a
+/// copy costs as much stack as the value is deep.
+const Json* find_at(const Json& object, const char* key) {
+  const auto found = object.find(key);
+  return found == object.end() || found->is_null() ? nullptr : &*found;
+}
+
+const Json& list_at(const Json& object, const char* key) {
+  static const Json none = Json::array();
+  const Json* found = find_at(object, key);
+  return found == nullptr ? none : *found;
+}
+
+/// None too for a number that no version writes.
 template <typename Value>
 std::optional<Value> optional_at(const Json& object, const char* key) {
-  const auto found = object.find(key);
-  if (found == object.end() || found->is_null()) return std::nullopt;
+  const Json* found = find_at(object, key);
+  if (found == nullptr) return std::nullopt;
   if constexpr (std::is_same_v<Value, std::string>) {
     return text(*found);
   } else if constexpr (std::is_integral_v<Value> && !std::is_same_v<Value, bool>) {
@@ -206,7 +247,7 @@ std::optional<ProofReport> proof_from(const Json& object) {
     proof.result = known;
     proof.age = duration_at(object, "age_seconds").value_or(Duration{});
     proof.failures = optional_at<unsigned>(object, "failures").value_or(0);
-    if (const auto error = optional_at<Json>(object, "error")) proof.failure = failure_from(*error).failure;
+    if (const Json* error = find_at(object, "error")) proof.failure = failure_from(*error).failure;
     return proof;
   }
   return std::nullopt;
@@ -227,7 +268,13 @@ ForwardReport forward_from(const Json& object) {
   forward.connections = optional_at<std::uint64_t>(object, "connections").value_or(0);
   forward.accepted = optional_at<std::uint64_t>(object, "accepted").value_or(0);
   forward.target_refused = optional_at<std::uint64_t>(object, "target_refused").value_or(0);
-  if (const auto proof = optional_at<Json>(object, "proof")) forward.proof = proof_from(*proof);
+  if (const Json* proof = find_at(object, "proof")) forward.proof = proof_from(*proof);
+  forward.beyond_loopback = optional_at<bool>(object, "beyond_loopback").value_or(false);
+  const auto where = text_at(object, "listens_on");
+  for (const ListensOn known : {ListensOn::as_asked, ListensOn::loopback_only, ListensOn::ipv6_only,
+                                ListensOn::ipv4_only, ListensOn::everywhere}) {
+    if (to_string(known) == where) forward.listens_on = known;
+  }
   return forward;
 }
 
@@ -243,13 +290,26 @@ std::vector<Timeout> timeouts_from(const Json& list) {
   return timeouts;
 }
 
+/// Likewise.
+std::vector<RecentLosses> losses_from(const Json& list) {
+  std::vector<RecentLosses> all;
+  for (const Json& object : list) {
+    for (const LossOf known : {LossOf::session, LossOf::listener, LossOf::path, LossOf::lease}) {
+      if (to_string(known) != text_at(object, "of")) continue;
+      all.push_back({known, optional_at<std::size_t>(object, "last_10_min").value_or(0), text_at(object, "last")});
+    }
+  }
+  return all;
+}
+
 RelayReport relay_from(const Json& object) {
   RelayReport relay;
   relay.relay = text(object.at("relay"));
   relay.current = object.at("current").get<bool>();
-  if (const auto failure = optional_at<Json>(object, "last_failure")) relay.failure = failure_from(*failure);
-  if (const auto refusal = optional_at<Json>(object, "last_refusal")) relay.refusal = failure_from(*refusal);
-  relay.timeouts = timeouts_from(optional_at<Json>(object, "timeouts").value_or(Json::array()));
+  if (const Json* failure = find_at(object, "last_failure")) relay.failure = failure_from(*failure);
+  if (const Json* refusal = find_at(object, "last_refusal")) relay.refusal = failure_from(*refusal);
+  relay.timeouts = timeouts_from(list_at(object, "timeouts"));
+  relay.max_segment = optional_at<std::uint32_t>(object, "max_segment_bytes");
   relay.next_try = duration_at(object, "next_try_seconds");
   return relay;
 }
@@ -259,6 +319,17 @@ DataReport data_from(const Json& object) {
           optional_at<std::uint64_t>(object, "bytes_this_month").value_or(0),
           optional_at<std::uint64_t>(object, "idle_bytes_per_hour"),
           optional_at<std::uint64_t>(object, "projected_bytes_this_month")};
+}
+
+ChangeReport change_from(const Json& object) {
+  ChangeReport change;
+  change.relay = text_at(object, "relay");
+  change.state = text_at(object, "state");
+  change.phase = text_at(object, "phase");
+  change.attempt = optional_at<Attempt>(object, "attempt").value_or(0);
+  change.next_retry = duration_at(object, "next_retry_seconds");
+  if (const Json* error = find_at(object, "last_error")) change.last_error = failure_from(*error);
+  return change;
 }
 
 TunnelReport tunnel_from(const Json& object) {
@@ -274,21 +345,29 @@ TunnelReport tunnel_from(const Json& object) {
   tunnel.attempt = optional_at<Attempt>(object, "attempt").value_or(0);
   tunnel.sessions_established = optional_at<std::uint64_t>(object, "sessions_established").value_or(0);
   tunnel.next_retry = duration_at(object, "next_retry_seconds");
-  if (const auto error = optional_at<Json>(object, "last_error")) tunnel.last_error = failure_from(*error);
+  if (const Json* error = find_at(object, "last_error")) tunnel.last_error = failure_from(*error);
+  tunnel.losses = losses_from(list_at(object, "losses"));
   for (const Json& forward : object.at("forwards")) tunnel.forwards.push_back(forward_from(forward));
   tunnel.refused_opens = optional_at<std::uint64_t>(object, "refused_opens").value_or(0);
   tunnel.bytes_received = optional_at<std::uint64_t>(object, "bytes_received").value_or(0);
   tunnel.bytes_sent = optional_at<std::uint64_t>(object, "bytes_sent").value_or(0);
-  if (const auto data = optional_at<Json>(object, "data")) tunnel.data = data_from(*data);
+  if (const Json* data = find_at(object, "data")) tunnel.data = data_from(*data);
   tunnel.keepalive_rtt = duration_at(object, "keepalive_rtt_seconds");
   tunnel.probe_period = duration_at(object, "probe_period_seconds");
   tunnel.cipher = optional_at<std::string>(object, "cipher");
   tunnel.cipher_reason = text_at(object, "cipher_reason");
   tunnel.lease = text_at(object, "lease");
-  for (const Json& relay : optional_at<Json>(object, "relays").value_or(Json::array())) {
-    tunnel.relays.push_back(relay_from(relay));
-  }
+  for (const Json& relay : list_at(object, "relays")) tunnel.relays.push_back(relay_from(relay));
+  if (const Json* change = find_at(object, "change")) tunnel.change = change_from(*change);
   return tunnel;
+}
+
+LibsshReport libssh_from(const Json& object) {
+  LibsshReport libssh{text_at(object, "version"), text_at(object, "build_id"), {}, text_at(object, "warning")};
+  for (const Json& fault : optional_at<Json>(object, "faults").value_or(Json::array())) {
+    libssh.faults.push_back(text(fault));
+  }
+  return libssh;
 }
 
 Report report_from(const Json& object) {
@@ -296,7 +375,12 @@ Report report_from(const Json& object) {
   report.version = text(object.at("version"));
   report.pid = optional_at<std::int64_t>(object, "pid").value_or(0);
   report.uptime = duration_at(object, "uptime_seconds").value_or(Duration{});
+  if (const auto libssh = optional_at<Json>(object, "libssh")) report.libssh = libssh_from(*libssh);
   report.last_reload_error = optional_at<std::string>(object, "last_reload_error");
+  if (const Json* log = find_at(object, "log")) {
+    report.log_dropped = optional_at<std::uint64_t>(*log, "dropped").value_or(0);
+  }
+  for (const Json& problem : list_at(object, "unsaved")) report.unsaved.push_back(text(problem));
   for (const Json& tunnel : object.at("tunnels")) report.tunnels.push_back(tunnel_from(tunnel));
   return report;
 }
@@ -310,9 +394,12 @@ std::string to_json(const Report& report) {
                          {"version", report.version},
                          {"pid", report.pid},
                          {"uptime_seconds", seconds(report.uptime)},
+                         {"libssh", report.libssh ? to_document(*report.libssh) : Json{}},
                          {"health", name_of(health(report))},
                          {"summary", summary(report)},
                          {"last_reload_error", report.last_reload_error ? Json(*report.last_reload_error) : Json{}},
+                         {"log", {{"dropped", report.log_dropped}}},
+                         {"unsaved", report.unsaved},
                          {"tunnels", std::move(tunnels)}};
   return document.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }

@@ -53,11 +53,6 @@ Answer ready(const Report& report) {
   return text(all_ready ? 200 : 503, std::move(lines));
 }
 
-Answer reload(Source& source) {
-  if (const auto refusal = source.reload()) return problem(422, *refusal);
-  return done(200, "reloaded");
-}
-
 /// "; there are: relay, backup"
 std::string known_names(const Source& source) {
   constexpr std::size_t most = 10;
@@ -87,16 +82,14 @@ std::optional<std::string_view> reconnect_target(std::string_view path) {
   return path;
 }
 
-}  // namespace
-
-Answer problem(unsigned status, const std::string& error) {
-  const nlohmann::json body = {{"error", error}};
-  return {status, "application/json", body.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n", ""};
+std::string_view path_of(const Request& request) {
+  return request.target.substr(0, request.target.find('?'));
 }
 
-Answer answer(const Request& request, Source& source) {
-  const std::string_view path = request.target.substr(0, request.target.find('?'));
+Answer answer_at_once(const Request& request, Source& source) {
+  const std::string_view path = path_of(request);
   const bool reading = request.method == "GET" || request.method == "HEAD";
+  if (!reading && !request.refusal.empty()) return problem(403, std::string{request.refusal});
   if (path == "/healthz" || path == "/readyz" || path == "/v1/status") {
     if (!reading) return not_allowed("GET, HEAD");
     if (path == "/healthz") return text(200, "ok\n");
@@ -109,9 +102,25 @@ Answer answer(const Request& request, Source& source) {
         404,
         "there is no such address; these are: /healthz, /readyz, /v1/status, /v1/reload, /v1/tunnels/NAME/reconnect");
   }
-  if (request.method != "POST") return not_allowed("POST");
-  if (!request.may_write) return problem(403, "only root and the user that holdfast runs as may do this");
-  return tunnel ? reconnect(source, *tunnel) : reload(source);
+  if (!tunnel || request.method != "POST") return not_allowed("POST");
+  return reconnect(source, *tunnel);
+}
+
+}  // namespace
+
+Answer problem(unsigned status, const std::string& error) {
+  const nlohmann::json body = {{"error", error}};
+  // ASCII: it may repeat what somebody asked for, and a terminal may show it as it is.
+  return {status, "application/json", body.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace) + "\n", ""};
+}
+
+void answer(const Request& request, Source& source, const std::function<void(Answer)>& reply) {
+  if (path_of(request) != "/v1/reload" || request.method != "POST" || !request.refusal.empty()) {
+    return reply(answer_at_once(request, source));
+  }
+  source.reload([reply](const std::optional<std::string>& refusal) {
+    reply(refusal ? problem(422, *refusal) : done(200, "reloaded"));
+  });
 }
 
 }  // namespace holdfast::status

@@ -1,18 +1,19 @@
 #pragma once
 
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "status/server.hpp"
 
-/// What the status socket answers, without HTTP's bytes. docs/status.md documents it.
+/// What the sockets answer, without HTTP's bytes. docs/status.md documents it.
 namespace holdfast::status {
 
 struct Request {
-  std::string_view method;  ///< "GET", "HEAD", "POST", ...
-  std::string_view target;  ///< origin-form: "/v1/status?x=y"
-  bool may_write = false;   ///< the peer is root or ourselves
+  std::string_view method;   ///< "GET", "HEAD", "POST", ...
+  std::string_view target;   ///< origin-form: "/v1/status?x=y"
+  std::string_view refusal;  ///< why this socket takes no command from this peer; empty: it does
 };
 
 struct Answer {
@@ -22,7 +23,8 @@ struct Answer {
   std::string allow;  ///< for 405; else empty
 };
 
-Answer answer(const Request& request, Source& source);
+/// `reply` is called once, from the loop: at once, but for a reload.
+void answer(const Request& request, Source& source, const std::function<void(Answer)>& reply);
 
 /// {"error": "..."}
 Answer problem(unsigned status, const std::string& error);

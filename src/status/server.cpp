@@ -25,9 +25,9 @@ using boost::system::error_code;
 
 constexpr std::chrono::milliseconds accept_pause{200};  ///< after accept(2) failed, for example for want of descriptors
 
-/// Root, and the user that we run as (SO_PEERCRED, unix(7): who called connect). Not this process itself: for whom it
-/// connects, as a forward's target, is anybody at the relay.
-bool may_write(Protocol::socket& socket, const Limits& limits) {
+/// Behind the file's mode: root, and the user that we run as (SO_PEERCRED, unix(7): who called connect). Not this
+/// process itself: for whom it connects, as a forward's target, is anybody at the relay.
+bool may_command(Protocol::socket& socket, const Limits& limits) {
   ucred peer{};
   socklen_t size = sizeof peer;
   if (::getsockopt(socket.native_handle(), SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) return false;
@@ -55,8 +55,15 @@ class Server::Impl : public std::enable_shared_from_this<Server::Impl> {
  public:
   class Connection;
 
-  Impl(const asio::any_io_executor& executor, SocketFile file, Source& source, const Limits& limits)
-      : acceptor_(executor), accept_again_(executor), file_(std::move(file)), source_(source), limits_(limits) {
+  /// `read_only`: what a command is answered, whoever gives it; empty: see may_command().
+  Impl(const asio::any_io_executor& executor, SocketFile file, std::string read_only, Source& source,
+       const Limits& limits)
+      : acceptor_(executor),
+        accept_again_(executor),
+        file_(std::move(file)),
+        read_only_(std::move(read_only)),
+        source_(source),
+        limits_(limits) {
     acceptor_.assign(Protocol{}, file_.release_descriptor());
   }
 
@@ -69,10 +76,12 @@ class Server::Impl : public std::enable_shared_from_this<Server::Impl> {
  private:
   void accepted(const error_code& error, Protocol::socket socket);
   void make_room();
+  std::string refusal_for(Protocol::socket& peer) const;
 
   Protocol::acceptor acceptor_;
   asio::steady_timer accept_again_;
   SocketFile file_;
+  std::string read_only_;
   Source& source_;
   Limits limits_;
   std::vector<std::shared_ptr<Connection>> connections_;
@@ -81,14 +90,14 @@ class Server::Impl : public std::enable_shared_from_this<Server::Impl> {
 /// One client, one request at a time. It holds the server weakly: once that is gone, nothing is asked of its source.
 class Server::Impl::Connection : public std::enable_shared_from_this<Connection> {
  public:
-  Connection(Protocol::socket socket, std::weak_ptr<Impl> server, const Limits& limits)
+  /// `refusal`: Request's.
+  Connection(Protocol::socket socket, std::string refusal, std::weak_ptr<Impl> server, const Limits& limits)
       : socket_(std::move(socket)),
         deadline_(socket_.get_executor()),
         server_(std::move(server)),
         limits_(limits),
-        buffer_(limits.header_bytes + limits.body_bytes) {
-    may_write_ = may_write(socket_, limits_);
-  }
+        refusal_(std::move(refusal)),
+        buffer_(limits.header_bytes + limits.body_bytes) {}
 
   void start() { read_request(); }
 
@@ -100,7 +109,7 @@ class Server::Impl::Connection : public std::enable_shared_from_this<Connection>
     if (const auto server = server_.lock()) server->forget(*this);
   }
 
-  /// When it was accepted, or last answered.
+  /// When it was accepted, or last asked or was answered.
   asio::steady_timer::time_point quiet_since() const { return quiet_since_; }
 
  private:
@@ -136,8 +145,12 @@ class Server::Impl::Connection : public std::enable_shared_from_this<Connection>
       const auto server = server_.lock();
       if (!server) return;
       const auto& request = parser_->get();
-      return send(answer({request.method_string(), request.target(), may_write_}, server->source()),
-                  request.keep_alive());
+      quiet_since_ = asio::steady_timer::clock_type::now();
+      expire_after(limits_.answer);
+      return answer({request.method_string(), request.target(), refusal_}, server->source(),
+                    [self = shared_from_this(), keep_alive = request.keep_alive()](Answer given) {
+                      self->send(std::move(given), keep_alive);
+                    });
     }
     const bool gone = error == http::error::end_of_stream || error == http::error::partial_message;
     if (gone || !is_http_error(error)) return close();
@@ -166,7 +179,7 @@ class Server::Impl::Connection : public std::enable_shared_from_this<Connection>
   asio::steady_timer deadline_;
   std::weak_ptr<Impl> server_;
   Limits limits_;
-  bool may_write_ = false;
+  std::string refusal_;
   asio::steady_timer::time_point quiet_since_ = asio::steady_timer::clock_type::now();
   boost::beast::flat_buffer buffer_;
   std::optional<http::request_parser<http::string_body>> parser_;
@@ -190,13 +203,14 @@ void Server::Impl::accepted(const error_code& error, Protocol::socket socket) {
     return;
   }
   make_room();
-  connections_.push_back(std::make_shared<Connection>(std::move(socket), weak_from_this(), limits_));
+  const std::string refusal = refusal_for(socket);
+  connections_.push_back(std::make_shared<Connection>(std::move(socket), refusal, weak_from_this(), limits_));
   connections_.back()->start();
   accept();
 }
 
-/// Who has been quiet longest gives way: an honest client is answered within one turn of the loop, so that clients that
-/// stall can't keep it out.
+/// Who has been quiet longest gives way. An honest client is answered within one turn of the loop, or counts from its
+/// request while a reload is read: so clients that stall can't keep it out.
 void Server::Impl::make_room() {
   if (connections_.size() < limits_.connections) return;
   const auto quietest =
@@ -204,6 +218,11 @@ void Server::Impl::make_room() {
                        [](const auto& left, const auto& right) { return left->quiet_since() < right->quiet_since(); });
   const auto connection = *quietest;  // close() takes it out of the list
   connection->close();
+}
+
+std::string Server::Impl::refusal_for(Protocol::socket& peer) const {
+  if (!read_only_.empty()) return read_only_;
+  return may_command(peer, limits_) ? "" : "only root and the user that holdfast runs as may do this";
 }
 
 void Server::Impl::forget(const Connection& connection) {
@@ -234,10 +253,13 @@ Server::~Server() {
 }
 
 tl::expected<Server, std::string> Server::listen(const asio::any_io_executor& executor, const StatusSocketSpec& spec,
-                                                 Source& source, const Limits& limits) {
-  auto file = SocketFile::listen(spec);
+                                                 Role role, Source& source, const Limits& limits) {
+  auto file = SocketFile::listen(spec, role);
   if (!file) return tl::unexpected{file.error()};
-  auto impl = std::make_shared<Impl>(executor, std::move(*file), source, limits);
+  const std::string control = path_of(spec, Role::control);
+  const std::string read_only =
+      role == Role::status ? "this socket is read-only: commands go to the control socket, " + control : "";
+  auto impl = std::make_shared<Impl>(executor, std::move(*file), read_only, source, limits);
   impl->accept();
   return Server{std::move(impl)};
 }

@@ -3,6 +3,7 @@
 #include <boost/asio/any_io_executor.hpp>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -11,15 +12,18 @@
 #include "holdfast/config.hpp"
 #include "holdfast/report.hpp"
 #include "holdfast/time.hpp"
+#include "status/socket_file.hpp"
 
 namespace holdfast::status {
 
-/// What the status socket shows and may ask for; the supervisor implements it.
+/// What the sockets show and may ask for; the supervisor implements it.
 class Source {
  public:
   virtual Report report() const = 0;
-  /// Absent: done. Else why the file was refused; the running configuration is then as it was.
-  virtual std::optional<std::string> reload() = 0;
+  /// Told once, from the loop, maybe at once: nothing, or why the file was refused; then the running configuration is
+  /// as it was.
+  using Reloaded = std::function<void(const std::optional<std::string>& refusal)>;
+  virtual void reload(Reloaded then) = 0;
   /// False: no tunnel of that name.
   virtual bool reconnect(const std::string& tunnel) = 0;
 
@@ -31,7 +35,8 @@ class Source {
 struct Limits {
   std::uint32_t header_bytes = 8 * 1024;
   std::uint32_t body_bytes = 1024;
-  Duration request = std::chrono::seconds{5};  ///< from its first byte, or accept, until its answer is sent
+  Duration request = std::chrono::seconds{5};  ///< from its first byte, or accept, until it is read
+  Duration answer = std::chrono::seconds{10};  ///< from then until its answer is sent
   Duration idle = std::chrono::seconds{30};    ///< between two requests of one connection
   std::size_t connections = 32;                ///< for one more, the one that was quiet longest is closed
   bool obey_own_process = false;               ///< for tests that are server and client at once
@@ -43,7 +48,7 @@ class Server {
   /// Binds and listens. A socket file that nobody listens on is replaced; a live one, or a file that is no socket,
   /// is an error. `source` must outlive the server.
   static tl::expected<Server, std::string> listen(const boost::asio::any_io_executor& executor,
-                                                  const StatusSocketSpec& spec, Source& source,
+                                                  const StatusSocketSpec& spec, Role role, Source& source,
                                                   const Limits& limits = {});
   /// False: the socket's file was removed or replaced, and nobody gets in any more.
   bool in_place() const;

@@ -27,12 +27,8 @@ std::string system_text(int error) {
   return std::generic_category().message(error);
 }
 
-std::string subject(const std::string& path) {
-  return "status socket " + path + ": ";
-}
-
-tl::unexpected<std::string> failed(const std::string& path, const std::string& text) {
-  return tl::unexpected{subject(path) + text};
+tl::unexpected<std::string> failed(const std::string& text) {
+  return tl::unexpected{text};
 }
 
 std::string directory_of(const std::string& path) {
@@ -60,8 +56,8 @@ tl::expected<sockaddr_un, std::string> address_of(const std::string& path) {
   address.sun_family = AF_UNIX;
   constexpr std::size_t most = sizeof address.sun_path - 1;
   if (path.empty() || path.size() > most) {
-    return failed(path, "a Unix socket's path has 1 to " + std::to_string(most) + " bytes, and this one has " +
-                            std::to_string(path.size()) + ": set a shorter status_socket.path");
+    return failed("a Unix socket's path has 1 to " + std::to_string(most) + " bytes, and this one has " +
+                  std::to_string(path.size()) + ": set a shorter status_socket.path");
   }
   std::memcpy(static_cast<char*>(address.sun_path), path.data(), path.size());
   return address;
@@ -75,22 +71,26 @@ const sockaddr* generic(const sockaddr_un& address) {
   return reinterpret_cast<const sockaddr*>(&address);
 }
 
+std::string lock_of(const std::string& path) {
+  return path + ".lock";
+}
+
 tl::expected<Descriptor, std::string> lock_beside(const std::string& path) {
-  const std::string lock_path = path + ".lock";
+  const std::string lock_path = lock_of(path);
   Descriptor lock{::open(lock_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, closed_mode)};
   if (lock.get() < 0) {
     const int error = errno;
     if (error == EACCES && ::access(lock_path.c_str(), F_OK) == 0) {
-      return failed(
-          path, "can't open " + lock_path + ", which another user's holdfast made: end that one, and remove the file");
+      return failed("can't open " + lock_path +
+                    ", which another user's holdfast made: end that one, and remove the file");
     }
-    return failed(path, why_not_created(path, error));
+    return failed(why_not_created(path, error));
   }
   if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
     if (errno == EWOULDBLOCK) {
-      return failed(path, "another holdfast already runs with it: end that one, or set another status_socket.path");
+      return failed("another holdfast already runs with it: end that one, or set another status_socket.path");
     }
-    return failed(path, "can't lock " + lock_path + ": " + system_text(errno));
+    return failed("can't lock " + lock_path + ": " + system_text(errno));
   }
   return lock;
 }
@@ -138,16 +138,24 @@ std::optional<std::string> give_to_group(const std::string& path, const std::str
 }
 
 /// From bind(2) to listen(2), on a path that is free. Nobody can connect before the mode is final.
-std::optional<std::string> open_for_business(const std::string& path, const std::string& group, int descriptor) {
-  if (!group.empty()) {
-    if (auto error = give_to_group(path, group)) return error;
+std::optional<std::string> open_for_business(const std::string& path, const std::string* group, int descriptor) {
+  if (group != nullptr && !group->empty()) {
+    if (auto error = give_to_group(path, *group)) return error;
   }
-  if (::chmod(path.c_str(), shared_mode) != 0) return "can't set its mode: " + system_text(errno);
+  // Not chmod(): it would follow a link that somebody put in the place of our file.
+  const mode_t mode = group == nullptr ? closed_mode : shared_mode;
+  if (::fchmodat(AT_FDCWD, path.c_str(), mode, AT_SYMLINK_NOFOLLOW) != 0) {
+    return "can't set its mode: " + system_text(errno);
+  }
   if (::listen(descriptor, SOMAXCONN) != 0) return "can't listen: " + system_text(errno);
   return std::nullopt;
 }
 
 }  // namespace
+
+std::string path_of(const StatusSocketSpec& spec, Role role) {
+  return role == Role::control ? control_socket(spec.path) : spec.path;
+}
 
 Descriptor& Descriptor::operator=(Descriptor&& other) noexcept {
   if (this != &other) {
@@ -168,25 +176,37 @@ int Descriptor::release() {
 SocketFile::SocketFile(std::string path, Descriptor lock, Descriptor socket, dev_t device, ino_t inode)
     : path_(std::move(path)), lock_(std::move(lock)), socket_(std::move(socket)), device_(device), inode_(inode) {}
 
-tl::expected<SocketFile, std::string> SocketFile::listen(const StatusSocketSpec& spec) {
-  const std::string& path = spec.path;
+bool is_held(const std::string& path) {
+  const Descriptor lock{::open(lock_of(path).c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)};
+  return lock.get() >= 0 && ::flock(lock.get(), LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+}
+
+tl::expected<SocketFile, std::string> SocketFile::listen(const StatusSocketSpec& spec, Role role) {
+  const std::string path = path_of(spec, role);
+  const std::string name = (role == Role::control ? "control socket " : "status socket ") + path;
+  return make(path, role == Role::status ? &spec.group : nullptr).map_error([&](const std::string& error) {
+    return name + ": " + error;
+  });
+}
+
+tl::expected<SocketFile, std::string> SocketFile::make(const std::string& path, const std::string* group) {
   const auto address = address_of(path);
   if (!address) return tl::unexpected{address.error()};
   auto lock = lock_beside(path);
   if (!lock) return tl::unexpected{lock.error()};
-  if (const auto error = clear_leftover(path, *address)) return failed(path, *error);
+  if (const auto error = clear_leftover(path, *address)) return failed(*error);
 
   Descriptor socket = unix_socket();
-  if (socket.get() < 0) return failed(path, "can't make a socket: " + system_text(errno));
+  if (socket.get() < 0) return failed("can't make a socket: " + system_text(errno));
   // On Linux bind() takes the file's mode from the socket's own inode (unix_bind_bsd in net/unix/af_unix.c), so that
   // the file is never open to more than us, whatever the umask.
-  if (::fchmod(socket.get(), closed_mode) != 0) return failed(path, "can't set its mode: " + system_text(errno));
-  if (::bind(socket.get(), generic(*address), sizeof *address) != 0) return failed(path, why_not_created(path, errno));
+  if (::fchmod(socket.get(), closed_mode) != 0) return failed("can't set its mode: " + system_text(errno));
+  if (::bind(socket.get(), generic(*address), sizeof *address) != 0) return failed(why_not_created(path, errno));
   struct stat made {};
-  if (::lstat(path.c_str(), &made) != 0) return failed(path, "it vanished while it was being made");
+  if (::lstat(path.c_str(), &made) != 0) return failed("it vanished while it was being made");
 
   SocketFile file{path, std::move(*lock), std::move(socket), made.st_dev, made.st_ino};
-  if (const auto error = open_for_business(path, spec.group, file.socket_.get())) return failed(path, *error);
+  if (const auto error = open_for_business(path, group, file.socket_.get())) return failed(*error);
   return file;
 }
 

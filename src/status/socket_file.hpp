@@ -9,6 +9,18 @@
 
 namespace holdfast::status {
 
+/// The two sockets of a process, docs/status.md.
+enum class Role {
+  status,   ///< shows, to the members of its group: mode 0660
+  control,  ///< takes commands, too, from its owner and root: mode 0600
+};
+
+/// Where the socket of that role is.
+std::string path_of(const StatusSocketSpec& spec, Role role);
+
+/// A living process has the socket of that path, whether it answers or hangs. Another user's can't be told.
+bool is_held(const std::string& path);
+
 /// A descriptor that is closed with its owner.
 class Descriptor {
  public:
@@ -32,7 +44,8 @@ class Descriptor {
 /// earlier of the two listening on a file that is gone. The lock file stays: removing it would let two lock two files.
 class SocketFile {
  public:
-  static tl::expected<SocketFile, std::string> listen(const StatusSocketSpec& spec);
+  /// The error begins with the socket's role and path, and ends with what to do.
+  static tl::expected<SocketFile, std::string> listen(const StatusSocketSpec& spec, Role role);
   SocketFile(SocketFile&&) noexcept;
   SocketFile& operator=(SocketFile&&) noexcept;
   ~SocketFile();  ///< removes the file if it is still ours
@@ -43,6 +56,8 @@ class SocketFile {
   int release_descriptor() { return socket_.release(); }
 
  private:
+  /// `group`: who may connect, too; empty: the process's own; null: nobody but the owner and root.
+  static tl::expected<SocketFile, std::string> make(const std::string& path, const std::string* group);
   SocketFile(std::string path, Descriptor lock, Descriptor socket, dev_t device, ino_t inode);
 
   std::string path_;

@@ -135,8 +135,9 @@ std::string timeout_words(TimeoutOf of) {
   std::abort();
 }
 
-/// "connections are closed after 20 s of silence; a sign of life every 10 s".
-std::vector<std::string> timeout_notes(const TunnelReport& tunnel) {
+/// What is known of the current relay and the way there: "connections are closed after 20 s of silence; a sign of life
+/// every 10 s".
+std::vector<std::string> way_notes(const TunnelReport& tunnel) {
   std::vector<std::string> notes;
   for (const RelayReport& relay : tunnel.relays) {
     if (!relay.current) continue;
@@ -146,18 +147,36 @@ std::vector<std::string> timeout_notes(const TunnelReport& tunnel) {
       if (of_silence && tunnel.probe_period) note += "; a sign of life every " + to_text(*tunnel.probe_period);
       notes.push_back(note);
     }
+    if (relay.max_segment) {
+      notes.push_back("large packets were lost on the way: segments of at most " + std::to_string(*relay.max_segment) +
+                      " bytes");
+    }
   }
+  return notes;
+}
+
+/// What the changed configuration does, while the former one serves.
+std::vector<std::string> change_notes(const ChangeReport& change) {
+  const std::string state = words(change.state) + (change.phase.empty() ? "" : ": " + words(change.phase));
+  std::vector<std::string> notes{"the former configuration serves until the changed one has logged in at " +
+                                 change.relay + ": " + state};
+  if (change.next_retry) notes.front() += ", next try in " + to_text(*change.next_retry);
+  if (!change.last_error) return notes;
+  const Failure& failure = change.last_error->failure;
+  notes.push_back("the changed configuration failed " + to_text(change.last_error->age) + " ago: " + describe(failure));
+  notes.push_back("what to do: " + std::string{remedy(failure)});
   return notes;
 }
 
 std::vector<std::string> notes_on(const TunnelReport& tunnel) {
   std::vector<std::string> notes;
+  if (tunnel.change) notes = change_notes(*tunnel.change);
   for (std::size_t index = 0; tunnel.relays.size() > 1 && index < tunnel.relays.size(); ++index) {
     notes.push_back(relay_note(tunnel, index));
   }
   if (tunnel.state == "established") notes.push_back(session_note(tunnel));
   if (tunnel.data) notes.push_back(data_note(*tunnel.data));
-  for (std::string& note : timeout_notes(tunnel)) notes.push_back(std::move(note));
+  for (std::string& note : way_notes(tunnel)) notes.push_back(std::move(note));
   if (lease_is_missing(tunnel)) notes.push_back("no lease: " + tunnel.lease);
   if (tunnel.last_error) {
     const Failure& failure = tunnel.last_error->failure;
@@ -200,6 +219,12 @@ std::string head(const Report& report) {
                      std::to_string(report.pid) + ": " + std::to_string(up) + " of " +
                      std::to_string(report.tunnels.size()) +
                      (report.tunnels.size() == 1 ? " tunnel up\n" : " tunnels up\n");
+  if (report.libssh && !report.libssh->warning.empty()) text += "\n" + report.libssh->warning + "\n";
+  if (report.log_dropped > 0) {
+    text += "\n" + std::to_string(report.log_dropped) + " lines of the log were dropped: whoever reads it took none\n";
+  }
+  for (const std::string& problem : report.unsaved)
+    text += "\nIn memory only, for it can't be written: " + problem + "\n";
   if (report.last_reload_error) {
     text += "\nThe last reload was refused; the configuration of before is still in force:\n";
     std::istringstream lines{*report.last_reload_error};

@@ -1,6 +1,7 @@
 #include "supervisor/configuration.hpp"
 
 #include "ssh/ciphers.hpp"
+#include "ssh/libssh.hpp"
 #include "ssh/options.hpp"
 
 namespace holdfast::supervisor {
@@ -21,6 +22,9 @@ tl::expected<config::Loaded, config::Problems> load_configuration(const std::str
 std::vector<std::string> warnings(const config::Loaded& loaded) {
   std::vector<std::string> lines;
   for (const config::Problem& warning : loaded.warnings) lines.push_back(to_string(warning));
+  if (const std::string of_libssh = ssh::report(ssh::running_libssh()).warning; !of_libssh.empty()) {
+    lines.push_back(of_libssh);
+  }
   for (std::string& line : ssh::cipher_warnings(loaded.config.tunnels)) lines.push_back(std::move(line));
   return lines;
 }

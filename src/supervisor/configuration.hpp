@@ -12,7 +12,8 @@ namespace holdfast::supervisor {
 tl::expected<config::Loaded, config::Problems> load_configuration(const std::string& path,
                                                                   const config::Files& files = config::system_files());
 
-/// What is wrong with a configuration that can be used: what its loading told, and what libssh can't do for it.
+/// What is wrong with a configuration that can be used: what its loading told, a libssh that has to be upgraded, and
+/// what that can't do for it.
 std::vector<std::string> warnings(const config::Loaded& loaded);
 
 }  // namespace holdfast::supervisor

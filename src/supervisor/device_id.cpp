@@ -4,16 +4,17 @@
 
 #include <array>
 #include <cctype>
+#include <chrono>
 #include <cstdint>
 #include <cstdio>
 #include <fstream>
-#include <optional>
 #include <string_view>
 #include <system_error>
 
 #include "net/state_file.hpp"
-#include "relay/lease_protocol.hpp"
 #include "ssh/identity.hpp"
+#include "supervisor/kept_name.hpp"
+#include "worker/worker.hpp"
 
 namespace holdfast::supervisor {
 namespace {
@@ -49,22 +50,16 @@ std::string new_name(const DeviceTraits& traits, std::uint32_t random) {
   return (name.empty() ? "device" : name) + "-" + digits(lasting.empty() ? random : hash(lasting));
 }
 
-/// "NAME BOARD": the board is told by a hash, so that a card that was copied or moved names its new device anew.
-std::string board_of(const DeviceTraits& traits) {
-  return traits.board_serial.empty() ? std::string{no_board} : digits(hash(traits.board_serial));
+/// Empty if no file holds the key, or the disk does not answer.
+std::string name_by_key(const TunnelSpec& spec) {
+  Worker worker{1};
+  const auto key =
+      within(worker, std::chrono::seconds{1}, [spec] { return ssh::login_key(spec); }).value_or(std::nullopt);
+  return key ? "key-" + digits(hash(*key)) : "";
 }
 
-struct Kept {
-  std::string name;
-  std::string board;
-};
-
-std::optional<Kept> parse(std::string_view text) {
-  const auto blank = text.find(' ');
-  if (blank == std::string_view::npos || !text.ends_with('\n')) return std::nullopt;
-  Kept kept{std::string{text.substr(0, blank)}, std::string{text.substr(blank + 1, text.size() - blank - 2)}};
-  if (!relay::is_device_name(kept.name)) return std::nullopt;
-  return kept;
+std::string board_of(const DeviceTraits& traits) {
+  return traits.board_serial.empty() ? std::string{no_board} : digits(hash(traits.board_serial));
 }
 
 }  // namespace
@@ -81,26 +76,30 @@ DeviceId::DeviceId(const std::string& file, const DeviceTraits& traits, std::uin
                    const std::function<void(const std::string&)>& say)
     : name_(new_name(traits, random)) {
   const auto text = net::read_file(file);
-  const auto kept = text ? parse(*text) : std::nullopt;
-  kept_ = kept && kept->board == board_of(traits);
+  const auto kept = text ? parse_kept_name(*text) : std::nullopt;
+  kept_before_ = kept_ = kept && kept->board == board_of(traits);
   if (kept_) {
     name_ = kept->name;
     return;
   }
   if (text && !kept) say("the device's name in " + file + " is damaged, or not holdfast's: it is made anew");
-  const int error = net::replace_file(file, name_ + " " + board_of(traits) + "\n");
-  kept_ = error == 0;
-  if (error != 0) {
+  const int error = net::replace_file_soon(file, format_kept_name({name_, board_of(traits)}));
+  // Another process of this device may have kept it at the same moment.
+  const auto now = net::read_file(file);
+  const auto ours = now ? parse_kept_name(*now) : std::nullopt;
+  kept_ = ours && ours->board == board_of(traits);
+  if (kept_) name_ = ours->name;
+  if (!kept_) {
     say("the device's name can't be kept in " + file + ": " + std::generic_category().message(error) +
         "; its login key names it, unless device_id does");
   }
 }
 
-std::string DeviceId::of(const TunnelSpec& spec) const {
-  if (!spec.device_id.empty()) return spec.device_id;
-  if (kept_) return name_;
-  const auto key = ssh::login_key(spec);
-  return key ? "key-" + digits(hash(*key)) : name_;
+DeviceNames DeviceId::of(const TunnelSpec& spec) const {
+  if (!spec.device_id.empty()) return {spec.device_id, ""};
+  if (kept_) return {name_, kept_before_ ? "" : name_by_key(spec)};
+  const std::string by_key = name_by_key(spec);
+  return {by_key.empty() ? name_ : by_key, ""};
 }
 
 }  // namespace holdfast::supervisor

@@ -16,6 +16,12 @@ struct DeviceTraits {
   static DeviceTraits of_this_machine();
 };
 
+/// What a tunnel's leases call this device.
+struct DeviceNames {
+  std::string now;
+  std::string before;  ///< until now, if the name could not be kept then: empty unless this run is the first that does
+};
+
 /// The name of this device in its leases on a relay. It outlives reboots, new host names and new machine ids, or the
 /// listener that a power cut left behind could not be told from somebody else's. Letters, digits, dots, dashes and
 /// underscores, at most 64.
@@ -27,12 +33,14 @@ class DeviceId {
   DeviceId(const std::string& file, const DeviceTraits& traits, std::uint32_t random,
            const std::function<void(const std::string&)>& say);
 
-  /// The tunnel's device_id; else the kept name; else, where no file can be kept, one by the key that logs in.
-  std::string of(const TunnelSpec& spec) const;
+  /// The tunnel's device_id; else the kept name; else, where no file can be kept, one by the key that logs in, for
+  /// which the disk is waited for, one second at most: not for the loop.
+  DeviceNames of(const TunnelSpec& spec) const;
 
  private:
   std::string name_;
   bool kept_ = false;
+  bool kept_before_ = false;
 };
 
 }  // namespace holdfast::supervisor

@@ -51,15 +51,18 @@ void Prover::start(ssh::Session& session, std::size_t forward, const std::string
                             });
 }
 
-void Prover::stop() {
+void Prover::stop(bool keep_channel) {
   ++number_;
+  const bool kept = connections_.end_proof(keep_channel);
+  if (kept) kept_ = std::move(knock_);
+  if (!keep_channel) kept_.reset();
   knock_.reset();
-  connections_.end_proof();
 }
 
 void Prover::opened(tl::expected<ssh::Channel, ssh::OpenRefusal> channel) {
   if (!channel) return tell(to_news(channel.error().reason), channel.error().words);
-  knock_ = std::make_unique<relay::Knock>(executor_, std::move(*channel), [this](relay::Heard heard) {
+  knock_ = std::make_unique<relay::Knock>(executor_, std::move(*channel), [this, number = number_](relay::Heard heard) {
+    if (number != number_) return;  // kept after its proof
     if (heard == relay::Heard::end) return tell(ProofNews::ended);
     tell(came_in_ ? ProofNews::answered : ProofNews::stranger);
   });

@@ -25,8 +25,9 @@ class Prover {
 
   /// To `host`:`port`, where the relay finds the listener of `forward`; instead of what was started before.
   void start(ssh::Session& session, std::size_t forward, const std::string& host, std::uint16_t port);
-  /// Hangs up; no news comes any more.
-  void stop();
+  /// Hangs up; no news comes any more. With `keep_channel` the way that was proven stays open, without the target,
+  /// until another takes its place or it is hung up without.
+  void stop(bool keep_channel = false);
 
  private:
   void opened(tl::expected<ssh::Channel, ssh::OpenRefusal> channel);
@@ -41,6 +42,7 @@ class Prover {
   forward::ProofMark mark_{};
   bool came_in_ = false;
   std::unique_ptr<relay::Knock> knock_;
+  std::unique_ptr<relay::Knock> kept_;
 };
 
 }  // namespace holdfast::supervisor

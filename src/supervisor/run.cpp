@@ -2,25 +2,38 @@
 
 #include <sys/inotify.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <cerrno>
 #include <chrono>
+#include <cstdlib>
+#include <exception>
+#include <filesystem>
 #include <optional>
 #include <string>
+#include <system_error>
 #include <utility>
 
 #include "config/load.hpp"
 #include "holdfast/version.hpp"
 #include "log/log.hpp"
 #include "net/resolver.hpp"
+#include "net/state_file.hpp"
 #include "service/service.hpp"
+#include "ssh/libssh.hpp"
 #include "status/client.hpp"
 #include "status/server.hpp"
+#include "status/socket_file.hpp"
 #include "supervisor/configuration.hpp"
+#include "supervisor/memory.hpp"
+#include "supervisor/preflight.hpp"
+#include "supervisor/share.hpp"
 #include "supervisor/supervisor.hpp"
+#include "worker/worker.hpp"
 
 namespace holdfast::supervisor {
 namespace {
@@ -37,16 +50,18 @@ std::string counted(std::size_t tunnels) {
   return std::to_string(tunnels) + (tunnels == 1 ? " tunnel" : " tunnels");
 }
 
-/// The status socket, as soon as it can be had, and again when its file is gone: a full /run, a wrong group or a
+/// A socket of ours, as soon as it can be had, and again when its file is gone: a full /run, a wrong group or a
 /// cleaned-up directory must neither keep the tunnels down nor blind whoever watches them.
-class StatusSocket {
+class KeptSocket {
  public:
-  StatusSocket(boost::asio::io_context& loop, StatusSocketSpec spec, status::Source& source)
-      : loop_(loop), spec_(std::move(spec)), source_(source), again_(loop), watch_(loop) {}
+  KeptSocket(boost::asio::io_context& loop, StatusSocketSpec spec, status::Role role, status::Source& source)
+      : loop_(loop), spec_(std::move(spec)), role_(role), source_(source), again_(loop), watch_(loop) {}
+
+  bool is_open() const { return server_.has_value(); }
 
   void open() {
     server_.reset();  // and with it the lock
-    auto server = status::Server::listen(loop_.get_executor(), spec_, source_);
+    auto server = status::Server::listen(loop_.get_executor(), spec_, role_, source_);
     if (server) {
       server_.emplace(std::move(*server));
     } else if (server.error() != told_) {
@@ -76,7 +91,7 @@ class StatusSocket {
       return;
     }
     // The watch is made anew for each event, which saves reading them. If there can be none, the timer has to do.
-    ::inotify_add_watch(descriptor, spec_.path.c_str(), IN_ATTRIB | IN_MOVE_SELF);
+    ::inotify_add_watch(descriptor, path().c_str(), IN_ATTRIB | IN_MOVE_SELF);
     watch_.async_wait(boost::asio::posix::descriptor_base::wait_read, [this](const boost::system::error_code& failed) {
       if (!failed) look_after(after_an_event);
     });
@@ -94,12 +109,15 @@ class StatusSocket {
       watch();
       return look_after(between_looks);
     }
-    if (server_) log::write(LogLevel::info, "status socket " + spec_.path + " was removed; making it again");
+    if (server_) log::write(LogLevel::info, "socket " + path() + " was removed; making it again");
     open();
   }
 
+  std::string path() const { return status::path_of(spec_, role_); }
+
   boost::asio::io_context& loop_;
   const StatusSocketSpec spec_;
+  const status::Role role_;
   status::Source& source_;
   boost::asio::steady_timer again_;
   boost::asio::posix::stream_descriptor watch_;  ///< inotify(7)
@@ -107,38 +125,81 @@ class StatusSocket {
   std::string told_;
 };
 
-/// Two daemons would take the listeners from each other.
-bool another_runs(const StatusSocketSpec& spec) {
-  return status::request(spec.path, "GET", "/healthz", std::chrono::seconds{2}).has_value();
+/// "libssh 0.10.6, build 9f..., known faults: endless_write": what a fleet's logs are searched for.
+std::string told(const LibsshReport& libssh) {
+  std::string text = "libssh " + libssh.release + ", build " + (libssh.build.empty() ? "unknown" : libssh.build);
+  for (const std::string& fault : libssh.faults) {
+    text += (fault == libssh.faults.front() ? ", known faults: " : ", ") + fault;
+  }
+  return text;
 }
 
-}  // namespace
+/// Two daemons would take the listeners from each other.
+bool another_runs(const std::string& socket) {
+  return status::is_held(socket) || status::request(socket, "GET", "/healthz", std::chrono::seconds{2}).has_value();
+}
 
-int run(const std::string& config_path) {
-  log::init();
-  net::hasten_lookups();
-  auto loaded = load_configuration(config_path);
+/// A process of one tunnel has its sockets, and what it alone writes, in folders of its own. systemd makes the first.
+void make_own_folders(const std::string& only, const std::string& status_socket) {
+  for (const std::filesystem::path& folder :
+       {std::filesystem::path{status_socket}.parent_path(), std::filesystem::path{state_folder(only)}}) {
+    ::mkdir(folder.parent_path().c_str(), 0750);
+    if (::mkdir(folder.c_str(), 0750) != 0 && errno != EEXIST)
+      log::write(LogLevel::error, "can't make " + folder.string() + ": " + std::generic_category().message(errno));
+  }
+  // Before the first answer of DNS the relays' addresses are needed here as there.
+  const std::string addresses = state_folder(only) + "/addresses";
+  const auto of_all = net::read_file(state_folder("") + "/addresses");
+  if (of_all && !std::filesystem::exists(addresses)) static_cast<void>(net::replace_file_soon(addresses, *of_all));
+}
+
+/// Logs warnings. Nothing if the file can't be used, which is logged too. Where each key stands in the file is not
+/// kept: it takes a tenth of a tunnel's memory.
+std::optional<Config> configuration(const std::string& config_path, const std::string& only) {
+  auto loaded = load_share(config_path, only, config::files_in_service());
   if (!loaded) {
     for (const config::Problem& problem : loaded.error()) log::write(LogLevel::error, to_string(problem));
-    return 2;
+    return std::nullopt;
   }
   for (const std::string& warning : warnings(*loaded)) log::write(LogLevel::info, "warning: " + warning);
+  // What is wrong with the device may heal while the tunnels are tried: no start fails for it.
+  Worker reader{1};
+  const auto faults = within(reader, std::chrono::seconds{2}, [share = *loaded] { return device_faults(share); });
+  for (const DeviceFault& fault : faults.value_or(std::vector<DeviceFault>{})) {
+    log::write(LogLevel::info, "warning: " + to_string(fault.problem));
+  }
+  return std::move(loaded->config);
+}
+
+int hold(const std::string& config_path, const std::string& only) {
+  auto config = configuration(config_path, only);
+  if (!config) return 2;
+  log::write(LogLevel::info, told(ssh::report(ssh::running_libssh())));
   raise_descriptor_limit();
 
-  boost::asio::io_context loop{1};
-  const StatusSocketSpec status_socket = loaded->config.status_socket;
-  Supervisor* running = nullptr;
-  Supervisor supervisor{loop.get_executor(), config_path, std::move(loaded->config),
-                        [&] { service::notify_status(summary(running->report())); }, [&] { loop.stop(); }};
-  running = &supervisor;
-
-  if (another_runs(status_socket)) {
-    log::write(LogLevel::error, "another holdfast answers on " + status_socket.path +
-                                    ": stop it first, or give this one a status_socket of its own");
+  for (const std::string& rival : sockets_of_rivals(config_path, *config, only)) {
+    if (!another_runs(rival)) continue;
+    log::write(LogLevel::error,
+               "another holdfast holds what this one is to hold, and has " + rival + ": stop that one first");
     return 1;
   }
-  StatusSocket socket{loop, status_socket, supervisor};
-  socket.open();
+  if (!only.empty()) make_own_folders(only, config->status_socket.path);
+
+  boost::asio::io_context loop{1};
+  const StatusSocketSpec status_socket = config->status_socket;
+  Supervisor* running = nullptr;
+  Supervisor supervisor{loop.get_executor(),
+                        config_path,
+                        only,
+                        std::move(*config),
+                        [&] { service::notify_status(summary(running->report())); },
+                        [&] { loop.stop(); }};
+  running = &supervisor;
+
+  KeptSocket for_status{loop, status_socket, status::Role::status, supervisor};
+  for_status.open();
+  KeptSocket for_commands{loop, status_socket, status::Role::control, supervisor};
+  for_commands.open();
   service::Signals signals{loop.get_executor(),
                            {[&] {
                               log::write(LogLevel::info, "stopping");
@@ -148,17 +209,40 @@ int run(const std::string& config_path) {
                             [&] { supervisor.stop_now(); },
                             [&] {
                               service::notify_reloading();
-                              supervisor.reload();
-                              service::notify_ready();
+                              supervisor.reload([](const auto&) { service::notify_ready(); });
                             }}};
   service::Watchdog watchdog{loop.get_executor(), [&] { return !supervisor.wants_restart(); }};
 
   log::write(LogLevel::info, "holdfast " + std::string{version} + " holds " +
-                                 counted(supervisor.report().tunnels.size()) + "; status at " + status_socket.path);
+                                 counted(supervisor.report().tunnels.size()) +
+                                 (for_status.is_open() ? "; status at " + status_socket.path : ""));
   service::notify_ready();
   supervisor.start();
   loop.run();
+  if (!supervisor.flush(std::chrono::seconds{1})) {
+    log::write(LogLevel::error, "the disk does not answer: what was to be kept is not written");
+  }
   return 0;
+}
+
+}  // namespace
+
+int run(const std::string& config_path, const std::string& only) {
+  service::hide_memory();
+  // Before the first thread:
+  share_one_heap();
+  net::hasten_lookups();
+  log::init();
+  int status = 1;
+  try {
+    status = hold(config_path, only);
+  } catch (const std::exception& error) {
+    log::write(LogLevel::fatal, std::string{"internal error: "} + error.what());
+  }
+  constexpr std::chrono::milliseconds patience{200};
+  const bool told = log::flush(patience);
+  if (!service::flush(patience) || !told || any_worker_runs()) std::_Exit(status);
+  return status;
 }
 
 }  // namespace holdfast::supervisor

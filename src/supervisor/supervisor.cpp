@@ -4,7 +4,7 @@
 
 #include <algorithm>
 #include <boost/asio/post.hpp>
-#include <cstdlib>
+#include <iterator>
 #include <random>
 #include <set>
 
@@ -12,8 +12,12 @@
 #include "holdfast/reload_plan.hpp"
 #include "holdfast/version.hpp"
 #include "log/log.hpp"
+#include "net/state_file.hpp"
+#include "ssh/libssh.hpp"
 #include "supervisor/configuration.hpp"
 #include "supervisor/memory.hpp"
+#include "supervisor/preflight.hpp"
+#include "supervisor/share.hpp"
 
 namespace holdfast::supervisor {
 namespace {
@@ -34,16 +38,14 @@ void say(const std::string& line) {
   log::write(LogLevel::info, line);
 }
 
-/// In the directory that systemd made for the service (StateDirectory=), or where it would make it.
-std::string state_file(const std::string& name) {
-  const char* given = std::getenv("STATE_DIRECTORY");
-  const std::string directories = given != nullptr ? given : "";
-  const std::string first = directories.substr(0, directories.find(':'));
-  return (first.starts_with('/') ? first : config::default_state_directory) + "/" + name;
+void complain(const std::string& line) {
+  log::write(LogLevel::error, line);
 }
 
 constexpr std::chrono::minutes between_counts{10};
 constexpr std::chrono::seconds settled_after{2};
+constexpr std::chrono::seconds longest_reload{3};
+constexpr std::size_t most_that_hang = 8;  ///< readings, each with a thread
 constexpr std::chrono::minutes between_looks{1};
 
 std::chrono::sys_seconds wall_clock() {
@@ -55,28 +57,72 @@ const TunnelSpec& spec_of(const Config& config, const std::string& name) {
                        [&](const TunnelSpec& tunnel) { return tunnel.name == name; });
 }
 
+/// True, too, where nothing differs.
+bool differs_in_log_level_only(TunnelSpec one, const TunnelSpec& other) {
+  one.log_level = other.log_level;
+  return one == other;
+}
+
 }  // namespace
 
-Supervisor::Supervisor(const boost::asio::any_io_executor& executor, std::string config_path, Config config,
-                       std::function<void()> changed, std::function<void()> stopped)
+Supervisor::Supervisor(const boost::asio::any_io_executor& executor, std::string config_path, std::string only,
+                       Config config, std::function<void()> changed, std::function<void()> stopped)
     : executor_(executor),
       config_path_(std::move(config_path)),
+      only_(std::move(only)),
       config_(std::move(config)),
       changed_(std::move(changed)),
       stopped_(std::move(stopped)),
       started_(Clock::now()),
-      resolver_(executor, net::AddressCache{state_file("addresses"), say}, say),
-      device_id_(state_file("device_id"), DeviceTraits::of_this_machine(), std::random_device{}(), say),
+      disk_(std::make_shared<net::Disk>(executor)),
+      storage_(std::make_shared<ssh::Storage>(executor, disk_, complain)),
+      resolver_(executor, net::AddressCache{state_folder(only_) + "/addresses", say}, say, disk_),
+      device_id_(state_folder("") + "/device_id", DeviceTraits::of_this_machine(), std::random_device{}(), say),
+      runs_(
+          begin_run(state_folder(only_) + "/runs", files_beside("runs", config_, only_), std::random_device{}(), say)),
       jitter_(system_random()),
-      book_(state_file("data_usage"), say),
+      book_(state_folder(only_) + "/data_usage", files_beside("data_usage", config_, only_), say),
       count_timer_(executor),
-      tidy_timer_(executor) {
-  for (const TunnelSpec& spec : config_.tunnels) slots_.push_back({make_runner(spec), std::nullopt, false});
+      tidy_timer_(executor),
+      read_timer_(executor) {
+  slots_.reserve(config_.tunnels.size());
+  for (const TunnelSpec& spec : config_.tunnels) slots_.push_back({make_holder(spec, device_id_.of(spec))});
 }
 
-std::unique_ptr<TunnelRunner> Supervisor::make_runner(const TunnelSpec& spec) {
-  return std::make_unique<TunnelRunner>(
-      executor_, resolver_, spec, device_id_.of(spec), [this] { return jitter_(); }, [this] { on_change(); });
+Supervisor::Holder Supervisor::make_holder(const TunnelSpec& spec, const DeviceNames& names) {
+  return {spec, std::make_unique<TunnelRunner>(
+                    executor_, resolver_, storage_, spec,
+                    relay::Device{names.now, runs_.numbers, runs_.kept, started_, names.before},
+                    [this] { return jitter_(); }, [this] { on_change(); })};
+}
+
+std::vector<TunnelRunner*> Supervisor::Slot::runners() const {
+  std::vector<TunnelRunner*> all{current.runner.get()};
+  if (successor) all.push_back(successor->runner.get());
+  for (const auto& runner : former) all.push_back(runner.get());
+  return all;
+}
+
+bool Supervisor::Slot::stopped() const {
+  const auto all = runners();
+  return std::all_of(all.begin(), all.end(), [](const TunnelRunner* runner) { return runner->stopped(); });
+}
+
+bool Supervisor::Slot::idle_now() const {
+  const auto all = runners();
+  return std::all_of(all.begin(), all.end(), [](const TunnelRunner* runner) { return runner->idle(); });
+}
+
+std::uint64_t Supervisor::Slot::activity() const {
+  std::uint64_t sum = 0;
+  for (const TunnelRunner* runner : runners()) sum += runner->activity();
+  return sum;
+}
+
+std::uint64_t Supervisor::Slot::wire_bytes() const {
+  std::uint64_t sum = 0;
+  for (const TunnelRunner* runner : runners()) sum += runner->wire_bytes();
+  return sum;
 }
 
 void Supervisor::start() {
@@ -90,7 +136,7 @@ void Supervisor::start() {
     say("back from a sleep of " + to_text(slept));
     network_changed();
   });
-  for (Slot& slot : slots_) slot.runner->handle(Start{});
+  for (Slot& slot : slots_) slot.current.runner->handle(Start{});
   count_bytes_again();
 }
 
@@ -100,11 +146,22 @@ void Supervisor::count_bytes_again() {
     if (error || alive.expired()) return;
     count_bytes();
     std::set<std::string> names;
-    for (const Slot& slot : slots_) names.insert(slot.runner->spec().name);
+    for (const Slot& slot : slots_) names.insert(slot.current.spec.name);
     book_.forget_others(names, wall_clock());
-    if (const auto problem = book_.save(Clock::now())) log::write(LogLevel::error, *problem);
+    save_book(false);
     count_bytes_again();
   });
+}
+
+void Supervisor::save_book(bool at_once) {
+  const auto text = book_.due(Clock::now(), at_once);
+  if (!text) return;
+  disk_->write(
+      book_.path(), [path = book_.path(), text = *text] { return net::replace_file(path, text); },
+      [this, alive = std::weak_ptr(alive_)](int error) {
+        if (alive.expired()) return;
+        if (const auto problem = book_.written(error)) complain(*problem);
+      });
 }
 
 void Supervisor::tidy_up_after(Duration wait) {
@@ -114,8 +171,8 @@ void Supervisor::tidy_up_after(Duration wait) {
     std::uint64_t activity = 0;
     bool idle = true;
     for (const Slot& slot : slots_) {
-      activity += slot.runner->activity();
-      idle = idle && slot.runner->idle();
+      activity += slot.activity();
+      idle = idle && slot.idle_now();
     }
     if (idle && activity != tidied_) {
       tidied_ = activity;
@@ -130,16 +187,15 @@ void Supervisor::count_bytes() {
 }
 
 void Supervisor::count_bytes(Slot& slot, std::chrono::sys_seconds now) {
-  const TunnelRunner& runner = *slot.runner;
-  const std::uint64_t bytes = runner.wire_bytes();
-  book_.count(runner.spec().name, growth(slot.counted, bytes), now);
+  const std::uint64_t bytes = slot.wire_bytes();
+  book_.count(slot.current.spec.name, growth(slot.counted, bytes), now);
   slot.counted = std::max(slot.counted, bytes);
-  slot.idle.sample(Clock::now(), bytes, runner.activity(), runner.idle());
+  slot.idle.sample(Clock::now(), bytes, slot.activity(), slot.idle_now());
 }
 
 DataReport Supervisor::data_of(const Slot& slot, std::chrono::sys_seconds now) const {
-  DataUsage usage = book_.find(slot.runner->spec().name);
-  usage.count(growth(slot.counted, slot.runner->wire_bytes()), now);
+  DataUsage usage = book_.find(slot.current.spec.name);
+  usage.count(growth(slot.counted, slot.wire_bytes()), now);
   DataReport report{usage.today + usage.undated, usage.month + usage.undated, slot.idle.bytes_per_hour(), {}};
   if (report.idle_per_hour) report.projected_month = projected_month(usage, *report.idle_per_hour, now);
   return report;
@@ -149,25 +205,39 @@ void Supervisor::on_network_change(const net::NetworkChange& change) {
   say("the network changed: " + change.what);
   const bool left_only = change.connected && !change.gained;
   for (const auto& address : change.gone) {
-    for (Slot& slot : slots_) slot.runner->address_gone(address, left_only);
+    for (Slot& slot : slots_) {
+      for (TunnelRunner* runner : slot.runners()) runner->address_gone(address, left_only);
+    }
   }
   if (change.gained) network_changed();
 }
 
 void Supervisor::network_changed() {
   resolver_.network_changed();
-  for (Slot& slot : slots_) slot.runner->network_changed();
+  for (Slot& slot : slots_) {
+    for (TunnelRunner* runner : slot.runners()) runner->network_changed();
+  }
+}
+
+void Supervisor::tell_of(const Slot& slot, const std::string& text) {
+  log::write(LogLevel::info, text, {slot.current.spec.name, {}, {}, {}});
+}
+
+void Supervisor::tell_all(const TunnelEvent& event) {
+  for (Slot& slot : slots_) {
+    for (TunnelRunner* runner : slot.runners()) runner->handle(event);
+  }
 }
 
 void Supervisor::stop() {
   stopping_ = true;
-  for (Slot& slot : slots_) slot.runner->handle(StopRequested{});
+  tell_all(StopRequested{});
   on_change();
 }
 
 void Supervisor::stop_now() {
   stopping_ = true;
-  for (Slot& slot : slots_) slot.runner->handle(StopNow{});
+  tell_all(StopNow{});
   on_change();
 }
 
@@ -185,32 +255,56 @@ void Supervisor::on_change() {
 
 void Supervisor::reap() {
   if (stopping_) {
-    const bool all_stopped =
-        std::all_of(slots_.begin(), slots_.end(), [](const Slot& slot) { return slot.runner->stopped(); });
+    const bool all_stopped = std::all_of(slots_.begin(), slots_.end(), [](const Slot& slot) { return slot.stopped(); });
     changed_();
     if (!all_stopped) return;
     count_bytes();
-    if (const auto problem = book_.save(Clock::now(), true)) log::write(LogLevel::error, *problem);
+    save_book(true);
     stopped_();
     return;
   }
   for (Slot& slot : slots_) {
-    if (!slot.runner->stopped()) continue;
-    count_bytes(slot, wall_clock());
-    if (!slot.successor) continue;
-    slot.runner = make_runner(*std::exchange(slot.successor, std::nullopt));
-    slot.leaving = false;
-    slot.counted = 0;
-    slot.idle = {};
-    slot.runner->handle(Start{});
+    hand_over(slot);
+    forget_stopped(slot);
   }
-  std::erase_if(slots_, [](const Slot& slot) { return slot.leaving && slot.runner->stopped(); });
+  std::erase_if(slots_, [](const Slot& slot) { return slot.leaving && slot.stopped(); });
   changed_();
+}
+
+/// The next step on the way from a configuration to the changed one, if it is time for it.
+void Supervisor::hand_over(Slot& slot) {
+  if (!slot.successor) return;
+  if (!slot.handing_over) {
+    if (!slot.successor->runner->standing_by()) return;
+    tell_of(slot, "the changed configuration has logged in, and takes over");
+    slot.handing_over = true;
+    slot.current.runner->handle(StopRequested{});
+  }
+  if (!slot.current.runner->has_no_listener()) return;
+  slot.former.push_back(std::move(slot.current.runner));
+  slot.current = *std::exchange(slot.successor, std::nullopt);
+  slot.handing_over = false;
+  slot.idle = {};
+  slot.current.runner->handle(Proceed{});
+}
+
+void Supervisor::forget_stopped(Slot& slot) {
+  const auto gone = [](const auto& runner) { return runner->stopped(); };
+  if (std::none_of(slot.former.begin(), slot.former.end(), gone) && !slot.leaving) return;
+  count_bytes(slot, wall_clock());
+  for (const auto& runner : slot.former) {
+    if (!runner->stopped()) continue;
+    const TunnelReport last = runner->report(Clock::now());
+    slot.former_received += last.bytes_received;
+    slot.former_sent += last.bytes_sent;
+    slot.counted -= std::min(slot.counted, runner->wire_bytes());
+  }
+  std::erase_if(slot.former, gone);
 }
 
 Supervisor::Slot* Supervisor::find(const std::string& name) {
   const auto found =
-      std::find_if(slots_.begin(), slots_.end(), [&](const Slot& slot) { return slot.runner->spec().name == name; });
+      std::find_if(slots_.begin(), slots_.end(), [&](const Slot& slot) { return slot.current.spec.name == name; });
   return found == slots_.end() ? nullptr : &*found;
 }
 
@@ -220,62 +314,159 @@ Report Supervisor::report() const {
   report.version = version;
   report.pid = ::getpid();
   report.uptime = now - started_;
+  report.libssh = ssh::report(ssh::running_libssh());
   report.last_reload_error = last_reload_error_;
-  for (const Slot& slot : slots_) {
-    report.tunnels.push_back(slot.runner->report(now));
-    report.tunnels.back().data = data_of(slot, wall_clock());
+  report.log_dropped = log::dropped();
+  report.unsaved = disk_->unsaved();
+  for (const Slot& slot : slots_) report.tunnels.push_back(report_of(slot, now));
+  return report;
+}
+
+TunnelReport Supervisor::report_of(const Slot& slot, TimePoint now) const {
+  TunnelReport report = slot.current.runner->report(now);
+  report.bytes_received += slot.former_received;
+  report.bytes_sent += slot.former_sent;
+  for (const TunnelRunner* runner : slot.runners()) {
+    if (runner == slot.current.runner.get()) continue;
+    const TunnelReport beside = runner->report(now);
+    report.bytes_received += beside.bytes_received;
+    report.bytes_sent += beside.bytes_sent;
   }
+  report.data = data_of(slot, wall_clock());
+  if (slot.successor) report.change = slot.successor->runner->report_as_change(now);
   return report;
 }
 
 bool Supervisor::wants_restart() const {
   const TimePoint now = Clock::now();
   return config_.watchdog == WatchdogMode::verified &&
-         std::any_of(slots_.begin(), slots_.end(), [&](const Slot& slot) { return slot.runner->wedged(now); });
+         std::any_of(slots_.begin(), slots_.end(), [&](const Slot& slot) { return slot.current.runner->wedged(now); });
 }
 
-std::optional<std::string> Supervisor::reload() {
-  if (stopping_) return "holdfast is stopping";
-  auto loaded = load_configuration(config_path_);
-  if (!loaded) {
-    std::string text;
-    for (const config::Problem& problem : loaded.error()) text += (text.empty() ? "" : "\n") + to_string(problem);
-    for (const config::Problem& problem : loaded.error()) {
-      log::write(LogLevel::error, "reload refused, nothing was changed: " + to_string(problem));
-    }
-    last_reload_error_ = text;
-    return text;
+struct Supervisor::Read {
+  decltype(load_share(config_path_, only_)) loaded;
+  std::vector<DeviceFault> faults;
+  Names names;
+
+  static Read from(const std::string& path, const std::string& only, const DeviceId& device_id) {
+    Read read{load_share(path, only, config::files_in_service()), {}, {}};
+    if (!read.loaded) return read;
+    read.faults = device_faults(*read.loaded);
+    for (const TunnelSpec& spec : read.loaded->config.tunnels) read.names.emplace(spec.name, device_id.of(spec));
+    return read;
   }
-  for (const std::string& warning : warnings(*loaded)) log::write(LogLevel::info, "warning: " + warning);
+};
+
+void Supervisor::reload(Reloaded then) {
+  if (stopping_) return then("holdfast is stopping");
+  next_reload_.push_back(std::move(then));
+  if (told_of_read_.empty()) read_configuration();
+}
+
+void Supervisor::read_configuration() {
+  told_of_read_ = std::exchange(next_reload_, {});
+  if (readings_.size() == most_that_hang)
+    return refuse_reload_for("the disk has not answered eight times: once it does, restart holdfast");
+  readings_.emplace_back(executor_);
+  read_timer_.expires_after(longest_reload);
+  read_timer_.async_wait([this, alive = std::weak_ptr(alive_)](const boost::system::error_code& error) {
+    // The answer may have come in the same turn.
+    if (error || alive.expired() || told_of_read_.empty() || read_timer_.expiry() > Clock::now()) return;
+    std::move(next_reload_.begin(), next_reload_.end(), std::back_inserter(told_of_read_));
+    next_reload_.clear();
+    refuse_reload_for("the disk does not answer");
+  });
+  const auto reading = std::prev(readings_.end());
+  const bool taken =
+      reading->read([this, reading, path = config_path_, only = only_, device_id = device_id_]() -> net::Disk::Then {
+        return [this, reading, read = Read::from(path, only, device_id)] { was_read(reading, read); };
+      });
+  if (taken) return;
+  read_timer_.cancel();
+  readings_.erase(reading);
+  refuse_reload_for("the system has no thread to read it with");
+}
+
+void Supervisor::was_read(std::list<net::Disk>::iterator reading, const Read& read) {
+  const bool waited_for = !told_of_read_.empty() && std::next(reading) == readings_.end();
+  // Not from within its own call.
+  boost::asio::post(executor_, [this, reading, alive = std::weak_ptr(alive_)] {
+    if (!alive.expired()) readings_.erase(reading);
+  });
+  if (!waited_for) return;
+  read_timer_.cancel();
+  tell_reloaded(stopping_ ? "holdfast is stopping" : take_over(read));
+  if (!next_reload_.empty()) read_configuration();
+}
+
+void Supervisor::refuse_reload_for(const std::string& why) {
+  tell_reloaded(refuse_reload({{config_path_, 0, 0, "", why}}));
+}
+
+void Supervisor::tell_reloaded(const std::optional<std::string>& refusal) {
+  for (const Reloaded& then : std::exchange(told_of_read_, {})) then(refusal);
+}
+
+std::optional<std::string> Supervisor::take_over(const Read& read) {
+  const auto& loaded = read.loaded;
+  if (!loaded) return refuse_reload(loaded.error());
+  config::Problems hopeless;
+  std::vector<std::string> told = warnings(*loaded);
+  for (const DeviceFault& fault : read.faults) {
+    // What the session of a tunnel that is not touched was opened with may be gone by now: that is no reason.
+    if (fault.hopeless && is_touched(spec_of(loaded->config, fault.tunnel))) {
+      hopeless.push_back(fault.problem);
+    } else {
+      told.push_back(to_string(fault.problem));
+    }
+  }
+  if (!hopeless.empty()) return refuse_reload(hopeless);
+  for (const std::string& warning : told) log::write(LogLevel::info, "warning: " + warning);
   last_reload_error_.reset();
-  apply(loaded->config);
+  apply(loaded->config, read.names);
   return std::nullopt;
 }
 
-void Supervisor::apply(const Config& next) {
+std::string Supervisor::refuse_reload(const config::Problems& problems) {
+  std::string text;
+  for (const config::Problem& problem : problems) {
+    text += (text.empty() ? "" : "\n") + to_string(problem);
+    log::write(LogLevel::error, "reload refused, nothing was changed: " + to_string(problem));
+  }
+  last_reload_error_ = text;
+  return text;
+}
+
+/// Added or changed, and not back to what still serves.
+bool Supervisor::is_touched(const TunnelSpec& next) {
+  const Slot* slot = find(next.name);
+  if (slot == nullptr) return true;
+  const bool is_tried = slot->successor && differs_in_log_level_only(slot->successor->spec, next);
+  return !is_tried && !differs_in_log_level_only(slot->current.spec, next);
+}
+
+void Supervisor::apply(const Config& next, const Names& names) {
   const ReloadPlan plan = plan_reload(config_, next);
   log::write(LogLevel::info, "reloaded: added " + join(plan.added) + "; changed " + join(plan.changed) + "; removed " +
                                  join(plan.removed));
   for (const std::string& key : plan.needs_restart) {
     log::write(LogLevel::error, "reload: " + key + " changes only with a restart; the old setting stays");
   }
-  const auto replace = [&](const std::string& name) {
-    Slot* slot = find(name);
-    if (slot == nullptr) {
-      slots_.push_back({make_runner(spec_of(next, name)), std::nullopt, false});
-      slots_.back().runner->handle(Start{});
-      return;
+  for (const auto* tunnels : {&plan.added, &plan.changed}) {
+    for (const std::string& name : *tunnels) {
+      if (Slot* slot = find(name)) {
+        change(*slot, spec_of(next, name), names.at(name));
+      } else {
+        slots_.push_back({make_holder(spec_of(next, name), names.at(name))});
+        slots_.back().current.runner->handle(Start{});
+      }
     }
-    slot->successor = spec_of(next, name);
-    slot->runner->handle(StopRequested{});
-  };
-  for (const std::string& name : plan.added) replace(name);
-  for (const std::string& name : plan.changed) replace(name);
+  }
   for (const std::string& name : plan.removed) {
     Slot* slot = find(name);
-    slot->successor.reset();
+    drop_successor(*slot);
     slot->leaving = true;
-    slot->runner->handle(StopRequested{});
+    slot->current.runner->handle(StopRequested{});
   }
   const StatusSocketSpec running_socket = config_.status_socket;
   config_ = next;
@@ -283,11 +474,35 @@ void Supervisor::apply(const Config& next) {
   on_change();
 }
 
+void Supervisor::change(Slot& slot, const TunnelSpec& spec, const DeviceNames& names) {
+  drop_successor(slot);
+  // One that is on its way out already can't be kept.
+  const bool on_its_way_out = slot.handing_over || slot.leaving;
+  slot.leaving = false;
+  if (!on_its_way_out && differs_in_log_level_only(slot.current.spec, spec)) {
+    slot.current.spec.log_level = spec.log_level;
+    slot.current.runner->set_log_level(spec.log_level);
+    return;
+  }
+  slot.handing_over = on_its_way_out;
+  slot.successor = make_holder(spec, names);
+  if (!on_its_way_out) tell_of(slot, "the former configuration serves until the changed one has logged in");
+  slot.successor->runner->handle(Start{true});
+}
+
+void Supervisor::drop_successor(Slot& slot) {
+  if (!slot.successor) return;
+  slot.former.push_back(std::move(slot.successor->runner));
+  slot.successor.reset();
+  slot.former.back()->handle(StopRequested{});
+}
+
 bool Supervisor::reconnect(const std::string& tunnel) {
   Slot* slot = find(tunnel);
   if (slot == nullptr || slot->leaving) return false;
   log::write(LogLevel::info, "reconnect requested", {tunnel, {}, {}, {}});
-  slot->runner->handle(ReconnectRequested{});
+  slot->current.runner->handle(ReconnectRequested{});
+  if (slot->successor) slot->successor->runner->handle(ReconnectRequested{});
   return true;
 }
 

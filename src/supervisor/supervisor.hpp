@@ -2,20 +2,27 @@
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <chrono>
 #include <cstdint>
 #include <functional>
+#include <list>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "config/load.hpp"
 #include "holdfast/config.hpp"
 #include "holdfast/report.hpp"
+#include "net/disk.hpp"
 #include "net/network_watcher.hpp"
 #include "net/resolver.hpp"
 #include "net/resume_watcher.hpp"
+#include "ssh/storage.hpp"
 #include "status/server.hpp"
 #include "supervisor/device_id.hpp"
+#include "supervisor/runs.hpp"
 #include "supervisor/tunnel_runner.hpp"
 #include "supervisor/usage_book.hpp"
 
@@ -26,7 +33,8 @@ class Supervisor final : public status::Source {
  public:
   /// `stopped` is called from the loop, once, when the last tunnel is down after stop(). `changed` is called from
   /// the loop after a tunnel changed its phase or its listeners.
-  Supervisor(const boost::asio::any_io_executor& executor, std::string config_path, Config config,
+  /// `only`: see supervisor/share.hpp; `config` is already that share.
+  Supervisor(const boost::asio::any_io_executor& executor, std::string config_path, std::string only, Config config,
              std::function<void()> changed, std::function<void()> stopped);
 
   void start();
@@ -35,26 +43,66 @@ class Supervisor final : public status::Source {
   /// Drops everything at once; then `stopped`.
   void stop_now();
 
+  /// Once stopped: waits until what is to be kept is written, but no longer than `patience`; false if it is not.
+  bool flush(std::chrono::milliseconds patience) { return disk_->flush(patience); }
+
   Report report() const override;
   /// By configuration, a tunnel that only a new process may mend is a reason for one; see is_wedged().
   bool wants_restart() const;
-  std::optional<std::string> reload() override;
+  void reload(Reloaded then) override;
   bool reconnect(const std::string& tunnel) override;
 
  private:
-  /// A tunnel's place. While a changed or removed tunnel is on its way down, `successor` waits, so that two
-  /// sessions of one tunnel never compete for the same listener.
-  struct Slot {
+  /// A configuration of a tunnel, running.
+  struct Holder {
+    TunnelSpec spec;  ///< as configured: the runner may have put its relays into another order
     std::unique_ptr<TunnelRunner> runner;
-    std::optional<TunnelSpec> successor;
-    bool leaving = false;
-    std::uint64_t counted = 0;  ///< of the runner's bytes, those that are in the book
-    IdleCost idle{};
   };
 
-  std::unique_ptr<TunnelRunner> make_runner(const TunnelSpec& spec);
+  /// A tunnel's place. A changed tunnel's successor logs in beside it, and stands by; only then does the tunnel give
+  /// its listeners to it, so that two sessions of one tunnel never compete for the same listener.
+  struct Slot {
+    Holder current;
+    std::optional<Holder> successor{};
+    std::vector<std::unique_ptr<TunnelRunner>> former{};  ///< on their way out, without a listener
+    bool handing_over = false;                            ///< `current` was told to give its listeners up
+    bool leaving = false;
+    std::uint64_t counted = 0;          ///< of the runners' bytes, those that are in the book
+    std::uint64_t former_received = 0;  ///< by runners that are gone
+    std::uint64_t former_sent = 0;
+    IdleCost idle{};
+
+    std::vector<TunnelRunner*> runners() const;
+    bool stopped() const;
+    bool idle_now() const;
+    std::uint64_t activity() const;
+    std::uint64_t wire_bytes() const;
+  };
+
+  /// By the tunnel's name.
+  using Names = std::map<std::string, DeviceNames>;
+  /// What a reload reads from the disk.
+  struct Read;
+
+  Holder make_holder(const TunnelSpec& spec, const DeviceNames& names);
   Slot* find(const std::string& name);
-  void apply(const Config& next);
+  /// A changed tunnel, or one that was removed and is not gone yet.
+  void change(Slot& slot, const TunnelSpec& spec, const DeviceNames& names);
+  void drop_successor(Slot& slot);
+  void hand_over(Slot& slot);
+  void forget_stopped(Slot& slot);
+  void tell_all(const TunnelEvent& event);
+  static void tell_of(const Slot& slot, const std::string& text);
+  TunnelReport report_of(const Slot& slot, TimePoint now) const;
+  void read_configuration();
+  void was_read(std::list<net::Disk>::iterator reading, const Read& read);
+  void refuse_reload_for(const std::string& why);
+  void tell_reloaded(const std::optional<std::string>& refusal);
+  /// Nothing, or why it is refused.
+  std::optional<std::string> take_over(const Read& read);
+  std::string refuse_reload(const config::Problems& problems);
+  bool is_touched(const TunnelSpec& next);
+  void apply(const Config& next, const Names& names);
   void on_network_change(const net::NetworkChange& change);
   /// The way to the relays may be another one now.
   void network_changed();
@@ -64,18 +112,23 @@ class Supervisor final : public status::Source {
   void count_bytes();
   void count_bytes(Slot& slot, std::chrono::sys_seconds now);
   void count_bytes_again();
+  void save_book(bool at_once);
   /// Once what happened is over, and then for what visitors left behind.
   void tidy_up_after(Duration wait);
   DataReport data_of(const Slot& slot, std::chrono::sys_seconds now) const;
 
   boost::asio::any_io_executor executor_;
   const std::string config_path_;
+  const std::string only_;
   Config config_;
   const std::function<void()> changed_;
   const std::function<void()> stopped_;
   const TimePoint started_;
+  const std::shared_ptr<net::Disk> disk_;
+  const std::shared_ptr<ssh::Storage> storage_;
   net::Resolver resolver_;
   const DeviceId device_id_;
+  const Runs runs_;
   std::optional<net::NetworkWatcher> network_;
   std::optional<net::ResumeWatcher> sleep_;
   UnitRandom jitter_;
@@ -85,6 +138,12 @@ class Supervisor final : public status::Source {
   boost::asio::steady_timer tidy_timer_;
   std::uint64_t tidied_ = 0;  ///< the runners' activity at that time
   std::optional<std::string> last_reload_error_;
+  /// The last one is of the reading that is waited for, if one is; those before hang. A disk each: the configuration
+  /// may lie on another one now.
+  std::list<net::Disk> readings_;
+  boost::asio::steady_timer read_timer_;  ///< ends the wait for a reading
+  std::vector<Reloaded> told_of_read_;    ///< by the reading that is waited for; none: there is none
+  std::vector<Reloaded> next_reload_{};   ///< asked for since that began: the file may be another one now
   bool stopping_ = false;
   bool reap_posted_ = false;
   std::shared_ptr<char> alive_ = std::make_shared<char>();  ///< what posted handlers check

@@ -7,6 +7,7 @@
 #include "holdfast/relays.hpp"
 #include "log/log.hpp"
 #include "relay/script.hpp"
+#include "ssh/libssh.hpp"
 
 namespace holdfast::supervisor {
 namespace {
@@ -24,10 +25,34 @@ KnockAnswer to_answer(ssh::OpenFailure failure) {
   return KnockAnswer::not_permitted;
 }
 
+/// The relay is asked for all its host keys this often: it costs some 1.5 KB.
+constexpr Duration between_host_keys = std::chrono::hours{24};
+constexpr double spread_of_host_keys = 10;  ///< heartbeats
+
 std::string to_string(const boost::asio::ip::tcp::endpoint& endpoint) {
   std::ostringstream text;
   text << endpoint;
   return text.str();
+}
+
+std::vector<std::string> to_literals(const net::Endpoints& endpoints) {
+  std::vector<std::string> literals;
+  for (const auto& endpoint : endpoints) literals.push_back(endpoint.address().to_string());
+  return literals;
+}
+
+FoundAddresses to_literals(const net::RelayAddresses& found) {
+  return {to_literals(found.said), to_literals(found.remembered), found.age};
+}
+
+net::Endpoints to_endpoints(const AddressOrder& order, std::uint16_t port) {
+  net::Endpoints endpoints;
+  for (const std::string& literal : order.addresses) {
+    boost::system::error_code error;
+    const auto address = boost::asio::ip::make_address(literal, error);
+    if (!error) endpoints.emplace_back(address, port);
+  }
+  return endpoints;
 }
 
 std::size_t held_forwards(const Phase& phase) {
@@ -46,19 +71,25 @@ std::vector<TunnelSpec> at_each_relay(const TunnelSpec& spec) {
 
 }  // namespace
 
-TunnelRunner::TunnelRunner(const boost::asio::any_io_executor& executor, net::Resolver& resolver, TunnelSpec spec,
-                           std::string device_id, UnitRandom jitter, std::function<void()> changed)
-    : spec_(in_order_of_preference(std::move(spec), device_id)),
+TunnelRunner::TunnelRunner(const boost::asio::any_io_executor& executor, net::Resolver& resolver,
+                           std::shared_ptr<ssh::Storage> storage, TunnelSpec spec, relay::Device device,
+                           UnitRandom jitter, std::function<void()> changed)
+    : spec_(in_order_of_preference(std::move(spec), device.name)),
       at_relays_(at_each_relay(spec_)),
-      device_id_(std::move(device_id)),
+      device_(std::move(device)),
+      log_level_(spec_.log_level),
       jitter_(std::move(jitter)),
       changed_(std::move(changed)),
       executor_(executor),
       resolver_(resolver),
+      storage_(std::move(storage)),
       timer_(executor),
       connections_(executor, resolver, spec_, [this](const std::string& text) { write_log(LogLevel::info, text); }),
       prover_(executor, connections_, [this](ProofAdvanced news) { happened(std::move(news)); }),
-      phase_entered_(Clock::now()) {
+      host_keys_asked_(at_relays_.size()),
+      phase_entered_(Clock::now()),
+      listens_on_(spec_.remote_forward.size()),
+      told_listens_on_(spec_.remote_forward.size()) {
   state_.relays.resize(at_relays_.size());
   for (std::size_t relay = 0; relay < at_relays_.size(); ++relay) learnt_.push_back(std::make_shared<ssh::Learnt>());
 }
@@ -118,7 +149,7 @@ void TunnelRunner::arm_timer() {
   timer_.async_wait([this, alive = std::weak_ptr(alive_)](const boost::system::error_code& error) {
     if (error || alive.expired()) return;
     armed_for_.reset();
-    handle(TimerExpired{last_acknowledged()});
+    handle(TimerExpired{last_acknowledged(), session_ ? session_->transport() : std::nullopt});
   });
 }
 
@@ -132,16 +163,18 @@ std::optional<TimePoint> TunnelRunner::last_acknowledged() const {
 
 void TunnelRunner::perform(const Dial&) {
   session_attempt_ = state_.attempt;
-  lookup_ = resolver_.resolve(here().host_name, here().port, spec_.address_family,
-                              [this](tl::expected<net::Endpoints, Failure> resolved) {
-                                if (!resolved) return happened(SessionFailed{std::move(resolved.error())});
-                                happened(PhaseCompleted{OpeningPhase::resolve});
-                                connect(std::move(*resolved));
-                              });
+  lookup_ = resolver_.find_relay(here().host_name, here().port, spec_.address_family,
+                                 [this](tl::expected<net::RelayAddresses, Failure> found) {
+                                   if (!found) return happened(SessionFailed{std::move(found.error())});
+                                   said_ = found->said;
+                                   happened(PhaseCompleted{OpeningPhase::resolve, "", to_literals(*found)});
+                                 });
 }
 
-void TunnelRunner::connect(net::Endpoints endpoints) {
-  dial_ = net::connect(executor_, std::move(endpoints), connect_options(),
+void TunnelRunner::perform(const Connect& connect) {
+  net::ConnectOptions options = connect_options();
+  options.racing = connect.order.racing;
+  dial_ = net::connect(executor_, to_endpoints(connect.order, here().port), std::move(options),
                        [this](tl::expected<boost::asio::ip::tcp::socket, Failure> connected) {
                          if (!connected) return happened(SessionFailed{std::move(connected.error())});
                          boost::system::error_code ignored;
@@ -149,7 +182,7 @@ void TunnelRunner::connect(net::Endpoints endpoints) {
                          last_ends_ = ends_;
                          check_congestion_control(*connected);
                          socket_ = std::move(*connected);
-                         happened(PhaseCompleted{OpeningPhase::connect});
+                         happened(PhaseCompleted{OpeningPhase::connect, "", {}, ends_->relay.address().to_string()});
                        });
 }
 
@@ -164,7 +197,8 @@ net::ConnectOptions TunnelRunner::connect_options() const {
           spec_.tcp_keep_alive || economy,
           longest_silence(liveness) + keepalive_after,
           keepalive_after,
-          spec_.congestion_control};
+          spec_.congestion_control,
+          state_.relays.all().at(state_.relays.current()).segments.bytes()};
 }
 
 void TunnelRunner::check_congestion_control(boost::asio::ip::tcp::socket& socket) {
@@ -179,13 +213,13 @@ void TunnelRunner::check_congestion_control(boost::asio::ip::tcp::socket& socket
 
 void TunnelRunner::perform(const OpenSession&) {
   session_ = std::make_unique<ssh::Session>(std::move(*socket_), here(), static_cast<ssh::SessionObserver&>(*this),
-                                            learnt_[state_.relays.current()]);
+                                            storage_, learnt_[state_.relays.current()]);
   socket_.reset();
   session_->open();
 }
 
-void TunnelRunner::perform(const Authenticate&) {
-  session_->authenticate();
+void TunnelRunner::perform(const Authenticate& authenticate) {
+  session_->authenticate(authenticate.listen_ahead);
 }
 void TunnelRunner::perform(const RequestForward& request) {
   session_->request_forward(request.forward);
@@ -215,21 +249,38 @@ void TunnelRunner::perform(const Prove& proof) {
   prover_.start(*session_, proof.forward, proof.host, (*table)[proof.forward].bound_port);
 }
 
-void TunnelRunner::perform(const EndProof&) {
-  prover_.stop();
+void TunnelRunner::perform(const EndProof& end) {
+  prover_.stop(end.keep_channel);
 }
 
 void TunnelRunner::perform(const OpenLease& open) {
   unrecorded_.clear();
   const auto seconds =
       open.guard == Duration::zero() ? relay::no_guard : std::chrono::ceil<std::chrono::seconds>(open.guard);
-  const auto open_lease = [this, seconds, number = ++leases_](tl::expected<ssh::Channel, ssh::OpenRefusal> opened) {
+  beats_until_keys_.reset();
+  const bool keys = wants_host_keys();
+  const auto open_lease = [this, seconds, keys,
+                           number = ++leases_](tl::expected<ssh::Channel, ssh::OpenRefusal> opened) {
     if (number != leases_) return;
     if (!opened) return on_lease_lost("the relay runs no commands for this account");
-    lease_ = std::make_unique<relay::Lease>(executor_, std::move(*opened), seconds, device_id_,
+    lease_ = std::make_unique<relay::Lease>(executor_, std::move(*opened), seconds, device_,
                                             static_cast<relay::LeaseObserver&>(*this));
+    if (keys) beats_until_keys_ = 1 + static_cast<unsigned>(jitter_() * spread_of_host_keys);
   };
-  session_->open_exec(relay::exec_command(), open_lease);
+  session_->open_exec(relay::exec_command(keys), open_lease);
+}
+
+bool TunnelRunner::wants_host_keys() const {
+  const auto& asked = host_keys_asked_[state_.relays.current()];
+  return learns_host_keys(here()) && !(asked && Clock::now() - *asked < between_host_keys);
+}
+
+/// Behind all that holds the tunnel, and not by a fleet in one instant: the relay's sshd is connected to for it.
+void TunnelRunner::ask_for_host_keys() {
+  if (!beats_until_keys_ || !is_up(state_) || --*beats_until_keys_ > 0) return;
+  beats_until_keys_.reset();
+  host_keys_asked_[state_.relays.current()] = Clock::now();
+  lease_->ask_keys();
 }
 
 void TunnelRunner::perform(const EndLease&) {
@@ -240,7 +291,8 @@ void TunnelRunner::perform(const EndLease&) {
 void TunnelRunner::perform(const RecordLease& record) {
   const ForwardTable* table = forwards_of(state_.phase);
   if (lease_ && table != nullptr) {
-    lease_->record(spec_.remote_forward[record.forward].bind_address, (*table)[record.forward].bound_port);
+    lease_->record(record.forward, spec_.remote_forward[record.forward].bind_address,
+                   (*table)[record.forward].bound_port);
   }
 }
 
@@ -255,7 +307,9 @@ void TunnelRunner::perform(const Evict& eviction) {
 }
 
 void TunnelRunner::perform(const SendHeartbeat&) {
-  if (lease_) lease_->beat();
+  if (!lease_) return;
+  lease_->beat();
+  ask_for_host_keys();
 }
 
 void TunnelRunner::perform(const CancelForward& cancel) {
@@ -267,8 +321,23 @@ void TunnelRunner::perform(const SendKeepalive&) {
 
 void TunnelRunner::perform(const LookAtRelay& look) {
   const TunnelSpec& there = at_relays_[look.relay];
-  look_ = net::probe_banner(executor_, resolver_, there.host_name, there.port, there.address_family, connect_options(),
-                            [this](std::optional<Failure> failure) { happened(RelayLookedAt{std::move(failure)}); });
+  look_ = resolver_.find_relay(there.host_name, there.port, there.address_family,
+                               [this, relay = look.relay](tl::expected<net::RelayAddresses, Failure> found) {
+                                 if (!found) return happened(RelayLookedAt{std::move(found.error())});
+                                 look_at(relay, *found);
+                               });
+}
+
+void TunnelRunner::look_at(std::size_t relay, const net::RelayAddresses& found) {
+  const AddressOrder order = state_.relays.all()[relay].addresses.order(to_literals(found), Clock::now());
+  net::ConnectOptions options = connect_options();
+  options.racing = order.racing;
+  look_ = net::probe_banner(executor_, to_endpoints(order, at_relays_[relay].port), std::move(options),
+                            relay_name(at_relays_[relay]), ssh::identification(),
+                            [this](tl::expected<boost::asio::ip::address, Failure> banner) {
+                              if (!banner) return happened(RelayLookedAt{std::move(banner.error())});
+                              happened(RelayLookedAt{std::nullopt, banner->to_string()});
+                            });
 }
 
 void TunnelRunner::perform(const EndLook&) {
@@ -315,8 +384,11 @@ void TunnelRunner::perform(const DropSession&) {
   ++leases_;
   lease_.reset();
   socket_.reset();
+  remember_address();  // it was right until now
+  proven_.reset();
   ends_.reset();
   keepalive_rtt_.reset();
+  listens_on_.assign(listens_on_.size(), ListensOn::unknown);
   drop_connections();
   earlier_traffic_ = traffic();
   earlier_wire_bytes_ = wire_bytes();
@@ -328,19 +400,31 @@ void TunnelRunner::perform(const Announce& line) {
   write_log(line.level, line.text, line.failure ? std::optional{line.failure->cause} : std::nullopt);
 }
 
+void TunnelRunner::prove_address() {
+  if (!ends_) return;
+  proven_ = Proven{here().host_name, ends_->relay.address()};
+  remember_address();
+}
+
+void TunnelRunner::remember_address() {
+  if (proven_) resolver_.was_right(proven_->host, spec_.address_family, proven_->address, said_);
+}
+
 // ---- what the session says ------------------------------------------------------------------------------------------
 
 void TunnelRunner::on_banner(const std::string& server) {
   happened(PhaseCompleted{OpeningPhase::banner, server});
 }
-void TunnelRunner::on_host_key_stored(const std::string& key) {
-  write_log(LogLevel::info, "the relay's host key was unknown and is trusted from now on: " + key + " (kept in " +
+void TunnelRunner::on_host_key_met(const std::string& key) {
+  write_log(LogLevel::info, "the relay's host key was unknown and is trusted from now on: " + key + " (for " +
                                 here().user_known_hosts_file + "); compare it with the relay's own");
 }
 void TunnelRunner::on_keys_exchanged() {
+  if (checks_host_key(spec_, relays_of(spec_)[state_.relays.current()])) prove_address();
   happened(PhaseCompleted{OpeningPhase::key_exchange});
 }
 void TunnelRunner::on_authenticated() {
+  if (!proven_) prove_address();  // nobody asked for its key, and it knows ours
   happened(PhaseCompleted{OpeningPhase::authenticate});
 }
 void TunnelRunner::on_forward_answered(std::size_t forward, std::optional<std::uint16_t> bound_port) {
@@ -355,6 +439,9 @@ void TunnelRunner::on_forward_cancelled(std::size_t forward) {
 }
 void TunnelRunner::on_received(bool whole_packet) {
   happened(Received{whole_packet});
+}
+void TunnelRunner::on_transport_stalled(const TransportReport& transport) {
+  happened(TransportStalled{transport});
 }
 void TunnelRunner::on_keepalive_answered(Duration round_trip) {
   keepalive_rtt_ = round_trip;
@@ -381,14 +468,35 @@ void TunnelRunner::on_lease_lost(std::string reason) {
   happened(LeaseLost{std::move(reason)});
 }
 void TunnelRunner::on_evicted(Evicted evicted) {
-  if (evicted.holder == device_id_) {
-    evicted.holder += " (this device's own name)";
+  if (evicted.outcome == EvictOutcome::other_device && evicted.holder == device_.name) {
+    evicted.outcome = EvictOutcome::twin;
   }
   happened(std::move(evicted));
 }
 void TunnelRunner::on_unrecorded(std::string reason) {
   unrecorded_ = "the lease can't be recorded: " + reason;
   write_log(LogLevel::error, unrecorded_ + "; a later session can't evict this one");
+}
+
+void TunnelRunner::on_recorded(std::size_t forward, const std::vector<std::string>& listening) {
+  const RemoteForward& asked = spec_.remote_forward.at(forward);
+  const ListensOn where = listens_on(asked.bind_address, listening);
+  listens_on_[forward] = where;
+  if (where == ListensOn::unknown || std::exchange(told_listens_on_[forward], where) == where) return;
+  if (remedy(where).empty()) return;
+  write_log(
+      is_narrower(where) ? LogLevel::error : LogLevel::info,
+      "the relay " + std::string{in_words(where)} + " for " + listener_name(asked) + ". " + std::string{remedy(where)});
+  changed_();
+}
+
+void TunnelRunner::on_keys_told(const std::vector<relay::answer::HostKey>& keys) {
+  std::vector<ssh::PublicKey> told;
+  for (const auto& key : keys) told.push_back({key.type, key.base64});
+  for (const std::string& key : session_->learn_host_keys(told)) {
+    write_log(LogLevel::info, "the relay has another host key, which is trusted from now on: " + key + " (for " +
+                                  here().user_known_hosts_file + ")");
+  }
 }
 
 // ---- the report -----------------------------------------------------------------------------------------------------
@@ -421,11 +529,24 @@ std::string TunnelRunner::lease_condition(TimePoint now) const {
   return std::string{lease.ready() ? lease_ready : lease_opening};
 }
 
+ChangeReport TunnelRunner::report_as_change(TimePoint now) const {
+  ChangeReport report;
+  report.relay = relay_name(here());
+  report.state = phase_name(state_.phase);
+  if (const auto* opening = std::get_if<Opening>(&state_.phase)) report.phase = to_string(opening->phase);
+  report.attempt = state_.attempt;
+  if (const auto* waiting = std::get_if<BackingOff>(&state_.phase))
+    report.next_retry = std::max(waiting->until - now, Duration::zero());
+  if (last_error_) report.last_error = FailureReport{last_error_->first, now - last_error_->second};
+  return report;
+}
+
 RelayReport TunnelRunner::report_relay(std::size_t relay, TimePoint now) const {
   RelayReport report{relay_name(at_relays_[relay]), relay == state_.relays.current()};
   const RelayProgress& progress = state_.relays.all().at(relay);
   if (progress.failure) report.failure = FailureReport{*progress.failure, now - progress.failed_at};
   report.timeouts = progress.timeouts.known();
+  report.max_segment = progress.segments.bytes();
   if (progress.refusal) report.refusal = FailureReport{*progress.refusal, now - progress.refused_at};
   std::optional<TimePoint> next;
   if (const auto* waiting = std::get_if<BackingOff>(&state_.phase)) {
@@ -456,6 +577,7 @@ TunnelReport TunnelRunner::report(TimePoint now) const {
   if (const auto* waiting = std::get_if<BackingOff>(&state_.phase))
     report.next_retry = std::max(waiting->until - now, Duration::zero());
   if (last_error_) report.last_error = FailureReport{last_error_->first, now - last_error_->second};
+  report.losses = state_.losses.recent(now);
   const ForwardTable* table = forwards_of(state_.phase);
   for (std::size_t index = 0; index < spec_.remote_forward.size(); ++index) {
     const ForwardProgress progress = table != nullptr ? (*table)[index] : ForwardProgress{};
@@ -472,6 +594,8 @@ TunnelReport TunnelRunner::report(TimePoint now) const {
       forward.refusal = to_string(progress.explanation->refusal);
       forward.holder = progress.explanation->holder;
     }
+    forward.beyond_loopback = asks_beyond_loopback(spec_.remote_forward[index].bind_address);
+    if (progress.state == ForwardState::held) forward.listens_on = listens_on_[index];
     if (const Proof* proof = proof_of(state_.phase, index)) {
       forward.proof = ProofReport{proof->result, now - proof->at, proof->failures, proof->failure};
     }
@@ -494,7 +618,8 @@ TunnelReport TunnelRunner::report(TimePoint now) const {
 }
 
 void TunnelRunner::write_log(LogLevel level, const std::string& text, std::optional<Cause> cause) const {
-  log::write(level, text, {spec_.name, relay_name(here()), phase_name(state_.phase), cause}, spec_.log_level);
+  const std::string whose = state_.stands_by ? "the changed configuration: " : "";
+  log::write(level, whose + text, {spec_.name, relay_name(here()), phase_name(state_.phase), cause}, log_level_);
 }
 
 }  // namespace holdfast::supervisor

@@ -29,10 +29,11 @@ class TunnelRunner final : private ssh::SessionObserver, private relay::LeaseObs
  public:
   /// `changed` is called after each change of phase and of the listeners that are held, and with each line of the log;
   /// the runner must not be destroyed inside it.
-  TunnelRunner(const boost::asio::any_io_executor& executor, net::Resolver& resolver, TunnelSpec spec,
-               std::string device_id, UnitRandom jitter, std::function<void()> changed);
+  TunnelRunner(const boost::asio::any_io_executor& executor, net::Resolver& resolver,
+               std::shared_ptr<ssh::Storage> storage, TunnelSpec spec, relay::Device device, UnitRandom jitter,
+               std::function<void()> changed);
 
-  /// Start, StopRequested, StopNow or ReconnectRequested.
+  /// Start, Proceed, StopRequested, StopNow or ReconnectRequested.
   void handle(const TunnelEvent& event);
   /// The way to the relay may be another one now.
   void network_changed();
@@ -41,8 +42,13 @@ class TunnelRunner final : private ssh::SessionObserver, private relay::LeaseObs
   void address_gone(const boost::asio::ip::address& address, bool retry_at_once);
 
   bool stopped() const { return std::holds_alternative<Stopped>(state_.phase); }
+  bool standing_by() const { return std::holds_alternative<StandingBy>(state_.phase); }
+  bool has_no_listener() const { return holdfast::has_no_listener(state_.phase); }
+  void set_log_level(LogLevel level) { log_level_ = level; }
   const TunnelSpec& spec() const { return spec_; }
   TunnelReport report(TimePoint now) const;
+  /// Of one that has not taken the tunnel over yet.
+  ChangeReport report_as_change(TimePoint now) const;
   /// At the IP level, both ways, of all sessions.
   std::uint64_t wire_bytes() const { return earlier_wire_bytes_ + (session_ ? session_->wire_bytes() : 0); }
   /// Changes whenever somebody connects through the tunnel, and with each attempt at a session.
@@ -56,13 +62,19 @@ class TunnelRunner final : private ssh::SessionObserver, private relay::LeaseObs
     boost::asio::ip::address ours;
   };
 
+  struct Proven {
+    std::string host;
+    boost::asio::ip::address address;
+  };
+
   void on_banner(const std::string& server) override;
-  void on_host_key_stored(const std::string& key) override;
+  void on_host_key_met(const std::string& key) override;
   void on_keys_exchanged() override;
   void on_authenticated() override;
   void on_forward_answered(std::size_t forward, std::optional<std::uint16_t> bound_port) override;
   void on_forward_cancelled(std::size_t forward) override;
   void on_received(bool whole_packet) override;
+  void on_transport_stalled(const TransportReport& transport) override;
   void on_keepalive_answered(Duration round_trip) override;
   void on_open_request(ssh::OpenRequest request) override;
   void on_unwanted_open(const std::string& what) override;
@@ -73,6 +85,8 @@ class TunnelRunner final : private ssh::SessionObserver, private relay::LeaseObs
   void on_lease_lost(std::string reason) override;
   void on_evicted(Evicted evicted) override;
   void on_unrecorded(std::string reason) override;
+  void on_recorded(std::size_t forward, const std::vector<std::string>& listening) override;
+  void on_keys_told(const std::vector<relay::answer::HostKey>& keys) override;
 
   void happened(SessionEvent event);
   void note_phase_change();
@@ -80,15 +94,16 @@ class TunnelRunner final : private ssh::SessionObserver, private relay::LeaseObs
   std::optional<TimePoint> last_acknowledged() const;
 
   void perform(const Dial&);
+  void perform(const Connect& connect);
   void perform(const OpenSession&);
-  void perform(const Authenticate&);
+  void perform(const Authenticate& authenticate);
   void perform(const RequestForward& request);
   void perform(const Knock& knock);
   void perform(const EndKnock&);
   void perform(const Identify& question);
   void perform(const Evict& eviction);
   void perform(const Prove& proof);
-  void perform(const EndProof&);
+  void perform(const EndProof& end);
   void perform(const CancelForward& cancel);
   void perform(const OpenLease& open);
   void perform(const EndLease&);
@@ -105,8 +120,10 @@ class TunnelRunner final : private ssh::SessionObserver, private relay::LeaseObs
   void perform(const DropSession&);
   void perform(const Announce& line);
 
-  void connect(net::Endpoints endpoints);
   net::ConnectOptions connect_options() const;
+  void prove_address();
+  void remember_address();
+  void look_at(std::size_t relay, const net::RelayAddresses& found);
   void check_congestion_control(boost::asio::ip::tcp::socket& socket);
   /// The tunnel as it is at the current relay.
   const TunnelSpec& here() const { return at_relays_[state_.relays.current()]; }
@@ -114,15 +131,19 @@ class TunnelRunner final : private ssh::SessionObserver, private relay::LeaseObs
   void drop_connections();
   void write_log(LogLevel level, const std::string& text, std::optional<Cause> cause = std::nullopt) const;
   ssh::Traffic traffic() const;
+  bool wants_host_keys() const;
+  void ask_for_host_keys();
   std::string lease_condition(TimePoint now) const;
 
   const TunnelSpec spec_;                    ///< its relays in this device's order of preference
   const std::vector<TunnelSpec> at_relays_;  ///< by relay
-  const std::string device_id_;
+  const relay::Device device_;
+  LogLevel log_level_;
   const UnitRandom jitter_;
   const std::function<void()> changed_;
   boost::asio::any_io_executor executor_;
   net::Resolver& resolver_;
+  std::shared_ptr<ssh::Storage> storage_;
 
   TunnelState state_;
   boost::asio::steady_timer timer_;
@@ -135,6 +156,8 @@ class TunnelRunner final : private ssh::SessionObserver, private relay::LeaseObs
   std::optional<boost::asio::ip::tcp::socket> socket_;  ///< connected, not yet a session
   std::optional<Ends> ends_;                            ///< of the connection, if there is one
   std::optional<Ends> last_ends_;                       ///< the same, kept when it is gone
+  net::Endpoints said_;                                 ///< by DNS, for this attempt
+  std::optional<Proven> proven_;                        ///< by the relay's host key, on this session
   forward::Connections connections_;
   std::vector<std::shared_ptr<ssh::Learnt>> learnt_;  ///< by relay
   std::unique_ptr<ssh::Session> session_;
@@ -144,6 +167,8 @@ class TunnelRunner final : private ssh::SessionObserver, private relay::LeaseObs
   std::uint64_t leases_ = 0;  ///< likewise a lease
   Prover prover_;
   std::optional<net::ParkedSocket> parked_;
+  std::vector<std::optional<TimePoint>> host_keys_asked_;  ///< by relay
+  std::optional<unsigned> beats_until_keys_;               ///< of this lease
 
   // For the report only.
   TimePoint phase_entered_;
@@ -152,7 +177,9 @@ class TunnelRunner final : private ssh::SessionObserver, private relay::LeaseObs
   ssh::Traffic earlier_traffic_;  ///< of the sessions that are gone
   std::uint64_t earlier_wire_bytes_ = 0;
   std::optional<Duration> keepalive_rtt_;
-  std::string unrecorded_;  ///< why the lease could not be recorded
+  std::vector<ListensOn> listens_on_;       ///< by forward, of the session that stands
+  std::vector<ListensOn> told_listens_on_;  ///< what the log last said of it
+  std::string unrecorded_;                  ///< why the lease could not be recorded
   std::optional<std::pair<Failure, TimePoint>> last_error_;
   bool told_congestion_control_ = false;  ///< that the kernel does not grant it
 

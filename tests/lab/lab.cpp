@@ -250,6 +250,32 @@ std::string Lab::command(const std::string& line) {
   return answer;
 }
 
+void Lab::lose_large_packets(bool up, bool down) {
+  // What the relay's kernel would leave to its network card to cut is one long packet here.
+  relay_->ip("link set eth0 gso_max_segs 1\n");
+  std::string rules = "table inet hole {\n chain lose {\n  type filter hook forward priority -10;\n";
+  if (up) rules += "  tcp dport 22 meta length > 1400 drop\n";
+  if (down) rules += "  tcp sport 22 meta length > 1400 drop\n";
+  carrier_.run({"nft", "-f", "-"}, rules + " }\n}\n");
+}
+
+void Lab::go_ipv6() {
+  const auto give = [](const Host& host, const std::string& link, const std::string& address) {
+    host.sysctl("net/ipv6/conf/" + link + "/disable_ipv6", "0");
+    host.ip("addr add " + address + "/64 dev " + link + " nodad\n");
+  };
+  give(*device_, "wwan0", "fd00:6464::2");
+  give(carrier_, "air0", "fd00:6464::1");
+  give(carrier_, "core0", "fd00:5151::1");
+  give(*relay_, "eth0", relay_address_v6);
+  carrier_.sysctl("net/ipv6/conf/all/forwarding", "1");
+  device_->ip("route add default via fd00:6464::1\n");
+  relay_->ip("route add default via fd00:5151::1\n");
+  test::write_file(device_etc("hosts"),
+                   std::string("127.0.0.1 localhost\n::1 localhost\n") + relay_address_v6 + " " + relay_name + "\n",
+                   0644);
+}
+
 void Lab::forget_nat() {
   flush_conntrack(carrier_);
 }

@@ -17,6 +17,7 @@ namespace holdfast::lab {
 class Lab {
  public:
   static constexpr const char* relay_address = "198.51.100.2";
+  static constexpr const char* relay_address_v6 = "fd00:5151::2";
   static constexpr const char* relay_name = "relay.lab";  ///< in the device's /etc/hosts until forget_relay_name()
   static constexpr const char* resolver_address = "10.64.0.1";  ///< the carrier; the device's resolv.conf names it
   static constexpr std::uint16_t ssh_port = 22;
@@ -39,6 +40,11 @@ class Lab {
   LinkStats stats();
   /// Bytes that crossed the link both ways, as a SIM would be charged: what the device sent and what it received.
   std::uint64_t bytes();
+
+  /// Packets above 1400 bytes vanish at the carrier, to the relay (`up`) or to the device, and nobody says so.
+  void lose_large_packets(bool up, bool down);
+  /// relay_name has an IPv6 address only, from now on.
+  void go_ipv6();
 
   /// The carrier forgets every flow. Packets of a connection it does not know any more are dropped.
   void forget_nat();

@@ -226,7 +226,7 @@ TEST_CASE("today's programs bring the target's content to the relay and leave on
     Site site({}, kind);
     const Result result = sigterm(site, {}, 10s);
     REQUIRE(result.value);
-    CHECK(*result.value > 0.025);  // half a round trip at least
+    CHECK(*result.value > 0.015);  // half a round trip, but for what a busy machine takes to look at the clock
     CHECK(*result.value < 1);
   }
 }

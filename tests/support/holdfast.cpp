@@ -50,16 +50,16 @@ struct LogOnFailure final : doctest::IReporter {
 
 REGISTER_LISTENER("log_on_failure", 1, LogOnFailure);
 
-std::string binary() {
-  const char* from_environment = std::getenv("HOLDFAST_BIN");
-  return from_environment != nullptr ? from_environment : HOLDFAST_BINARY;
-}
-
 bool sanitizer_spoke(const std::string& log) {
   return log.find("Sanitizer") != std::string::npos || log.find("runtime error:") != std::string::npos;
 }
 
 }  // namespace
+
+std::string holdfast_binary() {
+  const char* from_environment = std::getenv("HOLDFAST_BIN");
+  return from_environment != nullptr ? from_environment : HOLDFAST_BINARY;
+}
 
 Tunnel Tunnel::to(const std::string& host, std::uint16_t port, const std::string& user, std::string known_hosts,
                   std::string name) {
@@ -89,7 +89,9 @@ Tunnel& Tunnel::forward(const std::string& remote_forward) {
   return *this;
 }
 
-Holdfast::Holdfast(const std::vector<Tunnel>& tunnels, std::map<std::string, std::string> env) : env_(std::move(env)) {
+Holdfast::Holdfast(const std::vector<Tunnel>& tunnels, std::map<std::string, std::string> env,
+                   std::vector<std::string> wrapper)
+    : env_(std::move(env)), wrapper_(std::move(wrapper)) {
   write_config(tunnels);
   start();
   living().insert(this);
@@ -98,7 +100,9 @@ Holdfast::Holdfast(const std::vector<Tunnel>& tunnels, std::map<std::string, std
 void Holdfast::start() {
   std::map<std::string, std::string> env = env_;
   env.try_emplace("STATE_DIRECTORY", dir_.path().string());
-  process_ = std::make_unique<Process>(Command{{binary(), "run", "--config", config_path()}, env});
+  std::vector<std::string> command = wrapper_;
+  command.insert(command.end(), {holdfast_binary(), "run", "--config", config_path()});
+  process_ = std::make_unique<Process>(Command{command, env});
   const bool up = wait_until([this] {
     try {
       return !process_->running() || http_request(socket_path(), "GET", "/healthz").status == 200;
@@ -187,14 +191,20 @@ std::string Holdfast::cause(const std::string& name) const {
 
 bool Holdfast::wait_for(const std::function<bool(const Json&)>& condition, const std::string& name,
                         std::chrono::milliseconds limit) const {
+  std::string missing;
   const bool came = wait_until(
       [&] {
         const Json found = tunnel(name);
-        return !found.is_null() && condition(found);
+        try {
+          return !found.is_null() && condition(found);
+        } catch (const Json::type_error& error) {  // a part is null so far: `proof`, `last_error`
+          missing = error.what();
+          return false;
+        }
       },
       limit);
   if (!came) {
-    std::fprintf(stderr, "--- the status is:\n%s\n", status().dump(2).c_str());
+    std::fprintf(stderr, "--- the status is:\n%s\n%s\n", status().dump(2).c_str(), missing.c_str());
   }
   return came;
 }
@@ -214,7 +224,7 @@ bool Holdfast::wait_for_failure(const std::string& cause, const std::string& nam
 }
 
 Finished Holdfast::command(std::vector<std::string> args) const {
-  args.insert(args.begin(), binary());
+  args.insert(args.begin(), holdfast_binary());
   args.insert(args.end(), {"--socket", socket_path()});
   return run({args});
 }

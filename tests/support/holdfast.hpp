@@ -15,6 +15,9 @@ namespace holdfast::test {
 
 using Json = nlohmann::json;
 
+/// The path of the program under test.
+std::string holdfast_binary();
+
 /// One entry of `tunnels:`. Values are YAML, written as they are.
 struct Tunnel {
   /// Reaches `relay` (an Sshd or a Dropbear) with the client key and its known host keys, strictly, and fails fast:
@@ -40,8 +43,10 @@ struct Tunnel {
 /// exits 0 without a sanitizer's word. When a check fails, its log is shown.
 class Holdfast {
  public:
-  /// Returns when its status socket answers.
-  explicit Holdfast(const std::vector<Tunnel>& tunnels, std::map<std::string, std::string> env = {});
+  /// Returns when its status socket answers. `wrapper` is a command that runs the one behind it, like env(1), in its
+  /// own process.
+  explicit Holdfast(const std::vector<Tunnel>& tunnels, std::map<std::string, std::string> env = {},
+                    std::vector<std::string> wrapper = {});
   explicit Holdfast(const Tunnel& tunnel) : Holdfast(std::vector<Tunnel>{tunnel}) {}
   ~Holdfast();
   Holdfast(const Holdfast&) = delete;
@@ -52,6 +57,7 @@ class Holdfast {
   std::string known_hosts_file(const std::string& tunnel = "relay") const;
   std::string config_path() const { return dir_ / "holdfast.yaml"; }
   std::string socket_path() const { return dir_ / "status.sock"; }
+  std::string control_path() const { return socket_path() + ".control"; }
 
   Json status() const;                                   ///< docs/status.md
   Json tunnel(const std::string& name = "relay") const;  ///< null if there is none
@@ -85,6 +91,7 @@ class Holdfast {
 
   TempDir dir_;
   std::map<std::string, std::string> env_;
+  std::vector<std::string> wrapper_;
   std::unique_ptr<Process> process_;
   bool crashed_ = false;
 };

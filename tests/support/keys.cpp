@@ -67,6 +67,12 @@ std::string public_key(const std::string& private_key) {
   return line.substr(0, line.find_first_of(" \n", line.find(' ') + 1));
 }
 
+std::string fingerprint(const std::string& private_key) {
+  const std::string line = run_checked({{"ssh-keygen", "-lf", private_key}});
+  const auto begin = line.find("SHA256:");
+  return line.substr(begin, line.find(' ', begin) - begin);
+}
+
 std::vector<std::string> all_client_public_keys() {
   return {public_key(client_key(KeyType::ed25519)), public_key(client_key(KeyType::ecdsa)),
           public_key(client_key(KeyType::rsa)), public_key(encrypted_key())};

@@ -15,6 +15,8 @@ std::string ca_key();         ///< signs certificates
 
 /// "ssh-ed25519 AAAA..." of a private key's path, no comment.
 std::string public_key(const std::string& private_key);
+/// "SHA256:...", as ssh-keygen says.
+std::string fingerprint(const std::string& private_key);
 /// client_key() of each type, and encrypted_key(): what a relay has in its authorized_keys unless told otherwise.
 std::vector<std::string> all_client_public_keys();
 

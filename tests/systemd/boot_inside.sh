@@ -53,8 +53,10 @@ tunnels:
       - 4649:localhost:22
 YAML
 # Shorter than the unit's, so that the test need not wait a minute; a sanitizer's leak check can't run in the sandbox.
-mkdir -p /etc/systemd/system/holdfast.service.d
-printf '[Service]\nWatchdogSec=4\nEnvironment=ASAN_OPTIONS=detect_leaks=0\n' >/etc/systemd/system/holdfast.service.d/test.conf
+for unit in holdfast holdfast@; do
+  mkdir -p "/etc/systemd/system/$unit.service.d"
+  printf '[Service]\nWatchdogSec=4\nEnvironment=ASAN_OPTIONS=detect_leaks=0\n' >"/etc/systemd/system/$unit.service.d/test.conf"
+done
 systemctl daemon-reload
 
 # ---- start ------------------------------------------------------------------------------------------------------
@@ -71,6 +73,10 @@ check "the journal has it by field" 1 eval 'journalctl -q TUNNEL=relay STATE=est
 check "health is ok for root" 5 holdfast health
 check "and for a member of the group holdfast" 5 as_nobody_in holdfast holdfast health
 check "and for nobody else" 1 denied
+check "commands are for the service's user and root" 1 \
+  test "$(stat -c %U:%a /run/holdfast/status.sock.control)" = holdfast:600
+check "root reloads" 5 holdfast reload
+check "a member of the group does not" 1 eval '! as_nobody_in holdfast holdfast reload'
 
 # ---- reload -----------------------------------------------------------------------------------------------------
 
@@ -103,7 +109,22 @@ check "with the listeners" 30 eval 'listens 4649 && listens 4650'
 systemctl stop holdfast
 check "once stop returns, the listeners are gone" 0 eval 'gone 4649 && gone 4650'
 check "the end was orderly" 0 eval 'is Result success && is ExecMainStatus 0'
-check "it starts again" 5 systemctl start holdfast
+
+# ---- a process a tunnel -----------------------------------------------------------------------------------------
+
+cp /var/lib/holdfast/known_hosts /root/known_hosts
+name=$(cat /var/lib/holdfast/device_id)
+systemctl start holdfast
+check "a process of one tunnel starts" 10 systemctl start holdfast@relay
+check "and that of all has ended" 1 is ActiveState inactive
+check "it holds the tunnel" 15 holdfast health --only relay
+check "with the listeners" 1 eval 'listens 4649 && listens 4650'
+check "it keeps the device's name" 1 test "$(cat /var/lib/holdfast/device_id)" = "$name"
+check "and known_hosts" 1 cmp /root/known_hosts /var/lib/holdfast/known_hosts
+check "what it alone writes has a folder" 1 test -d /var/lib/holdfast/only/relay
+check "reload works" 5 systemctl reload holdfast@relay
+check "the process of all starts again" 15 systemctl start holdfast
+check "and that of one tunnel has ended" 1 eval '[ "$(systemctl is-active holdfast@relay)" = inactive ]'
 check "with its listener" 15 listens 4649
 
 # A visitor that outlives the network keeps holdfast draining for a while when the machine goes down: boot.sh looks at

@@ -11,26 +11,28 @@ DESTDIR=$stage cmake --install "$build" --prefix /usr >"$stage.log" 2>&1 || { ca
 rm -f "$stage.log"
 
 # ---- everything lies where it belongs, and nothing else was put anywhere ----------------------------------------
-for file in bin/holdfast lib/systemd/system/holdfast.service lib/sysusers.d/holdfast.conf lib/tmpfiles.d/holdfast.conf \
+for file in bin/holdfast lib/systemd/system/holdfast.service lib/systemd/system/holdfast@.service lib/sysusers.d/holdfast.conf lib/tmpfiles.d/holdfast.conf \
   share/holdfast/holdfast.yaml share/doc/holdfast/README.md share/doc/holdfast/docs/operations.md; do
   [ -f "$stage/usr/$file" ] || fail "not installed: /usr/$file"
 done
 [ "$(ls "$stage")" = usr ] || fail "installed outside the prefix: $(ls "$stage")"
 left=$(grep -rlE '@[A-Z_]+@' "$stage/usr/lib") && fail "a placeholder was not filled in: $left"
-unit=$stage/usr/lib/systemd/system/holdfast.service
-grep -qx 'ExecStart=/usr/bin/holdfast run' "$unit" || fail "ExecStart does not follow --prefix: $(grep ExecStart= "$unit")"
+units=("$stage"/usr/lib/systemd/system/holdfast{,@}.service)
+commands=$(sed -n 's/^ExecStart=//p' "${units[@]}")
+[ "$commands" = $'/usr/bin/holdfast run\n/usr/bin/holdfast run --only %i' ] || fail "these are not the prefix's commands: $commands"
 
-# ---- systemd accepts the unit without a word (it exits 0 on unknown keys) ----------------------------------------
-# The program that the unit names is looked for on this machine, so the copy names the staged one.
+# ---- systemd accepts the units without a word (it exits 0 on unknown keys) ----------------------------------------
+# The program that a unit names is looked for on this machine, so the copy names the staged one.
 mkdir "$stage/checked"
-sed "s,^ExecStart=/usr,ExecStart=$stage/usr," "$unit" >"$stage/checked/holdfast.service"
-said=$(systemd-analyze verify --man=no --recursive-errors=no "$stage/checked/holdfast.service" 2>&1) || fail "verify: $said"
-[ -z "$said" ] || fail "verify: $said"
-
-# ---- and finds it hardened ---------------------------------------------------------------------------------------
-# threshold in tenths: exits non-zero above 1.5
-report=$(systemd-analyze security --offline=true --no-pager --threshold=15 "$unit" 2>&1) || fail "exposure above 1.5: $report"
-printf '%s\n' "$report" | tail -n 1
+for unit in "${units[@]}"; do
+  copy=$stage/checked/${unit##*/}
+  sed "s,^ExecStart=/usr,ExecStart=$stage/usr," "$unit" >"$copy"
+  said=$(systemd-analyze verify --man=no --recursive-errors=no "$copy" 2>&1) || fail "verify: $said"
+  [ -z "$said" ] || fail "verify: $said"
+  # ... and finds it hardened. The threshold is in tenths: exits non-zero above 1.5.
+  report=$(systemd-analyze security --offline=true --no-pager --threshold=15 "$unit" 2>&1) || fail "exposure above 1.5: $report"
+  printf '%s\n' "$report" | tail -n 1
+done
 
 # ---- sysusers and tmpfiles make what the unit relies on, and never touch a configuration that is there -----------
 if [ "$(id -u)" = 0 ]; then

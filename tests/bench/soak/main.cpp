@@ -149,7 +149,7 @@ class Soak {
   }
 
   test::HttpResponse request(const std::string& method, const std::string& target) const {
-    return test::http_request(client_.status_socket(), method, target);
+    return test::http_request(client_.control_socket(), method, target);
   }
 
   Options options_;
@@ -184,7 +184,7 @@ int soak(const Options& options) {
   std::printf("%u connections and %u reconnects, after %u and %u to warm up: %.0f s\n", options.connections,
               options.reconnects, first_connections, first_reconnects, took.count());
   std::printf("%-18s %9s %9s\n", "", "before", "after");
-  bool good = report("RSS, KiB", before.memory.resident, after.memory.resident, options.growth);
+  bool good = report("PSS, KiB", before.memory.proportional, after.memory.proportional, options.growth);
   good = report("anonymous, KiB", before.memory.anonymous, after.memory.anonymous, options.growth) && good;
   good =
       report("open descriptors", static_cast<double>(before.descriptors), static_cast<double>(after.descriptors), 0) &&

@@ -54,6 +54,7 @@ Client::Client(const Bed& bed, Program program, const ClientOptions& options) : 
     tunnels.back().more = options.more;
     ports_.push_back(tunnels.back().port);
   }
+  tunnels.insert(tunnels.end(), options.beside.begin(), options.beside.end());
   start(program, tunnels, options.holdfast);
   for (std::size_t i = 0; i < ports_.size(); ++i) {
     const bool up = test::wait_until(
@@ -124,12 +125,12 @@ double Client::cpu_seconds() const {
 Memory Client::memory() const {
   Memory memory;
   for (const pid_t pid : processes()) {
-    std::ifstream status("/proc/" + std::to_string(pid) + "/status");
-    for (std::string line; std::getline(status, line);) {
+    std::ifstream sums("/proc/" + std::to_string(pid) + "/smaps_rollup");
+    for (std::string line; std::getline(sums, line);) {
       double kib = 0;
-      if (std::sscanf(line.c_str(), "VmRSS: %lf", &kib) == 1) {
-        memory.resident += kib;
-      } else if (std::sscanf(line.c_str(), "RssAnon: %lf", &kib) == 1) {
+      if (std::sscanf(line.c_str(), "Pss: %lf", &kib) == 1) {
+        memory.proportional += kib;
+      } else if (std::sscanf(line.c_str(), "Anonymous: %lf", &kib) == 1) {
         memory.anonymous += kib;
       }
     }

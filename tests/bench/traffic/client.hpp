@@ -17,13 +17,14 @@ std::string name_of(Program program);
 struct ClientOptions {
   std::string holdfast;  ///< the binary
   std::string ciphers{};
-  unsigned tunnels = 1;             ///< in one holdfast, or in as many ssh
-  std::vector<std::string> more{};  ///< lines of each tunnel in holdfast's configuration
+  unsigned tunnels = 1;                       ///< in one holdfast, or in as many ssh
+  std::vector<std::string> more{};            ///< lines of each tunnel in holdfast's configuration
+  std::vector<lab::TunnelSettings> beside{};  ///< tunnels to elsewhere, in the same holdfast
 };
 
 struct Memory {
-  double resident = 0;   ///< KiB, as VmRSS
-  double anonymous = 0;  ///< KiB, as RssAnon
+  double proportional = 0;  ///< KiB, PSS: what several processes map counts in parts (smaps_rollup, proc(5))
+  double anonymous = 0;     ///< KiB, what is nobody else's and no file's
 };
 
 /// A program under test that holds its tunnels on a bed. Everything throws if it has died.
@@ -41,6 +42,7 @@ class Client {
   std::size_t descriptors() const;  ///< that they have open
   void check_alive() const;
   std::string status_socket() const { return dir_ / "status.sock"; }  ///< of holdfast
+  std::string control_socket() const { return status_socket() + ".control"; }
 
  private:
   void start(Program program, const std::vector<lab::TunnelSettings>& tunnels, const std::string& binary);

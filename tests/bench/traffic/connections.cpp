@@ -32,7 +32,7 @@ Scenario::Values idle(const Client& client, unsigned count) {
   }
   lab::let_pass(1s);
   const Memory memory = client.memory();
-  return {memory.resident, memory.anonymous};
+  return {memory.proportional, memory.anonymous};
 }
 
 /// All transfer at the same time, each its share: MB/s and CPU seconds per GB, all together.
@@ -68,7 +68,7 @@ std::vector<Scenario> connections_scenarios() {
     const std::string number = std::to_string(count);
     const std::string name = "connections-" + number;
     all.push_back({.name = name + "-idle",
-                   .figures = {{.what = number + " idle connections: RSS", .unit = "KiB"},
+                   .figures = {{.what = number + " idle connections: PSS", .unit = "KiB"},
                                {.what = number + " idle connections: anonymous", .unit = "KiB"}},
                    .measure = [count](Program program, const Options& options, Beds& beds) {
                      return idle(start_client(beds.loopback(), program, options), count);

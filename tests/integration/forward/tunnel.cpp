@@ -57,7 +57,7 @@ void Tunnel::open() {
   tcp::socket socket(loop_);
   socket.connect({boost::asio::ip::make_address(spec_.host_name), spec_.port});
   socket.set_option(tcp::no_delay(true));
-  session_ = std::make_unique<ssh::Session>(std::move(socket), spec_, *this);
+  session_ = std::make_unique<ssh::Session>(std::move(socket), spec_, *this, storage_);
   session_->open();
 }
 

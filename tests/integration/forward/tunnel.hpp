@@ -54,9 +54,10 @@ class Tunnel final : public ssh::SessionObserver {
   void on_forward_answered(std::size_t forward, std::optional<std::uint16_t> bound_port) override;
   void on_forward_cancelled(std::size_t) override {}
   void on_received(bool) override {}
+  void on_transport_stalled(const TransportReport&) override {}
   void on_keepalive_answered(Duration) override {}
   void on_open_request(ssh::OpenRequest request) override { connections_->open(std::move(request)); }
-  void on_host_key_stored(const std::string&) override {}
+  void on_host_key_met(const std::string&) override {}
   void on_unwanted_open(const std::string&) override {}
   void on_failed(Failure failure) override;
   void on_closed() override {}
@@ -70,6 +71,8 @@ class Tunnel final : public ssh::SessionObserver {
   boost::asio::io_context loop_;
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> guard_{loop_.get_executor()};
   net::Resolver resolver_{loop_.get_executor()};
+  std::shared_ptr<ssh::Storage> storage_ =
+      std::make_shared<ssh::Storage>(loop_.get_executor(), std::make_shared<net::Disk>(loop_.get_executor()));
   std::unique_ptr<forward::Connections> connections_;
   std::unique_ptr<ssh::Session> session_;
   std::vector<std::uint16_t> ports_;

@@ -346,3 +346,31 @@ TEST_CASE("when an attempt's address is gone the next endpoint is tried") {
   REQUIRE(run_until(loop, [&] { return outcome.calls == 1; }));
   CHECK(*outcome.result);
 }
+
+TEST_CASE("the second choice has to wait until those that race got nowhere, or two seconds") {
+  asio::io_context loop;
+  const Listening second_choice(loop);
+  const Silent silent(loop);
+  const Refusing refusing(loop);
+  ConnectOptions options;
+  Endpoints racers;
+  std::chrono::milliseconds least{0};
+  SUBCASE("one of them is silent") {
+    racers = {silent.endpoint(), refusing.endpoint()};
+    least = std::chrono::milliseconds{1950};
+  }
+  SUBCASE("all refuse") {
+    racers = {refusing.endpoint(), refusing.endpoint()};
+  }
+  options.racing = racers.size();
+  racers.push_back(second_choice.endpoint());
+  const auto start = std::chrono::steady_clock::now();
+  Outcome outcome;
+  const auto operation = connect(loop.get_executor(), racers, options, outcome.handler());
+  REQUIRE(run_until(loop, [&] { return outcome.calls == 1; }));
+  REQUIRE(*outcome.result);
+  CHECK((*outcome.result)->remote_endpoint() == second_choice.endpoint());
+  const auto waited = std::chrono::steady_clock::now() - start;
+  CHECK(waited >= least);
+  CHECK((least.count() > 0 || waited < std::chrono::milliseconds{1000}));
+}

@@ -9,11 +9,13 @@
 #include <chrono>
 #include <filesystem>
 #include <future>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "integration/net/loop.hpp"
+#include "net/disk.hpp"
 #include "support/temp_dir.hpp"
 
 using namespace holdfast;
@@ -268,7 +270,7 @@ struct Remembering {
   Remembering(asio::io_context& loop, Lookup lookup, const std::string& path = "")
       : resolver(
             loop.get_executor(), known(path), [this](const std::string& line) { said.push_back(line); },
-            std::move(lookup)) {}
+            std::make_shared<Disk>(loop.get_executor()), std::move(lookup)) {}
 
   static AddressCache known(const std::string& path) {
     AddressCache cache(path, {});
@@ -409,4 +411,59 @@ TEST_CASE("however often the network changes, lookups that hang are few") {
   lookup.release({0, 0, {at("192.0.2.1")}});
   REQUIRE(run_until(loop, [&] { return outcome.calls == 100; }));
   CHECK(lookup.started() == 16);
+}
+
+// ---- a relay's addresses --------------------------------------------------------------------------------------------
+
+namespace {
+
+/// What a name leads to once it was looked up.
+RelayAddresses find_relay(asio::io_context& loop, Resolver& resolver, const std::string& host) {
+  std::optional<tl::expected<RelayAddresses, Failure>> found;
+  const auto operation =
+      resolver.find_relay(host, 2222, AddressFamily::any, [&](auto addresses) { found = std::move(addresses); });
+  REQUIRE(run_until(loop, [&] { return found.has_value(); }));
+  REQUIRE(*found);
+  return **found;
+}
+
+}  // namespace
+
+TEST_CASE("DNS's word for a relay is not remembered before its key was right there") {
+  asio::io_context loop;
+  std::atomic<bool> dead = false;
+  Remembering remembering(loop, [&dead](auto&&...) {
+    return dead ? Answer{EAI_AGAIN, 0, {}} : Answer{0, 0, {at("198.51.100.7", 2222)}};
+  });
+  const Endpoints was{at("192.0.2.1", 2222)};
+  const Endpoints now_is{at("198.51.100.7", 2222)};
+  const RelayAddresses found = find_relay(loop, remembering.resolver, "relay.example");
+  CHECK(found.said == now_is);
+  CHECK(found.remembered == was);
+  CHECK(found.age.value() >= std::chrono::hours{3});
+
+  // Nor does one who looks the same name up for something else teach it.
+  Outcome outcome;
+  const auto operation = remembering.look_up(outcome);
+  REQUIRE(run_until(loop, [&] { return outcome.calls == 1; }));
+  CHECK(find_relay(loop, remembering.resolver, "relay.example").remembered == was);
+
+  dead = true;
+  const RelayAddresses in_the_dark = find_relay(loop, remembering.resolver, "relay.example");
+  CHECK(in_the_dark.said.empty());
+  CHECK(in_the_dark.remembered == was);
+
+  remembering.resolver.was_right("relay.example", AddressFamily::any, asio::ip::make_address("198.51.100.7"), now_is);
+  CHECK(find_relay(loop, remembering.resolver, "relay.example").remembered == now_is);
+}
+
+TEST_CASE("of a relay that is a literal or this device there is nothing to remember") {
+  asio::io_context loop;
+  Remembering remembering(loop, no_lookup);
+  for (const std::string host : {"127.0.0.1", "localhost"}) {
+    remembering.resolver.was_right(host, AddressFamily::any, asio::ip::make_address("127.0.0.1"), {});
+    const RelayAddresses found = find_relay(loop, remembering.resolver, host);
+    CHECK_FALSE(found.said.empty());
+    CHECK(found.remembered.empty());
+  }
 }

@@ -178,6 +178,21 @@ TEST_CASE("a process that has the number of a recorded one, but is no sshd, is l
   });
 }
 
+TEST_CASE("a line break in the name of a process ends nobody") {
+  with_each_shell([](const auto& shell) {
+    const FakeRelay relay(shell);
+    for (const std::string name : {") S\n", "sshd) S 1\n", "sshd\n", "\n"}) {
+      CAPTURE(name);
+      Conversation process = relay.sshd(name);
+      const pid_t pid = std::stoi(process.line());
+      relay.write_record(listener, pid, FakeRelay::record(pid, "device"));
+      CHECK(evict_over(relay) == "gone");
+      CHECK(alive(pid));
+      CHECK(relay.records().empty());
+    }
+  });
+}
+
 TEST_CASE("another sshd that has the number of a recorded one is left alone") {
   with_each_shell([](const auto& shell) {
     const FakeRelay relay(shell);

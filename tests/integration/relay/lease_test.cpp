@@ -164,8 +164,8 @@ TEST_CASE("an sshd whose predecessor holds the port ends it, and the port is fre
     CHECK_FALSE(is_listening(port));
     CHECK_FALSE(alive(pid));
     CHECK(next.ask("hold " + listener) == "held");
-    // The predecessor's script has gone by itself and took nothing of ours along.
-    CHECK(wait_until([&] { return relay.processes().size() <= 4; }));
+    // The predecessor's script has gone by itself and took nothing along of ours: sshd, shell, subshell, timeout, dd.
+    CHECK(wait_until([&] { return relay.processes().size() <= 5; }));
     CHECK(relay.records().size() == 1);
     CHECK(next.ask("evict " + listener) == "own");
   });
@@ -230,6 +230,29 @@ TEST_CASE("what other records show does not hide that the predecessor was ended"
     greeted(next);
     CHECK(next.ask("evict localhost 99999") == "free");
     CHECK_FALSE(alive(pid));
+  });
+}
+
+TEST_CASE("a neighbour that records our listener keeps nobody from ending our own dead session") {
+  with_each_shell([](const auto& shell) {
+    FakeRelay relay(shell);
+    const FakeRelay::SessionOptions ours{.name = "sshd", .bound = "gateway-7"};
+    const FakeRelay::SessionOptions theirs{.name = "sshd", .bound = "gateway-8"};
+    // Whatever the order of their process numbers, in which they are looked at.
+    Conversation earlier = relay.session(theirs);
+    Conversation stale = relay.session(ours);
+    Conversation later = relay.session(theirs);
+    for (Conversation* session : {&earlier, &stale, &later}) {
+      greeted(*session);
+      REQUIRE(session->ask("hold localhost 99999") == "held");
+    }
+    Conversation next = relay.session(ours);
+    greeted(next);
+    CHECK(next.ask("evict localhost 99999") == "free");
+    CHECK_FALSE(alive(stale.process().pid()));
+    CHECK(next.ask("evict localhost 99999").starts_with("other gateway-8 "));
+    CHECK(earlier.ask("").empty());
+    CHECK(later.ask("").empty());
   });
 }
 

@@ -36,7 +36,7 @@ class Relay {
 
   /// A client that asks for these options and runs the script as holdfast does.
   Conversation session(std::vector<std::string> options = {}) const {
-    return run(std::move(options), relay::exec_command());
+    return run(std::move(options), relay::exec_command(true));
   }
   Conversation holder(std::uint16_t port) const {
     return session({"-o", "ExitOnForwardFailure=yes", "-R", std::to_string(port) + ":127.0.0.1:9"});
@@ -231,7 +231,8 @@ TEST_CASE("the installed script as a forced command serves a key that may do not
   replace("4649", std::to_string(port));
   replace("ssh-ed25519 AAAA...", public_key(client_key()));
 
-  Relay relay(std::vector<std::string>{line});
+  const std::string other_key = client_key(KeyType::ecdsa);
+  Relay relay(std::vector<std::string>{line, public_key(other_key)});
   Conversation stale = relay.holder(port);
   greet(stale);
   REQUIRE(stale.ask("hold localhost " + std::to_string(port)) == "held");
@@ -241,6 +242,45 @@ TEST_CASE("the installed script as a forced command serves a key that may do not
   CHECK(next.ask("evict localhost " + std::to_string(port)) == "free");
   Conversation elsewhere = relay.holder(free_port());
   CHECK(elsewhere.line() == "(end)");
+
+  const std::string inside = "127.0.0.1:" + std::to_string(relay.sshd.port());
+  Conversation free_to_look = relay.run({"-i", other_key, "-o", "IdentitiesOnly=yes", "-W", inside}, "");
+  CHECK(free_to_look.line().starts_with("SSH-2.0-"));
+  Conversation look = relay.run({"-W", inside}, "");
+  CHECK(look.line() == "(end)");
+}
+
+TEST_CASE("permitlisten is about ports; AllowStreamLocalForwarding no keeps a key from making Unix sockets") {
+  const std::string line = "restrict,port-forwarding,permitlisten=\"localhost:1\",command=\"echo in\" ";
+  for (const bool allowed : {true, false}) {
+    CAPTURE(allowed);
+    Relay relay(std::vector<std::string>{line + public_key(client_key())},
+                allowed ? "" : "AllowStreamLocalForwarding no");
+    const std::string path = relay.sshd.account().home() + "/socket";
+    Conversation session = relay.run({"-o", "ExitOnForwardFailure=yes", "-R", path + ":127.0.0.1:9"}, "");
+    CHECK(session.line() == (allowed ? "in" : "(end)"));
+    CHECK(fs::exists(path) == allowed);
+  }
+}
+
+TEST_CASE("a revoked key gets no new session, and the one that it has lives until somebody ends it") {
+  const TempDir dir;
+  fs::permissions(dir.path(), fs::perms(0755));
+  write_file(dir / "revoked", "", 0644);
+  Relay relay({}, "RevokedKeys " + dir / "revoked");
+  const std::uint16_t port = free_port();
+  Conversation stolen = relay.holder(port);
+  greet(stolen);
+  write_file(dir / "revoked", public_key(client_key()) + "\n", 0644);
+
+  Conversation again = relay.session();
+  CHECK(again.line() == "(end)");
+  Conversation other = relay.session({"-i", client_key(KeyType::ecdsa), "-o", "IdentitiesOnly=yes"});
+  greet(other);
+  CHECK(stolen.ask("").empty());
+  CHECK(is_listening(port));
+  for (const pid_t session : relay.sshd.sessions()) ::kill(session, SIGTERM);
+  CHECK(wait_until([&] { return !is_listening(port); }));
 }
 
 TEST_CASE("sshd takes the drop-in") {
@@ -252,6 +292,6 @@ TEST_CASE("sshd takes the drop-in") {
     return run_checked(
         account.command({"/usr/sbin/sshd", "-T", "-f", config, "-C", "user=" + user + ",host=h,addr=127.0.0.1"}));
   };
-  CHECK(effective("holdfast").find("clientaliveinterval 15\n") != std::string::npos);
+  CHECK(effective("tunnel").find("clientaliveinterval 15\n") != std::string::npos);
   CHECK(effective("somebody").find("clientaliveinterval 0\n") != std::string::npos);
 }

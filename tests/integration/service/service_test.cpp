@@ -36,6 +36,7 @@ class NotifySocket {
     ::setenv("NOTIFY_SOCKET", name.c_str(), 1);
   }
   ~NotifySocket() {
+    flush(std::chrono::seconds{10});
     ::unsetenv("NOTIFY_SOCKET");
     ::close(fd_);
   }
@@ -44,6 +45,7 @@ class NotifySocket {
 
   /// The next message; empty when there is none.
   std::string next() {
+    REQUIRE(flush(std::chrono::seconds{10}));
     std::array<char, 4096> buffer{};
     const ssize_t size = ::recv(fd_, buffer.data(), buffer.size(), 0);
     return size > 0 ? std::string(buffer.data(), static_cast<std::size_t>(size)) : "";

@@ -72,7 +72,7 @@ void Client::open() {
   socket.connect({boost::asio::ip::make_address(spec.host_name), spec.port});
   socket.set_option(tcp::no_delay{true});
   socket.non_blocking(true);  // as after async_connect: Asio will not set it again when libssh has taken it away
-  session = std::make_unique<ssh::Session>(std::move(socket), spec, *this, learnt);
+  session = std::make_unique<ssh::Session>(std::move(socket), spec, *this, storage, learnt);
   session->open();
 }
 

@@ -13,7 +13,9 @@
 #include <vector>
 
 #include "holdfast/config.hpp"
+#include "net/disk.hpp"
 #include "ssh/session.hpp"
+#include "ssh/storage.hpp"
 #include "support/sshd.hpp"
 #include "support/temp_dir.hpp"
 
@@ -79,15 +81,20 @@ class Client final : public ssh::SessionObserver {
   void on_forward_answered(std::size_t forward, std::optional<std::uint16_t> bound_port) override;
   void on_forward_cancelled(std::size_t forward) override { cancelled.push_back(forward); }
   void on_received(bool whole_packet) override;
+  void on_transport_stalled(const TransportReport&) override {}
   void on_keepalive_answered(Duration round_trip) override { round_trips.push_back(round_trip); }
   void on_open_request(ssh::OpenRequest request) override;
-  void on_host_key_stored(const std::string& key) override { stored_key = key; }
+  void on_host_key_met(const std::string& key) override { met_key = key; }
   void on_unwanted_open(const std::string& what) override { unwanted.push_back(what); }
   void on_failed(Failure what) override { failure = std::move(what); }
   void on_closed() override { closed = true; }
 
   boost::asio::io_context context;
   TunnelSpec spec;
+  std::shared_ptr<net::Disk> disk = std::make_shared<net::Disk>(context.get_executor());
+  std::vector<std::string> complaints;  ///< of the storage
+  std::shared_ptr<ssh::Storage> storage = std::make_shared<ssh::Storage>(
+      context.get_executor(), disk, [this](const std::string& line) { complaints.push_back(line); });
   std::shared_ptr<ssh::Learnt> learnt = std::make_shared<ssh::Learnt>();
   std::unique_ptr<ssh::Session> session;
   bool authenticate_at_once = true;
@@ -104,7 +111,7 @@ class Client final : public ssh::SessionObserver {
   std::vector<std::size_t> cancelled;
   std::vector<Duration> round_trips;
   std::vector<std::string> unwanted;
-  std::string stored_key;
+  std::string met_key;
   std::vector<ssh::OpenRequest> requests;
   std::list<Peer> peers;
   std::size_t received_calls = 0;

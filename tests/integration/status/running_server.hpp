@@ -10,6 +10,7 @@
 #include <string>
 #include <thread>
 #include <utility>  // Boost 1.74 misses it
+#include <vector>
 
 #include "status/server.hpp"
 #include "support/temp_dir.hpp"
@@ -25,10 +26,10 @@ class FakeSource final : public status::Source {
     const std::lock_guard lock{mutex_};
     return report_;
   }
-  std::optional<std::string> reload() override {
+  void reload(Reloaded then) override {
     ++reloads;
     const std::lock_guard lock{mutex_};
-    return refusal_;
+    then(refusal_);
   }
   bool reconnect(const std::string& tunnel) override {
     ++reconnects;
@@ -54,14 +55,16 @@ class FakeSource final : public status::Source {
   std::optional<std::string> refusal_;
 };
 
-/// A server with a loop of its own.
+/// Both sockets of a process, with a loop of their own.
 class RunningServer {
  public:
   RunningServer(FakeSource& source, const StatusSocketSpec& spec, status::Limits limits = {}) {
     limits.obey_own_process = true;
-    auto server = status::Server::listen(loop_.get_executor(), spec, source, limits);
-    if (!server) throw std::runtime_error{server.error()};
-    server_.emplace(std::move(*server));
+    for (const status::Role role : {status::Role::status, status::Role::control}) {
+      auto server = status::Server::listen(loop_.get_executor(), spec, role, source, limits);
+      if (!server) throw std::runtime_error{server.error()};
+      servers_.push_back(std::move(*server));
+    }
     thread_ = std::thread{[this] {
       const auto forever = boost::asio::make_work_guard(loop_);
       loop_.run();
@@ -71,11 +74,11 @@ class RunningServer {
   RunningServer(const RunningServer&) = delete;
   RunningServer& operator=(const RunningServer&) = delete;
 
-  /// Ends the server in its own thread, as the program does, and then the loop.
+  /// Ends the servers in its own thread, as the program does, and then the loop.
   void stop() {
     if (!thread_.joinable()) return;
     boost::asio::post(loop_, [this] {
-      server_.reset();
+      servers_.clear();
       loop_.stop();
     });
     thread_.join();
@@ -83,7 +86,7 @@ class RunningServer {
 
  private:
   boost::asio::io_context loop_{1};
-  std::optional<status::Server> server_;
+  std::vector<status::Server> servers_;
   std::thread thread_;
 };
 

@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -31,9 +32,9 @@ status::Limits impatient() {
   return limits;
 }
 
-/// A server on a path of its own, and raw clients of it.
+/// Both sockets on paths of their own, and raw clients of the one that answers all.
 struct Lab {
-  explicit Lab(const status::Limits& limits = patient) : server(source, {path, ""}, limits) {}
+  explicit Lab(const status::Limits& limits = patient) : server(source, {status_path, ""}, limits) {}
 
   Socket connect() const { return Socket::connect_unix(path); }
   HttpResponse ask(const std::string& method, const std::string& target) const {
@@ -41,7 +42,8 @@ struct Lab {
   }
 
   TempDir directory;
-  std::string path = directory / "status.sock";
+  std::string status_path = directory / "status.sock";
+  std::string path = control_socket(status_path);
   FakeSource source;
   RunningServer server;
 };
@@ -78,6 +80,28 @@ bool has_hung_up(const Socket& client) {
 
 std::string first_line(const std::string& response) {
   return response.substr(0, response.find("\r\n"));
+}
+
+/// Not open: nobody, in root's group, is not let in. Root calls.
+Socket connect_as_nobody(const std::string& path) {
+  // The system call itself changes this thread only, and SO_PEERCRED has the user of connect(2).
+  constexpr long unchanged = -1;
+  constexpr long nobody = 65534;
+  REQUIRE(::syscall(SYS_setresuid, unchanged, nobody, unchanged) == 0);
+  Socket client;
+  try {
+    client = Socket::connect_unix(path);
+  } catch (const std::system_error&) {
+  }
+  REQUIRE(::syscall(SYS_setresuid, unchanged, 0L, unchanged) == 0);
+  return client;
+}
+
+/// The first line of the answer.
+std::string http_over(Socket client, const std::string& method, const std::string& target) {
+  REQUIRE(client.is_open());
+  client.send(request(method + " " + target));
+  return first_line(next_response(client));
 }
 
 }  // namespace
@@ -331,22 +355,33 @@ TEST_CASE("the end of the server closes its connections, and nothing is asked of
   CHECK_FALSE(std::filesystem::exists(lab.path));
 }
 
-TEST_CASE("another user may read and may not write") {
+TEST_CASE("the status socket shows all, and takes no command from anybody") {
+  const Lab lab;
+  CHECK(http_request(lab.status_path, "GET", "/v1/status").body == status::to_json(example_report()));
+  for (const char* method : {"POST", "PUT", "DELETE"}) {  // of its owner, and where root runs the tests of root
+    for (const char* target : {"/v1/reload", "/v1/tunnels/relay/reconnect", "/v1/status"}) {
+      const HttpResponse response = http_request(lab.status_path, method, target);
+      CHECK(response.status == 403);
+      CHECK(response.body ==
+            "{\"error\":\"this socket is read-only: commands go to the control socket, " + lab.path + "\"}\n");
+    }
+  }
+  CHECK(lab.source.reloads == 0);
+  CHECK(lab.source.reconnects == 0);
+}
+
+TEST_CASE("another user of the group may see the status, and can't connect to where commands are taken") {
   if (skipped_without_root()) return;
   const Lab lab;
   std::filesystem::permissions(lab.directory.path(), std::filesystem::perms{0755});
-  // The system call itself changes this thread only, and SO_PEERCRED has the user of connect(2).
-  constexpr long unchanged = -1;
-  constexpr long nobody = 65534;
-  REQUIRE(::syscall(SYS_setresuid, unchanged, nobody, unchanged) == 0);
-  Socket client;
-  try {
-    client = lab.connect();
-  } catch (...) {
-  }
-  REQUIRE(::syscall(SYS_setresuid, unchanged, 0L, unchanged) == 0);
-  REQUIRE(client.is_open());
+  CHECK(http_over(connect_as_nobody(lab.status_path), "GET", "/healthz") == "HTTP/1.1 200 OK");
+  CHECK(http_over(connect_as_nobody(lab.status_path), "POST", "/v1/reload") == "HTTP/1.1 403 Forbidden");
+  CHECK_FALSE(connect_as_nobody(lab.path).is_open());
 
+  // Who opens the file by mistake still lets nobody command.
+  REQUIRE(::chmod(lab.path.c_str(), 0666) == 0);
+  Socket client = connect_as_nobody(lab.path);
+  REQUIRE(client.is_open());
   client.send(request("GET /healthz"));
   CHECK(first_line(next_response(client)) == "HTTP/1.1 200 OK");
   for (const char* target : {"/v1/reload", "/v1/tunnels/relay/reconnect"}) {

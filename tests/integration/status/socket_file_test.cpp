@@ -19,10 +19,11 @@ using namespace holdfast::test;
 namespace {
 
 /// Listens once; empty when it worked.
-std::string listen_error(const std::string& path, const std::string& group = "") {
+std::string listen_error(const std::string& path, const std::string& group = "",
+                         status::Role role = status::Role::status) {
   FakeSource source;
   boost::asio::io_context loop;
-  const auto server = status::Server::listen(loop.get_executor(), {path, group}, source);
+  const auto server = status::Server::listen(loop.get_executor(), {path, group}, role, source);
   return server ? "" : server.error();
 }
 
@@ -40,7 +41,7 @@ void leave_stale_socket(const std::string& path) {
 
 }  // namespace
 
-TEST_CASE("the socket is for its owner and group whatever the umask, and is removed in the end") {
+TEST_CASE("the sockets are for owner and group, and for the owner, whatever the umask, and are removed in the end") {
   const TempDir directory;
   const std::string path = directory / "status.sock";
   for (const mode_t mask : {0000U, 0022U, 0077U, 0777U}) {
@@ -51,33 +52,77 @@ TEST_CASE("the socket is for its owner and group whatever the umask, and is remo
       const RunningServer server{source, {path, ""}};
       ::umask(before);
       CHECK(mode_of(path) == 0660);
+      CHECK(mode_of(control_socket(path)) == 0600);
       CHECK(http_request(path, "GET", "/healthz").status == 200);
+      CHECK(http_request(control_socket(path), "GET", "/healthz").status == 200);
     }
     CHECK_FALSE(std::filesystem::exists(path));
+    CHECK_FALSE(std::filesystem::exists(control_socket(path)));
   }
 }
 
 TEST_CASE("the socket is at no moment open to others") {
   const TempDir directory;
   const std::string path = directory / "status.sock";
+  status::Role role{};
+  std::string watched;
+  mode_t allowed = 0;
+  SUBCASE("of the status") {
+    role = status::Role::status;
+    watched = path;
+    allowed = 0660;
+  }
+  SUBCASE("of commands") {
+    role = status::Role::control;
+    watched = control_socket(path);
+    allowed = 0600;
+  }
   std::atomic<bool> watching = true;
   std::atomic<unsigned> widest = 0;
   std::atomic<unsigned> sightings = 0;
+  std::atomic<bool> ours = true;
   std::thread watcher{[&] {
     struct stat found {};
     while (watching) {
-      if (::lstat(path.c_str(), &found) != 0) continue;
+      if (::lstat(watched.c_str(), &found) != 0) continue;
       widest = widest | (found.st_mode & 0777U);
+      if (found.st_uid != ::geteuid()) ours = false;
       ++sightings;
     }
   }};
   const mode_t before = ::umask(0);
-  for (unsigned round = 0; round < 200 || (sightings < 50 && round < 100000); ++round) listen_error(path);
+  for (unsigned round = 0; round < 200 || (sightings < 50 && round < 100000); ++round) listen_error(path, "", role);
   ::umask(before);
   watching = false;
   watcher.join();
   CHECK(sightings.load() >= 50);
-  CHECK((widest.load() & ~0660U) == 0);
+  CHECK((widest.load() & ~allowed) == 0);
+  CHECK(ours.load());
+}
+
+TEST_CASE("a link that somebody puts in the socket's place leads to no other file") {
+  const TempDir directory;
+  const std::string path = directory / "status.sock";
+  const std::string other = directory / "other";
+  write_file(other, "", 0600);
+  std::atomic<bool> watching = true;
+  std::atomic<unsigned> swaps = 0;
+  std::thread thief{[&] {
+    struct stat found {};
+    while (watching) {
+      if (::lstat(path.c_str(), &found) != 0 || !S_ISSOCK(found.st_mode)) continue;
+      ::unlink(path.c_str());
+      if (::symlink(other.c_str(), path.c_str()) == 0) ++swaps;
+    }
+  }};
+  for (unsigned round = 0; swaps < 1000 && round < 100000; ++round) {
+    listen_error(path);
+    ::unlink(path.c_str());
+  }
+  watching = false;
+  thief.join();
+  CHECK(swaps.load() >= 50);
+  CHECK(mode_of(other) == 0600);
 }
 
 TEST_CASE("the socket goes to the group that is named") {
@@ -93,6 +138,10 @@ TEST_CASE("the socket goes to the group that is named") {
   REQUIRE(::lstat(path.c_str(), &found) == 0);
   CHECK(found.st_gid == wanted);
   CHECK((found.st_mode & 0777U) == 0660);
+  REQUIRE(::lstat(control_socket(path).c_str(), &found) == 0);
+  CHECK(found.st_uid == ::geteuid());
+  CHECK(found.st_gid != wanted);
+  CHECK((found.st_mode & 0777U) == 0600);
 }
 
 TEST_CASE("an unknown group is an error that says how to make it, and leaves no file") {
@@ -123,6 +172,11 @@ TEST_CASE("a path that no Unix socket can have is an error with its length") {
                                       "status_socket.path");
   CHECK(listen_error(too_long.substr(0, 107)).empty());
   CHECK(listen_error("").find("this one has 0") != std::string::npos);
+  CHECK(listen_error(too_long.substr(0, 100), "", status::Role::control) ==
+        "control socket " + too_long.substr(0, 100) +
+            ".control: a Unix socket's path has 1 to 107 bytes, and this one has 108: set a shorter "
+            "status_socket.path");
+  CHECK(listen_error(too_long.substr(0, 99), "", status::Role::control).empty());
 }
 
 TEST_CASE("what is not a socket stays where it is") {
@@ -188,7 +242,7 @@ TEST_CASE("of two that start at once exactly one gets the socket") {
       ++ready;
       while (ready < 2) {
       }
-      servers[which].emplace(status::Server::listen(loop.get_executor(), {path, ""}, source));
+      servers[which].emplace(status::Server::listen(loop.get_executor(), {path, ""}, status::Role::status, source));
     };
     std::thread other{start, 1};
     start(0);
@@ -217,7 +271,7 @@ TEST_CASE("a server that was moved still answers and cleans up once") {
   const std::string path = directory / "status.sock";
   FakeSource source;
   boost::asio::io_context loop;
-  auto first = status::Server::listen(loop.get_executor(), {path, ""}, source);
+  auto first = status::Server::listen(loop.get_executor(), {path, ""}, status::Role::status, source);
   REQUIRE(first.has_value());
   {
     const status::Server second = std::move(*first);

@@ -101,6 +101,31 @@ TEST_CASE("without exit_on_forward_failure it stays, says what is missing, and a
   CHECK(holdfast.command({"health"}).status.code == 0);
 }
 
+TEST_CASE("of two addresses with one port the second is told that the first has it, unless the client may specify") {
+  SshdOptions options;
+  bool both = false;
+  SUBCASE("GatewayPorts yes") {
+    options.config = {"GatewayPorts yes"};
+  }
+  SUBCASE("GatewayPorts clientspecified") {
+    options.config = {"GatewayPorts clientspecified"};
+    both = true;
+  }
+  const Sshd relay(options);
+  const TargetServer target(greet_then_echo("hello\n"));
+  const std::string port = std::to_string(free_port());
+  const std::string to_target = ":" + port + ":localhost:" + std::to_string(target.port());
+  const Holdfast holdfast(Tunnel::to(relay).forward("127.0.0.1" + to_target).forward("127.0.0.2" + to_target));
+  if (both) {
+    CHECK(holdfast.wait_for_up());
+    return;
+  }
+  REQUIRE(holdfast.wait_for_failure("forward_refused"));
+  const Json error = holdfast.tunnel()["last_error"];
+  CHECK(error["subject"] == "127.0.0.2:" + port);
+  CHECK(error["detail"] == "this session's own 127.0.0.1:" + port + " answers there");
+}
+
 TEST_CASE("a relay whose rules forbid the listener: we look, nobody listens, and the session is not kept") {
   SshdOptions options;
   SUBCASE("AllowTcpForwarding local") {

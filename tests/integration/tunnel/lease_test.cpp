@@ -5,12 +5,15 @@
 #include <algorithm>
 #include <csignal>
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "scenario.hpp"
+#include "support/delay_proxy.hpp"
 #include "support/tcp_proxy.hpp"
+#include "support/temp_dir.hpp"
 
 using namespace holdfast::test;
 
@@ -109,17 +112,70 @@ TEST_CASE("a session that is no lease of ours keeps its port, and its end is not
   CHECK(holdfast.tunnel()["attempt"] == 1);
 }
 
-TEST_CASE("a second holdfast of the same device is told that the living holder has its own name") {
+TEST_CASE("a device that is called the same is told, and never ends the other one's session") {
   Sshd relay;
-  const TargetServer target(greet_then_echo("here\n"));
-  const Tunnel tunnel = Tunnel::to(relay).set("device_id", "site-17").forward(to_local(free_port(), target.port()));
+  std::optional<DelayProxy> slow;
+  std::optional<TargetServer> target;
+  SUBCASE("whose target answers the knock") {
+    target.emplace(greet_then_echo("here\n"));
+  }
+  SUBCASE("whose target waits for the caller") {
+    target.emplace(echo());
+  }
+  SUBCASE("over a link that is slower than a knock waits") {
+    target.emplace(greet_then_echo("here\n"));
+    slow.emplace(relay.port(), 600ms);
+  }
+  Tunnel tunnel = Tunnel::to(relay).set("device_id", "site-17").forward(to_local(free_port(), target->port()));
+  if (slow) {
+    tunnel.set("port", std::to_string(slow->port())).set("strict_host_key_checking", "accept-new").known_hosts = "";
+  }
   const Holdfast first(tunnel);
   REQUIRE(wait_for_lease(first, relay));
   const Holdfast second(tunnel);
-  REQUIRE(second.wait_for_failure("listener_held_by_other_device"));
-  const std::string holder = second.tunnel()["forwards"][0]["holder"];
-  CHECK(holder == "site-17 (this device's own name)");
+  REQUIRE(second.wait_for_failure("listener_held_by_twin"));
+  CHECK(second.tunnel()["forwards"][0]["holder"] == "site-17");
+  CHECK(second.tunnel()["forwards"][0]["refusal"] == "held_by_twin");
+  CHECK(second.log().find("delete /var/lib/holdfast/device_id or set device_id") != std::string::npos);
+  CHECK(holds_for([&] { return first.tunnel()["up"] == true; }, 3000ms));
   CHECK(first.tunnel()["attempt"] == 1);
+}
+
+TEST_CASE("a device that can't keep its runs ends what was there before it, and nothing that came later") {
+  Sshd relay;
+  const TargetServer target(echo());
+  const std::uint16_t port = free_port();
+  const Tunnel tunnel = Tunnel::to(relay).set("device_id", "site-17").forward(to_local(port, target.port()));
+  const std::map<std::string, std::string> forgetful{{"STATE_DIRECTORY", "/nonexistent"}};
+  Holdfast first({tunnel}, forgetful);
+  REQUIRE(wait_for_lease(first, relay));
+  const std::vector<pid_t> before = relay.sessions();
+  CHECK(holds_for([&] { return first.tunnel()["up"] == true; }, 2500ms));  // ages are told in seconds
+  const Holdfast second({tunnel}, forgetful);
+  REQUIRE(second.wait_for_up());
+  CHECK(wait_until([&] { return all_gone(before); }));
+  REQUIRE(first.wait_for_failure("listener_held_by_twin"));
+  CHECK(second.tunnel()["attempt"] == 1);
+}
+
+TEST_CASE("a device that could not keep its name at first still ends its own dead session, once it can") {
+  Sshd relay;
+  const TargetServer target(echo());
+  const std::uint16_t port = free_port();
+  const Tunnel direct = Tunnel::to(relay).forward(to_local(port, target.port()));
+  TcpProxy network(relay.port());
+  const TempDir state;
+  const std::string folder = state / "later";
+  Holdfast holdfast({through(network, direct)}, {{"STATE_DIRECTORY", folder}});
+  REQUIRE(wait_for_lease(holdfast, relay));
+  CHECK(holds_for([&] { return holdfast.tunnel()["up"] == true; }, 2500ms));  // ages are told in seconds
+  network.freeze();
+  std::filesystem::create_directory(folder);
+  holdfast.write_config({direct});
+  holdfast.crash_and_start();
+  REQUIRE(holdfast.wait_for_up());
+  CHECK(holdfast.tunnel()["attempt"] == 1);
+  CHECK(echoes(port));
 }
 
 TEST_CASE("an account that runs no commands has a tunnel without a lease, and keepalives instead of heartbeats") {
@@ -218,4 +274,87 @@ TEST_CASE("a reconnect hands the lease over: one record, one script") {
   CHECK(wait_until([&] { return all_gone(before); }));
   CHECK(wait_until([&] { return records(relay) == 1 && relay.sessions().size() == 2; }));
   CHECK(echoes(port));
+}
+
+TEST_CASE("a relay that gets another host key, shows both for a while and then only the new one, is known all along") {
+  SshdOptions options;
+  options.host_keys = {KeyType::rsa};
+  Sshd relay(options);
+  Tunnel tunnel = Tunnel::to(relay).forward(to_local(free_port(), 1)).set("strict_host_key_checking", "accept-new");
+  // Whoever seems to come from the relay itself is told no keys, and the others within ten heartbeats.
+  tunnel.set("bind_address", "127.0.0.2").set("server_alive_interval", "1");
+  std::optional<Holdfast> holdfast(tunnel);
+  REQUIRE(holdfast->wait_for_up());
+  relay.options().host_keys = {KeyType::rsa, KeyType::ed25519};
+  relay.restart();
+  holdfast->crash_and_start();  // it is asked once a day
+  REQUIRE(holdfast->wait_for_up());
+  const std::string file = holdfast->known_hosts_file();
+  const auto line_of_new = "[127.0.0.1]:" + std::to_string(relay.port()) + " " + public_key(host_key(KeyType::ed25519));
+  CHECK(wait_until([&] { return read_file(file).find(line_of_new + " learnt from the relay 2") != std::string::npos; },
+                   20s));
+  CHECK(read_file(file).starts_with(tunnel.known_hosts));
+  relay.options().host_keys = {KeyType::ed25519};
+  relay.restart();
+  CHECK(holdfast->command({"reconnect", "relay"}).status.code == 0);
+  CHECK(holdfast->wait_for(
+      [](const Json& now) { return now["up"] == true && now["sessions_established"].get<int>() >= 2; }));
+  CHECK(read_file(file).find(line_of_new) == read_file(file).rfind(line_of_new));
+}
+
+TEST_CASE("where the user says which host keys are good, no other is learnt") {
+  SshdOptions options;
+  options.host_keys = {KeyType::rsa, KeyType::ed25519};
+  Sshd relay(options);
+  Tunnel tunnel = Tunnel::to(relay).forward(to_local(free_port(), 1));
+  tunnel.known_hosts =
+      "[127.0.0.1]:" + std::to_string(relay.port()) + " " + public_key(host_key(KeyType::ed25519)) + "\n";
+  const Holdfast holdfast(tunnel);
+  REQUIRE(wait_for_lease(holdfast, relay));
+  CHECK(holds_for([&] { return read_file(holdfast.known_hosts_file()) == tunnel.known_hosts; }, 1000ms));
+}
+
+TEST_CASE("a listener that the relay puts on its loopback only is said to be there") {
+  SshdOptions options;
+  const TargetServer target(greet_then_echo("here\n"));
+  const std::uint16_t port = free_port();
+  const std::string words = "listens on loopback only (GatewayPorts)";
+  const auto verified = [](const Json& now) {
+    return now["forwards"][0]["proof"].is_object() && now["forwards"][0]["proof"]["result"] == "verified";
+  };
+  SUBCASE("GatewayPorts no, for any spelling of all addresses") {
+    Sshd relay(options);
+    std::string address;
+    SUBCASE("*") {
+      address = "*";
+    }
+    SUBCASE("0.0.0.0") {
+      address = "0.0.0.0";
+    }
+    const Holdfast holdfast(Tunnel::to(relay).forward(address + ":" + to_local(port, target.port())));
+    REQUIRE(holdfast.wait_for(verified));
+    REQUIRE(holdfast.wait_for([](const Json& now) { return now["forwards"][0]["listens_on"] == "loopback_only"; }));
+    CHECK(holdfast.status()["health"] == "warning");
+    CHECK(holdfast.tunnel()["condition"].get<std::string>().find(words) != std::string::npos);
+    CHECK(holdfast.log().find(words + " for ") != std::string::npos);
+    const std::string shown = holdfast.command({"status"}).output;
+    CHECK_MESSAGE(shown.find("verified on loopback ") != std::string::npos, shown);
+  }
+  SUBCASE("GatewayPorts clientspecified") {
+    options.config = {"GatewayPorts clientspecified"};
+    Sshd relay(options);
+    const Holdfast holdfast(Tunnel::to(relay).forward("*:" + to_local(port, target.port())));
+    REQUIRE(holdfast.wait_for(verified));
+    REQUIRE(holdfast.wait_for([](const Json& now) { return now["forwards"][0]["listens_on"].is_string(); }));
+    const std::string where = holdfast.tunnel()["forwards"][0]["listens_on"];
+    CHECK((where == "as_asked" || where == "ipv4_only"));
+    CHECK(holdfast.status()["health"] == "ok");
+  }
+  SUBCASE("without a lease nothing is claimed that was not seen") {
+    Sshd relay(options);
+    const Holdfast holdfast(Tunnel::to(relay).set("lease", "no").forward("*:" + to_local(port, target.port())));
+    REQUIRE(holdfast.wait_for(verified));
+    CHECK(holdfast.tunnel()["forwards"][0]["listens_on"].is_null());
+    CHECK(holdfast.command({"status"}).output.find("verified on loopback ") != std::string::npos);
+  }
 }

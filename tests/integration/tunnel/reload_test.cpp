@@ -7,6 +7,7 @@
 
 #include "scenario.hpp"
 #include "support/http_unix.hpp"
+#include "support/keys.hpp"
 
 using namespace holdfast::test;
 
@@ -44,7 +45,7 @@ TEST_CASE("a reload adds, changes and removes tunnels, and does not touch the ot
     holdfast.signal(SIGHUP);
   }
   SUBCASE("by POST") {
-    CHECK(http_request(holdfast.socket_path(), "POST", "/v1/reload").status == 200);
+    CHECK(http_request(holdfast.control_path(), "POST", "/v1/reload").status == 200);
   }
   SUBCASE("by command") {
     CHECK(holdfast.command({"reload"}).status.code == 0);
@@ -81,7 +82,7 @@ TEST_CASE("a bad file changes nothing and says why, until a good one comes") {
     REQUIRE(wait_until([&] { return !holdfast.status()["last_reload_error"].is_null(); }));
   }
   SUBCASE("by POST") {
-    const HttpResponse response = http_request(holdfast.socket_path(), "POST", "/v1/reload");
+    const HttpResponse response = http_request(holdfast.control_path(), "POST", "/v1/reload");
     CHECK(response.status == 422);
     CHECK(response.body.find("server_alive_intervall") != std::string::npos);
   }
@@ -95,7 +96,7 @@ TEST_CASE("a bad file changes nothing and says why, until a good one comes") {
     holdfast.signal(SIGHUP);
     REQUIRE(wait_until([&] { return !holdfast.status()["last_reload_error"].is_null(); }));
     holdfast.write_config_text(good + "    server_alive_intervall: 22\n");
-    CHECK(http_request(holdfast.socket_path(), "POST", "/v1/reload").status == 422);
+    CHECK(http_request(holdfast.control_path(), "POST", "/v1/reload").status == 422);
   }
   const std::string error = holdfast.status()["last_reload_error"];
   CHECK(error.find("server_alive_intervall") != std::string::npos);
@@ -107,7 +108,7 @@ TEST_CASE("a bad file changes nothing and says why, until a good one comes") {
   CHECK(untouched(holdfast, "relay"));
 
   holdfast.write_config_text(good);
-  CHECK(http_request(holdfast.socket_path(), "POST", "/v1/reload").status == 200);
+  CHECK(http_request(holdfast.control_path(), "POST", "/v1/reload").status == 200);
   CHECK(holdfast.status()["last_reload_error"].is_null());
   CHECK(untouched(holdfast, "relay"));
 }
@@ -162,8 +163,8 @@ TEST_CASE("reconnect opens a new session and lets open connections finish") {
   const Holdfast holdfast(Tunnel::to(relay).forward(to_local(port, target.port())).set("drain_timeout", "1"));
   REQUIRE(holdfast.wait_for_up());
   SUBCASE("by POST") {
-    CHECK(http_request(holdfast.socket_path(), "POST", "/v1/tunnels/relay/reconnect").status == 202);
-    CHECK(http_request(holdfast.socket_path(), "POST", "/v1/tunnels/nobody/reconnect").status == 404);
+    CHECK(http_request(holdfast.control_path(), "POST", "/v1/tunnels/relay/reconnect").status == 202);
+    CHECK(http_request(holdfast.control_path(), "POST", "/v1/tunnels/nobody/reconnect").status == 404);
   }
   SUBCASE("by command") {
     CHECK(holdfast.command({"reconnect", "relay"}).status.code == 0);
@@ -184,4 +185,61 @@ TEST_CASE("reconnect cuts the wait of a tunnel short") {
   relay.start();
   CHECK(holdfast.command({"reconnect", "relay"}).status.code == 0);
   CHECK(holdfast.wait_for_up());
+}
+
+TEST_CASE("what the device can know of a changed tunnel is found while its session still stands") {
+  const Sshd relay;
+  const TargetServer target(echo());
+  const std::uint16_t port = free_port();
+  const Tunnel tunnel = Tunnel::to(relay).forward(to_local(port, target.port()));
+  Holdfast holdfast(tunnel);
+  REQUIRE(holdfast.wait_for_up());
+  Socket caller = Socket::connect_tcp("127.0.0.1", port);
+  Tunnel changed = tunnel;
+  std::string what;
+  SUBCASE("a key with a passphrase") {
+    changed.set("identity_file", encrypted_key());
+    what = "tunnels.relay.identity_file: " + encrypted_key() + " needs a passphrase";
+  }
+  SUBCASE("no line for the relay in known_hosts") {
+    changed.known_hosts = "other.example " + public_key(host_key(KeyType::ed25519)) + "\n";
+    what = "tunnels.relay.user_known_hosts_file: no line for ";
+    changed.set("connect_timeout", "6");
+  }
+  holdfast.write_config({changed});
+  const Finished check = run({{holdfast_binary(), "check", "-c", holdfast.config_path()}});
+  const Finished reload = holdfast.command({"reload"});
+  CHECK(check.status.code == 2);
+  CHECK(reload.status.code == 1);
+  for (const std::string& said : {check.errors, reload.errors, std::string{holdfast.status()["last_reload_error"]}}) {
+    CHECK_MESSAGE(said.find("holdfast.yaml:") != std::string::npos, said);
+    CHECK_MESSAGE(said.find(what) != std::string::npos, said);
+  }
+  caller.send("x");
+  CHECK(caller.receive_exactly(1) == "x");
+  CHECK(untouched(holdfast, "relay"));
+}
+
+TEST_CASE("a start goes on with what may heal, and says what is wrong") {
+  const Sshd relay;
+  const TargetServer target(echo());
+  const std::uint16_t port = free_port();
+  Tunnel late = Tunnel::to(relay, "late").forward(to_local(free_port(), target.port()));
+  std::string what;
+  SUBCASE("a key with a passphrase") {
+    late.set("identity_file", encrypted_key());
+    what = "identity_file: " + encrypted_key() + " needs a passphrase";
+  }
+  SUBCASE("a key that is not there yet") {
+    late.set("identity_file", "/nonexistent/key");
+    what = "identity_file: /nonexistent/key: No such file or directory";
+  }
+  SUBCASE("an address, an interface and a target that are not there yet") {
+    late.set("bind_address", "192.0.2.1").set("bind_interface", "nonexistent0").forward("0:/nonexistent/socket");
+    what = "bind_address: this device can't connect from 192.0.2.1 now (";
+  }
+  Holdfast holdfast({late, Tunnel::to(relay).forward(to_local(port, target.port()))});
+  CHECK(holdfast.wait_for_up());
+  CHECK(holdfast.log().find("warning: " + holdfast.config_path() + ":") != std::string::npos);
+  CHECK(holdfast.log().find("tunnels.late." + what) != std::string::npos);
 }

@@ -46,7 +46,8 @@ TEST_CASE("a load balancer that closes idle connections is found out, told, and 
   CHECK(found["probe_period_seconds"] == 2.0);
   CHECK(health_of(holdfast) == "warning");
   CHECK(holds_for([&] { return holdfast.tunnel()["attempt"] == 4; }, 9000ms));
-  CHECK(health_of(holdfast) == "ok");
+  const std::string now = holdfast.tunnel()["condition"];
+  CHECK(now == "up, but lost 3 times in the last 10 min, the last time by idle timeout");
   CHECK(echoes(port));
 }
 
@@ -69,6 +70,24 @@ TEST_CASE("a relay that ends unused sessions is found out, and each session is o
     REQUIRE(holdfast.wait_for_up());
     CHECK(holds_for([&] { return holdfast.tunnel()["attempt"] == 1; }, 9000ms));
   }
+}
+
+TEST_CASE("without a lease the channel of a proof, which is kept, holds a session that sshd would end as unused") {
+  const Sshd relay{{.config = {"UnusedConnectionTimeout 5"}}};
+  const TargetServer target(greet_then_echo("hello"));
+  const std::uint16_t port = free_port();
+  Tunnel tunnel = Tunnel::to(relay).forward(to_local(port, target.port())).set("server_alive_interval", "60");
+  const Holdfast holdfast(tunnel.set("lease", "no"));
+  REQUIRE(
+      holdfast.wait_for([](const Json& now) { return now["sessions_established"] == 4 && now["up"]; }, "relay", 60s));
+  const Json lost = holdfast.tunnel();
+  CHECK(lost["losses"][0]["of"] == "session");
+  CHECK(lost["losses"][0]["last_10_min"] == 3);
+  CHECK(health_of(holdfast) == "warning");
+  CHECK(lost["condition"].get<std::string>().find("lost 3 times in the last 10 min") != std::string::npos);
+  REQUIRE(wait_until([&] { return holdfast.tunnel()["forwards"][0]["proof"]["result"] == "verified"; }));
+  CHECK(holds_for([&] { return holdfast.tunnel()["attempt"] == 4; }, 9000ms));
+  CHECK(holdfast.tunnel()["forwards"][0]["connections"] == 0);
 }
 
 TEST_CASE("a lease whose channel has a timeout is opened again, and then held by more heartbeats") {

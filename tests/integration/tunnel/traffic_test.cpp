@@ -271,3 +271,30 @@ TEST_CASE("a congestion control that the kernel does not grant is told of once, 
   REQUIRE(holdfast.wait_for_up());
   CHECK(holdfast.log().find("congestion_control") == std::string::npos);
 }
+
+TEST_CASE("a target that talks for long, in small pieces and large ones, keeps its session") {
+  constexpr auto long_enough = 7s;  // longer than a relay that sends for nothing is borne with
+  std::string piece;
+  SUBCASE("a console") {
+    piece = std::string(50, 'x');
+  }
+  SUBCASE("as fast as it can") {
+    piece = std::string(256 * 1024, 'x');
+  }
+  const Sshd relay;
+  const TargetServer target([&](Socket& socket) {
+    for (;;) {
+      socket.send(piece);
+      if (piece.size() < 100) socket.receive_exactly(1);  // so that pieces do not become one
+    }
+  });
+  const std::uint16_t port = free_port();
+  const Holdfast holdfast(Tunnel::to(relay).forward(to_local(port, target.port())).set("verify_interval", "0"));
+  REQUIRE(holdfast.wait_for_up());
+  Socket visitor = Socket::connect_tcp("127.0.0.1", port);
+  for (const Stopwatch watch; watch.elapsed() < long_enough;) {
+    REQUIRE_FALSE(visitor.receive().empty());
+    if (piece.size() < 100) visitor.send("+");
+  }
+  CHECK(holdfast.tunnel()["sessions_established"] == 1);
+}

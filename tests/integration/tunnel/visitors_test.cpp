@@ -22,15 +22,20 @@ std::string answer(std::uint16_t port, const std::string& request) {
 
 }  // namespace
 
-TEST_CASE("a visitor who is led to the status socket, by whatever path, commands nothing") {
+TEST_CASE("a visitor who is led to a socket of holdfast's own, by whatever path, commands nothing") {
   const Sshd relay;
   const TempDir dir;
-  const std::uint16_t port = free_port();
-  const Holdfast holdfast(Tunnel::to(relay).forward(std::to_string(port) + ":" + dir / "elsewhere"));
-  std::filesystem::create_symlink(holdfast.socket_path(), dir / "elsewhere");
+  const std::uint16_t ports[] = {free_port(), free_port()};
+  const Holdfast holdfast(Tunnel::to(relay)
+                              .forward(std::to_string(ports[0]) + ":" + dir / "status")
+                              .forward(std::to_string(ports[1]) + ":" + dir / "control"));
+  std::filesystem::create_symlink(holdfast.socket_path(), dir / "status");
+  std::filesystem::create_symlink(holdfast.control_path(), dir / "control");
   REQUIRE(holdfast.wait_for_up());
-  CHECK(answer(port, "POST /v1/tunnels/relay/reconnect") == "HTTP/1.1 403 Forbidden\r\n");
-  CHECK(answer(port, "POST /v1/reload") == "HTTP/1.1 403 Forbidden\r\n");
+  for (const std::uint16_t port : ports) {
+    CHECK(answer(port, "POST /v1/tunnels/relay/reconnect") == "HTTP/1.1 403 Forbidden\r\n");
+    CHECK(answer(port, "POST /v1/reload") == "HTTP/1.1 403 Forbidden\r\n");
+  }
   CHECK(holdfast.tunnel()["attempt"] == 1);
   CHECK(holdfast.command({"reconnect", "relay"}).status.code == 0);
 }

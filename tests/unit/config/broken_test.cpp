@@ -121,6 +121,7 @@ TEST_CASE("what has the wrong shape is refused at its place") {
       {with("port: {a: b}"), "h.yaml:7:11: tunnels.relay.port: expected a single value, found a mapping\n"},
       {with("? ''\n    : 1"), "h.yaml:7:7: tunnels.relay: a key is empty\n"},
       {with("\"a b\\tc\": 1"), seven + "'a b\\x09c': unknown key\n"},
+      {with("\"a\\x9b\": 1"), seven + "'a\\xc2\\x9b': unknown key\n"},
       {with("backoff: 60"), "h.yaml:7:14: tunnels.relay.backoff: expected a mapping, found a single value\n"},
       {with("backoff: {network: 60}"),
        "h.yaml:7:24: tunnels.relay.backoff.network: expected a mapping, found a single value\n"},
@@ -237,20 +238,39 @@ TEST_CASE("hosts, accounts and forwards are refused with what is wrong about the
   check({
       {instead("host_name", "host_name: device@relay.example"),
        "h.yaml:3:16: tunnels.relay.host_name: 'device@relay.example': the account belongs into 'user'\n"},
-      {instead("host_name", "host_name: relay.example:22"),
-       "h.yaml:3:16: tunnels.relay.host_name: 'relay.example:22': a port belongs into 'port'\n"},
-      {instead("host_name", "host_name: \"[2001:db8::1]\""),
-       "h.yaml:3:16: tunnels.relay.host_name: '[2001:db8::1]': an address stands here without brackets\n"},
+      {instead("host_name", "host_name: relay.example:22"), ""},
+      {instead("host_name", "host_name: relay.example:22\n    port: 22"),
+       "h.yaml:3:16: tunnels.relay.host_name: 'relay.example:22': 'port' is given too; leave one of the two out\n"},
+      {instead("host_name", "host_name: \"[2001:db8::1]\""), ""},
+      {instead("host_name", "host_name: \"[fe80::1%eth0]:22\""), ""},
+      {instead("host_name", "host_name: \"fe80::1%\""),
+       "h.yaml:3:16: tunnels.relay.host_name: 'fe80::1%': 'fe80::1%' is not a host's name or address\n"},
       {instead("host_name", "host_name: relay example"),
-       "h.yaml:3:16: tunnels.relay.host_name: 'relay example' is not a host's name or address\n"},
+       "h.yaml:3:16: tunnels.relay.host_name: 'relay example': 'relay example' is not a host's name or address\n"},
+      {instead("host_name", "host_name: ${RELAY_HOST}"),
+       "h.yaml:3:16: tunnels.relay.host_name: '${RELAY_HOST}': '${RELAY_HOST}' is not a host's name or address: "
+       "nothing is expanded here; write it out\n"},
+      {instead("user", "user: ${USER}"),
+       "h.yaml:4:11: tunnels.relay.user: '${USER}' is not a name of an account: nothing is expanded here; write it "
+       "out\n"},
+      {with("device_id: $(hostname)"),
+       "h.yaml:7:16: tunnels.relay.device_id: '$(hostname)' is not a name of a device (1 to 64 letters, digits, '.', "
+       "'-' or '_'): nothing is expanded here; write it out\n"},
+      {"defaults: {host_name: relay.example:22}\n" + whole,
+       "h.yaml:1:23: defaults.host_name: a default's port belongs into 'port'\n"},
+      {instead("user", "user: -oProxyCommand=x"),
+       "h.yaml:4:11: tunnels.relay.user: '-oProxyCommand=x' is not a name of an account\n"},
+      {instead("user", "user: a;b"), "h.yaml:4:11: tunnels.relay.user: 'a;b' is not a name of an account\n"},
+      {instead("user", "user: 'DOMAIN\\'"),
+       "h.yaml:4:11: tunnels.relay.user: 'DOMAIN\\' is not a name of an account\n"},
       {instead("user", "user: \"de\\nvice\""),
        "h.yaml:4:11: tunnels.relay.user: a text of 7 bytes is not a name of an account\n"},
       {with("device_id: site 17"),
-       "h.yaml:7:16: tunnels.relay.device_id: 'site 17' is not a name of a device: 1 to 64 "
-       "letters, digits, '.', '-' or '_'\n"},
+       "h.yaml:7:16: tunnels.relay.device_id: 'site 17' is not a name of a device (1 to 64 "
+       "letters, digits, '.', '-' or '_')\n"},
       {instead("remote_forward", "remote_forward: 4649"),
-       "h.yaml:6:21: tunnels.relay.remote_forward: '4649': a target is missing; the relay can't be asked for a SOCKS "
-       "proxy\n"},
+       "h.yaml:6:21: tunnels.relay.remote_forward: '4649': a target is missing, as in "
+       "4649:localhost:22\n"},
       {instead("remote_forward", "remote_forward: 70000:localhost:22"),
        "h.yaml:6:21: tunnels.relay.remote_forward: '70000:localhost:22': '70000' is not a port from 0 to 65535\n"},
       {instead("remote_forward", "remote_forward: 4649:::1:22"),
@@ -303,14 +323,18 @@ TEST_CASE("a list of relays is refused with the item that is wrong") {
       {list("one, \"two:\""), at(22, "[1]: 'two:': '' is not a port from 1 to 65535")},
       {list("one, \":22\""), at(22, "[1]: ':22': the host's name or address is empty")},
       {list("one, \"\""), at(22, "[1]: is empty")},
-      {list("one, two:22:23"), at(22, "[1]: 'two:22:23': 'two:22:23' is not an IPv6 address")},
+      {list("one, two:22:23"), at(22, "[1]: 'two:22:23': 'two:22:23' is not a host's name or address")},
+      {list("one, \"[fe80::1%eth0]:22\""), ""},
+      {list("one, {host_name: \"[fe80::1%eth0]:22\"}"), ""},
+      {list("one, {host_name: two:23, port: 24}"),
+       at(34, "[1].host_name: 'two:23': 'port' is given too; leave one of the two out")},
       {list("one, \"[two]:22\""), at(22, "[1]: '[two]:22': 'two' is not an IPv6 address")},
       {list("one, \"[::1:22\""), at(22, "[1]: '[::1:22': ']' is missing")},
       {list("one, u@two"), at(22, "[1]: 'u@two': the account belongs into 'user'")},
       {list("one, /two"), at(22, "[1]: '/two': '/two' is not a host's name or address")},
       {list("one, [two]"), at(22, "[1]: expected a single value, found a list")},
       {list("one, {port: 23}"), at(22, "[1]: required key 'host_name' is missing")},
-      {list("one, {host_name: two:23}"), at(34, "[1].host_name: 'two:23': a port belongs into 'port'")},
+      {list("one, {host_name: two:23}"), ""},
       {list("one, {host_name: two, port: 0}"), at(45, "[1].port: '0' is not a number from 1 to 65535")},
       {list("{host_name: one, user: u}"),
        at(34, "[0].user: unknown key; known here: host_name, port, user_known_hosts_file, host_key_fingerprint")},
@@ -330,8 +354,8 @@ TEST_CASE("a list of relays is refused with the item that is wrong") {
   });
 }
 
-TEST_CASE("a listener that leads to holdfast's own status socket is refused, however that is spelled") {
-  const std::string refused = " is holdfast's own status socket: whoever reaches the listener could command it\n";
+TEST_CASE("a listener that leads to a socket of holdfast's own is refused, however that is spelled") {
+  const std::string refused = " is a socket of holdfast's own: not for whoever reaches the listener\n";
   check({
       {instead("remote_forward", "remote_forward: 4649:/run/holdfast/status.sock"),
        "h.yaml:6:21: tunnels.relay.remote_forward: '/run/holdfast/status.sock'" + refused},
@@ -340,6 +364,25 @@ TEST_CASE("a listener that leads to holdfast's own status socket is refused, how
       {"status_socket: /srv/s\n" + instead("remote_forward", "remote_forward: 4649:/srv/s"),
        "h.yaml:7:21: tunnels.relay.remote_forward: '/srv/s'" + refused},
       {"status_socket: /srv/s\n" + instead("remote_forward", "remote_forward: 4649:/run/holdfast/status.sock"), ""},
+      {instead("remote_forward", "remote_forward: 4649:/run/holdfast/only/relay/status.sock"),
+       "h.yaml:6:21: tunnels.relay.remote_forward: '/run/holdfast/only/relay/status.sock'" + refused},
+      {instead("remote_forward", "remote_forward: 4649:/run/holdfast/other/status.sock"), ""},
+      {instead("remote_forward", "remote_forward: 4649:/run/holdfast/status.sock.control"),
+       "h.yaml:6:21: tunnels.relay.remote_forward: '/run/holdfast/status.sock.control'" + refused},
+      {instead("remote_forward", "remote_forward: 4649:/var/run//holdfast/only/relay/status.sock.control"),
+       "h.yaml:6:21: tunnels.relay.remote_forward: '/var/run//holdfast/only/relay/status.sock.control'" + refused},
+      {"status_socket: /srv/s\n" + instead("remote_forward", "remote_forward: 4649:/srv/s.control"),
+       "h.yaml:7:21: tunnels.relay.remote_forward: '/srv/s.control'" + refused},
+      {"status_socket: /srv/s\n" + instead("remote_forward", "remote_forward: 4649:/srv/t.control"), ""},
+  });
+}
+
+TEST_CASE("no status socket is where another's control socket would be") {
+  check({
+      {"status_socket: /srv/s.control\n" + whole,
+       "h.yaml:1:16: status_socket: '/srv/s.control' ends as a control socket's path does: name it otherwise\n"},
+      {"status_socket: {path: /srv/s.control}\n" + whole,
+       "h.yaml:1:23: status_socket.path: '/srv/s.control' ends as a control socket's path does: name it otherwise\n"},
   });
 }
 
@@ -421,10 +464,11 @@ TEST_CASE("a key pasted in place of its path is not repeated in the message") {
 }
 
 TEST_CASE("a tunnel's name is fit for a URL and a log field") {
-  for (const std::string name : {"a b", "\"a\\tb\"", "relé", "a/b", "..", "a:b", "\"a%2f\""}) {
+  for (const std::string name : {"a b", "\"a\\tb\"", "relé", "a/b", "..", "-x", ".x", "a:b", "\"a%2f\""}) {
     const std::string text = "tunnels:\n  " + name + ": {}\n";
     CAPTURE(text);
-    CHECK(problems_of(text).find("a tunnel's name has 1 to 64 letters, digits, '.', '_' or '-'\n") !=
+    CHECK(problems_of(text).find(
+              "a tunnel's name has 1 to 64 letters, digits, '_', '.' or '-', the last two not in front\n") !=
           std::string::npos);
   }
   CHECK(problems_of("tunnels:\n  " + std::string(65, 'a') + ": {}\n").find("a tunnel's name has") != std::string::npos);
@@ -432,31 +476,31 @@ TEST_CASE("a tunnel's name is fit for a URL and a log field") {
 }
 
 TEST_CASE("all problems of a file come at once, in the file's order") {
-  CHECK(
-      problems_of("status_socket: run/status.sock\n"
-                  "tunnels:\n"
-                  "  a b:\n"
-                  "    port: 0\n"
-                  "    usr: device\n"
-                  "    remote_forward:\n"
-                  "      - 4649:localhost:22\n"
-                  "      - 4649:localhost:23\n"
-                  "      - 4650\n"
-                  "defaults:\n"
-                  "  remote_forward: 1:a:1\n"
-                  "  connect_timeout: never\n") ==
-      "h.yaml:1:16: status_socket: 'run/status.sock' is a relative path; write it from / on\n"
-      "h.yaml:3:3: tunnels.'a b': a tunnel's name has 1 to 64 letters, digits, '.', '_' or '-'\n"
-      "h.yaml:3:3: tunnels.'a b': required key 'host_name' is missing\n"
-      "h.yaml:3:3: tunnels.'a b': required key 'identity_file' (or 'identity_agent') is missing\n"
-      "h.yaml:4:11: tunnels.'a b'.port: '0' is not a number from 1 to 65535\n"
-      "h.yaml:5:5: tunnels.'a b'.usr: unknown key; did you mean 'user'?\n"
-      "h.yaml:8:9: tunnels.'a b'.remote_forward[1]: listener localhost:4649 collides with localhost:4649 of this "
-      "tunnel in line 7\n"
-      "h.yaml:9:9: tunnels.'a b'.remote_forward[2]: '4650': a target is missing; the relay can't be asked for a SOCKS "
-      "proxy\n"
-      "h.yaml:11:19: defaults.remote_forward: can't be a default: the relay gives a listener to one tunnel only\n"
-      "h.yaml:12:20: defaults.connect_timeout: 'never' is not a duration such as 90, 1m30s or 2h\n");
+  CHECK(problems_of("status_socket: run/status.sock\n"
+                    "tunnels:\n"
+                    "  a b:\n"
+                    "    port: 0\n"
+                    "    usr: device\n"
+                    "    remote_forward:\n"
+                    "      - 4649:localhost:22\n"
+                    "      - 4649:localhost:23\n"
+                    "      - 4650\n"
+                    "defaults:\n"
+                    "  remote_forward: 1:a:1\n"
+                    "  connect_timeout: never\n") ==
+        "h.yaml:1:16: status_socket: 'run/status.sock' is a relative path; write it from / on\n"
+        "h.yaml:3:3: tunnels.'a b': a tunnel's name has 1 to 64 letters, digits, '_', '.' or '-', the last two not in "
+        "front\n"
+        "h.yaml:3:3: tunnels.'a b': required key 'host_name' is missing\n"
+        "h.yaml:3:3: tunnels.'a b': required key 'identity_file' (or 'identity_agent') is missing\n"
+        "h.yaml:4:11: tunnels.'a b'.port: '0' is not a number from 1 to 65535\n"
+        "h.yaml:5:5: tunnels.'a b'.usr: unknown key; did you mean 'user'?\n"
+        "h.yaml:8:9: tunnels.'a b'.remote_forward[1]: listener localhost:4649 collides with localhost:4649 of this "
+        "tunnel in line 7\n"
+        "h.yaml:9:9: tunnels.'a b'.remote_forward[2]: '4650': a target is missing, as in "
+        "4649:localhost:22\n"
+        "h.yaml:11:19: defaults.remote_forward: can't be a default: the relay gives a listener to one tunnel only\n"
+        "h.yaml:12:20: defaults.connect_timeout: 'never' is not a duration such as 90, 1m30s or 2h\n");
 }
 
 TEST_CASE("of very many problems the first hundred are shown and the rest counted") {

@@ -80,7 +80,7 @@ class Dice {
 
   TunnelSpec tunnel(std::size_t number) {
     TunnelSpec spec;
-    spec.name = text_of("abcXYZ019-_", 10) + "." + std::to_string(number);
+    spec.name = "a" + text_of("abcXYZ019-_", 10) + "." + std::to_string(number);
     spec.host_name = one_of<std::string>({"relay.example", "192.0.2.1", "2001:db8::1", "true", "null.example", "12"});
     spec.port = port();
     spec.user = one_of<std::string>({"device", "no", "1e3", "u@domain", "dev:ice", "null", "~"});

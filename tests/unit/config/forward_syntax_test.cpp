@@ -39,13 +39,15 @@ TEST_CASE("forwards are read as after RemoteForward in ssh_config") {
 }
 
 TEST_CASE("what is no forward is refused with the reason") {
-  CHECK(error_of("4649") == "a target is missing; the relay can't be asked for a SOCKS proxy");
-  CHECK(error_of("4649:localhost") == "a target is missing; the relay can't be asked for a SOCKS proxy");
+  const std::string missing = "a target is missing, as in 4649:localhost:22";
+  CHECK(error_of("4649") == missing);
+  CHECK(error_of("4649:localhost") == missing);
+  CHECK(error_of("4649:22") == "the target's host is missing, as in 4649:localhost:22");
   CHECK(error_of("4649 ") == "the target is host:port or /socket, with IPv6 in brackets");
   CHECK(error_of("4649 localhost") == "the target is host:port or /socket, with IPv6 in brackets");
   CHECK(error_of("1:2:3:4:5") == "the relay's side is [bind_address:]port, with IPv6 in brackets");
   CHECK(error_of("4649:::1:22") == "the relay's side is [bind_address:]port, with IPv6 in brackets");
-  CHECK(error_of("/run/r.sock:localhost:22") == "a target is missing; the relay can't be asked for a SOCKS proxy");
+  CHECK(error_of("/run/r.sock:localhost:22") == missing);
   CHECK(error_of("/run/r.sock localhost:22") == "the relay's side can't be a socket path");
   CHECK(error_of("65536:h:22") == "'65536' is not a port from 0 to 65535");
   CHECK(error_of("-1:h:22") == "'-1' is not a port from 0 to 65535");
@@ -55,13 +57,18 @@ TEST_CASE("what is no forward is refused with the reason") {
   CHECK(error_of("1:h:") == "'' is not a port from 1 to 65535");
   CHECK(error_of("1:h:2x") == "'2x' is not a port from 1 to 65535");
   CHECK(error_of("1::22") == "the target host is empty");
+  CHECK(error_of("1:${TARGET}:22") == "'${TARGET}' is not a target host: nothing is expanded here; write it out");
+  CHECK(error_of("$BIND:1:h:22") == "'$BIND' is not a bind address: nothing is expanded here; write it out");
+  CHECK(error_of("1:%h:22") == "'%h' is not a target host: nothing is expanded here; write it out");
+  CHECK(error_of("1:/run/${NAME}.sock") == "variables are not expanded; write the path out");
+  CHECK(error_of("1:h!:22") == "'h!' is not a target host");
   CHECK(error_of("1:user@h:22") == "'user@h' is not a target host");
   CHECK(error_of("a@b:1:h:22") == "'a@b' is not a bind address");
   CHECK(error_of("[::1:1:h:22") == "']' is missing");
   CHECK(error_of("[]:1:h:22") == "the brackets are empty");
   CHECK(error_of("[::1]1:h:22") == "expected ':' after ']'");
   CHECK(error_of("1 /run/a b") == "the socket's path contains a blank");
-  CHECK(error_of("") == "a target is missing; the relay can't be asked for a SOCKS proxy");
+  CHECK(error_of("") == missing);
   CHECK(error_of("1:/" + std::string(107, 'a')) == "the socket's path is longer than 107 bytes");
 }
 

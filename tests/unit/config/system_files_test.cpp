@@ -1,7 +1,9 @@
 #include <doctest/doctest.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include <array>
 #include <filesystem>
 #include <fstream>
 
@@ -107,4 +109,17 @@ TEST_CASE("a file is loaded as it is parsed, and says why it can't be") {
   CHECK(only_problem(missing) == missing + ": can't be read: No such file or directory");
   CHECK(only_problem(directory.path) == directory.path.string() + ": can't be read: Is a directory");
   CHECK(only_problem("/dev/zero") == "/dev/zero: larger than 256 KiB");
+}
+
+TEST_CASE("a configuration may come through a pipe, as from a shell's <(...)") {
+  std::array<int, 2> ends{};
+  REQUIRE(::pipe(ends.data()) == 0);
+  const std::string text = "tunnels: 7\n";
+  REQUIRE(::write(ends[1], text.data(), text.size()) == static_cast<ssize_t>(text.size()));
+  ::close(ends[1]);
+  const std::string path = "/dev/fd/" + std::to_string(ends[0]);
+  const auto loaded = load(path);
+  ::close(ends[0]);
+  REQUIRE_FALSE(loaded);
+  CHECK(to_string(loaded.error().at(0)).starts_with(path + ":1:10: tunnels: "));
 }

@@ -48,6 +48,22 @@ TEST_CASE("a watchdog that looks at proofs does not see a tunnel that is never p
         "h.yaml:1:11: watchdog: 'verified' does not look at tunnel relay: its verify_interval is '0'");
 }
 
+TEST_CASE("a status socket beside which a control socket does not fit is told, and how long it may be") {
+  const auto warnings = [](std::size_t length) {
+    const auto loaded = parse("status_socket: /" + std::string(length - 1, 's') +
+                                  "\ntunnels:\n  relay: {host_name: relay.example, identity_file: /etc/holdfast/key,\n"
+                                  "          user: device, remote_forward: 4649:localhost:22}\n",
+                              "h.yaml", FakeFiles{});
+    REQUIRE(loaded);
+    return loaded->warnings;
+  };
+  CHECK(warnings(99).empty());
+  REQUIRE(warnings(100).size() == 1);
+  CHECK(to_string(warnings(100).front()) ==
+        "h.yaml:1:16: status_socket: 'holdfast reload' and 'reconnect' can't work: with '.control' the control "
+        "socket's path is longer than 107 bytes; name a path of at most 99");
+}
+
 TEST_CASE("what will be regretted is allowed with a warning") {
   CHECK(warnings_of("    strict_host_key_checking: no\n") ==
         five +
@@ -136,4 +152,21 @@ TEST_CASE("a congestion control that the kernel does not have is warned about") 
     CHECK(warnings_of("    congestion_control: " + name + "\n", files) ==
           five + "25: tunnels.relay.congestion_control: the kernel has reno cubic now, not '" + name +
               "'; try 'modprobe tcp_" + name + "'\n");
+}
+
+TEST_CASE("what is found out later is told where it stands: the item, the setting, the default or the tunnel") {
+  const auto loaded = parse(
+      "defaults:\n"
+      "  identity_file: [/k0, /k1]\n"
+      "tunnels:\n"
+      "  a: {host_name: a.example, user: device, remote_forward: 4649:localhost:22}\n"
+      "  b: {host_name: b.example, user: device, remote_forward: 4649:localhost:22, identity_file: /k2}\n",
+      "h.yaml", FakeFiles{});
+  REQUIRE(loaded);
+  const auto told = [&](const std::string& tunnel, const std::string& key, std::size_t item) {
+    return to_string(loaded->problem_with(tunnel, key, item, "no good"));
+  };
+  CHECK(told("a", "identity_file", 1) == "h.yaml:2:24: defaults.identity_file[1]: tunnel a: no good");
+  CHECK(told("b", "identity_file", 0) == "h.yaml:5:93: tunnels.b.identity_file: no good");
+  CHECK(told("b", "user_known_hosts_file", 0) == "h.yaml:5:3: tunnels.b.user_known_hosts_file: no good");
 }

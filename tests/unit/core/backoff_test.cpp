@@ -63,6 +63,7 @@ TEST_CASE("what a changed key or a refused login costs is counted in minutes, a 
   CHECK(backoff_family(Cause::connection_timed_out) == BackoffFamily::network);
   CHECK(backoff_family(Cause::relay_silent) == BackoffFamily::network);
   CHECK(backoff_family(Cause::forward_refused) == BackoffFamily::listener);
+  CHECK(backoff_family(Cause::agent_unusable) == BackoffFamily::listener);
   CHECK(backoff_family(Cause::host_key_changed) == BackoffFamily::refused);
   CHECK(backoff_family(Cause::authentication_refused) == BackoffFamily::refused);
 }

@@ -4,6 +4,18 @@
 
 using namespace holdfast;
 
+TEST_CASE("a process of one tunnel has its status socket in a folder beside that of all") {
+  CHECK(socket_of_tunnel("/run/holdfast/status.sock", "relay") == "/run/holdfast/only/relay/status.sock");
+  CHECK(socket_of_tunnel("/status", "a.b-c") == "/only/a.b-c/status");
+}
+
+TEST_CASE("a control socket is beside its status socket, and of no other") {
+  CHECK(control_socket("/run/holdfast/status.sock") == "/run/holdfast/status.sock.control");
+  CHECK(control_socket("/run/holdfast/a") != control_socket("/run/holdfast/a.sock"));
+  CHECK(control_socket(socket_of_tunnel("/run/holdfast/status.sock", "a")) ==
+        "/run/holdfast/only/a/status.sock.control");
+}
+
 TEST_CASE("addresses are written as ssh writes them, IPv6 literals in brackets") {
   CHECK(listener_name({"localhost", 4649, {}}) == "localhost:4649");
   CHECK(listener_name({"", 80, {}}) == "*:80");

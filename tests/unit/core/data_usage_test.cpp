@@ -68,10 +68,22 @@ TEST_CASE("the file reads back as what was written") {
   CHECK(parse_usages("holdfast data usage 1\n") == DataUsages{});
 }
 
+TEST_CASE("a count that is full stays full, and its file is read again") {
+  DataUsages usages = parse_usages("holdfast data usage 1\nrelay 20786 0 18446744073709551615 0\n").value();
+  DataUsage& usage = usages.at("relay");
+  usage.count(1000, at(2026, 11, 29));
+  CHECK(usage.month == UINT64_MAX);
+  CHECK(projected_month(usage, 1, at(2026, 11, 29)) == UINT64_MAX);
+  CHECK(parse_usages(format_usages(usages)) == usages);
+}
+
 TEST_CASE("a file that is damaged is not read") {
   for (const char* const text :
        {"", "holdfast data usage 2\n", "holdfast data usage 1\nrelay\n", "holdfast data usage 1\nrelay 20000 1 2\n",
         "holdfast data usage 1\nrelay 20000 1 2 3 4\n", "holdfast data usage 1\nrelay 20000 1 -2 3\n",
+        "holdfast data usage 1", "holdfast data usage 1\nrelay 20000 1 2 30",
+        "holdfast data usage 1\nrelay \t-786 1 2 0\n", "holdfast data usage 1\nrelay 20000 1 2 +3\n",
+        "holdfast data usage 1\nrelay -1 1 2 0\n", "holdfast data usage 1\nrelay 20000 1 2 0\n\n",
         "holdfast data usage 1\nrelay 20000 2 1 0\n", "holdfast data usage 1\nrelay x 1 2 0\n",
         "holdfast data usage 1\nrelay 1 1 99999999999999999999999 0\n",
         "holdfast data usage 1\nrelay 1 1 1 0\nrelay 1 1 1 0\n"}) {
@@ -128,4 +140,13 @@ TEST_CASE("a month is projected from what it cost so far and the idle hours that
   usage.count(5000, at(2026, 11, 30));
   CHECK(projected_month(usage, 100, at(2026, 11, 30, 14h)) == 6000);
   CHECK(projected_month(usage, 100, at(2026, 12, 31, 23h)) == 5100);
+}
+
+TEST_CASE("of two files that counted the same tunnel the one that went on for longer is right") {
+  DataUsages ours = parse_usages("holdfast data usage 1\na 20786 5 50 0\nb 20786 5 50 0\nc 20786 5 50 0\n").value();
+  const DataUsages other =
+      parse_usages("holdfast data usage 1\na 20787 1 51 0\nb 20785 9 45 0\nc 20786 6 51 0\nd 20786 1 1 0\n").value();
+  take_later(ours, other);
+  CHECK(format_usages(ours) ==
+        "holdfast data usage 1\na 20787 1 51 0\nb 20786 5 50 0\nc 20786 6 51 0\nd 20786 1 1 0\n");
 }

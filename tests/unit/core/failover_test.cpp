@@ -68,7 +68,8 @@ TEST_CASE("an untried relay is next after a short pause, whatever the wait of th
 }
 
 TEST_CASE("what lies in the device is tried again at the same relay") {
-  for (const Cause cause : {Cause::local_address_unavailable, Cause::local_error, Cause::identity_unusable}) {
+  for (const Cause cause :
+       {Cause::local_address_unavailable, Cause::local_error, Cause::identity_unusable, Cause::agent_unusable}) {
     CAPTURE(to_string(cause));
     Tunnel tunnel{among(2)};
     tunnel.after(Start{});
@@ -139,6 +140,16 @@ TEST_CASE("a change of the network ends the waits of what could not be reached, 
   refused.after(Start{}).session(SessionFailed{failure(Cause::authentication_refused)});
   refused.wait().session(SessionFailed{failure(Cause::authentication_refused)});
   CHECK(refused.after(NetworkChanged{}).actions.empty());
+}
+
+TEST_CASE("a change of the network under a session ends the waits of the other relays too") {
+  Tunnel tunnel{among(2)};
+  tunnel.after(Start{}).session(SessionFailed{failure(Cause::connection_timed_out)});
+  tunnel.state.relays.here().next_try = tunnel.now + 60s;
+  establish_next(tunnel);
+  REQUIRE(current(tunnel) == 1);
+  tunnel.after(NetworkChanged{}).session(SessionFailed{lost()});
+  CHECK(tunnel.in<BackingOff>().relay == 0);
 }
 
 TEST_CASE("a listener that somebody holds is asked for at the next relay after ten seconds") {
@@ -227,6 +238,45 @@ TEST_CASE("a relay that was gone back to in vain is left for the one that held, 
   CHECK(tunnel.in<BackingOff>().until == tunnel.now + 500ms);
   establish_next(tunnel);
   CHECK(next_deadline(tunnel.state) == tunnel.now + 30min);
+}
+
+TEST_CASE("sessions that end sooner than a better relay is due to be looked at do not put the look off") {
+  Tunnel tunnel = on_the_second();
+  const TimePoint due = tunnel.now + 15min;
+  REQUIRE(next_deadline(tunnel.state) == due);
+  for (const Duration held : {8min, 3min}) {
+    tunnel.now += held;
+    tunnel.session(SessionFailed{lost()});
+    establish_next(tunnel);
+    REQUIRE(current(tunnel) == 1);
+    CHECK(next_deadline(tunnel.state) == due);
+  }
+
+  // But one that was tried meanwhile was looked at by that.
+  tunnel.now += 30s;
+  tunnel.session(SessionFailed{lost()}).wait();
+  REQUIRE(current(tunnel) == 0);
+  tunnel.session(SessionFailed{failure(Cause::connection_refused)});
+  establish_next(tunnel);
+  REQUIRE(current(tunnel) == 1);
+  CHECK(next_deadline(tunnel.state) == tunnel.now + 15min);
+}
+
+TEST_CASE("a relay that was gone back to and then held is not left for the other one when its path breaks") {
+  Tunnel tunnel = on_the_second();
+  tunnel.wait().session(RelayLookedAt{}).session(ConnectionsIdle{});
+  tunnel.session(ListenerCancelled{0}).session(ConnectionsDrained{}).session(SessionClosed{});
+  tunnel.spec.verify_interval = 1h;
+  for (const OpeningPhase phase : {OpeningPhase::resolve, OpeningPhase::connect, OpeningPhase::banner,
+                                   OpeningPhase::key_exchange, OpeningPhase::authenticate}) {
+    tunnel.session(PhaseCompleted{phase});
+  }
+  tunnel.session(ForwardAnswered{0, 4649}).session(ProofAdvanced{0, ProofNews::nobody_listens});
+  tunnel.now += 60s;
+  tunnel.after(TimerExpired{}).session(ProofAdvanced{0, ProofNews::nobody_listens});
+  tunnel.session(ListenerCancelled{0}).session(ConnectionsDrained{}).session(SessionClosed{});
+  CHECK(tunnel.in<BackingOff>().relay == 0);
+  CHECK(tunnel.state.relays.all()[0].failed_returns == 0);
 }
 
 TEST_CASE("a stop while the tunnel goes back wins") {

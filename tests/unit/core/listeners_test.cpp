@@ -177,7 +177,7 @@ TEST_CASE("where it can be looked up in no way, the lease decides, and the words
   CHECK(ladder.evicted(EvictOutcome::freed) == Asked{RequestForward{0}});
   CHECK(ladder.refused().empty());  // evicted a moment ago
   CHECK(ladder.refusal() == Refusal::unexplained);
-  CHECK(listen_refused(ladder.spec.remote_forward[0], *ladder.forward().explanation, "").detail == words);
+  CHECK(listen_refused(ladder.spec, 0, *ladder.forward().explanation, "").detail == words);
 }
 
 TEST_CASE("nobody on either address, where localhost can't be looked up, is a policy") {
@@ -191,6 +191,57 @@ TEST_CASE("nobody on either address, where localhost can't be looked up, is a po
   CHECK(ladder.refusal() == Refusal::policy);
 }
 
+TEST_CASE("a port that a forward of this very session has is not knocked out of somebody's hands") {
+  Ladder ladder{2};
+  ladder.spec.remote_forward[0].bind_address = "127.0.0.1";
+  ladder.spec.remote_forward[1] = {"203.0.113.7", 4649, ladder.spec.remote_forward[0].target};
+  ladder.start();
+  CHECK(ladder.granted(0) == Asked{RequestForward{1}});
+  CHECK(ladder.refused(1) == Asked{Knock{1, "203.0.113.7"}});
+  const auto knocked = [&](KnockAnswer answer) { return ladder.listeners.knocked({1, answer}, ladder.context()); };
+  std::string detail;
+  SUBCASE("it answers") {
+    detail = "this session's own 127.0.0.1:4649 answers there";
+    knocked(KnockAnswer::opened);
+    CHECK(knocked(KnockAnswer::answered).empty());
+  }
+  SUBCASE("its target is silent") {
+    detail = "this session's own 127.0.0.1:4649 answers there";
+    knocked(KnockAnswer::opened);
+    CHECK(ladder.wait() == Asked{EndKnock{}});
+  }
+  SUBCASE("it is on another address of the relay") {
+    detail = "this session's own 127.0.0.1:4649 has this port";
+    CHECK(knocked(KnockAnswer::nobody_listens) == Asked{RequestForward{1}});
+    CHECK(ladder.refused(1).empty());
+  }
+  const Failure failure = listen_refused(ladder.spec, 1, *ladder.forward(1).explanation, "");
+  CHECK(failure.cause == Cause::forward_refused);
+  CHECK(failure.detail == detail);
+  CHECK(failure.remedy.find("GatewayPorts clientspecified") != std::string::npos);
+}
+
+TEST_CASE("what the rules forbid is told with what they are compared with") {
+  Ladder ladder;
+  const Explanation policy{Refusal::policy, "", ladder.now, std::nullopt};
+  const auto remedy_of = [&](std::string address, std::uint16_t port) {
+    ladder.spec.remote_forward[0].bind_address = std::move(address);
+    ladder.spec.remote_forward[0].port = port;
+    return listen_refused(ladder.spec, 0, policy, "").remedy;
+  };
+  const auto permits = [&](const std::string& address, std::uint16_t port, const std::string& permitted) {
+    return remedy_of(address, port).find("permitlisten=\"" + permitted + "\"") != std::string::npos;
+  };
+  CHECK(permits("localhost", 4649, "localhost:4649"));
+  CHECK(permits("127.0.0.1", 4649, "127.0.0.1:4649"));
+  CHECK(permits("::1", 4649, "[::1]:4649"));
+  CHECK(permits("", 4649, "4649"));
+  CHECK(permits("localhost", 0, "localhost:*"));
+  CHECK(permits("", 0, "*:*"));
+  CHECK(remedy_of("localhost", 80).ends_with("Below port 1024 only root may listen."));
+  CHECK(remedy_of("localhost", 4649).find("1024") == std::string::npos);
+}
+
 TEST_CASE("another device's lease is named and left alone") {
   Ladder ladder;
   ladder.start();
@@ -200,6 +251,20 @@ TEST_CASE("another device's lease is named and left alone") {
   CHECK(ladder.evicted(EvictOutcome::other_device, "pi-north").empty());
   CHECK(ladder.refusal() == Refusal::held_by_other_device);
   CHECK(ladder.forward().explanation->holder == "pi-north");
+  ladder.wait();
+  CHECK(ladder.refused().empty());
+}
+
+TEST_CASE("a twin's session is named and left alone, however silent it is") {
+  Ladder ladder;
+  ladder.start();
+  ladder.refused();
+  ladder.knocked(KnockAnswer::opened);
+  ladder.wait();
+  CHECK(ladder.evicted(EvictOutcome::twin, "pi-south").empty());
+  CHECK(ladder.refusal() == Refusal::held_by_twin);
+  CHECK(ladder.forward().explanation->holder == "pi-south");
+  CHECK(ladder.forward().explanation->silent);
   ladder.wait();
   CHECK(ladder.refused().empty());
 }

@@ -231,6 +231,28 @@ TEST_CASE("what ends at the same age in spite of the probes is told as that, and
   }
 }
 
+TEST_CASE("where sessions without a channel are ended and there is no lease, the channel of a proof is kept") {
+  TunnelSpec spec = spec_with(1, 1h);
+  const auto prove = [](Tunnel& tunnel) {
+    tunnel.session(ProofAdvanced{0, ProofNews::opened}).session(ProofAdvanced{0, ProofNews::returned});
+    tunnel.session(ProofAdvanced{0, ProofNews::answered});
+    return tunnel.actions;
+  };
+  Tunnel first{spec};
+  first.establish();
+  CHECK(prove(first) == Actions{EndProof{}});
+
+  Tunnel tunnel{spec};
+  for (int n = 0; n < 3; ++n) live(tunnel, 20s);
+  tunnel.wait();
+  for (const OpeningPhase phase : {OpeningPhase::resolve, OpeningPhase::connect, OpeningPhase::banner,
+                                   OpeningPhase::key_exchange, OpeningPhase::authenticate}) {
+    tunnel.session(PhaseCompleted{phase});
+  }
+  tunnel.session(ForwardAnswered{0, 4649});
+  CHECK(prove(tunnel) == Actions{EndProof{.keep_channel = true}});
+}
+
 TEST_CASE("with another relay to turn to, sessions of twenty seconds are no reason to stay") {
   TunnelSpec spec = spec_with(1);
   spec.host_name.clear();
@@ -240,4 +262,14 @@ TEST_CASE("with another relay to turn to, sessions of twenty seconds are no reas
     live(tunnel, 20s);
     CHECK(tunnel.in<BackingOff>().relay != tunnel.state.relays.current());
   }
+}
+
+TEST_CASE("a session that outlasts a timeout makes it forgotten, also when we end it") {
+  Tunnel tunnel{spec_with(1, 1h)};
+  tunnel.state.relays.here().timeouts = idle_relay().timeouts;
+  tunnel.establish().session(ProofAdvanced{0, ProofNews::nobody_listens});
+  tunnel.now += 60s;
+  tunnel.session(Received{true}).after(TimerExpired{}).session(ProofAdvanced{0, ProofNews::nobody_listens});
+  REQUIRE(tunnel.phase() == "draining");
+  CHECK(tunnel.state.relays.here().timeouts.known().empty());
 }

@@ -32,6 +32,7 @@ inline TunnelSpec leased(std::size_t forwards) {
 inline std::string_view action_name(const TunnelAction& action) {
   using Name = std::string_view;
   return std::visit(overloaded{[](const Dial&) -> Name { return "Dial"; },
+                               [](const Connect&) -> Name { return "Connect"; },
                                [](const OpenSession&) -> Name { return "OpenSession"; },
                                [](const Authenticate&) -> Name { return "Authenticate"; },
                                [](const RequestForward&) -> Name { return "RequestForward"; },
@@ -88,8 +89,8 @@ class Tunnel {
     return after(TimerExpired{});
   }
 
-  Tunnel& open_until(OpeningPhase last) {
-    after(Start{});
+  Tunnel& open_until(OpeningPhase last, bool stand_by = false) {
+    after(Start{stand_by});
     for (const OpeningPhase phase : {OpeningPhase::resolve, OpeningPhase::connect, OpeningPhase::banner,
                                      OpeningPhase::key_exchange, OpeningPhase::authenticate}) {
       if (phase == last) break;
@@ -100,6 +101,11 @@ class Tunnel {
 
   Tunnel& authenticate() {
     open_until(OpeningPhase::authenticate);
+    return session(PhaseCompleted{OpeningPhase::authenticate});
+  }
+
+  Tunnel& stand_by() {
+    open_until(OpeningPhase::authenticate, true);
     return session(PhaseCompleted{OpeningPhase::authenticate});
   }
 

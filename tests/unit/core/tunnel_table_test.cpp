@@ -22,6 +22,8 @@ std::vector<NamedState> all_states() {
   tunnel.after(Start{});
   states.push_back({"opening", tunnel.state});
   tunnel.state = {};
+  states.push_back({"standing_by", tunnel.stand_by().state});
+  tunnel.state = {};
   states.push_back({"requesting_forwards", tunnel.authenticate().state});
   tunnel.state = {};
   states.push_back({"established", tunnel.establish().state});
@@ -42,6 +44,7 @@ struct NamedEvent {
 std::vector<NamedEvent> all_events() {
   const auto session = [](SessionEvent event) { return OfSession{1, std::move(event)}; };
   return {{"Start", Start{}},
+          {"Proceed", Proceed{}},
           {"StopRequested", StopRequested{}},
           {"StopNow", StopNow{}},
           {"ReconnectRequested", ReconnectRequested{}},
@@ -57,6 +60,9 @@ std::vector<NamedEvent> all_events() {
           {"LeaseLost", session(LeaseLost{"no shell"})},
           {"ListenerCancelled", session(ListenerCancelled{0})},
           {"Received", session(Received{true})},
+          {"TransportStalled",
+           session(TransportStalled{
+               {.unacknowledged = 1400, .repetitions = 4, .later_arrived = true, .segment_size = 1400}})},
           {"ConnectionsDrained", session(ConnectionsDrained{})},
           {"RelayLookedAt", session(RelayLookedAt{})},
           {"ConnectionsIdle", session(ConnectionsIdle{})},

@@ -13,7 +13,7 @@ TEST_CASE("a tunnel opens phase by phase and each phase has its own deadline") {
   CHECK(tunnel.in<Opening>() == Opening{OpeningPhase::resolve, tunnel.now, tunnel.now + 30s});
 
   tunnel.now += 20s;
-  CHECK(tunnel.session(PhaseCompleted{OpeningPhase::resolve}).actions.empty());
+  CHECK(tunnel.session(PhaseCompleted{OpeningPhase::resolve}).actions == Actions{Connect{{{}, 1}}});
   CHECK(tunnel.in<Opening>() == Opening{OpeningPhase::connect, tunnel.now, tunnel.now + 3s});
 
   tunnel.now += 20s;
@@ -189,6 +189,58 @@ TEST_CASE("the backoff starts over only after the tunnel held for reset_after") 
   CHECK(wait_after_holding(20s) == 1s);
 }
 
+/// As after a boot without a network: the waits have grown, and the phases may take long.
+Tunnel after_a_long_outage(TunnelSpec spec) {
+  Tunnel tunnel{std::move(spec)};
+  tunnel.dice = 0.999;
+  tunnel.after(Start{});
+  tunnel.now += 1h;
+  for (int attempt = 0; attempt < 20; ++attempt) tunnel.session(SessionFailed{lost()}).wait();
+  tunnel.state.phase = Idle{};
+  tunnel.dice = 0.5;
+  return tunnel;
+}
+
+TEST_CASE("after a session that held for reset_after a reconnect on request starts over, one that had not goes on") {
+  Tunnel tunnel = after_a_long_outage(spec_with(1));
+  const auto reconnect_after_holding = [&](Duration held) {
+    tunnel.establish();
+    tunnel.now += held;
+    tunnel.after(ReconnectRequested{}).session(ListenerCancelled{0}).session(ConnectionsDrained{});
+    tunnel.now += 4s;  // going down is no holding
+    tunnel.session(SessionClosed{}).session(PhaseCompleted{OpeningPhase::resolve});
+  };
+  reconnect_after_holding(59s);
+  CHECK(tunnel.in<Opening>().deadline == tunnel.now + 30s);
+  tunnel.session(SessionFailed{lost()});
+  CHECK(tunnel.in<BackingOff>().until == tunnel.now + 30s);
+
+  tunnel.state.phase = Idle{};
+  reconnect_after_holding(72h);
+  CHECK(tunnel.in<Opening>().deadline == tunnel.now + 3s);
+  tunnel.session(SessionFailed{lost()});
+  CHECK(tunnel.in<BackingOff>().until == tunnel.now + 500ms);
+}
+
+TEST_CASE("a session that held for reset_after and is renewed for a broken path starts over") {
+  Tunnel tunnel = after_a_long_outage(spec_with(1, 1h));
+  const auto renew_after_holding = [&](Duration held) {
+    tunnel.establish().session(ProofAdvanced{0, ProofNews::nobody_listens});
+    tunnel.now += held;
+    tunnel.after(TimerExpired{}).session(ProofAdvanced{0, ProofNews::nobody_listens});
+    REQUIRE(tunnel.phase() == "draining");
+    tunnel.session(ListenerCancelled{0}).session(ConnectionsDrained{}).session(SessionClosed{});
+    return tunnel.in<BackingOff>().until - tunnel.now;
+  };
+  CHECK(renew_after_holding(59s) == 1s);
+  tunnel.state.phase = Idle{};
+  tunnel.now += 5min;
+  CHECK(renew_after_holding(59s) == 2s);
+  tunnel.state.phase = Idle{};
+  tunnel.now += 10min;
+  CHECK(renew_after_holding(60s) == 1s);
+}
+
 // ---- forwards -----------------------------------------------------------------------------------------------------
 
 TEST_CASE("forwards are asked for one at a time, those whose port the relay chooses first") {
@@ -224,7 +276,8 @@ TEST_CASE("with exit_on_forward_failure a forward that the relay's rules refuse 
   CHECK(
       tunnel.lines[0].text ==
       "listen on relay localhost:4650: forward refused (nobody listens there, so the relay's rules forbid it). On the "
-      "relay, look who listens on this port, and at AllowTcpForwarding, permitlisten and ports below 1024.");
+      "relay, look at AllowTcpForwarding and PermitListen; a key with permitlisten needs "
+      "permitlisten=\"localhost:4650\", letter by letter.");
   CHECK(tunnel.session(SessionClosed{}).actions == Actions{DropSession{}});
   CHECK(tunnel.in<BackingOff>().failure.cause == Cause::forward_refused);
   CHECK(tunnel.in<BackingOff>().until == tunnel.now + 1s);
@@ -637,4 +690,65 @@ TEST_CASE("a session that fails on its way down is dropped and what was to follo
   Tunnel reconnecting{spec_with(1)};
   reconnecting.establish().after(ReconnectRequested{});
   CHECK(reconnecting.session(SessionFailed{lost()}).actions == Actions{DropSession{}, Dial{}});
+}
+
+TEST_CASE("a tunnel that stands by logs in, asks for nothing, and asks for its listeners when it may proceed") {
+  Tunnel tunnel{leased(2)};
+  tunnel.open_until(OpeningPhase::key_exchange, true);
+  CHECK(tunnel.session(PhaseCompleted{OpeningPhase::key_exchange}).actions == Actions{Authenticate{false}});
+  CHECK(tunnel.session(PhaseCompleted{OpeningPhase::authenticate}).actions.empty());
+  CHECK(tunnel.phase() == "standing_by");
+  CHECK(has_no_listener(tunnel.state.phase));
+  CHECK(forwards_of(tunnel.state.phase) == nullptr);
+  CHECK(tunnel.wait().actions == Actions{SendKeepalive{}});
+  tunnel.after(Proceed{});
+  REQUIRE(tunnel.actions.size() == 2);
+  CHECK(tunnel.actions[0] == TunnelAction{RequestForward{0}});
+  CHECK(std::holds_alternative<OpenLease>(tunnel.actions[1]));
+  CHECK(tunnel.phase() == "requesting_forwards");
+}
+
+TEST_CASE("a tunnel that may proceed before it is logged in is as any other") {
+  Tunnel tunnel{spec_with(1)};
+  tunnel.open_until(OpeningPhase::key_exchange, true).after(Proceed{});
+  CHECK(tunnel.session(PhaseCompleted{OpeningPhase::key_exchange}).actions == Actions{Authenticate{}});
+  CHECK(tunnel.session(PhaseCompleted{OpeningPhase::authenticate}).actions == Actions{RequestForward{0}});
+}
+
+TEST_CASE("a tunnel that stands by and loses its session stands by again") {
+  Tunnel tunnel{spec_with(1)};
+  tunnel.stand_by().session(SessionFailed{lost()});
+  CHECK(tunnel.phase() == "backing_off");
+  tunnel.wait();
+  for (const OpeningPhase phase : {OpeningPhase::resolve, OpeningPhase::connect, OpeningPhase::banner,
+                                   OpeningPhase::key_exchange, OpeningPhase::authenticate}) {
+    tunnel.session(PhaseCompleted{phase});
+  }
+  CHECK(tunnel.phase() == "standing_by");
+}
+
+TEST_CASE("a tunnel has no listener once the relay has confirmed that they are cancelled, or the session is gone") {
+  Tunnel tunnel{spec_with(2)};
+  tunnel.establish();
+  CHECK_FALSE(has_no_listener(tunnel.state.phase));
+  tunnel.after(StopRequested{}).session(ListenerCancelled{0});
+  CHECK_FALSE(has_no_listener(tunnel.state.phase));
+  SUBCASE("confirmed, while connections are open") {
+    tunnel.session(ListenerCancelled{1});
+    CHECK(has_no_listener(tunnel.state.phase));
+    CHECK(has_no_listener(tunnel.wait().state.phase));
+    CHECK(tunnel.phase() == "closing");
+  }
+  SUBCASE("confirmed, and no connection is open") {
+    tunnel.session(ConnectionsDrained{}).session(ListenerCancelled{1});
+    CHECK(tunnel.phase() == "closing");
+    CHECK(has_no_listener(tunnel.state.phase));
+  }
+  SUBCASE("never confirmed") {
+    tunnel.wait();
+    CHECK(tunnel.phase() == "closing");
+    CHECK_FALSE(has_no_listener(tunnel.state.phase));
+    CHECK(has_no_listener(tunnel.wait().state.phase));
+    CHECK(tunnel.phase() == "stopped");
+  }
 }

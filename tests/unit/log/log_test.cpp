@@ -14,6 +14,7 @@
 
 using namespace holdfast;
 using namespace holdfast::log;
+using namespace std::chrono_literals;
 
 namespace {
 
@@ -25,6 +26,7 @@ std::string standard_error_of(const std::function<void()>& action) {
   ::dup2(ends[1], STDERR_FILENO);
   ::close(ends[1]);
   action();
+  CHECK(flush(10s));
   ::dup2(saved, STDERR_FILENO);
   ::close(saved);
   std::string text;
@@ -87,6 +89,7 @@ TEST_CASE("what a hostile relay says stays on one line and moves no cursor") {
   CHECK(printable("\xe2\x80\xae"
                   "txt") == "\\xe2\\x80\\xaetxt");        // right-to-left override
   CHECK(printable("\xe2\x80\xa8") == "\\xe2\\x80\\xa8");  // line separator
+  CHECK(printable("\xd8\x9c") == "\\xd8\\x9c");           // Arabic letter mark
 }
 
 TEST_CASE("good UTF-8 passes, and only that") {

@@ -7,12 +7,12 @@
 #include <chrono>
 #include <filesystem>
 
+#include "net/state_file.hpp"
 #include "support/temp_dir.hpp"
 
 using namespace holdfast;
 using namespace holdfast::net;
 using namespace std::chrono_literals;
-using holdfast::test::read_file;
 using holdfast::test::TempDir;
 using holdfast::test::write_file;
 
@@ -32,6 +32,11 @@ const TimePoint start{};
 /// A cache over a file, and what it said when it was opened.
 struct Opened {
   explicit Opened(const std::string& path) : cache(path, [this](const std::string& line) { said.push_back(line); }) {}
+  std::optional<std::string> save(TimePoint now) {
+    const auto text = cache.due(now);
+    return text ? cache.written(replace_file(cache.path(), *text)) : std::nullopt;
+  }
+
   std::vector<std::string> said;
   AddressCache cache;
 };
@@ -49,10 +54,10 @@ TEST_CASE("what was stored is there in the next process") {
     CHECK(opened.said.empty());
     opened.cache.store("relay.example", AddressFamily::any, addresses({"2001:db8::1", "192.0.2.1"}), then);
     opened.cache.store("relay.example", AddressFamily::inet, addresses({"192.0.2.1"}), then);
-    CHECK_FALSE(opened.cache.save(start));
+    CHECK_FALSE(opened.save(start));
   }
-  CHECK(read_file(dir / "addresses") == file_of("relay.example any 1700000000 2001:db8::1 192.0.2.1\n"
-                                                "relay.example inet 1700000000 192.0.2.1\n"));
+  CHECK(test::read_file(dir / "addresses") == file_of("relay.example any 1700000000 2001:db8::1 192.0.2.1\n"
+                                                      "relay.example inet 1700000000 192.0.2.1\n"));
   Opened opened(dir / "addresses");
   CHECK(opened.said.empty());
   const CachedAddresses* found = opened.cache.find("relay.example", AddressFamily::any);
@@ -67,7 +72,7 @@ TEST_CASE("the file is written when addresses change, and not when they are only
   Opened opened(dir / "addresses");
   const auto written = [&](TimePoint now) {
     std::filesystem::remove(dir / "addresses");
-    CHECK_FALSE(opened.cache.save(now));
+    CHECK_FALSE(opened.save(now));
     return std::filesystem::exists(dir / "addresses");
   };
   const auto store = [&](std::initializer_list<const char*> list, std::chrono::seconds later) {
@@ -91,7 +96,7 @@ TEST_CASE("a name server that says something else each time wears out no flash")
     const std::string address = "192.0.2." + std::to_string(minute + 1);
     opened.cache.store("relay.example", AddressFamily::any, addresses({address.c_str()}), then);
     std::filesystem::remove(dir / "addresses");
-    CHECK_FALSE(opened.cache.save(start + std::chrono::minutes{minute}));
+    CHECK_FALSE(opened.save(start + std::chrono::minutes{minute}));
     writes += std::filesystem::exists(dir / "addresses") ? 1 : 0;
   }
   CHECK(writes == 6);
@@ -101,10 +106,10 @@ TEST_CASE("once a day the file is written so that the age that is told is about 
   const TempDir dir;
   Opened opened(dir / "addresses");
   opened.cache.store("relay.example", AddressFamily::any, addresses({"192.0.2.1"}), then);
-  CHECK_FALSE(opened.cache.save(start));
+  CHECK_FALSE(opened.save(start));
   opened.cache.store("relay.example", AddressFamily::any, addresses({"192.0.2.1"}), then + 24h);
-  CHECK_FALSE(opened.cache.save(start + 24h));
-  CHECK(read_file(dir / "addresses").find("1700086400") != std::string::npos);
+  CHECK_FALSE(opened.save(start + 24h));
+  CHECK(test::read_file(dir / "addresses").find("1700086400") != std::string::npos);
 }
 
 TEST_CASE("a file with anything wrong in it is ignored as a whole, and one line says so") {
@@ -112,7 +117,8 @@ TEST_CASE("a file with anything wrong in it is ignored as a whole, and one line 
   for (const std::string& text :
        {std::string("garbage\n"), std::string(300000, 'x'), std::string("\0\xff\x00\n", 4),
         "holdfast addresses 2\n" + good, file_of(good + good), file_of(good + "cut.example any 17"),
-        file_of(good + "cut.example any 1700000000\n"), file_of(good + "no.example any 1700000000 192.0.2.999\n"),
+        file_of(good + "cut.example any 1700000000 192.0.2.1"), file_of(good + "cut.example any 1700000000\n"),
+        file_of(good + "no.example any 1700000000 192.0.2.999\n"),
         file_of(good + "no.example any 1700000000 evil.example\n"),
         file_of(good + "no.example inet 1700000000 2001:db8::1\n"),
         file_of(good + "no.example both 1700000000 192.0.2.1\n"), file_of(good + "no.example any -5 192.0.2.1\n"),
@@ -128,8 +134,8 @@ TEST_CASE("a file with anything wrong in it is ignored as a whole, and one line 
     CHECK(opened.cache.find("relay.example", AddressFamily::any) == nullptr);
     // And it is replaced by a good one as soon as there is something to keep.
     opened.cache.store("relay.example", AddressFamily::any, addresses({"192.0.2.2"}), then);
-    CHECK_FALSE(opened.cache.save(start));
-    CHECK(read_file(dir / "addresses") == file_of("relay.example any 1700000000 192.0.2.2\n"));
+    CHECK_FALSE(opened.save(start));
+    CHECK(test::read_file(dir / "addresses") == file_of("relay.example any 1700000000 192.0.2.2\n"));
   }
 }
 
@@ -152,12 +158,12 @@ TEST_CASE("a file that can't be written is said once") {
   Opened opened(dir / "missing/addresses");
   CHECK(opened.said.empty());
   opened.cache.store("relay.example", AddressFamily::any, addresses({"192.0.2.1"}), then);
-  const auto said = opened.cache.save(start);
+  const auto said = opened.save(start);
   REQUIRE(said);
   CHECK(said->find("missing/addresses") != std::string::npos);
-  CHECK_FALSE(opened.cache.save(start + 1h));
+  CHECK_FALSE(opened.save(start + 1h));
   std::filesystem::create_directory(dir / "missing");
-  CHECK_FALSE(opened.cache.save(start + 2h));
+  CHECK_FALSE(opened.save(start + 2h));
   CHECK(std::filesystem::exists(dir / "missing/addresses"));
 }
 
@@ -167,8 +173,8 @@ TEST_CASE("a leftover of a write that was cut does not stand in the way, nor is 
   std::filesystem::create_symlink(dir / "victim", dir / "addresses.new");
   Opened opened(dir / "addresses");
   opened.cache.store("relay.example", AddressFamily::any, addresses({"192.0.2.1"}), then);
-  CHECK_FALSE(opened.cache.save(start));
-  CHECK(read_file(dir / "victim") == "mine");
+  CHECK_FALSE(opened.save(start));
+  CHECK(test::read_file(dir / "victim") == "mine");
   CHECK(std::filesystem::exists(dir / "addresses"));
   CHECK_FALSE(std::filesystem::exists(dir / "addresses.new"));
 }
@@ -186,13 +192,53 @@ TEST_CASE("the number of names and of addresses is bounded: the ones seen longes
   for (unsigned last = 0; last < 100; ++last) many.push_back(boost::asio::ip::address_v4(last));
   opened.cache.store("many", AddressFamily::any, many, then);
   CHECK(opened.cache.find("many", AddressFamily::any)->addresses.size() == 16);
-  CHECK_FALSE(opened.cache.save(start));
+  CHECK_FALSE(opened.save(start));
   CHECK(Opened(dir / "addresses").said.empty());
 }
 
 TEST_CASE("without a path it remembers in memory only") {
   Opened opened("");
   opened.cache.store("relay.example", AddressFamily::any, addresses({"192.0.2.1"}), then);
-  CHECK_FALSE(opened.cache.save(start));
+  CHECK_FALSE(opened.save(start));
   CHECK(opened.cache.find("relay.example", AddressFamily::any) != nullptr);
+}
+
+TEST_CASE("while the file is being written nothing else is due, and what came meanwhile is due afterwards") {
+  const TempDir dir;
+  Opened opened(dir / "addresses");
+  opened.cache.store("relay.example", AddressFamily::any, addresses({"192.0.2.1"}), then);
+  const auto first = opened.cache.due(start);
+  REQUIRE(first);
+  opened.cache.store("other.example", AddressFamily::any, addresses({"192.0.2.2"}), then);
+  CHECK_FALSE(opened.cache.due(start + 1h));
+  CHECK_FALSE(opened.cache.written(0));
+  const auto second = opened.cache.due(start + 1h);
+  REQUIRE(second);
+  CHECK(second->find("other.example") != std::string::npos);
+}
+
+TEST_CASE("what could not be written is due again") {
+  const TempDir dir;
+  Opened opened(dir / "addresses");
+  opened.cache.store("relay.example", AddressFamily::any, addresses({"192.0.2.1"}), then);
+  REQUIRE(opened.cache.due(start));
+  CHECK(opened.cache.written(EIO));
+  CHECK_FALSE(opened.cache.due(start + 1min));
+  CHECK(opened.cache.due(start + 1h));
+}
+
+TEST_CASE("of a relay's name the addresses are kept where its key was right, and none that DNS has given up") {
+  AddressCache cache("", {});
+  const auto right_at = [&](const char* address, const Addresses& said) {
+    cache.proved("relay.example", AddressFamily::any, boost::asio::ip::make_address(address), said, then);
+    return cache.find("relay.example", AddressFamily::any)->addresses;
+  };
+  const Addresses both = addresses({"2001:db8::1", "192.0.2.1"});
+  CHECK(right_at("192.0.2.1", both) == addresses({"192.0.2.1"}));
+  CHECK(right_at("2001:db8::1", both) == both);
+  CHECK(right_at("192.0.2.1", both) == addresses({"192.0.2.1", "2001:db8::1"}));
+  // A stranger has the name, and the relay is found where it was.
+  CHECK(right_at("192.0.2.1", addresses({"198.51.100.7"})) == addresses({"192.0.2.1", "2001:db8::1"}));
+  CHECK(right_at("198.51.100.9", addresses({"198.51.100.9", "2001:db8::1"})) ==
+        addresses({"198.51.100.9", "2001:db8::1"}));
 }

@@ -256,6 +256,46 @@ TEST_CASE("a message that is cut anywhere does no harm") {
   CHECK_FALSE(snapshot.fold(address(5, "192.0.2.5").cut_to(sizeof(nlmsghdr) + sizeof(ifaddrmsg) + 4)));
 }
 
+TEST_CASE("a link without a name is a change too") {
+  NetworkSnapshot snapshot;
+  CHECK(snapshot.fold(Message(RTM_NEWLINK, ifinfomsg{})));
+  CHECK_FALSE(snapshot.fold(Message(RTM_NEWLINK, ifinfomsg{})));
+}
+
+TEST_CASE("a link that is deleted takes its addresses along, even if it was never told of") {
+  NetworkSnapshot snapshot;
+  snapshot.fold(address(5, "192.0.2.5"));
+  CHECK(snapshot.fold(link(5, "eth5", 0, RTM_DELLINK)));
+  CHECK(snapshot == NetworkSnapshot{});
+}
+
+TEST_CASE("an attribute ends where its message does") {
+  Message cut = Message(RTM_NEWADDR, ifaddrmsg{AF_INET6, 64, 0, 0, 5}).with_address(IFA_ADDRESS, "2001:db8::5");
+  NetworkSnapshot snapshot;
+  CHECK_FALSE(snapshot.fold(cut.cut_to(cut.size() - 1)));
+}
+
+TEST_CASE("a datagram's messages are as long as they say, and the first that is not is the last") {
+  const Message first = link(5, "eth5", running);
+  const Message second = address(5, "192.0.2.5");
+  const std::size_t place = NLMSG_ALIGN(first.size());
+  const auto datagram_with = [&](std::uint32_t length) {
+    std::vector<std::byte> bytes(place + second.size());
+    std::memcpy(bytes.data(), &static_cast<const nlmsghdr&>(first), first.size());
+    std::memcpy(bytes.data() + place, &static_cast<const nlmsghdr&>(second), second.size());
+    std::memcpy(bytes.data() + place, &length, sizeof length);
+    return bytes;
+  };
+  const auto size = static_cast<std::uint32_t>(second.size());
+  CHECK(messages_of(datagram_with(size)).size() == 2);
+  CHECK(messages_of(datagram_with(size - 1)).size() == 2);
+  for (const std::uint32_t wrong : {size + 1, 0U, 15U, 0x7fffffffU, 0x80000000U, 0xfffffff0U, 0xffffffffU}) {
+    CAPTURE(wrong);
+    CHECK(messages_of(datagram_with(wrong)).size() == 1);
+  }
+  CHECK(messages_of({}).empty());
+}
+
 TEST_CASE("a message with any one byte altered does no harm") {
   std::mt19937 random(1);
   for (int round = 0; round < 20000; ++round) {

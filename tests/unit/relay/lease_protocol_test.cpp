@@ -10,6 +10,7 @@ TEST_CASE("lines are built exactly as docs/relay.md spells them") {
   CHECK(hold_line("localhost", 4649) == "hold localhost 4649\n");
   CHECK(evict_line("::1", 65535) == "evict ::1 65535\n");
   CHECK(who_line("", 4649) == "who * 4649\n");
+  CHECK(runs_line({4711, 12}) == "runs 4711 12\n");
   CHECK(drop_line("0.0.0.0", 1) == "drop 0.0.0.0 1\n");
   CHECK(beat_line == "\n");
 }
@@ -43,6 +44,7 @@ TEST_CASE("what the script would not take is not built") {
 TEST_CASE("the longest line that can be built is one that the script takes") {
   CHECK(hello_line(999'999'999s, std::string(64, 'd'))->size() <= 160);
   CHECK(evict_line(std::string(64, 'a'), 65535)->size() <= 160);
+  CHECK(runs_line(std::vector<std::uint32_t>(20, max_run)).size() <= 160);
 }
 
 TEST_CASE("each answer is understood") {
@@ -50,10 +52,18 @@ TEST_CASE("each answer is understood") {
   CHECK(parse_answer("unsupported no_proc") == Answer{answer::Unsupported{"no_proc"}});
   CHECK(parse_answer("") == Answer{answer::Beat{}});
   CHECK(parse_answer("held") == Answer{answer::Held{}});
+  CHECK(parse_answer("held 0100007F:1229 00000000000000000000000001000000:1229") ==
+        Answer{answer::Held{{"0100007F:1229", "00000000000000000000000001000000:1229"}}});
+  CHECK(parse_answer("noted") == Answer{answer::Noted{}});
+  CHECK(parse_answer("keys") == Answer{answer::Keys{}});
+  CHECK(parse_answer("keys ssh-ed25519 AAAA+/= ssh-rsa BBBB") ==
+        Answer{answer::Keys{{{"ssh-ed25519", "AAAA+/="}, {"ssh-rsa", "BBBB"}}}});
   CHECK(parse_answer("dropped") == Answer{answer::Dropped{}});
   CHECK(parse_answer("free") == Answer{answer::Freed{}});
   CHECK(parse_answer("own") == Answer{answer::Own{}});
   CHECK(parse_answer("other gateway-8 86400") == Answer{answer::Other{"gateway-8", 24h}});
+  CHECK(parse_answer("other gateway-8 5 4711 240") == Answer{answer::Other{"gateway-8", 5s, 240s, 4711, false}});
+  CHECK(parse_answer("twin gateway-7 5 4711 240") == Answer{answer::Other{"gateway-7", 5s, 240s, 4711, true}});
   CHECK(parse_answer("unknown") == Answer{answer::NotEvicted{answer::Nobody::unknown, {}}});
   CHECK(parse_answer("unknown 0") == Answer{answer::NotEvicted{answer::Nobody::unknown, 0}});
   CHECK(parse_answer("gone 1000") == Answer{answer::NotEvicted{answer::Nobody::gone, 1000}});
@@ -92,6 +102,22 @@ TEST_CASE("anything else is malformed") {
                                           "unsupported ../x",
                                           "unsupported " + std::string(33, 'a'),
                                           "other gateway-8",
+                                          "twin gateway-8 1",
+                                          "other gateway-8 1 2",
+                                          "other gateway-8 1 0 240",
+                                          "other gateway-8 1 1000000000 240",
+                                          "twin gateway-8 1 4711 x",
+                                          "twin gateway-8 1 4711 240 1",
+                                          "held 0100007F",
+                                          "held 0100007f:1229",
+                                          "held 0100007F:12299",
+                                          "held 01007F:1229",
+                                          "noted 1",
+                                          "keys ssh-ed25519",
+                                          "keys ssh-ed25519 ",
+                                          "keys ssh-ed25519 AAAA ssh-rsa",
+                                          "keys ssh_rsa AAAA",
+                                          "keys a 1 b 2 c 3 d 4 e 5 f 6 g 7 h 8 i 9",
                                           "other gateway-8 -1",
                                           "other gateway-8 1.5",
                                           "other gateway/8 1",
@@ -107,7 +133,7 @@ TEST_CASE("anything else is malformed") {
                                           "held\0"s,
                                           "\xff\xfe",
                                           "free" + std::string(300, ' '),
-                                          std::string(257, 'a')};
+                                          std::string(max_answer_bytes + 1, 'a')};
   for (const auto& line : lines) {
     CAPTURE(line);
     CHECK(parse_answer(line) == Answer{answer::Malformed{}});

@@ -35,12 +35,20 @@ TEST_CASE("a word is quoted so that neither a Bourne shell nor csh nor fish chan
   CHECK(quoted("a\\b") == "'a'\\\\'b'");
 }
 
+TEST_CASE("a part that is named is left out") {
+  CHECK(without("a\n# begin x\nb\n# end x\nc\n", "x") == "a\n# end x\nc\n");
+  CHECK(without("a\n# begin x\nb\n", "x") == "a\n# begin x\nb\n");
+  CHECK(exec_command(true).find("keys() {") != std::string::npos);
+  CHECK(exec_command(false).find("keys() {") == std::string::npos);
+}
+
 TEST_CASE("the command is one line of printable ASCII, and small") {
-  const std::string command = exec_command();
+  const std::string command = exec_command(false);
   CHECK(command.starts_with("exec /bin/sh -c '"));
   for (const char c : command) CHECK((c >= ' ' && c <= '~'));
   // Every session start sends it. The old csh takes no word over some 4000 bytes.
-  CHECK(command.size() < 3400);
+  CHECK(command.size() < 3800);
+  CHECK(exec_command(true).size() < 4400);
   MESSAGE("the exec request's command has " << command.size() << " bytes");
 }
 

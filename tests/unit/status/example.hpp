@@ -18,6 +18,7 @@ inline Report example_report() {
   relay.sessions_established = 2;
   relay.last_error = FailureReport{
       {Cause::connection_lost, "read from", "relay.example:22", "Connection reset by peer"}, 11460s + 250ms};
+  relay.losses = {{LossOf::session, 1, "connection lost"}};
   relay.forwards = {{"localhost:4649", "localhost:22", ForwardState::held, 4649, 2, 118, 0},
                     {"*:0", "[::1]:8080", ForwardState::held, 41234, 0, 3, 1}};
   relay.forwards.at(0).proof = ProofReport{ProofResult::verified, 1234s + 567ms, 0, std::nullopt};
@@ -34,6 +35,7 @@ inline Report example_report() {
   relay.lease = lease_ready;
   relay.relays = {{"relay.example:22", true}};
   relay.relays.at(0).timeouts = {{TimeoutOf::idle_connection, 20s}};
+  relay.relays.at(0).max_segment = 1220;
 
   TunnelReport backup;
   backup.name = "backup";
@@ -48,10 +50,18 @@ inline Report example_report() {
       {Cause::authentication_refused, "authenticate to", "backup.example:2222", "it takes publickey"}, 64s};
   backup.forwards = {{"localhost:4650", "/run/app.sock", ForwardState::pending, 0, 0, 0, 0}};
 
+  backup.change = ChangeReport{"backup.example:2223",
+                               "opening",
+                               "connect",
+                               2,
+                               std::nullopt,
+                               FailureReport{{Cause::connection_timed_out, "connect", "backup.example:2223", ""}, 30s}};
+
   Report report;
   report.version = "0.1.0";
   report.pid = 4711;
   report.uptime = 12000s;
+  report.libssh = LibsshReport{"0.10.6", "ab12", {"endless_write"}, ""};
   report.last_reload_error = "holdfast.yaml:3:5: tunnels.relay.prot: unknown key; did you mean 'port'?";
   report.tunnels = {relay, backup};
   return report;
@@ -92,6 +102,7 @@ inline Report refused_report() {
       {"localhost:80", "localhost:80", ForwardState::refused, 0, 0, 0, 0, "held_stale", ""}};
   relay.lease = "the relay runs no commands for this account";
   relay.relays.at(0).timeouts.clear();
+  relay.relays.at(0).max_segment.reset();
   return report;
 }
 

@@ -110,6 +110,14 @@ TEST_CASE("a refused reload is a warning, for the next start will fail on the sa
   CHECK(summary(report) == "1 of 1 tunnel up; the last reload was refused");
 }
 
+TEST_CASE("what is in memory only is a warning, for the next start will not know it") {
+  Report report = of({up()});
+  report.unsaved = {"/var/lib/holdfast/known_hosts: Permission denied",
+                    "/var/lib/holdfast/addresses: Permission denied"};
+  CHECK(health(report) == Health::warning);
+  CHECK(summary(report) == "1 of 1 tunnel up; not written to disk: /var/lib/holdfast/known_hosts: Permission denied");
+}
+
 TEST_CASE("a condition says why a listener was refused, and which device has it") {
   TunnelReport tunnel = degraded();
   tunnel.forwards.at(1).refusal = "held_stale";
@@ -118,6 +126,13 @@ TEST_CASE("a condition says why a listener was refused, and which device has it"
   tunnel.forwards.at(1).holder = "gateway-8";
   CHECK(condition(tunnel.forwards.at(1)) == "refused: held_by_other_device gateway-8");
   CHECK(condition(tunnel.forwards.at(0)) == "held");
+}
+
+TEST_CASE("a twin that has the listener is named") {
+  TunnelReport tunnel = degraded();
+  tunnel.forwards.at(1).refusal = "held_by_twin";
+  tunnel.forwards.at(1).holder = "gateway-7";
+  CHECK(condition(tunnel.forwards.at(1)) == "refused: held_by_twin gateway-7");
 }
 
 namespace {
@@ -152,6 +167,13 @@ TEST_CASE("a condition says what a proof found, and a tunnel that leads nowhere 
   CHECK(condition(down) == "up, but connect localhost:22: target down (Connection refused)");
   CHECK(condition(down.forwards.at(0)) == "held, target down");
   CHECK(condition(proven(ProofResult::verified, 0).forwards.at(0)) == "held, verified 12 s ago");
+  ForwardReport world = proven(ProofResult::verified, 0).forwards.at(0);
+  world.beyond_loopback = true;
+  CHECK(condition(world) == "held, verified on loopback 12 s ago");
+  world.listens_on = ListensOn::as_asked;
+  CHECK(condition(world) == "held, verified 12 s ago");
+  world.listens_on = ListensOn::loopback_only;
+  CHECK(condition(world) == "held, verified on loopback 12 s ago, listens on loopback only (GatewayPorts)");
   CHECK(condition(proven(ProofResult::not_permitted, 0).forwards.at(0)) == "held, can't be verified");
   CHECK(condition(proven(ProofResult::lookup_failed, 0).forwards.at(0)) == "held, can't be verified");
   CHECK(summary(of({up(), down})) ==
@@ -225,10 +247,57 @@ TEST_CASE("a session that a timeout may end as it ended those before is a warnin
   CHECK(condition(tunnel) == "up");
 }
 
+TEST_CASE("a tunnel that was lost three times in ten minutes is a warning, though it is up") {
+  TunnelReport tunnel = up();
+  tunnel.losses = {{LossOf::session, 2, "connection lost"}};
+  CHECK(health(of({tunnel})) == Health::ok);
+  CHECK(condition(tunnel) == "up");
+  tunnel.losses = {{LossOf::session, 14, "idle timeout"}, {LossOf::path, 1, "target down"}};
+  CHECK(health(of({tunnel})) == Health::warning);
+  CHECK(summary(of({tunnel})) ==
+        "1 of 1 tunnel up; relay: up, but lost 14 times in the last 10 min, the last time by idle timeout");
+  tunnel.losses = {{LossOf::session, most_losses, "connection lost"}, {LossOf::lease, 3, "its script ended"}};
+  CHECK(condition(tunnel) ==
+        "up, but lost at least 100 times in the last 10 min, the last time by connection lost, the lease was lost 3 "
+        "times in the last 10 min, the last time because its script ended");
+}
+
 TEST_CASE("a lease's timeout, or that of a relay that is not used, is no warning") {
   TunnelReport tunnel = up();
   tunnel.relays = {{"a.example:22", true}, {"b.example:22", false}};
   tunnel.relays.at(0).timeouts = {{TimeoutOf::idle_lease, 20s}};
   tunnel.relays.at(1).timeouts = {{TimeoutOf::idle_connection, 20s}};
+  CHECK(health(of({tunnel})) == Health::ok);
+}
+
+TEST_CASE("a changed configuration that can't come up is a warning, and said beside how the former one is") {
+  Report report;
+  report.tunnels = {up()};
+  report.tunnels[0].change = ChangeReport{"relay.example:22", "opening", "key_exchange", 1, {}, {}};
+  CHECK(health(report) == Health::ok);
+  CHECK(summary(report) ==
+        "1 of 1 tunnel up; relay: up, with the former configuration; the changed one is not up yet (opening: key "
+        "exchange)");
+  report.tunnels[0].change->last_error =
+      FailureReport{{Cause::authentication_refused, "authenticate to", "relay.example:22", ""}, 3s};
+  CHECK(health(report) == Health::warning);
+  CHECK(summary(report) ==
+        "1 of 1 tunnel up; relay: up, with the former configuration; the changed one can't come up: authenticate to "
+        "relay.example:22: authentication refused");
+  CHECK(is_ready(report.tunnels[0]));
+  report.tunnels[0] = backing_off();
+  report.tunnels[0].change = ChangeReport{};
+  CHECK(health(report) == Health::critical);
+}
+
+TEST_CASE("a listener that listens on less than it was asked to is a warning, and told") {
+  TunnelReport tunnel = proven(ProofResult::verified, 0);
+  tunnel.forwards.at(0).listener = "*:4649";
+  tunnel.forwards.at(0).beyond_loopback = true;
+  tunnel.forwards.at(0).listens_on = ListensOn::loopback_only;
+  CHECK(health(of({tunnel})) == Health::warning);
+  CHECK(condition(tunnel) == "up, but *:4649 listens on loopback only (GatewayPorts)");
+  CHECK(summary(of({tunnel})).find(condition(tunnel)) != std::string::npos);
+  tunnel.forwards.at(0).listens_on = ListensOn::ipv4_only;
   CHECK(health(of({tunnel})) == Health::ok);
 }

@@ -36,7 +36,7 @@ std::string error_of(const std::string& document) {
 TEST_CASE("the document of schema 1 stays as it is, key by key") {
   std::string document = status::to_json(test::example_report());
   for (const Cause cause : {Cause::connection_lost, Cause::connection_refused, Cause::connection_refused,
-                            Cause::authentication_refused, Cause::proof_not_permitted}) {
+                            Cause::authentication_refused, Cause::proof_not_permitted, Cause::connection_timed_out}) {
     document = replaced(document, std::string{remedy(cause)}, "(a sentence)");  // free to be worded better
   }
   CHECK(document == content_of(GOLDEN_DOCUMENT));
@@ -64,7 +64,7 @@ TEST_CASE("every key, cause, listener's state and refusal has its line in the do
   for (int value = 0; value <= static_cast<int>(ForwardState::refused); ++value) {
     documented(std::string{to_string(static_cast<ForwardState>(value))});
   }
-  for (int value = 0; value <= static_cast<int>(Refusal::held_by_other_device); ++value) {
+  for (int value = 0; value <= static_cast<int>(Refusal::held_by_twin); ++value) {
     documented(std::string{to_string(static_cast<Refusal>(value))});
   }
   for (const std::string_view lease : {lease_ready, lease_off, lease_opening}) documented(std::string{lease});
@@ -183,6 +183,17 @@ TEST_CASE("what is no status document is an error, not an exception") {
                                R"({"schema": 1, "version": "1", "tunnels": [{}]})", "\xff"}) {
     CAPTURE(document);
     CHECK(error_of(document).starts_with("this is not a status document of holdfast: "));
+  }
+}
+
+TEST_CASE("a document nested without end is refused, and ends no command") {
+  const std::string nested = std::string(100'000, '[') + std::string(100'000, ']');
+  for (const std::string key : {"last_error", "relays", "data"}) {
+    const auto report = status::from_json(
+        R"({"schema":1,"version":"1","tunnels":[{"name":"a","relay":"r","state":"idle","up":false,"forwards":[],")" +
+        key + "\":" + nested + "}]}");
+    CAPTURE(key);
+    CHECK(report.has_value() == (key == "data"));
   }
 }
 

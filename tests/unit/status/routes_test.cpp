@@ -12,9 +12,9 @@ namespace {
 
 struct FakeSource final : status::Source {
   Report report() const override { return current; }
-  std::optional<std::string> reload() override {
+  void reload(Reloaded then) override {
     ++reloads;
-    return refusal;
+    then(refusal);
   }
   bool reconnect(const std::string& tunnel) override {
     reconnected.push_back(tunnel);
@@ -27,12 +27,22 @@ struct FakeSource final : status::Source {
   std::vector<std::string> reconnected;
 };
 
+Answer answer(const status::Request& request, FakeSource& source) {
+  std::optional<Answer> given;
+  status::answer(request, source, [&](Answer told) {
+    CHECK_FALSE(given);
+    given = std::move(told);
+  });
+  REQUIRE(given);
+  return *given;
+}
+
 Answer get(FakeSource& source, const std::string& target) {
-  return answer({"GET", target, false}, source);
+  return answer({"GET", target, {}}, source);
 }
 
 Answer post(FakeSource& source, const std::string& target) {
-  return answer({"POST", target, true}, source);
+  return answer({"POST", target, {}}, source);
 }
 
 }  // namespace
@@ -48,7 +58,8 @@ TEST_CASE("readyz is 200 when every tunnel is up, and else says why not, a line 
   FakeSource source;
   CHECK(get(source, "/readyz").status == 503);
   CHECK(get(source, "/readyz").body ==
-        "relay: up\nbackup: backing off, next try in 12 s (connect backup.example:2222: connection refused)\n");
+        "relay: up\nbackup: backing off, next try in 12 s (connect backup.example:2222: connection refused), with the "
+        "former configuration; the changed one can't come up: connect backup.example:2223: connection timed out\n");
   source.current.tunnels.pop_back();
   CHECK(get(source, "/readyz").status == 200);
   CHECK(get(source, "/readyz").body == "relay: up\n");
@@ -100,10 +111,27 @@ TEST_CASE("a name that is no UTF-8 is answered") {
   CHECK(post(source, "/v1/tunnels/%FF/reconnect").status == 404);
 }
 
-TEST_CASE("writes are for root and our own user") {
+TEST_CASE("a name with control characters is answered without them") {
   FakeSource source;
-  CHECK(answer({"POST", "/v1/reload", false}, source).status == 403);
-  CHECK(answer({"POST", "/v1/tunnels/relay/reconnect", false}, source).status == 403);
+  const Answer answer = post(source, "/v1/tunnels/%7f%C2%9b%1b/reconnect");
+  CHECK(answer.status == 404);
+  CHECK(answer.body.find("'\\u007f\\u009b\\u001b'") != std::string::npos);
+}
+
+TEST_CASE("where no command is taken, whatever is no question is 403 and told why") {
+  FakeSource source;
+  for (const char* target : {"/v1/reload", "/v1/tunnels/relay/reconnect", "/v1/status", "/", "*"}) {
+    for (const char* method : {"POST", "PUT", "DELETE", "PATCH", "OPTIONS", "get", "BREW", ""}) {
+      CAPTURE(target);
+      CAPTURE(method);
+      const Answer refused = answer({method, target, "ask elsewhere"}, source);
+      CHECK(refused.status == 403);
+      CHECK(refused.body == "{\"error\":\"ask elsewhere\"}\n");
+    }
+  }
+  CHECK(answer({"GET", "/v1/reload", "ask elsewhere"}, source).status == 405);
+  CHECK(answer({"GET", "/v1/status", "ask elsewhere"}, source).status == 200);
+  CHECK(answer({"HEAD", "/healthz", "ask elsewhere"}, source).status == 200);
   CHECK(source.reloads == 0);
   CHECK(source.reconnected.empty());
 }

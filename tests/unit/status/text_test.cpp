@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include "status/json.hpp"
 #include "unit/status/example.hpp"
 
 using namespace holdfast;
@@ -21,11 +22,16 @@ relay   established  3 h 10 min  relay.example:22     localhost:4649 -> localhos
     session 2 to 192.0.2.7:22, aes128-gcm@openssh.com (configured), round trip 31 ms, 1.2 MB received, 999 B sent
     on the wire 15.1 kB today and 4.6 MB this month (UTC); idle 13.7 kB an hour, which makes 9.9 MB of the month
     connections are closed after 20 s of silence; a sign of life every 10 s
+    large packets were lost on the way: segments of at most 1220 bytes
     last error 3 h 11 min ago: read from relay.example:22: connection lost (Connection reset by peer)
 )" + std::string{"    verify *:41234: proof not permitted. "} +
             std::string{remedy(Cause::proof_not_permitted)} + R"(
     the relay opened 4 channels that nobody asked for; all were refused
 backup  backing off  4.0 s       backup.example:2222  localhost:4650 -> /run/app.sock  pending                         0 open, 0 in all
+    the former configuration serves until the changed one has logged in at backup.example:2223: opening: connect
+    the changed configuration failed 30 s ago: connect backup.example:2223: connection timed out
+    what to do: )" +
+            std::string{remedy(Cause::connection_timed_out)} + R"(
     last error 4.0 s ago: connect backup.example:2222: connection refused
     what to do: )" +
             std::string{remedy(Cause::connection_refused)} + R"(
@@ -124,7 +130,9 @@ TEST_CASE("the monitoring line has the verdict, the summary and the performance 
   Report report = test::example_report();
   CHECK(status::plugin_line(report) ==
         "HOLDFAST CRITICAL - 1 of 2 tunnels up; backup: backing off, next try in 12 s (connect backup.example:2222: "
-        "connection refused); the last reload was refused | 'tunnels_up'=1;;;0;2 'relay_connections'=2;;;0 "
+        "connection refused), with the former configuration; the changed one can't come up: connect "
+        "backup.example:2223: connection timed out; the last reload was refused | 'tunnels_up'=1;;;0;2 "
+        "'relay_connections'=2;;;0 "
         "'relay_received'=1234567c "
         "'relay_sent'=999c 'relay_rtt'=0.031234s;;;0 'backup_connections'=0;;;0 'backup_received'=0c 'backup_sent'=0c");
   report.tunnels.pop_back();
@@ -146,4 +154,25 @@ TEST_CASE("the exit status is the Monitoring Plugins'") {
   CHECK(status::plugin_exit_status(Health::warning) == 1);
   CHECK(status::plugin_exit_status(Health::critical) == 2);
   CHECK(status::plugin_exit_status(Health::unknown) == 3);
+}
+
+TEST_CASE("a libssh that has to be upgraded stands above the table, and one that nobody can mend does not") {
+  Report report = test::example_report();
+  CHECK(status::table(report, Colour::no).find("libssh") == std::string::npos);
+  report.libssh->warning = "libssh 0.10.6 is old";
+  CHECK(status::table(report, Colour::no).find(": 1 of 2 tunnels up\n\nlibssh 0.10.6 is old\n\n") != std::string::npos);
+}
+
+TEST_CASE("what was dropped from the log and what could not be written stands above the table, where there is any") {
+  Report report = test::example_report();
+  const std::string well = status::table(report, Colour::no);
+  CHECK(well.find("dropped") == std::string::npos);
+  CHECK(well.find("In memory") == std::string::npos);
+  report.log_dropped = 3;
+  report.unsaved = {"/var/lib/holdfast/known_hosts: Input/output error"};
+  const auto sent = status::from_json(status::to_json(report));
+  REQUIRE(sent);
+  const std::string told = status::table(*sent, Colour::no);
+  CHECK(told.find("\n3 lines of the log were dropped: ") != std::string::npos);
+  CHECK(told.find("\nIn memory only, for it can't be written: /var/lib/holdfast/known_hosts: ") != std::string::npos);
 }

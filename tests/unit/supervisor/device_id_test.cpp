@@ -27,7 +27,7 @@ struct Start {
   Start(const std::string& file, const DeviceTraits& traits, std::uint32_t random = 1)
       : id(file, traits, random, [this](const std::string& line) { said.push_back(line); }) {}
 
-  std::string name(const TunnelSpec& spec = {}) const { return id.of(spec); }
+  std::string name(const TunnelSpec& spec = {}) const { return id.of(spec).now; }
 
   std::vector<std::string> said;
   DeviceId id;
@@ -113,6 +113,17 @@ TEST_CASE("where no file can be kept, the login key names the device, and each k
   CHECK(Start("/nonexistent/device_id", {"81b2d7", "", "fresher"}).name(logging_in_with(KeyType::ed25519)) == name);
   CHECK(start.name(logging_in_with(KeyType::ecdsa)) != name);
   CHECK(start.name() == Start("/nonexistent/device_id", container).name());  // an agent's keys are not asked
+}
+
+TEST_CASE("the first start that can keep a name knows what the device was called before") {
+  const TempDir state;
+  const TunnelSpec spec = logging_in_with(KeyType::ed25519);
+  const std::string before = Start("/nonexistent/device_id", pi).name(spec);
+  const Start first(state / "device_id", pi);
+  CHECK(first.name(spec) != before);
+  CHECK(first.id.of(spec).before == before);
+  CHECK(Start(state / "device_id", pi).id.of(spec).before.empty());
+  CHECK(Start("/nonexistent/device_id", pi).id.of(spec).before.empty());
 }
 
 TEST_CASE("device_id wins") {

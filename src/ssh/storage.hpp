@@ -1,0 +1,43 @@
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+#include <functional>
+#include <memory>
+#include <string>
+#include <tl/expected.hpp>
+
+#include "holdfast/config.hpp"
+#include "holdfast/failure.hpp"
+#include "net/disk.hpp"
+#include "ssh/identity.hpp"
+
+namespace holdfast::ssh {
+
+/// What the sessions read from the disk, and write to it, without waiting for it. A disk that hangs or fails takes no
+/// tunnel down for which it was read before: what was read last stays good. A host key that was met is known from then
+/// on, whether it can be written down or not.
+class Storage {
+ public:
+  using Say = std::function<void(const std::string& line)>;
+
+  struct Material {
+    tl::expected<std::string, int> known_hosts;  ///< the text, empty if there is no file; or an errno
+    std::shared_ptr<const Identities> identities;
+  };
+  using Handler = std::function<void(tl::expected<Material, Failure>)>;
+
+  /// `say` is told of host keys that can't be stored.
+  Storage(const boost::asio::any_io_executor& executor, std::shared_ptr<net::Disk> disk, Say say = {});
+
+  /// Reads what a session of this tunnel needs. The handler is called from the loop: after a second at the latest with
+  /// what was read before, if there is that; with a failure if the disk does not answer for ten.
+  void read(const TunnelSpec& spec, Handler handler);
+  /// The line of a host key that was met; known hosts that are read from now on hold it.
+  void store(const std::string& known_hosts_file, const std::string& line);
+
+ private:
+  class Impl;
+  std::shared_ptr<Impl> impl_;
+};
+
+}  // namespace holdfast::ssh
