@@ -12,6 +12,8 @@
 #include "holdfast/failover.hpp"
 #include "holdfast/failure.hpp"
 #include "holdfast/time.hpp"
+#include "holdfast/turn.hpp"
+#include "holdfast/verdict.hpp"
 
 /// While a session stands on another relay than the preferred one: is a better one back?
 ///
@@ -43,30 +45,18 @@ struct EndLook {  ///< answers nothing
 struct AwaitIdle {  ///< answers ConnectionsIdle at a moment at which no connection is open
   friend bool operator==(const AwaitIdle&, const AwaitIdle&) = default;
 };
-struct GoBack {  ///< drain this session, then open one there
-  std::size_t relay = 0;
-
-  friend bool operator==(const GoBack&, const GoBack&) = default;
-};
-using FailBackAction = std::variant<LookAtRelay, EndLook, AwaitIdle, GoBack, Announce>;
-
-struct FailBackContext {
-  const TunnelSpec& spec;
-  TimePoint now;
-  Relays& relays;
-  const UnitRandom& jitter;
-};
+using FailBackAction = std::variant<LookAtRelay, EndLook, AwaitIdle, Announce>;
 
 class FailBack {
  public:
   /// A session has come to stand on the current relay. None on the preferred one, or with fail_back_after 0.
-  static std::optional<FailBack> plan(const FailBackContext& context);
+  static std::optional<FailBack> plan(const Turn& turn, Relays& relays);
 
   /// Call at due() or later; does nothing before.
-  std::vector<FailBackAction> expired(const FailBackContext& context);
-  std::vector<FailBackAction> looked_at(const RelayLookedAt& look, const FailBackContext& context);
-  /// GoBack comes last of what this returns.
-  std::vector<FailBackAction> idle(const FailBackContext& context);
+  std::vector<FailBackAction> expired(const Turn& turn, Relays& relays);
+  std::vector<FailBackAction> looked_at(const RelayLookedAt& look, const Turn& turn, Relays& relays);
+  /// Drains, to go back there, unless the answer is too old by now.
+  Conclusion<FailBackAction> idle(const Turn& turn);
 
   /// None while it waits for the connections to end.
   std::optional<TimePoint> due() const;
@@ -96,8 +86,8 @@ class FailBack {
 
   explicit FailBack(LookDue first) : state_(first) {}
 
-  LookAtRelay look_at(std::size_t relay, const FailBackContext& context);
-  Announce not_back(std::size_t relay, const std::string& reason, const FailBackContext& context);
+  LookAtRelay look_at(std::size_t relay, const Turn& turn);
+  Announce not_back(std::size_t relay, const std::string& reason, const Turn& turn, Relays& relays);
 
   State state_;
 };

@@ -12,6 +12,7 @@
 #include "holdfast/time.hpp"
 #include "holdfast/timeouts.hpp"
 #include "holdfast/transport.hpp"
+#include "holdfast/turn.hpp"
 
 /// Which relay of the list is tried, and when. Relays are numbered in the order of preference; a tunnel with one relay
 /// has a list of one.
@@ -63,12 +64,6 @@ class Relays {
   std::size_t current() const { return current_; }
   RelayProgress& here() { return all_[current_]; }
 
-  struct Context {
-    const TunnelSpec& spec;
-    TimePoint now;
-    const UnitRandom& jitter;
-  };
-
   /// The attempt or the session on the current relay failed: where next, and when.
   /// - A penalty that our own refusal here brought about is waited for as that refusal is: whoever knocks when it ends
   ///   earns the next one.
@@ -82,7 +77,7 @@ class Relays {
   /// - A relay that was gone back to too soon is left for the one that held the tunnel.
   /// - While an outage is young the waits are short, but not after what ended in the login, or where no SSH server is:
   ///   that is not the network's.
-  NextTry failed(const Failure& failure, Reached reached, Duration outage, const Context& context);
+  NextTry failed(const Failure& failure, Reached reached, Duration outage, const Turn& turn);
   /// The best one that does not have to wait now; else the one whose wait ends first.
   NextTry best(TimePoint now) const;
   /// A relay other than the current one that may be tried now and is not known to refuse the listeners.
@@ -103,7 +98,7 @@ class Relays {
 
   /// A session stands here: sets when the better ones are looked at, unless a session before it did and none was tried
   /// since.
-  void plan_returns(const Context& context);
+  void plan_returns(const Turn& turn);
   /// When the first of them is due; none when this is the preferred one, or fail_back_after is 0.
   std::optional<TimePoint> next_look() const;
   /// The best one whose time has come.
@@ -111,7 +106,7 @@ class Relays {
   /// It answers, at this address.
   void answered(std::size_t relay, const std::string& address) { all_[relay].addresses.answered(address); }
   /// It does not answer: later, and ever more rarely. The time until then.
-  Duration not_back(std::size_t relay, const Context& context);
+  Duration not_back(std::size_t relay, const Turn& turn);
   /// The session here is over, and this better one is next.
   void go_back_to(std::size_t relay);
 

@@ -11,6 +11,7 @@
 #include "holdfast/listeners.hpp"
 #include "holdfast/liveness.hpp"
 #include "holdfast/time.hpp"
+#include "holdfast/turn.hpp"
 
 /// The session's channel to the script on the relay, which records whose a listener is, evicts a dead session's, and
 /// ends the session of a device that has gone silent:
@@ -51,28 +52,21 @@ struct SendHeartbeat {  ///< on the lease's channel; its echo is a packet receiv
 };
 using LeaseAction = std::variant<OpenLease, EndLease, RecordLease, SendHeartbeat, Announce>;
 
-struct LeaseContext {
-  const TunnelSpec& spec;
-  TimePoint now;
-};
-
 class LeaseChannel {
  public:
   /// `liveness`: the rule that the session lives by.
   explicit LeaseChannel(const LivenessSpec& liveness) : liveness_(liveness) {}
 
   /// The listeners moved on: opens the channel the first time that it may be, and records what came to be held.
-  std::vector<LeaseAction> update(const ForwardTable& forwards, const LeaseContext& context);
+  std::vector<LeaseAction> update(const ForwardTable& forwards, const Turn& turn);
   /// The heartbeats begin; what is held is recorded by the next update().
-  void opened(const LeaseContext& context);
+  void opened(const Turn& turn);
   /// Tried again, if it ever worked on this session: after 10 s, then after twice as long each time, up to 10 min. What
   /// was closed twice after the same silence has a timeout (sshd's ChannelTimeout): then at once, and with heartbeats
   /// that come before it.
-  std::vector<LeaseAction> lost(const std::string& reason, const LeaseContext& context);
-  /// A heartbeat, if one is due.
-  std::vector<LeaseAction> beat(const LeaseContext& context);
-  /// Call at due() or later, after beat(): gives up an opening (then is_lost()), or opens again what was lost.
-  std::vector<LeaseAction> expired(const LeaseContext& context);
+  std::vector<LeaseAction> lost(const std::string& reason, const Turn& turn);
+  /// Call at due() or later: a heartbeat; or gives up an opening (then is_lost()), or opens again what was lost.
+  std::vector<LeaseAction> expired(const Turn& turn);
   /// The session ends: the guard wants heartbeats until then, but nothing else is waited for.
   void open_no_more();
 
@@ -87,7 +81,7 @@ class LeaseChannel {
   const LivenessSpec& liveness() const { return liveness_; }
   /// A heartbeat's echo comes a round trip after it, and so a little after the silence that began with the echo before:
   /// what is on its way is the probe.
-  bool has_just_beaten(const LeaseContext& context) const;
+  bool has_just_beaten(TimePoint now) const;
   std::optional<TimePoint> due() const { return due_; }
 
   friend bool operator==(const LeaseChannel&, const LeaseChannel&) = default;
@@ -95,9 +89,10 @@ class LeaseChannel {
  private:
   enum class State { absent, opening, ready, lost };
 
-  std::vector<LeaseAction> open(const LeaseContext& context);
-  std::vector<LeaseAction> record(const ForwardTable& forwards, const LeaseContext& context);
-  void schedule_beat(const LeaseContext& context);
+  std::vector<LeaseAction> open(const Turn& turn);
+  std::vector<LeaseAction> beat(const Turn& turn);
+  std::vector<LeaseAction> record(const ForwardTable& forwards, const Turn& turn);
+  void schedule_beat(const Turn& turn);
 
   LivenessSpec liveness_;
   State state_ = State::absent;  ///< absent: not wanted, or not asked for yet

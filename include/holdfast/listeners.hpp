@@ -12,6 +12,7 @@
 #include "holdfast/config.hpp"
 #include "holdfast/knock_hosts.hpp"
 #include "holdfast/time.hpp"
+#include "holdfast/turn.hpp"
 
 /// The remote forwards of one session. `tcpip-forward` is refused without a reason (RFC 4254, 7.1), so that a refused
 /// one climbs a ladder:
@@ -128,31 +129,25 @@ struct Evict {  ///< answers Evicted
 };
 using ListenerAction = std::variant<RequestForward, Knock, EndKnock, Identify, Evict>;
 
-/// What the ladder needs to know besides its own state.
-struct ListenerContext {
-  const TunnelSpec& spec;
-  TimePoint now;
-  bool lease_ready = false;                 ///< evictions can be asked for
-  std::optional<Duration> answer_timeout;   ///< for a tcpip-forward; none where the liveness rule judges the silence
-  std::optional<TimePoint>& last_eviction;  ///< on this relay, over all sessions
-  const UnitRandom& jitter;
-};
-
 /// One operation is under way at a time, or a wait for the next round of asking.
 class Listeners {
  public:
-  explicit Listeners(std::size_t count) : table_(count) {}
+  /// `answer_timeout`: of a tcpip-forward. `last_eviction`: on this relay, over all sessions.
+  Listeners(std::size_t count, Duration answer_timeout, std::optional<TimePoint> last_eviction = {})
+      : table_(count), answer_timeout_(answer_timeout), last_eviction_(last_eviction) {}
 
-  std::vector<ListenerAction> start(const ListenerContext& context);
-  std::vector<ListenerAction> answered(const ForwardAnswered& answer, const ListenerContext& context);
-  std::vector<ListenerAction> knocked(const Knocked& knock, const ListenerContext& context);
-  std::vector<ListenerAction> evicted(const Evicted& eviction, const ListenerContext& context);
+  std::vector<ListenerAction> start(const Turn& turn);
+  std::vector<ListenerAction> answered(const ForwardAnswered& answer, const Turn& turn);
+  std::vector<ListenerAction> knocked(const Knocked& knock, const Turn& turn);
+  std::vector<ListenerAction> evicted(const Evicted& eviction, const Turn& turn);
   /// The lease came up: a stale listener that waited for it is evicted now, and the holder of a live one asked for.
-  std::vector<ListenerAction> lease_came_up(const ListenerContext& context);
-  /// It went: what it was asked stays open.
-  std::vector<ListenerAction> lease_went(const ListenerContext& context);
+  std::vector<ListenerAction> lease_came_up(const Turn& turn);
+  /// It went: what it was asked stays open, and nothing more is asked of it.
+  std::vector<ListenerAction> lease_went(const Turn& turn);
+  /// How long the relay may be silent is for somebody else to say from now on: a tcpip-forward may take any time.
+  void await_answers() { answer_timeout_.reset(); }
   /// Call at due() or later. Not to be called when answer_overdue().
-  std::vector<ListenerAction> expired(const ListenerContext& context);
+  std::vector<ListenerAction> expired(const Turn& turn);
 
   /// A tcpip-forward was not answered in time: the session is worth nothing.
   bool answer_overdue(TimePoint now) const;
@@ -163,25 +158,30 @@ class Listeners {
   bool all_held() const;
   /// Since when at least one is refused, without a pause.
   std::optional<TimePoint> refused_since() const { return refused_since_; }
+  const std::optional<TimePoint>& last_eviction() const { return last_eviction_; }
   const ForwardTable& table() const { return table_; }
 
   friend bool operator==(const Listeners&, const Listeners&) = default;
 
  private:
-  std::vector<ListenerAction> next(const ListenerContext& context);
-  std::vector<ListenerAction> request(std::size_t forward, const ListenerContext& context);
-  std::vector<ListenerAction> knock(std::size_t forward, const ListenerContext& context);
-  std::vector<ListenerAction> knock_at_host(std::size_t forward, const ListenerContext& context);
-  std::vector<ListenerAction> not_opened(const Knocked& knock, KnockFailure why, const ListenerContext& context);
-  std::vector<ListenerAction> identify_or_next(std::size_t forward, const ListenerContext& context);
-  std::vector<ListenerAction> evict_or_next(std::size_t forward, const ListenerContext& context);
-  std::vector<ListenerAction> give_up(std::size_t forward, const ListenerContext& context);
+  std::vector<ListenerAction> next(const Turn& turn);
+  std::vector<ListenerAction> request(std::size_t forward, const Turn& turn);
+  std::vector<ListenerAction> knock(std::size_t forward, const Turn& turn);
+  std::vector<ListenerAction> knock_at_host(std::size_t forward, const Turn& turn);
+  std::vector<ListenerAction> not_opened(const Knocked& knock, KnockFailure why, const Turn& turn);
+  std::vector<ListenerAction> identify_or_next(std::size_t forward, const Turn& turn);
+  std::vector<ListenerAction> evict_or_next(std::size_t forward, const Turn& turn);
+  std::vector<ListenerAction> give_up(std::size_t forward, const Turn& turn);
+  std::vector<ListenerAction> stop_asking(const Turn& turn);
   bool knock_due(const Explanation& explanation, TimePoint now) const;
   std::optional<std::size_t> in_state(ForwardState state) const;
   std::optional<std::size_t> holding(std::uint16_t port) const;
   ForwardProgress* expecting(std::size_t forward, ForwardState state);
 
   ForwardTable table_;
+  std::optional<Duration> answer_timeout_;
+  std::optional<TimePoint> last_eviction_;
+  bool may_ask_lease_ = false;       ///< evictions, and whose a listener is
   std::optional<KnockHosts> hosts_;  ///< of the knock
   std::optional<TimePoint> due_;
   std::optional<TimePoint> refused_since_;

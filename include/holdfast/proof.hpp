@@ -1,9 +1,11 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -13,6 +15,8 @@
 #include "holdfast/knock_hosts.hpp"
 #include "holdfast/listeners.hpp"
 #include "holdfast/time.hpp"
+#include "holdfast/turn.hpp"
+#include "holdfast/verdict.hpp"
 
 /// Does a held listener lead to its target? The only way to know is to walk it:
 ///
@@ -100,39 +104,30 @@ struct EndProof {             ///< hangs up, whatever stands of it; answers noth
 };
 using ProofAction = std::variant<Prove, EndProof>;
 
-struct ProofContext {
-  const TunnelSpec& spec;
-  const ForwardTable& forwards;
-  TimePoint now;
-  ProofHistory& history;
-  const UnitRandom& jitter;
-  std::string_view server{};  ///< RelayProgress::server
-};
-
 /// The proofs of one session's listeners, one at a time: as soon as one is held, then every verify_interval; after a
 /// failure sooner.
 class Proofs {
  public:
-  explicit Proofs(std::size_t count) : table_(count) {}
+  /// `server`: what the relay says it is.
+  explicit Proofs(std::size_t count, std::string server = {}) : server_(std::move(server)), table_(count) {}
 
   /// A listener may have come to be held.
-  std::vector<ProofAction> update(const ProofContext& context);
-  std::vector<ProofAction> advanced(const ProofAdvanced& news, const ProofContext& context);
+  std::vector<ProofAction> update(const ForwardTable& forwards, const Turn& turn);
+  /// A path that stays broken drains the session, for a new one is worth its price: nobody uses this one, and the last
+  /// one that was given up for this is long enough ago.
+  Conclusion<ProofAction> advanced(const ProofAdvanced& news, const Turn& turn, ProofHistory& history);
   /// Call at due() or later.
-  std::vector<ProofAction> expired(const ProofContext& context);
+  Conclusion<ProofAction> expired(const Turn& turn, ProofHistory& history);
 
   std::optional<TimePoint> due() const;
   bool under_way() const { return running_.has_value(); }
   /// The last result of a forward on this session.
   const std::optional<Proof>& result(std::size_t forward) const { return table_[forward].last; }
-  /// A forward whose path is broken for the second time, so that a new session is worth its price: nobody uses this
-  /// one, and the last one that was given up for this is long enough ago.
-  std::optional<std::size_t> hopeless(const ProofHistory& history, TimePoint now) const;
-
   friend bool operator==(const Proofs&, const Proofs&) = default;
 
  private:
   struct Entry {
+    std::uint16_t bound_port = 0;  ///< valid once it was held
     std::optional<TimePoint> due;  ///< none: not held, being proven, or nothing more to be learnt on this session
     std::optional<Proof> last;
     unsigned broken = 0;  ///< path_broken in a row
@@ -150,11 +145,14 @@ class Proofs {
     friend bool operator==(const Running&, const Running&) = default;
   };
 
-  std::vector<ProofAction> start_next(const ProofContext& context);
-  std::vector<ProofAction> not_opened(KnockFailure why, const std::string& words, const ProofContext& context);
-  std::vector<ProofAction> finish(ProofResult result, std::string detail, const ProofContext& context);
-  std::vector<ProofAction> finish_at_deadline(const ProofContext& context);
+  std::vector<ProofAction> start_next(const Turn& turn);
+  Conclusion<ProofAction> not_opened(KnockFailure why, const std::string& words, const Turn& turn,
+                                     ProofHistory& history);
+  Conclusion<ProofAction> finish(ProofResult result, std::string detail, const Turn& turn, ProofHistory& history);
+  Conclusion<ProofAction> finish_at_deadline(const Turn& turn, ProofHistory& history);
+  Verdict verdict(TimePoint now, ProofHistory& history) const;
 
+  std::string server_;
   std::vector<Entry> table_;
   std::optional<Running> running_;
   bool in_use_ = false;

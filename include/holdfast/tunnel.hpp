@@ -23,6 +23,7 @@
 #include "holdfast/time.hpp"
 #include "holdfast/told.hpp"
 #include "holdfast/transport.hpp"
+#include "holdfast/verdict.hpp"
 
 /// The tunnel as a sans-I/O machine. `step()` decides, the runner (src/supervisor/) does:
 ///
@@ -73,7 +74,7 @@ struct LiveSession {
   Proofs proofs;
   LeaseChannel lease;
   ToldOfSession told;
-  std::optional<TimePoint> proof_due;     ///< the network changed: by when a packet has to come
+  std::optional<TimePoint> sign_due;      ///< the network changed: by when a packet has to come
   std::optional<TimePoint> judged_after;  ///< TCP did not move: until then no answer is late
 
   friend bool operator==(const LiveSession&, const LiveSession&) = default;
@@ -101,22 +102,6 @@ struct Established {
 
   friend bool operator==(const Established&, const Established&) = default;
 };
-
-/// What follows once the session is gone.
-struct ThenStop {
-  friend bool operator==(const ThenStop&, const ThenStop&) = default;
-};
-struct ThenRetry {
-  Failure failure;
-
-  friend bool operator==(const ThenRetry&, const ThenRetry&) = default;
-};
-struct ThenFailBack {
-  std::size_t relay = 0;
-
-  friend bool operator==(const ThenFailBack&, const ThenFailBack&) = default;
-};
-using AfterClosing = std::variant<ThenStop, ThenRetry, ThenFailBack>;
 
 /// No new connections; listeners are being cancelled on the relay, open connections may finish.
 struct Draining {

@@ -10,50 +10,46 @@ constexpr Duration look_timeout = std::chrono::seconds{10};  ///< for a better r
 /// A banner that is older says nothing about now: whoever was connected stayed for long.
 constexpr Duration look_holds = std::chrono::minutes{1};
 
-std::string name_of(std::size_t relay, const FailBackContext& context) {
-  return relay_name(relays_of(context.spec)[relay]);
-}
-
-Relays::Context relays_context(const FailBackContext& context) {
-  return {context.spec, context.now, context.jitter};
+std::string name_of(std::size_t relay, const Turn& turn) {
+  return relay_name(relays_of(turn.spec)[relay]);
 }
 
 }  // namespace
 
-std::optional<FailBack> FailBack::plan(const FailBackContext& context) {
-  context.relays.plan_returns(relays_context(context));
-  const auto first = context.relays.next_look();
+std::optional<FailBack> FailBack::plan(const Turn& turn, Relays& relays) {
+  relays.plan_returns(turn);
+  const auto first = relays.next_look();
   if (!first) return std::nullopt;
   return FailBack{LookDue{*first}};
 }
 
-std::vector<FailBackAction> FailBack::expired(const FailBackContext& context) {
+std::vector<FailBackAction> FailBack::expired(const Turn& turn, Relays& relays) {
   using Actions = std::vector<FailBackAction>;
-  if (!due() || context.now < *due()) return {};
+  if (!due() || turn.now < *due()) return {};
   if (const auto* looking = std::get_if<Looking>(&state_)) {
-    return {EndLook{}, not_back(looking->relay, "no answer within " + to_text(look_timeout), context)};
+    return {EndLook{}, not_back(looking->relay, "no answer within " + to_text(look_timeout), turn, relays)};
   }
-  const auto relay = context.relays.to_look_at(context.now);
-  return relay ? Actions{look_at(*relay, context)} : Actions{};
+  const auto relay = relays.to_look_at(turn.now);
+  return relay ? Actions{look_at(*relay, turn)} : Actions{};
 }
 
-std::vector<FailBackAction> FailBack::looked_at(const RelayLookedAt& look, const FailBackContext& context) {
+std::vector<FailBackAction> FailBack::looked_at(const RelayLookedAt& look, const Turn& turn, Relays& relays) {
   const auto* looking = std::get_if<Looking>(&state_);
   if (looking == nullptr) return {};
   const std::size_t relay = looking->relay;
-  if (look.failure) return {not_back(relay, describe(*look.failure), context)};
-  context.relays.answered(relay, look.address);
-  state_ = AwaitingIdle{relay, context.now};
-  return {Announce{LogLevel::verbose, "the better relay " + name_of(relay, context) + " answers again"}, AwaitIdle{}};
+  if (look.failure) return {not_back(relay, describe(*look.failure), turn, relays)};
+  relays.answered(relay, look.address);
+  state_ = AwaitingIdle{relay, turn.now};
+  return {Announce{LogLevel::verbose, "the better relay " + name_of(relay, turn) + " answers again"}, AwaitIdle{}};
 }
 
-std::vector<FailBackAction> FailBack::idle(const FailBackContext& context) {
+Conclusion<FailBackAction> FailBack::idle(const Turn& turn) {
   const auto* waiting = std::get_if<AwaitingIdle>(&state_);
   if (waiting == nullptr) return {};
   const std::size_t relay = waiting->relay;
-  if (context.now - waiting->answered > look_holds) return {look_at(relay, context)};
-  return {Announce{LogLevel::info, "going back to " + name_of(relay, context) + ", which answers again"},
-          GoBack{relay}};
+  if (turn.now - waiting->answered > look_holds) return {{look_at(relay, turn)}};
+  return {{Announce{LogLevel::info, "going back to " + name_of(relay, turn) + ", which answers again"}},
+          Drain{ThenFailBack{relay}}};
 }
 
 std::optional<TimePoint> FailBack::due() const {
@@ -64,16 +60,16 @@ std::optional<TimePoint> FailBack::due() const {
                     state_);
 }
 
-LookAtRelay FailBack::look_at(std::size_t relay, const FailBackContext& context) {
-  state_ = Looking{relay, context.now + look_timeout};
+LookAtRelay FailBack::look_at(std::size_t relay, const Turn& turn) {
+  state_ = Looking{relay, turn.now + look_timeout};
   return {relay};
 }
 
 /// Looked at again later: by this relay's own wait, or that of another better one, which may end sooner.
-Announce FailBack::not_back(std::size_t relay, const std::string& reason, const FailBackContext& context) {
-  const Duration wait = context.relays.not_back(relay, relays_context(context));
-  state_ = LookDue{context.relays.next_look().value_or(context.now + wait)};
-  return {LogLevel::verbose, "the better relay " + name_of(relay, context) + " is not back yet (" + reason +
+Announce FailBack::not_back(std::size_t relay, const std::string& reason, const Turn& turn, Relays& relays) {
+  const Duration wait = relays.not_back(relay, turn);
+  state_ = LookDue{relays.next_look().value_or(turn.now + wait)};
+  return {LogLevel::verbose, "the better relay " + name_of(relay, turn) + " is not back yet (" + reason +
                                  "); looked at again in " + to_text(wait)};
 }
 

@@ -68,17 +68,17 @@ Cause paced_by(const RelayProgress& relay, const Failure& failure) {
 }
 
 /// A fleet that lost its relay in one instant must not be at the next one in one instant (sshd's MaxStartups).
-Duration pause(const Relays::Context& context) {
-  return std::chrono::duration_cast<Duration>(context.spec.backoff.network.first * context.jitter());
+Duration pause(const Turn& turn) {
+  return std::chrono::duration_cast<Duration>(turn.spec.backoff.network.first * turn.jitter());
 }
 
 /// fail_back_after, doubled for each time that it was in vain, and up to as long again, so that a fleet that left a
 /// relay in one instant does not return in one.
-Duration until_return(const RelayProgress& relay, const Relays::Context& context) {
-  const Duration limit = std::max(longest_return, context.spec.fail_back_after);
-  Duration period = context.spec.fail_back_after;
+Duration until_return(const RelayProgress& relay, const Turn& turn) {
+  const Duration limit = std::max(longest_return, turn.spec.fail_back_after);
+  Duration period = turn.spec.fail_back_after;
   for (unsigned n = 0; n < relay.failed_returns && period < limit; ++n) period = std::min(limit, period * 2);
-  return std::chrono::duration_cast<Duration>(period * (1 + context.jitter()));
+  return std::chrono::duration_cast<Duration>(period * (1 + turn.jitter()));
 }
 
 }  // namespace
@@ -92,40 +92,39 @@ void Relays::resize(std::size_t count) {
   if (all_.size() != count) all_.resize(count);
 }
 
-NextTry Relays::failed(const Failure& failure, Reached reached, Duration outage, const Context& context) {
+NextTry Relays::failed(const Failure& failure, Reached reached, Duration outage, const Turn& turn) {
   const bool lasted = reached == Reached::lasting_session;
   RelayProgress& relay = here();
   const Cause cause = paced_by(relay, failure);
   if (backoff_family(cause) == BackoffFamily::refused) {
     relay.refusal = failure;
-    relay.refused_at = context.now;
+    relay.refused_at = turn.now;
   }
   const bool own_penalty = failure.cause == Cause::relay_penalty && relay.refusal;
   relay.failure = failure;
-  relay.failed_at = context.now;
+  relay.failed_at = turn.now;
   relay.look_after.reset();
   const bool smaller = relay.segments.just_lowered();
   // An address where a session has stood is better than one that was never tried.
   const bool stood = lasted || reached == Reached::session;
-  if (!stood && !own_penalty && !smaller && relay.addresses.failed(failure.cause, context.now)) {
-    relay.next_try = context.now + pause(context);
+  if (!stood && !own_penalty && !smaller && relay.addresses.failed(failure.cause, turn.now)) {
+    relay.next_try = turn.now + pause(turn);
     return {current_, *relay.next_try};
   }
   const Cause paces = own_penalty ? relay.refusal->cause : cause;
   const bool not_the_networks = reached == Reached::login || failure.cause == Cause::protocol_mismatch;
   const Duration outage_of_network = not_the_networks ? Duration::max() : outage;
-  const TimePoint again =
-      context.now + relay.backoff.next_wait(context.spec.backoff, paces, outage_of_network, context.jitter);
+  const TimePoint again = turn.now + relay.backoff.next_wait(turn.spec.backoff, paces, outage_of_network, turn.jitter);
   if (lasted || smaller || is_devices_own(failure.cause)) return {current_, again};
 
   relay.next_try = again;
   if (const auto secondary = std::exchange(came_from_, std::nullopt)) {
     ++relay.failed_returns;
-    if (!must_wait(*secondary, context.now)) return {*secondary, context.now + pause(context)};
+    if (!must_wait(*secondary, turn.now)) return {*secondary, turn.now + pause(turn)};
   }
-  if (const auto other = best_other(context.now, context.now - outage)) return {*other, context.now + pause(context)};
+  if (const auto other = best_other(turn.now, turn.now - outage)) return {*other, turn.now + pause(turn)};
   if (could_not_be_reached(relay)) wait_together(again);
-  return best(context.now);
+  return best(turn.now);
 }
 
 NextTry Relays::best(TimePoint now) const {
@@ -185,13 +184,13 @@ void Relays::held_long() {
   came_from_.reset();
 }
 
-void Relays::plan_returns(const Context& context) {
+void Relays::plan_returns(const Turn& turn) {
   for (std::size_t index = 0; index < all_.size(); ++index) {
     auto& look_after = all_[index].look_after;
-    if (index >= current_ || context.spec.fail_back_after == Duration::zero()) {
+    if (index >= current_ || turn.spec.fail_back_after == Duration::zero()) {
       look_after.reset();
     } else if (!look_after) {
-      look_after = context.now + until_return(all_[index], context);
+      look_after = turn.now + until_return(all_[index], turn);
     }
   }
 }
@@ -212,10 +211,10 @@ std::optional<std::size_t> Relays::to_look_at(TimePoint now) const {
   return std::nullopt;
 }
 
-Duration Relays::not_back(std::size_t relay, const Context& context) {
+Duration Relays::not_back(std::size_t relay, const Turn& turn) {
   ++all_[relay].failed_returns;
-  const Duration wait = until_return(all_[relay], context);
-  all_[relay].look_after = context.now + wait;
+  const Duration wait = until_return(all_[relay], turn);
+  all_[relay].look_after = turn.now + wait;
   return wait;
 }
 

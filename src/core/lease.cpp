@@ -35,13 +35,13 @@ bool port_awaited(const ForwardTable& forwards, const TunnelSpec& spec) {
 
 }  // namespace
 
-std::vector<LeaseAction> LeaseChannel::update(const ForwardTable& forwards, const LeaseContext& context) {
+std::vector<LeaseAction> LeaseChannel::update(const ForwardTable& forwards, const Turn& turn) {
   switch (state_) {
     case State::absent:
-      if (!context.spec.lease || port_awaited(forwards, context.spec)) return {};
-      return open(context);
+      if (!turn.spec.lease || port_awaited(forwards, turn.spec)) return {};
+      return open(turn);
     case State::ready:
-      return record(forwards, context);
+      return record(forwards, turn);
     case State::opening:
     case State::lost:
       return {};
@@ -49,21 +49,21 @@ std::vector<LeaseAction> LeaseChannel::update(const ForwardTable& forwards, cons
   std::abort();
 }
 
-void LeaseChannel::opened(const LeaseContext& context) {
+void LeaseChannel::opened(const Turn& turn) {
   state_ = State::ready;
-  last_used_ = context.now;
+  last_used_ = turn.now;
   recorded_.clear();
-  schedule_beat(context);
+  schedule_beat(turn);
 }
 
-std::vector<LeaseAction> LeaseChannel::lost(const std::string& reason, const LeaseContext& context) {
+std::vector<LeaseAction> LeaseChannel::lost(const std::string& reason, const Turn& turn) {
   const bool worked = ready();
   state_ = State::lost;
   problem_ = reason;
   due_.reset();
   if (!worked) return {Announce{LogLevel::verbose, "no lease on the relay: " + problem_}};
 
-  const Duration silence = context.now - last_used_;
+  const Duration silence = turn.now - last_used_;
   const bool again = closed_after_ && alike(*closed_after_, silence);
   closed_after_ = silence;
   problem_ += " after " + to_text(silence) + " of silence";
@@ -77,54 +77,55 @@ std::vector<LeaseAction> LeaseChannel::lost(const std::string& reason, const Lea
       wait = Duration::zero();
     }
   }
-  due_ = context.now + wait;
+  due_ = turn.now + wait;
   return {Announce{LogLevel::info, "no lease on the relay: " + problem_ + "; opened again in " + to_text(wait)}};
 }
 
-std::vector<LeaseAction> LeaseChannel::beat(const LeaseContext& context) {
-  if (!ready() || !due_ || context.now < *due_) return {};
-  last_used_ = context.now;
-  schedule_beat(context);
-  return {SendHeartbeat{}};
+std::vector<LeaseAction> LeaseChannel::expired(const Turn& turn) {
+  if (!due_ || turn.now < *due_) return {};
+  if (ready()) return beat(turn);
+  if (is_lost()) return open(turn);
+  std::vector<LeaseAction> actions{EndLease{}};
+  for (const LeaseAction& action : lost("its script does not answer", turn)) actions.push_back(action);
+  return actions;
 }
 
-std::vector<LeaseAction> LeaseChannel::expired(const LeaseContext& context) {
-  if (is_lost()) return open(context);
-  std::vector<LeaseAction> actions{EndLease{}};
-  for (const LeaseAction& action : lost("its script does not answer", context)) actions.push_back(action);
-  return actions;
+std::vector<LeaseAction> LeaseChannel::beat(const Turn& turn) {
+  last_used_ = turn.now;
+  schedule_beat(turn);
+  return {SendHeartbeat{}};
 }
 
 void LeaseChannel::open_no_more() {
   if (!ready()) due_.reset();
 }
 
-bool LeaseChannel::has_just_beaten(const LeaseContext& context) const {
-  return ready() && due_ && *due_ - context.now > probe_period(liveness_) - liveness_.server_alive_interval / 2;
+bool LeaseChannel::has_just_beaten(TimePoint now) const {
+  return ready() && due_ && *due_ - now > probe_period(liveness_) - liveness_.server_alive_interval / 2;
 }
 
-std::vector<LeaseAction> LeaseChannel::open(const LeaseContext& context) {
+std::vector<LeaseAction> LeaseChannel::open(const Turn& turn) {
   state_ = State::opening;
   problem_.clear();
-  due_ = context.now + context.spec.connect_timeout;
+  due_ = turn.now + turn.spec.connect_timeout;
   return {OpenLease{guard_of(liveness_)}};
 }
 
-std::vector<LeaseAction> LeaseChannel::record(const ForwardTable& forwards, const LeaseContext& context) {
+std::vector<LeaseAction> LeaseChannel::record(const ForwardTable& forwards, const Turn& turn) {
   recorded_.resize(forwards.size());
   std::vector<LeaseAction> actions;
   for (std::size_t index = 0; index < forwards.size(); ++index) {
     if (forwards[index].state != ForwardState::held || recorded_[index]) continue;
     recorded_[index] = true;
-    last_used_ = context.now;
+    last_used_ = turn.now;
     actions.emplace_back(RecordLease{index});
   }
   return actions;
 }
 
-void LeaseChannel::schedule_beat(const LeaseContext& context) {
+void LeaseChannel::schedule_beat(const Turn& turn) {
   due_.reset();
-  if (liveness_.server_alive_interval > Duration::zero()) due_ = context.now + probe_period(liveness_);
+  if (liveness_.server_alive_interval > Duration::zero()) due_ = turn.now + probe_period(liveness_);
 }
 
 }  // namespace holdfast

@@ -65,83 +65,82 @@ std::string_view to_string(Refusal refusal) {
   std::abort();
 }
 
-std::vector<ListenerAction> Listeners::start(const ListenerContext& context) {
-  return next(context);
+std::vector<ListenerAction> Listeners::start(const Turn& turn) {
+  return next(turn);
 }
 
-std::vector<ListenerAction> Listeners::answered(const ForwardAnswered& answer, const ListenerContext& context) {
+std::vector<ListenerAction> Listeners::answered(const ForwardAnswered& answer, const Turn& turn) {
   ForwardProgress* forward = expecting(answer.forward, ForwardState::requested);
   if (forward == nullptr) return {};
   if (answer.bound_port) {
     *forward = {ForwardState::held, *answer.bound_port, std::nullopt};
-    return next(context);
+    return next(turn);
   }
-  if (!refused_since_) refused_since_ = context.now;
-  if (context.spec.remote_forward[answer.forward].port == 0) {
-    forward->explanation = Explanation{Refusal::policy, "", context.now, std::nullopt};
+  if (!refused_since_) refused_since_ = turn.now;
+  if (turn.spec.remote_forward[answer.forward].port == 0) {
+    forward->explanation = Explanation{Refusal::policy, "", turn.now, std::nullopt};
   }
-  if (!forward->explanation) return knock(answer.forward, context);
+  if (!forward->explanation) return knock(answer.forward, turn);
   switch (forward->explanation->refusal) {
     case Refusal::held_stale:
     case Refusal::unexplained:
-      return evict_or_next(answer.forward, context);
+      return evict_or_next(answer.forward, turn);
     case Refusal::held_live:
     case Refusal::held_by_other_device:
     case Refusal::held_by_twin:
-      if (!knock_due(*forward->explanation, context.now)) return give_up(answer.forward, context);
-      return knock(answer.forward, context);
+      if (!knock_due(*forward->explanation, turn.now)) return give_up(answer.forward, turn);
+      return knock(answer.forward, turn);
     case Refusal::policy:
-      return give_up(answer.forward, context);
+      return give_up(answer.forward, turn);
   }
   std::abort();
 }
 
-std::vector<ListenerAction> Listeners::knocked(const Knocked& knock, const ListenerContext& context) {
+std::vector<ListenerAction> Listeners::knocked(const Knocked& knock, const Turn& turn) {
   ForwardProgress* forward = expecting(knock.forward, ForwardState::knocking);
   if (forward == nullptr) return {};
   const auto explain = [&](Refusal refusal) { forward->explanation->refusal = refusal; };
   switch (knock.answer) {
     case KnockAnswer::opened:
       explain(Refusal::held_stale);  // unless somebody speaks in time
-      due_ = context.now + knock_silence;
+      due_ = turn.now + knock_silence;
       return {};
     case KnockAnswer::answered:
       explain(Refusal::held_live);
-      return identify_or_next(knock.forward, context);
+      return identify_or_next(knock.forward, turn);
     case KnockAnswer::nobody_listens:
-      return not_opened(knock, KnockFailure::nobody_listens, context);
+      return not_opened(knock, KnockFailure::nobody_listens, turn);
     case KnockAnswer::not_connected:
-      return not_opened(knock, KnockFailure::not_connected, context);
+      return not_opened(knock, KnockFailure::not_connected, turn);
     case KnockAnswer::not_permitted:
-      return not_opened(knock, KnockFailure::not_permitted, context);
+      return not_opened(knock, KnockFailure::not_permitted, turn);
   }
   std::abort();
 }
 
 /// Where the relay could not look, nothing is known: the lease decides, as it does where we may not knock.
-std::vector<ListenerAction> Listeners::not_opened(const Knocked& knock, KnockFailure why,
-                                                  const ListenerContext& context) {
+std::vector<ListenerAction> Listeners::not_opened(const Knocked& knock, KnockFailure why, const Turn& turn) {
   const auto found = hosts_->failed(why, knock.words);
-  if (!found) return knock_at_host(knock.forward, context);
+  if (!found) return knock_at_host(knock.forward, turn);
   Explanation& explanation = *table_[knock.forward].explanation;
   if (*found != KnockFailure::nobody_listens) {
     explanation.no_knock = hosts_->in_words();
-    return evict_or_next(knock.forward, context);
+    return evict_or_next(knock.forward, turn);
   }
   // It may have been given back just now: only a second refusal is a policy.
   explanation.refusal = Refusal::policy;
-  return request(knock.forward, context);
+  return request(knock.forward, turn);
 }
 
-std::vector<ListenerAction> Listeners::evicted(const Evicted& eviction, const ListenerContext& context) {
+std::vector<ListenerAction> Listeners::evicted(const Evicted& eviction, const Turn& turn) {
   const bool identified = expecting(eviction.forward, ForwardState::identifying) != nullptr;
   if (!identified && expecting(eviction.forward, ForwardState::evicting) == nullptr) return {};
   ForwardProgress* forward = &table_[eviction.forward];
   switch (eviction.outcome) {
     case EvictOutcome::freed:
-      if (identified) return give_up(eviction.forward, context);
-      context.last_eviction = context.now;
-      return request(eviction.forward, context);
+      if (identified) return give_up(eviction.forward, turn);
+      last_eviction_ = turn.now;
+      return request(eviction.forward, turn);
     case EvictOutcome::other_device:
     case EvictOutcome::twin: {
       const bool twin = eviction.outcome == EvictOutcome::twin;
@@ -150,46 +149,52 @@ std::vector<ListenerAction> Listeners::evicted(const Evicted& eviction, const Li
       explanation.refusal = twin ? Refusal::held_by_twin : Refusal::held_by_other_device;
       explanation.holder = eviction.holder;
       explanation.guard = eviction.guard;
-      return give_up(eviction.forward, context);
+      return give_up(eviction.forward, turn);
     }
     case EvictOutcome::not_ours:
     case EvictOutcome::failed:
-      return give_up(eviction.forward, context);
+      return give_up(eviction.forward, turn);
   }
   std::abort();
 }
 
-std::vector<ListenerAction> Listeners::lease_came_up(const ListenerContext& context) {
+std::vector<ListenerAction> Listeners::lease_came_up(const Turn& turn) {
+  may_ask_lease_ = true;
   if (!settled()) return {};
   for (std::size_t index = 0; index < table_.size(); ++index) {
     const auto& explanation = table_[index].explanation;
     if (table_[index].state != ForwardState::refused || !explanation) continue;
     if (explanation->refusal == Refusal::held_stale || explanation->refusal == Refusal::unexplained) {
-      return evict_or_next(index, context);
+      return evict_or_next(index, turn);
     }
-    if (explanation->refusal == Refusal::held_live) return identify_or_next(index, context);
+    if (explanation->refusal == Refusal::held_live) return identify_or_next(index, turn);
   }
   return {};
 }
 
-std::vector<ListenerAction> Listeners::lease_went(const ListenerContext& context) {
+std::vector<ListenerAction> Listeners::lease_went(const Turn& turn) {
+  may_ask_lease_ = false;
+  return stop_asking(turn);
+}
+
+std::vector<ListenerAction> Listeners::stop_asking(const Turn& turn) {
   for (const ForwardState asked : {ForwardState::identifying, ForwardState::evicting}) {
-    if (const auto waiting = in_state(asked)) return give_up(*waiting, context);
+    if (const auto waiting = in_state(asked)) return give_up(*waiting, turn);
   }
   return {};
 }
 
-std::vector<ListenerAction> Listeners::expired(const ListenerContext& context) {
+std::vector<ListenerAction> Listeners::expired(const Turn& turn) {
   if (const auto silent = in_state(ForwardState::knocking)) {
     std::vector<ListenerAction> actions{EndKnock{}};
-    for (const ListenerAction& action : evict_or_next(*silent, context)) actions.push_back(action);
+    for (const ListenerAction& action : evict_or_next(*silent, turn)) actions.push_back(action);
     return actions;
   }
-  if (in_state(ForwardState::identifying) || in_state(ForwardState::evicting)) return lease_went(context);
+  if (in_state(ForwardState::identifying) || in_state(ForwardState::evicting)) return stop_asking(turn);
   for (ForwardProgress& forward : table_) {
     if (forward.state == ForwardState::refused) forward.state = ForwardState::pending;
   }
-  return next(context);
+  return next(turn);
 }
 
 bool Listeners::answer_overdue(TimePoint now) const {
@@ -209,16 +214,16 @@ bool Listeners::all_held() const {
 
 /// Asks for the next pending forward, those whose port the relay chooses first: libssh reads the port of such an answer
 /// from the last packet, and before the first listener stands no other packet can come between.
-std::vector<ListenerAction> Listeners::next(const ListenerContext& context) {
+std::vector<ListenerAction> Listeners::next(const Turn& turn) {
   std::optional<std::size_t> chosen;
   for (std::size_t index = 0; index < table_.size(); ++index) {
     if (table_[index].state != ForwardState::pending) continue;
-    const auto& forwards = context.spec.remote_forward;
+    const auto& forwards = turn.spec.remote_forward;
     if (!chosen || (forwards[index].port == 0 && forwards[*chosen].port != 0)) chosen = index;
   }
-  if (chosen) return request(*chosen, context);
+  if (chosen) return request(*chosen, turn);
   if (in_state(ForwardState::refused)) {
-    due_ = context.now + ask_again_wait(context.now - *refused_since_, context.jitter);
+    due_ = turn.now + ask_again_wait(turn.now - *refused_since_, turn.jitter);
   } else {
     due_.reset();
     refused_since_.reset();
@@ -226,50 +231,48 @@ std::vector<ListenerAction> Listeners::next(const ListenerContext& context) {
   return {};
 }
 
-std::vector<ListenerAction> Listeners::request(std::size_t forward, const ListenerContext& context) {
+std::vector<ListenerAction> Listeners::request(std::size_t forward, const Turn& turn) {
   table_[forward].state = ForwardState::requested;
   due_.reset();
-  if (context.answer_timeout) due_ = context.now + *context.answer_timeout;
+  if (answer_timeout_) due_ = turn.now + *answer_timeout_;
   return {RequestForward{forward}};
 }
 
-std::vector<ListenerAction> Listeners::knock(std::size_t forward, const ListenerContext& context) {
+std::vector<ListenerAction> Listeners::knock(std::size_t forward, const Turn& turn) {
   table_[forward].state = ForwardState::knocking;
-  table_[forward].explanation = Explanation{Refusal::unexplained, "", context.now, std::nullopt};
-  table_[forward].explanation->own = holding(context.spec.remote_forward[forward].port);
-  hosts_.emplace(context.spec.remote_forward[forward]);
-  return knock_at_host(forward, context);
+  table_[forward].explanation = Explanation{Refusal::unexplained, "", turn.now, std::nullopt};
+  table_[forward].explanation->own = holding(turn.spec.remote_forward[forward].port);
+  hosts_.emplace(turn.spec.remote_forward[forward]);
+  return knock_at_host(forward, turn);
 }
 
-std::vector<ListenerAction> Listeners::knock_at_host(std::size_t forward, const ListenerContext& context) {
-  due_ = context.now + knock_timeout;
+std::vector<ListenerAction> Listeners::knock_at_host(std::size_t forward, const Turn& turn) {
+  due_ = turn.now + knock_timeout;
   return {Knock{forward, hosts_->current()}};
 }
 
-std::vector<ListenerAction> Listeners::identify_or_next(std::size_t forward, const ListenerContext& context) {
-  if (!context.lease_ready || table_[forward].explanation->own) return give_up(forward, context);
+std::vector<ListenerAction> Listeners::identify_or_next(std::size_t forward, const Turn& turn) {
+  if (!may_ask_lease_ || table_[forward].explanation->own) return give_up(forward, turn);
   table_[forward].state = ForwardState::identifying;
-  due_ = context.now + lease_timeout;
+  due_ = turn.now + lease_timeout;
   return {Identify{forward}};
 }
 
-std::vector<ListenerAction> Listeners::evict_or_next(std::size_t forward, const ListenerContext& context) {
-  const auto cooling = [&](const std::optional<TimePoint>& last) {
-    return last && context.now - *last < evict_cooldown;
-  };
+std::vector<ListenerAction> Listeners::evict_or_next(std::size_t forward, const Turn& turn) {
+  const auto cooling = [&](const std::optional<TimePoint>& last) { return last && turn.now - *last < evict_cooldown; };
   Explanation& explanation = *table_[forward].explanation;
-  if (explanation.own || !context.lease_ready || cooling(explanation.evict_tried) || cooling(context.last_eviction)) {
-    return give_up(forward, context);
+  if (explanation.own || !may_ask_lease_ || cooling(explanation.evict_tried) || cooling(last_eviction_)) {
+    return give_up(forward, turn);
   }
-  explanation.evict_tried = context.now;
+  explanation.evict_tried = turn.now;
   table_[forward].state = ForwardState::evicting;
-  due_ = context.now + lease_timeout;
+  due_ = turn.now + lease_timeout;
   return {Evict{forward}};
 }
 
-std::vector<ListenerAction> Listeners::give_up(std::size_t forward, const ListenerContext& context) {
+std::vector<ListenerAction> Listeners::give_up(std::size_t forward, const Turn& turn) {
   table_[forward].state = ForwardState::refused;
-  return next(context);
+  return next(turn);
 }
 
 /// After one minute, then after twice as long each time.

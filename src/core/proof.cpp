@@ -94,131 +94,136 @@ bool is_bad(ProofResult result) {
   return !is_good(result) && result != ProofResult::not_permitted && result != ProofResult::lookup_failed;
 }
 
-std::vector<ProofAction> Proofs::update(const ProofContext& context) {
-  if (context.spec.verify_interval == Duration::zero()) return {};
+std::vector<ProofAction> Proofs::update(const ForwardTable& forwards, const Turn& turn) {
+  if (turn.spec.verify_interval == Duration::zero()) return {};
   for (std::size_t index = 0; index < table_.size(); ++index) {
-    const bool news = context.forwards[index].state == ForwardState::held && !table_[index].last;
-    if (news && !table_[index].due && !(running_ && running_->forward == index)) table_[index].due = context.now;
+    if (forwards[index].state != ForwardState::held) continue;
+    Entry& entry = table_[index];
+    entry.bound_port = forwards[index].bound_port;
+    if (!entry.last && !entry.due && !(running_ && running_->forward == index)) entry.due = turn.now;
   }
-  return start_next(context);
+  return start_next(turn);
 }
 
-std::vector<ProofAction> Proofs::advanced(const ProofAdvanced& news, const ProofContext& context) {
+Conclusion<ProofAction> Proofs::advanced(const ProofAdvanced& news, const Turn& turn, ProofHistory& history) {
   if (!running_ || running_->forward != news.forward) return {};
   in_use_ = news.in_use;
   switch (news.news) {
     case ProofNews::opened:
       running_->opened = true;
       by_address_ = by_address_ || running_->hosts.by_address();
-      running_->deadline = context.now + return_timeout;
+      running_->deadline = turn.now + return_timeout;
       return {};
     case ProofNews::nobody_listens:
-      return not_opened(KnockFailure::nobody_listens, "", context);
+      return not_opened(KnockFailure::nobody_listens, "", turn, history);
     case ProofNews::not_connected:
-      return not_opened(KnockFailure::not_connected, news.detail, context);
+      return not_opened(KnockFailure::not_connected, news.detail, turn, history);
     case ProofNews::not_permitted:
-      return not_opened(KnockFailure::not_permitted, "", context);
+      return not_opened(KnockFailure::not_permitted, "", turn, history);
     case ProofNews::not_opened:
-      return finish(ProofResult::unanswered, "the relay could not open the connection", context);
+      return finish(ProofResult::unanswered, "the relay could not open the connection", turn, history);
     case ProofNews::target_failed:
-      return finish(ProofResult::target_down, news.detail, context);
+      return finish(ProofResult::target_down, news.detail, turn, history);
     case ProofNews::returned:
-      if (running_->answered) return finish(ProofResult::verified, "", context);
+      if (running_->answered) return finish(ProofResult::verified, "", turn, history);
       running_->returned = true;
-      running_->deadline = context.now + target_silence;
+      running_->deadline = turn.now + target_silence;
       return {};
     case ProofNews::answered:
-      if (running_->returned) return finish(ProofResult::verified, "", context);
+      if (running_->returned) return finish(ProofResult::verified, "", turn, history);
       running_->answered = true;  // the mark may still be on its way
       return {};
     case ProofNews::stranger:
-      return finish(ProofResult::path_broken, "somebody else answers there", context);
+      return finish(ProofResult::path_broken, "somebody else answers there", turn, history);
     case ProofNews::ended:
-      if (running_->returned) return finish(ProofResult::connected, "", context);
-      return finish(ProofResult::path_broken, "somebody else took the connection and ended it", context);
+      if (running_->returned) return finish(ProofResult::connected, "", turn, history);
+      return finish(ProofResult::path_broken, "somebody else took the connection and ended it", turn, history);
   }
   std::abort();
 }
 
-std::vector<ProofAction> Proofs::expired(const ProofContext& context) {
-  if (running_) return context.now >= running_->deadline ? finish_at_deadline(context) : std::vector<ProofAction>{};
-  return start_next(context);
+Conclusion<ProofAction> Proofs::expired(const Turn& turn, ProofHistory& history) {
+  if (!running_) return {start_next(turn)};
+  if (turn.now < running_->deadline) return {};
+  return finish_at_deadline(turn, history);
 }
 
-std::vector<ProofAction> Proofs::finish_at_deadline(const ProofContext& context) {
-  if (running_->returned) return finish(ProofResult::connected, "", context);
-  if (running_->answered) return finish(ProofResult::path_broken, "somebody else answers there", context);
-  if (running_->opened) return finish(ProofResult::path_broken, "the connection did not come back to us", context);
-  return not_opened(KnockFailure::not_connected, "no answer within " + to_text(open_timeout), context);
+Conclusion<ProofAction> Proofs::finish_at_deadline(const Turn& turn, ProofHistory& history) {
+  if (running_->returned) return finish(ProofResult::connected, "", turn, history);
+  if (running_->answered) return finish(ProofResult::path_broken, "somebody else answers there", turn, history);
+  if (running_->opened)
+    return finish(ProofResult::path_broken, "the connection did not come back to us", turn, history);
+  return not_opened(KnockFailure::not_connected, "no answer within " + to_text(open_timeout), turn, history);
 }
 
-std::vector<ProofAction> Proofs::not_opened(KnockFailure why, const std::string& words, const ProofContext& context) {
+Conclusion<ProofAction> Proofs::not_opened(KnockFailure why, const std::string& words, const Turn& turn,
+                                           ProofHistory& history) {
   const auto found = running_->hosts.failed(why, words);
   if (!found) {
-    running_->deadline = context.now + open_timeout;
-    return {Prove{running_->forward, running_->hosts.current()}};
+    running_->deadline = turn.now + open_timeout;
+    return {{Prove{running_->forward, running_->hosts.current()}}};
   }
   const std::string detail = "the relay " + running_->hosts.in_words();
   switch (*found) {
     case KnockFailure::not_permitted:
-      return finish(ProofResult::not_permitted, "", context);
+      return finish(ProofResult::not_permitted, "", turn, history);
     case KnockFailure::no_lookup:
-      return finish(ProofResult::lookup_failed, detail, context);
+      return finish(ProofResult::lookup_failed, detail, turn, history);
     case KnockFailure::not_connected:
-      return finish(ProofResult::unanswered, detail, context);
+      return finish(ProofResult::unanswered, detail, turn, history);
     case KnockFailure::nobody_listens:
-      return finish(ProofResult::path_broken, "nobody listens there", context);
+      return finish(ProofResult::path_broken, "nobody listens there", turn, history);
   }
   std::abort();
 }
 
-std::vector<ProofAction> Proofs::start_next(const ProofContext& context) {
+std::vector<ProofAction> Proofs::start_next(const Turn& turn) {
   if (running_) return {};
   for (std::size_t index = 0; index < table_.size(); ++index) {
     Entry& entry = table_[index];
-    if (!entry.due || context.now < *entry.due) continue;
+    if (!entry.due || turn.now < *entry.due) continue;
     entry.due.reset();
-    running_ = Running{index, KnockHosts{context.spec.remote_forward[index], by_address_}, context.now + open_timeout};
+    running_ = Running{index, KnockHosts{turn.spec.remote_forward[index], by_address_}, turn.now + open_timeout};
     return {Prove{index, running_->hosts.current()}};
   }
   return {};
 }
 
-std::vector<ProofAction> Proofs::finish(ProofResult result, std::string detail, const ProofContext& context) {
+Conclusion<ProofAction> Proofs::finish(ProofResult result, std::string detail, const Turn& turn,
+                                       ProofHistory& history) {
   const std::size_t index = running_->forward;
   running_.reset();
   Entry& entry = table_[index];
-  ProofHistory::Path& path = context.history.paths[index];
+  ProofHistory::Path& path = history.paths[index];
 
   const unsigned failures_before = entry.last ? entry.last->failures : 0;
   entry.broken = result == ProofResult::path_broken ? entry.broken + 1 : 0;
-  entry.last = Proof{result, context.now, is_bad(result) ? failures_before + 1 : 0, std::nullopt};
+  entry.last = Proof{result, turn.now, is_bad(result) ? failures_before + 1 : 0, std::nullopt};
   if (!is_good(result)) {
     entry.last->failure = with_remedy_for(
-        context.server,
-        failure_of(result, std::move(detail), context.spec.remote_forward[index], context.forwards[index].bound_port));
+        server_, failure_of(result, std::move(detail), turn.spec.remote_forward[index], entry.bound_port));
   }
 
   if (result == ProofResult::path_broken) {
-    if (!path.broken_since) path.broken_since = context.now;
+    if (!path.broken_since) path.broken_since = turn.now;
   } else if (result != ProofResult::unanswered) {
     path.broken_since.reset();
   }
   if (is_good(result)) {
     path.proven = true;
-    context.history.renewals = 0;
+    history.renewals = 0;
   }
 
-  const Duration interval = context.spec.verify_interval;
+  const Duration interval = turn.spec.verify_interval;
   if (result != ProofResult::not_permitted) {
     const Duration wait = !is_bad(result) ? interval : doubled(first_retry, entry.last->failures - 1, interval);
     // Spread by a quarter either way, so that a fleet does not prove in step.
-    entry.due = context.now + std::chrono::duration_cast<Duration>(wait * (0.75 + 0.5 * context.jitter()));
+    entry.due = turn.now + std::chrono::duration_cast<Duration>(wait * (0.75 + 0.5 * turn.jitter()));
   }
 
   std::vector<ProofAction> actions{EndProof{}};
-  for (const ProofAction& action : start_next(context)) actions.push_back(action);
-  return actions;
+  for (const ProofAction& action : start_next(turn)) actions.push_back(action);
+  return {std::move(actions), verdict(turn.now, history)};
 }
 
 std::optional<TimePoint> Proofs::due() const {
@@ -230,15 +235,17 @@ std::optional<TimePoint> Proofs::due() const {
   return first;
 }
 
-std::optional<std::size_t> Proofs::hopeless(const ProofHistory& history, TimePoint now) const {
+/// Of a forward whose path was found broken twice.
+Verdict Proofs::verdict(TimePoint now, ProofHistory& history) const {
   const bool too_soon =
       history.last_renewal &&
       now - *history.last_renewal < doubled(first_renewal, std::max(history.renewals, 1U) - 1, longest_renewal);
-  if (in_use_ || too_soon) return std::nullopt;
-  for (std::size_t index = 0; index < table_.size(); ++index) {
-    if (table_[index].broken >= 2) return index;
-  }
-  return std::nullopt;
+  if (in_use_ || too_soon) return Stay{};
+  const auto broken = std::find_if(table_.begin(), table_.end(), [](const Entry& entry) { return entry.broken >= 2; });
+  if (broken == table_.end()) return Stay{};
+  history.last_renewal = now;
+  ++history.renewals;
+  return Drain{ThenRetry{broken->last.value().failure.value()}};
 }
 
 }  // namespace holdfast

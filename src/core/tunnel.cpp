@@ -1,10 +1,12 @@
 #include "holdfast/tunnel.hpp"
 
 #include <algorithm>
+#include <cassert>
 #include <cstdlib>
 #include <utility>
 
 #include "core/opening.hpp"
+#include "core/timers.hpp"
 #include "core/tunnel_words.hpp"
 #include "holdfast/overloaded.hpp"
 #include "holdfast/relays.hpp"
@@ -23,12 +25,12 @@ constexpr Duration hold_limit = std::chrono::minutes{10};
 constexpr Duration hold_limit_among_relays = std::chrono::seconds{10};
 /// How long a session may owe a packet after the network changed under it, besides what TCP needs to repeat what it
 /// sent into a hole before; and how long at most.
-constexpr Duration proof_timeout = std::chrono::seconds{5};
-constexpr Duration longest_proof_timeout = std::chrono::seconds{30};
+constexpr Duration sign_timeout = std::chrono::seconds{5};
+constexpr Duration longest_sign_timeout = std::chrono::seconds{30};
 /// What is on its way when TCP moves again gets so long to be answered.
 constexpr Duration answer_time = std::chrono::seconds{5};
 /// The same if its packets now leave by another link, with an address that belongs elsewhere: most networks drop them.
-constexpr Duration proof_timeout_when_moved = std::chrono::seconds{1};
+constexpr Duration sign_timeout_when_moved = std::chrono::seconds{1};
 
 /// Cancels what is held, and what was only asked for: it may be granted after our cancellation was queued behind it.
 std::vector<CancelForward> cancel(ForwardTable& forwards) {
@@ -54,7 +56,35 @@ LiveSession* serving_session(Phase& phase) {
   return std::holds_alternative<StandingBy>(phase) ? nullptr : live_session(phase);
 }
 
-/// One step under way: the state being changed and the actions collected so far.
+// ---- where an event may lead, besides the verdicts of a session's parts ------------------------------------------
+
+struct TryAt {
+  std::size_t relay = 0;
+};
+struct OpenOn {  ///< with this phase
+  OpeningPhase phase{};
+};
+struct LoggedIn {};
+struct AskForListeners {};  ///< from StandingBy
+struct Finish {             ///< nothing of the session is left
+  AfterClosing after;
+};
+struct Stop {};
+
+using Next = std::variant<Stay, Establish, Fail, Close, Drain, TryAt, OpenOn, LoggedIn, AskForListeners, Finish, Stop>;
+
+Next next_of(Verdict verdict) {
+  return std::visit([](auto& what) -> Next { return std::move(what); }, verdict);
+}
+
+/// Of an end that has one.
+Failure* reason_of(AfterClosing& after) {
+  auto* retry = std::get_if<ThenRetry>(&after);
+  return retry == nullptr ? nullptr : &retry->failure;
+}
+
+/// One step under way: the state being changed and the actions collected so far. What is told an event changes the
+/// parts, adds actions, and returns where it leads; the phase is replaced afterwards, by go().
 class Transition {
  public:
   Transition(const TunnelSpec& spec, TunnelState state, TimePoint now, const UnitRandom& jitter)
@@ -62,407 +92,375 @@ class Transition {
     state_.relays.resize(relay_count());
   }
 
+  void run(const TunnelEvent& event) {
+    go(std::visit([this](const auto& happened) { return on(happened); }, event));
+  }
+
   Step take() && { return {std::move(state_), std::move(actions_)}; }
 
+ private:
   // ---- someone asked -------------------------------------------------------------------------------------------
 
-  void on(const Start& start) {
-    if (!std::holds_alternative<Idle>(state_.phase)) return;
+  Next on(const Start& start) {
+    if (!std::holds_alternative<Idle>(state_.phase)) return Stay{};
     state_.stands_by = start.stand_by;
-    begin_attempt(0);
+    return TryAt{0};
   }
 
-  void on(const Proceed&) {
+  Next on(const Proceed&) {
     state_.stands_by = false;
-    auto* waiting = std::get_if<StandingBy>(&state_.phase);
-    if (waiting != nullptr) request_forwards(std::move(waiting->session));
+    if (!std::holds_alternative<StandingBy>(state_.phase)) return Stay{};
+    return AskForListeners{};
   }
 
-  void on(const StopRequested&) {
-    std::visit(overloaded{[&](Idle&) { stop(); }, [&](BackingOff&) { stop(); }, [&](Opening&) { drop_and_stop(); },
-                          [&](StandingBy&) { close(ThenStop{}); },
-                          [&](RequestingForwards& requesting) { drain(requesting.session, ThenStop{}); },
-                          [&](Established& established) { drain(established.session, ThenStop{}); },
-                          [&](Draining& draining) { draining.after = ThenStop{}; },
-                          [&](Closing& closing) { closing.after = ThenStop{}; }, [](Stopped&) {}},
-               state_.phase);
+  Next on(const StopRequested&) {
+    return std::visit(
+        overloaded{[](Idle&) -> Next { return Stop{}; }, [](BackingOff&) -> Next { return Stop{}; },
+                   [this](Opening&) { return drop(Stop{}); }, [](StandingBy&) -> Next { return Close{ThenStop{}}; },
+                   [](RequestingForwards&) -> Next { return Drain{ThenStop{}}; },
+                   [](Established&) -> Next { return Drain{ThenStop{}}; },
+                   [](Draining& draining) { return then(draining.after, ThenStop{}); },
+                   [](Closing& closing) { return then(closing.after, ThenStop{}); },
+                   [](Stopped&) -> Next { return Stay{}; }},
+        state_.phase);
   }
 
-  void on(const StopNow&) {
-    std::visit(overloaded{[&](Idle&) { stop(); }, [&](BackingOff&) { stop(); }, [&](Opening&) { drop_and_stop(); },
-                          [&](StandingBy&) { drop_and_stop(); }, [&](RequestingForwards&) { drop_and_stop(); },
-                          [&](Established&) { drop_and_stop(); }, [&](Draining&) { drop_and_stop(); },
-                          [&](Closing&) { drop_and_stop(); }, [](Stopped&) {}},
-               state_.phase);
+  Next on(const StopNow&) {
+    return std::visit(overloaded{[](Idle&) -> Next { return Stop{}; }, [](BackingOff&) -> Next { return Stop{}; },
+                                 [](Stopped&) -> Next { return Stay{}; }, [this](auto&) { return drop(Stop{}); }},
+                      state_.phase);
   }
 
-  void on(const ReconnectRequested&) {
-    const auto drain_and_retry = [&](const LiveSession& session) {
-      drain(session, ThenRetry{reconnect_requested(here())});
-    };
+  Next on(const ReconnectRequested&) {
     state_.relays.start_over();
-    std::visit(overloaded{[](Idle&) {}, [&](BackingOff&) { begin_attempt(0); }, [&](Opening&) { dial_again(); },
-                          [&](StandingBy&) { close(ThenRetry{reconnect_requested(here())}); },
-                          [&](RequestingForwards& requesting) { drain_and_retry(requesting.session); },
-                          [&](Established& established) { drain_and_retry(established.session); }, [](Draining&) {},
-                          [](Closing&) {}, [](Stopped&) {}},
-               state_.phase);
+    const AfterClosing retry = ThenRetry{reconnect_requested(here())};
+    return std::visit(
+        overloaded{[](Idle&) -> Next { return Stay{}; }, [](BackingOff&) -> Next { return TryAt{0}; },
+                   [this](Opening&) { return dial_again(); }, [&](StandingBy&) -> Next { return Close{retry}; },
+                   [&](RequestingForwards&) -> Next { return Drain{retry}; },
+                   [&](Established&) -> Next { return Drain{retry}; }, [](Draining&) -> Next { return Stay{}; },
+                   [](Closing&) -> Next { return Stay{}; }, [](Stopped&) -> Next { return Stay{}; }},
+        state_.phase);
   }
 
   // ---- time passed ---------------------------------------------------------------------------------------------
 
-  void on(const TimerExpired& timer) {
-    if (auto* session = live_session(state_.phase); session != nullptr && timer.acknowledged) {
-      session->liveness.acknowledged(*timer.acknowledged);
+  /// All that is due, in the order of the list, for as long as it is: what ends the session ends its timers.
+  Next on(const TimerExpired& timer) {
+    LiveSession* session = live_session(state_.phase);
+    if (session != nullptr && timer.acknowledged) session->liveness.acknowledged(*timer.acknowledged);
+    const auto first = next_deadline(state_);
+    if (!first || now_ < *first) return Stay{};
+    if (session != nullptr) {
+      const bool stalled = timer.transport && stalls(*timer.transport);
+      if (stalled && session->listeners.answer_overdue(now_)) return expired(Timer::listeners, timer.transport);
+      if (stalled) session->judged_after = now_ + answer_time;
+      if (session->judged_after && now_ >= *session->judged_after) session->judged_after.reset();
     }
-    const auto due = next_deadline(state_);
-    if (!due || now_ < *due) return;
-    std::visit(
-        overloaded{[](Idle&) {}, [&](Opening& opening) { too_late(phase_timed_out(opening, here()), timer.transport); },
-                   [&](StandingBy& waiting) { live_timer(waiting.session, timer.transport); },
-                   [&](RequestingForwards& requesting) { live_timer(requesting.session, timer.transport); },
-                   [&](Established& established) {
-                     live_timer(established.session, timer.transport);
-                     fail_back_timer();
-                   },
-                   [&](Draining& draining) { draining_timer(draining); },
-                   [&](Closing& closing) {
-                     act(DropSession{});
-                     finish(std::move(closing.after));
-                   },
-                   [&](BackingOff& waiting) { begin_attempt(waiting.relay); }, [](Stopped&) {}},
-        state_.phase);
+    for (const Timer which : all_timers) {
+      const auto at = due(state_, which);
+      if (at && now_ >= *at) go(expired(which, timer.transport));
+    }
+    return Stay{};
   }
 
+  Next expired(Timer timer, const std::optional<TransportReport>& transport) {
+    switch (timer) {
+      case Timer::phase:
+        return too_late(phase_timed_out(std::get<Opening>(state_.phase), here()), transport);
+      case Timer::retry:
+        return TryAt{std::get<BackingOff>(state_.phase).relay};
+      case Timer::teardown:
+        return drop(Finish{std::get<Closing>(state_.phase).after});
+      case Timer::drain:
+        return Close{std::get<Draining>(state_.phase).after};
+      case Timer::sign:
+        return too_late(relay_silent(here(), "no answer after the network changed"), transport);
+      case Timer::listeners:
+        return listeners_due(session(), transport);
+      case Timer::lease:
+        return lease_due();
+      case Timer::silence:
+        return silent(session(), transport);
+      case Timer::proofs:
+        return proofs_moved(session(), session().proofs.expired(turn(), state_.proof_history));
+      case Timer::fail_back:
+        add_all(std::get<Established>(state_.phase).fail_back->expired(turn(), state_.relays));
+        return Stay{};
+    }
+    std::abort();
+  }
+
+  Next listeners_due(LiveSession& session, const std::optional<TransportReport>& transport) {
+    if (session.listeners.answer_overdue(now_)) {
+      return too_late(listen_unanswered(here(), spec_.connect_timeout), transport);
+    }
+    return listeners_moved(session, session.listeners.expired(turn()));
+  }
+
+  Next lease_due() {
+    if (auto* draining = std::get_if<Draining>(&state_.phase)) {
+      add_all(draining->lease.expired(turn()));
+      return Stay{};
+    }
+    LeaseChannel& lease = session().lease;
+    add_all(lease.expired(turn()));
+    if (!lease.is_lost()) return Stay{};
+    return listeners_moved(session(), session().listeners.lease_went(turn()));
+  }
+
+  Next silent(LiveSession& session, const std::optional<TransportReport>& transport) {
+    const auto end = [&](std::string detail) { return too_late(relay_silent(here(), std::move(detail)), transport); };
+    const LivenessSpec& spec = session.liveness.spec();
+    switch (session.liveness.expired(now_)) {
+      case Liveness::Verdict::dead:
+        return end(std::to_string(spec.server_alive_count_max) + " probes unanswered");
+      case Liveness::Verdict::unreachable:
+        return end("nothing acknowledged for " + to_text(longest_silence(spec)));
+      case Liveness::Verdict::send_probe:
+        if (!session.lease.has_just_beaten(now_)) add(SendKeepalive{});
+        return Stay{};
+      case Liveness::Verdict::alive:
+        return Stay{};
+    }
+    std::abort();
+  }
+
+  // ---- the network changed -------------------------------------------------------------------------------------
+
   /// The way to the relay may be another one now: what waits is tried at once, what lives has to prove it.
-  void on(const NetworkChanged& change) {
+  Next on(const NetworkChanged& change) {
     state_.relays.forgive_addresses();
     state_.relays.network_changed(change.moved);
-    std::visit(overloaded{[](Idle&) {}, [&](BackingOff& waiting) { begin_attempt_unless_refused(waiting); },
-                          [&](Opening& opening) {
-                            if (opening.phase != OpeningPhase::resolve && opening.phase != OpeningPhase::connect)
-                              return;
-                            rejuvenate_outage();
-                            dial_again();
-                          },
-                          [&](StandingBy& waiting) { demand_proof(waiting.session, change); },
-                          [&](RequestingForwards& requesting) { demand_proof(requesting.session, change); },
-                          [&](Established& established) { demand_proof(established.session, change); },
-                          [](Draining&) {}, [](Closing&) {}, [](Stopped&) {}},
-               state_.phase);
+    if (auto* session = live_session(state_.phase)) demand_sign(*session, change);
+    if (const auto* waiting = std::get_if<BackingOff>(&state_.phase)) return try_now_unless_refused(*waiting);
+    const auto* opening = std::get_if<Opening>(&state_.phase);
+    if (opening == nullptr || opening->phase > OpeningPhase::connect) return Stay{};
+    rejuvenate_outage();
+    return dial_again();
+  }
+
+  void demand_sign(LiveSession& session, const NetworkChanged& change) {
+    if (!session.sign_due) add(SendKeepalive{});
+    const Duration limit = std::min(sign_timeout + change.repetition, longest_sign_timeout);
+    session.sign_due = now_ + (change.moved ? sign_timeout_when_moved : limit);
+  }
+
+  /// A refused key is not accepted because the device moved, and the relay may ban whoever knocks.
+  Next try_now_unless_refused(const BackingOff& waiting) {
+    const Cause cause = waiting.failure.cause;
+    if (is_devices_own(cause) && backoff_family(cause) != BackoffFamily::network) return Stay{};
+    const NextTry next = state_.relays.best(now_);
+    if (next.at > now_) return Stay{};
+    rejuvenate_outage();
+    return TryAt{next.relay};
   }
 
   // ---- the session reported ------------------------------------------------------------------------------------
 
-  void on(const OfSession& of_session) {
-    if (of_session.attempt != state_.attempt) return;
-    std::visit([&](const auto& event) { on_session(event); }, of_session.event);
+  Next on(const OfSession& of_session) {
+    if (of_session.attempt != state_.attempt) return Stay{};
+    return std::visit([this](const auto& event) { return on(event); }, of_session.event);
   }
 
- private:
-  void on_session(const PhaseCompleted& completed) {
-    auto* opening = std::get_if<Opening>(&state_.phase);
-    if (opening == nullptr || opening->phase != completed.phase) return;
+  Next on(const PhaseCompleted& completed) {
+    const auto* opening = std::get_if<Opening>(&state_.phase);
+    if (opening == nullptr || opening->phase != completed.phase) return Stay{};
     switch (completed.phase) {
       case OpeningPhase::resolve:
-        act(Connect{addresses().found(completed.found, now_)});
-        enter(OpeningPhase::connect);
-        break;
+        add(Connect{addresses().found(completed.found, now_)});
+        return OpenOn{OpeningPhase::connect};
       case OpeningPhase::connect:
         addresses().connected(completed.address);
-        act(ResetParked{});
-        act(OpenSession{});
-        enter(OpeningPhase::banner);
-        break;
+        add(ResetParked{});
+        add(OpenSession{});
+        return OpenOn{OpeningPhase::banner};
       case OpeningPhase::banner:
         state_.relays.here().server = completed.server;
-        enter(OpeningPhase::key_exchange);
-        break;
+        return OpenOn{OpeningPhase::key_exchange};
       case OpeningPhase::key_exchange:
         if (checks_host_key(spec_, relay_spec())) addresses().key_was_right();
-        act(Authenticate{!state_.stands_by});
-        enter(OpeningPhase::authenticate);
-        break;
+        add(Authenticate{!state_.stands_by});
+        return OpenOn{OpeningPhase::authenticate};
       case OpeningPhase::authenticate:
         addresses().key_was_right();
-        hold();
-        break;
+        return LoggedIn{};
     }
+    std::abort();
   }
 
-  void on_session(const ForwardAnswered& answer) {
-    if (auto* session = serving_session(state_.phase))
-      climb(*session, session->listeners.answered(answer, context(*session)));
-  }
-
-  void on_session(const Knocked& knock) {
-    if (auto* session = serving_session(state_.phase))
-      climb(*session, session->listeners.knocked(knock, context(*session)));
-  }
-
-  void on_session(const Evicted& eviction) {
+  Next on(const ForwardAnswered& answer) {
     auto* session = serving_session(state_.phase);
-    if (session == nullptr) return;
-    const auto evictions_before = state_.relays.here().last_eviction;
-    const auto actions = session->listeners.evicted(eviction, context(*session));
-    if (state_.relays.here().last_eviction != evictions_before) {
+    if (session == nullptr) return Stay{};
+    return listeners_moved(*session, session->listeners.answered(answer, turn()));
+  }
+
+  Next on(const Knocked& knock) {
+    auto* session = serving_session(state_.phase);
+    if (session == nullptr) return Stay{};
+    return listeners_moved(*session, session->listeners.knocked(knock, turn()));
+  }
+
+  Next on(const Evicted& eviction) {
+    auto* session = serving_session(state_.phase);
+    if (session == nullptr) return Stay{};
+    const auto actions = session->listeners.evicted(eviction, turn());
+    if (auto& last = state_.relays.here().last_eviction; last != session->listeners.last_eviction()) {
+      last = session->listeners.last_eviction();
       announce(LogLevel::info, "ended a dead session of this device, which held " +
                                    listener_name(spec_.remote_forward[eviction.forward]));
     }
-    climb(*session, actions);
+    return listeners_moved(*session, actions);
   }
 
-  void on_session(const ProofAdvanced& news) {
-    if (auto* established = std::get_if<Established>(&state_.phase)) {
-      LiveSession& session = established->session;
-      follow(session, session.proofs.advanced(news, proof_context(session)));
-    }
+  Next on(const ProofAdvanced& news) {
+    auto* established = std::get_if<Established>(&state_.phase);
+    if (established == nullptr) return Stay{};
+    LiveSession& session = established->session;
+    return proofs_moved(session, session.proofs.advanced(news, turn(), state_.proof_history));
   }
 
-  void on_session(const LeaseOpened&) {
-    if (auto* draining = std::get_if<Draining>(&state_.phase)) return draining->lease.opened(lease_context());
+  Next on(const LeaseOpened&) {
+    if (auto* draining = std::get_if<Draining>(&state_.phase)) draining->lease.opened(turn());
     auto* session = serving_session(state_.phase);
-    if (session == nullptr) return;
-    session->lease.opened(lease_context());
-    perform(session->lease.update(session->listeners.table(), lease_context()));
-    climb(*session, session->listeners.lease_came_up(context(*session)));
+    if (session == nullptr) return Stay{};
+    session->lease.opened(turn());
+    add_all(session->lease.update(session->listeners.table(), turn()));
+    return listeners_moved(*session, session->listeners.lease_came_up(turn()));
   }
 
-  void on_session(const LeaseLost& lost) {
+  Next on(const LeaseLost& lost) {
     if (auto* draining = std::get_if<Draining>(&state_.phase)) {
-      draining->lease.lost(lost.reason, lease_context());
+      draining->lease.lost(lost.reason, turn());
       draining->lease.open_no_more();
     }
     auto* session = serving_session(state_.phase);
-    if (session == nullptr) return;
+    if (session == nullptr) return Stay{};
     if (session->lease.ready()) state_.losses.add(LossOf::lease, lost.reason, now_);
-    perform(session->lease.lost(lost.reason, lease_context()));
+    add_all(session->lease.lost(lost.reason, turn()));
     if (const auto timeout = session->lease.timeout()) {
       state_.relays.here().timeouts.lease_closed_after(*timeout, now_);
     }
-    climb(*session, session->listeners.lease_went(context(*session)));
+    return listeners_moved(*session, session->listeners.lease_went(turn()));
   }
 
-  void on_session(const ListenerCancelled& cancelled) {
+  Next on(const ListenerCancelled& cancelled) {
     auto* draining = std::get_if<Draining>(&state_.phase);
-    if (draining == nullptr || cancelled.forward >= draining->forwards.size()) return;
+    if (draining == nullptr || cancelled.forward >= draining->forwards.size()) return Stay{};
     draining->forwards[cancelled.forward] = {};
-    close_if_drained(*draining);
+    return close_if_drained(*draining);
   }
 
-  void on_session(const Received& received) {
+  Next on(const Received& received) {
     auto* session = live_session(state_.phase);
-    if (session == nullptr) return;
+    if (session == nullptr) return Stay{};
     session->liveness.received_bytes(now_);
-    if (!received.whole_packet) return;
+    if (!received.whole_packet) return Stay{};
     session->liveness.received_packet();
-    session->proof_due.reset();
+    session->sign_due.reset();
+    return Stay{};
   }
 
-  void on_session(const TransportStalled& stalled) {
+  Next on(const TransportStalled& stalled) {
     auto* session = live_session(state_.phase);
-    if (session == nullptr && !std::holds_alternative<Opening>(state_.phase)) return;
+    if (session == nullptr && !std::holds_alternative<Opening>(state_.phase)) return Stay{};
     const LargePackets packets = large_packets(stalled.transport);
     if (packets == LargePackets::lost_outbound || packets == LargePackets::lost_inbound) {
       return too_late(relay_silent(here(), ""), stalled.transport);
     }
-    if (session == nullptr) return;
+    if (session == nullptr) return Stay{};
     if (stalls(stalled.transport)) session->judged_after = now_ + answer_time;
-    if (misses_something(stalled.transport)) act(SendKeepalive{});
+    if (misses_something(stalled.transport)) add(SendKeepalive{});
+    return Stay{};
   }
 
-  void on_session(const ConnectionsDrained&) {
+  Next on(const ConnectionsDrained&) {
     auto* draining = std::get_if<Draining>(&state_.phase);
-    if (draining == nullptr) return;
+    if (draining == nullptr) return Stay{};
     draining->connections_open = false;
-    close_if_drained(*draining);
+    return close_if_drained(*draining);
   }
 
-  void on_session(const RelayLookedAt& look) {
+  Next on(const RelayLookedAt& look) {
     auto* established = std::get_if<Established>(&state_.phase);
-    if (established == nullptr || !established->fail_back) return;
-    follow(*established, established->fail_back->looked_at(look, fail_back_context()));
+    if (established == nullptr || !established->fail_back) return Stay{};
+    add_all(established->fail_back->looked_at(look, turn(), state_.relays));
+    return Stay{};
   }
 
-  void on_session(const ConnectionsIdle&) {
+  Next on(const ConnectionsIdle&) {
     auto* established = std::get_if<Established>(&state_.phase);
-    if (established == nullptr || !established->fail_back) return;
-    follow(*established, established->fail_back->idle(fail_back_context()));
+    if (established == nullptr || !established->fail_back) return Stay{};
+    auto conclusion = established->fail_back->idle(turn());
+    add_all(conclusion.actions);
+    return next_of(std::move(conclusion.verdict));
   }
 
-  void on_session(const SessionFailed& failed) {
-    const auto end = [&](AfterClosing after) {
-      act(DropSession{});
-      finish(std::move(after));
-    };
-    std::visit(
-        overloaded{[](Idle&) {}, [](BackingOff&) {}, [](Stopped&) {}, [&](Opening&) { fail(failed.failure); },
-                   [&](StandingBy&) { fail(failed.failure); }, [&](RequestingForwards&) { fail(failed.failure); },
-                   [&](Established&) { fail(failed.failure); },
-                   [&](Draining& draining) { end(std::move(draining.after)); },
-                   [&](Closing& closing) { end(std::move(closing.after)); }},
-        state_.phase);
+  Next on(const SessionFailed& failed) {
+    const Next fail = Fail{failed.failure};
+    return std::visit(overloaded{[](Idle&) -> Next { return Stay{}; }, [](BackingOff&) -> Next { return Stay{}; },
+                                 [](Stopped&) -> Next { return Stay{}; }, [&](Opening&) { return fail; },
+                                 [&](StandingBy&) { return fail; }, [&](RequestingForwards&) { return fail; },
+                                 [&](Established&) { return fail; },
+                                 [this](Draining& draining) { return drop(Finish{draining.after}); },
+                                 [this](Closing& closing) { return drop(Finish{closing.after}); }},
+                      state_.phase);
   }
 
-  void on_session(const SessionClosed&) {
-    auto* closing = std::get_if<Closing>(&state_.phase);
-    if (closing == nullptr) return;
-    act(DropSession{});
-    finish(std::move(closing->after));
+  Next on(const SessionClosed&) {
+    const auto* closing = std::get_if<Closing>(&state_.phase);
+    return closing == nullptr ? Next{Stay{}} : drop(Finish{closing->after});
   }
 
-  // ---- opening -------------------------------------------------------------------------------------------------
-
-  void begin_attempt(std::size_t relay) {
-    if (!state_.outage_since) state_.outage_since = now_;
-    state_.held_for.reset();
-    state_.relays.try_at(relay);
-    state_.relays.here().segments.attempt_begins(now_);
-    ++state_.attempt;
-    addresses().dial(relay_spec().host_name);
-    act(Dial{});
-    enter(OpeningPhase::resolve);
-  }
-
-  void dial_again() {
-    act(DropSession{});
-    begin_attempt(state_.relays.best(now_).relay);
-  }
-
-  /// A refused key is not accepted because the device moved, and the relay may ban whoever knocks.
-  void begin_attempt_unless_refused(const BackingOff& waiting) {
-    const Cause cause = waiting.failure.cause;
-    if (is_devices_own(cause) && backoff_family(cause) != BackoffFamily::network) return;
-    const NextTry next = state_.relays.best(now_);
-    if (next.at > now_) return;
-    rejuvenate_outage();
-    begin_attempt(next.relay);
-  }
-
-  void enter(OpeningPhase phase) {
-    const Duration limit = limit_of(phase, spec_, outage(), addresses().another_untried());
-    state_.phase = Opening{phase, now_, now_ + limit};
-  }
-
-  /// What just changed may need a moment more before it carries packets: short attempts and waits again, as at first.
-  void rejuvenate_outage() { state_.outage_since = now_; }
-
-  Duration outage() const { return state_.outage_since ? now_ - *state_.outage_since : Duration::zero(); }
-
-  /// Nothing was answered in time. As likely as the relay it is the way there, of which TCP knows more.
-  void too_late(Failure failure, const std::optional<TransportReport>& transport) {
-    if (transport) {
-      state_.relays.here().segments.ended(large_packets_of_silent(*transport), transport->segment_size, now_);
-      failure = explained(std::move(failure), *transport);
-    }
-    fail(std::move(failure));
-  }
-
-  // ---- the live session ----------------------------------------------------------------------------------------
-
-  ListenerContext context(const LiveSession& session) {
-    return {spec_, now_, session.lease.ready(), answer_timeout(session), state_.relays.here().last_eviction, jitter_};
-  }
-
-  LeaseContext lease_context() const { return {spec_, now_}; }
-
-  /// A hole in the signal delays the answers of an established session as well: whether the relay still lives is for
-  /// the liveness rule to say, where there is one.
-  std::optional<Duration> answer_timeout(const LiveSession& session) const {
-    if (std::holds_alternative<Established>(state_.phase) && session.liveness.next_deadline()) return std::nullopt;
-    return spec_.connect_timeout;
-  }
-
-  void hold() {
-    const std::size_t count = spec_.remote_forward.size();
-    state_.proof_history.paths.resize(count);
-    Timeouts& timeouts = state_.relays.here().timeouts;
-    timeouts.session_begins(now_);
-    const LivenessSpec liveness = timeouts.outlived_by(spec_.liveness);
-    LiveSession session{Liveness{liveness, now_}, Listeners{count}, Proofs{count}, LeaseChannel{liveness},
-                        ToldOfSession{count},     std::nullopt,     std::nullopt};
-    if (!state_.stands_by) return request_forwards(std::move(session));
-    announce(LogLevel::info, "logged in, and standing by");
-    state_.phase = StandingBy{std::move(session)};
-  }
-
-  /// They are asked for first and the lease is opened beside them: an undisturbed start waits for no lease.
-  void request_forwards(LiveSession standing) {
-    state_.phase = RequestingForwards{std::move(standing)};
-    LiveSession& session = std::get<RequestingForwards>(state_.phase).session;
-    climb(session, session.listeners.start(context(session)));
-  }
+  // ---- what comes of it ----------------------------------------------------------------------------------------
 
   /// The listeners moved on: do what they ask for, tell what is new, and see whether the session is what it should be.
-  void climb(LiveSession& session, const std::vector<ListenerAction>& actions) {
-    perform(actions);
-    perform(session.lease.update(session.listeners.table(), lease_context()));
-    const bool established = std::holds_alternative<Established>(state_.phase);
-    for (const Announce& line : session.told.listeners(spec_, session.listeners.table(), established, server())) {
+  Next listeners_moved(LiveSession& session, const std::vector<ListenerAction>& actions) {
+    const ForwardTable& table = session.listeners.table();
+    const bool requesting = std::holds_alternative<RequestingForwards>(state_.phase);
+    add_all(actions);
+    add_all(session.lease.update(table, turn()));
+    for (const Announce& line : session.told.listeners(spec_, table, !requesting, server())) {
       if (line.failure) lose(LossOf::listener, *line.failure);
-      act(state_.told.folded(line, now_));
+      add(state_.told.folded(line, now_));
     }
-    settle(session);
+    if (requesting) return judge(session.listeners);
+    add_all(session.proofs.update(table, turn()));
+    return Stay{};
   }
 
-  void settle(LiveSession& session) {
-    auto* requesting = std::get_if<RequestingForwards>(&state_.phase);
-    if (requesting == nullptr) return prove(session);
-    if (!session.listeners.settled()) return;
-    if (session.listeners.all_held() || !spec_.exit_on_forward_failure) {
-      establish(*requesting);
-      return prove(std::get<Established>(state_.phase).session);
-    }
+  /// Is a session without all of its listeners worth having? That is for exit_on_forward_failure to say.
+  Next judge(const Listeners& listeners) {
+    if (!listeners.settled()) return Stay{};
+    if (listeners.all_held() || !spec_.exit_on_forward_failure) return Establish{};
     const Duration limit = state_.relays.another_may_listen(now_) ? hold_limit_among_relays : hold_limit;
-    const bool waited_long = now_ - *session.listeners.refused_since() >= limit;
-    const ForwardTable& table = session.listeners.table();
+    const bool waited_long = now_ - listeners.refused_since().value() >= limit;
+    const ForwardTable& table = listeners.table();
     for (std::size_t index = 0; index < table.size(); ++index) {
       if (table[index].state != ForwardState::refused) continue;
-      if (waited_long || table[index].explanation->refusal == Refusal::policy) {
-        leave(session, false);
-        return close(ThenRetry{listen_refused(spec_, index, *table[index].explanation, server())});
-      }
+      const Explanation& explanation = table[index].explanation.value();
+      if (!waited_long && explanation.refusal != Refusal::policy) continue;
+      return Close{ThenRetry{listen_refused(spec_, index, explanation, server())}};
     }
+    return Stay{};
   }
-
-  void establish(RequestingForwards& requesting) {
-    const std::string where = relay_count() > 1 ? " at " + here() : "";
-    announce(LogLevel::info, "established" + where + ": " + held_forwards(spec_, requesting.session.listeners.table()));
-    state_.told = {};
-    state_.relays.established();
-    state_.phase = Established{now_, std::move(requesting.session), FailBack::plan(fail_back_context())};
-  }
-
-  // ---- does a listener lead to its target? --------------------------------------------------------------------
-
-  ProofContext proof_context(const LiveSession& session) {
-    return {spec_, session.listeners.table(), now_, state_.proof_history, jitter_, server()};
-  }
-
-  void prove(LiveSession& session) { follow(session, session.proofs.update(proof_context(session))); }
 
   /// The proofs moved on. A path that stays broken ends the session: politely, for the relay answers.
-  void follow(LiveSession& session, std::vector<ProofAction> actions) {
+  Next proofs_moved(LiveSession& session, Conclusion<ProofAction> conclusion) {
     bool concluded = false;
-    for (ProofAction& action : actions) {
+    for (ProofAction& action : conclusion.actions) {
       auto* end = std::get_if<EndProof>(&action);
       if (end == nullptr) continue;
       end->keep_channel = wants_channel(session);
       concluded = true;
     }
-    perform(actions);
-    if (!concluded) return;
+    add_all(conclusion.actions);
+    if (!concluded) return Stay{};
     for (const Announce& line : session.told.proofs(spec_, session.listeners.table(), session.proofs)) {
       if (line.failure) lose(LossOf::path, *line.failure);
-      act(line);
+      add(line);
     }
-    const auto broken = session.proofs.hopeless(state_.proof_history, now_);
-    if (!broken) return;
-    state_.proof_history.last_renewal = now_;
-    ++state_.proof_history.renewals;
-    const Failure& failure = *session.proofs.result(*broken)->failure;
-    lose(LossOf::session, failure);
-    drain(session, ThenRetry{failure});
+    return next_of(std::move(conclusion.verdict));
   }
 
   /// Sessions end here as those do that have no channel open (sshd's UnusedConnectionTimeout), and a lease, whose
@@ -471,146 +469,159 @@ class Transition {
     return !session.lease.ready() && state_.relays.here().timeouts.end_sessions();
   }
 
-  // ---- what is due on a session --------------------------------------------------------------------------------
-
-  void demand_proof(LiveSession& session, const NetworkChanged& change) {
-    if (!session.proof_due) act(SendKeepalive{});
-    const Duration limit = std::min(proof_timeout + change.repetition, longest_proof_timeout);
-    session.proof_due = now_ + (change.moved ? proof_timeout_when_moved : limit);
-  }
-
-  void live_timer(LiveSession& session, const std::optional<TransportReport>& transport) {
-    if (session.proof_due && now_ >= *session.proof_due) {
-      return too_late(relay_silent(here(), "no answer after the network changed"), transport);
+  /// Nothing was answered in time. As likely as the relay it is the way there, of which TCP knows more.
+  Next too_late(Failure failure, const std::optional<TransportReport>& transport) {
+    if (transport) {
+      state_.relays.here().segments.ended(large_packets_of_silent(*transport), transport->segment_size, now_);
+      failure = explained(std::move(failure), *transport);
     }
-    const bool stalled = transport && stalls(*transport);
-    if (stalled) session.judged_after = now_ + answer_time;
-    const bool answers_may_come = session.judged_after && now_ < *session.judged_after;
-    if (session.listeners.answer_overdue(now_) && (stalled || !answers_may_come)) {
-      return too_late(listen_unanswered(here(), spec_.connect_timeout), transport);
-    }
-    perform(session.lease.beat(lease_context()));
-    if (const auto silence = liveness_timer(session)) return too_late(relay_silent(here(), *silence), transport);
-    if (answers_may_come) return;
-    session.judged_after.reset();
-    // One of these at most, for each may end the session; what else is due comes with the next timer.
-    if (session.lease.due() && now_ >= *session.lease.due()) return lease_timer(session);
-    if (session.listeners.due() && now_ >= *session.listeners.due()) {
-      return climb(session, session.listeners.expired(context(session)));
-    }
-    if (session.proofs.due() && now_ >= *session.proofs.due()) {
-      follow(session, session.proofs.expired(proof_context(session)));
-    }
+    return Fail{std::move(failure)};
   }
 
-  /// How the relay turned out to be silent, if it did.
-  std::optional<std::string> liveness_timer(LiveSession& session) {
-    if (!session.liveness.next_deadline() || now_ < *session.liveness.next_deadline()) return std::nullopt;
-    switch (session.liveness.expired(now_)) {
-      case Liveness::Verdict::dead:
-        return std::to_string(session.liveness.spec().server_alive_count_max) + " probes unanswered";
-      case Liveness::Verdict::unreachable:
-        return "nothing acknowledged for " + to_text(longest_silence(session.liveness.spec()));
-      case Liveness::Verdict::send_probe:
-        if (!session.lease.has_just_beaten(lease_context())) act(SendKeepalive{});
-        return std::nullopt;
-      case Liveness::Verdict::alive:
-        return std::nullopt;
-    }
-    std::abort();
+  Next close_if_drained(Draining& draining) {
+    if (draining.connections_open || !has_no_listener(state_.phase)) return Stay{};
+    return Close{draining.after};
   }
 
-  void lease_timer(LiveSession& session) {
-    perform(session.lease.expired(lease_context()));
-    if (session.lease.is_lost()) climb(session, session.listeners.lease_went(context(session)));
+  Next dial_again() { return drop(TryAt{state_.relays.best(now_).relay}); }
+
+  Next drop(Next next) {
+    add(DropSession{});
+    return next;
   }
 
-  void fail_back_timer() {
-    auto* established = std::get_if<Established>(&state_.phase);
-    if (established == nullptr || !established->fail_back) return;
-    follow(*established, established->fail_back->expired(fail_back_context()));
+  static Next then(AfterClosing& after, AfterClosing wanted) {
+    after = std::move(wanted);
+    return Stay{};
   }
 
-  void draining_timer(Draining& draining) {
-    perform(draining.lease.beat(lease_context()));
-    if (now_ >= draining.deadline) close(std::move(draining.after));
-  }
+  // ---- the phases ----------------------------------------------------------------------------------------------
 
-  // ---- back to a better relay ----------------------------------------------------------------------------------
-
-  FailBackContext fail_back_context() { return {spec_, now_, state_.relays, jitter_}; }
-
-  void follow(Established& established, const std::vector<FailBackAction>& actions) {
-    for (const FailBackAction& action : actions) {
-      std::visit(overloaded{[&](const GoBack& back) { drain(established.session, ThenFailBack{back.relay}); },
-                            [&](const auto& what) { act(what); }},
-                 action);
+  /// The only place that replaces the phase. Nothing that the former one held is in use by then.
+  void go(Next next) {
+    while (!std::holds_alternative<Stay>(next)) {
+      next = std::visit([this](auto to) { return enter(std::move(to)); }, std::move(next));
     }
   }
 
-  void fail_back_to(std::size_t relay) {
-    start_over();
-    state_.relays.go_back_to(relay);
-    begin_attempt(relay);
+  static Next enter(Stay) { return Stay{}; }
+
+  Next enter(TryAt at) {
+    if (!state_.outage_since) state_.outage_since = now_;
+    state_.held_for.reset();
+    state_.relays.try_at(at.relay);
+    state_.relays.here().segments.attempt_begins(now_);
+    ++state_.attempt;
+    addresses().dial(relay_spec().host_name);
+    add(Dial{});
+    return OpenOn{OpeningPhase::resolve};
+  }
+
+  Next enter(OpenOn on) {
+    const Duration limit = limit_of(on.phase, spec_, outage(), addresses().another_untried());
+    state_.phase = Opening{on.phase, now_, now_ + limit};
+    return Stay{};
+  }
+
+  Next enter(LoggedIn) {
+    const std::size_t count = spec_.remote_forward.size();
+    state_.proof_history.paths.resize(count);
+    RelayProgress& relay = state_.relays.here();
+    relay.timeouts.session_begins(now_);
+    const LivenessSpec liveness = relay.timeouts.outlived_by(spec_.liveness);
+    state_.phase =
+        StandingBy{{Liveness{liveness, now_}, Listeners{count, spec_.connect_timeout, relay.last_eviction},
+                    Proofs{count, server()}, LeaseChannel{liveness}, ToldOfSession{count}, std::nullopt, std::nullopt}};
+    if (!state_.stands_by) return AskForListeners{};
+    announce(LogLevel::info, "logged in, and standing by");
+    return Stay{};
+  }
+
+  /// They are asked for first and the lease is opened beside them: an undisturbed start waits for no lease.
+  Next enter(AskForListeners) {
+    LiveSession standing = std::move(session());
+    LiveSession& session = state_.phase.emplace<RequestingForwards>(std::move(standing)).session;
+    return listeners_moved(session, session.listeners.start(turn()));
+  }
+
+  Next enter(Establish) {
+    LiveSession session = std::move(this->session());
+    const std::string where = relay_count() > 1 ? " at " + here() : "";
+    announce(LogLevel::info, "established" + where + ": " + held_forwards(spec_, session.listeners.table()));
+    state_.told = {};
+    state_.relays.established();
+    // A hole in the signal delays the answers of an established session as well: whether the relay still lives is for
+    // the liveness rule to say, where there is one.
+    if (session.liveness.next_deadline()) session.listeners.await_answers();
+    add_all(session.proofs.update(session.listeners.table(), turn()));
+    state_.phase = Established{now_, std::move(session), FailBack::plan(turn(), state_.relays)};
+    return Stay{};
+  }
+
+  Next enter(Drain drain) {
+    leave(reason_of(drain.after));
+    announce(LogLevel::info, "giving up the listeners and draining connections");
+    LiveSession session = std::move(this->session());
+    if (session.proofs.under_way()) add(EndProof{});
+    add(DrainConnections{});
+    ForwardTable forwards = session.listeners.table();
+    for (const CancelForward& cancellation : cancel(forwards)) add(cancellation);
+    session.lease.open_no_more();
+    state_.phase = Draining{now_ + spec_.drain_timeout, std::move(forwards), true, std::move(session.lease),
+                            std::move(drain.after)};
+    return Stay{};
+  }
+
+  Next enter(Close close) {
+    leave(reason_of(close.after));
+    add(CloseSession{});
+    state_.phase = Closing{now_ + teardown_timeout, std::move(close.after), has_no_listener(state_.phase)};
+    return Stay{};
+  }
+
+  /// Nothing of the session is worth a polite end. But its listener may outlive it on the relay, so that a dead live
+  /// session's socket is kept, to be reset as soon as there is a path again.
+  Next enter(Fail fail) {
+    leave(&fail.failure);
+    if (session_of(state_.phase) != nullptr) {
+      add(ParkSession{});
+    } else {
+      add(DropSession{});
+    }
+    return back_off(std::move(fail.failure));
+  }
+
+  Next enter(Finish finish) {
+    return std::visit(overloaded{[](ThenStop&) -> Next { return Stop{}; },
+                                 [this](ThenRetry& retry) { return back_off(std::move(retry.failure)); },
+                                 [this](ThenFailBack& back) { return go_back_to(back.relay); }},
+                      finish.after);
+  }
+
+  Next enter(Stop) {
+    announce(LogLevel::info, "stopped");
+    state_.phase = Stopped{};
+    return Stay{};
   }
 
   // ---- the way down --------------------------------------------------------------------------------------------
 
   /// Every way down from a live session passes here: what has to be known of it afterwards is kept now, since the
-  /// phases that follow don't hold it. `closed`: by the other side or between. The timeout that ended it, if one did.
-  std::optional<Timeout> leave(const LiveSession& session, bool closed) {
-    if (const auto* established = std::get_if<Established>(&state_.phase)) state_.held_for = now_ - established->since;
-    return state_.relays.here().timeouts.session_ended(session.liveness.ages(now_), closed, now_);
-  }
+  /// phases that follow don't hold it. `why`: what is wrong, if anything is; more may be known of it afterwards, for
+  /// what ended this session may have ended those before.
+  void leave(Failure* why) {
+    const LiveSession* session = session_of(state_.phase);
+    if (session == nullptr) return;
+    const auto* established = std::get_if<Established>(&state_.phase);
+    if (established != nullptr) state_.held_for = now_ - established->since;
 
-  void drain(const LiveSession& session, AfterClosing after) {
-    leave(session, false);
-    announce(LogLevel::info, "giving up the listeners and draining connections");
-    if (session.proofs.under_way()) act(EndProof{});
-    act(DrainConnections{});
-    ForwardTable forwards = session.listeners.table();
-    for (const CancelForward& cancellation : cancel(forwards)) act(cancellation);
-    LeaseChannel lease = session.lease;
-    lease.open_no_more();
-    state_.phase = Draining{now_ + spec_.drain_timeout, std::move(forwards), true, std::move(lease), std::move(after)};
-  }
-
-  void close_if_drained(Draining& draining) {
-    if (draining.connections_open || !has_no_listener(state_.phase)) return;
-    close(std::move(draining.after));
-  }
-
-  void close(AfterClosing after) {
-    act(CloseSession{});
-    state_.phase = Closing{now_ + teardown_timeout, std::move(after), has_no_listener(state_.phase)};
-  }
-
-  void finish(AfterClosing after) {
-    std::visit(overloaded{[&](ThenStop&) { stop(); }, [&](ThenRetry& retry) { back_off(std::move(retry.failure)); },
-                          [&](ThenFailBack& then) { fail_back_to(then.relay); }},
-               after);
-  }
-
-  /// Nothing of the session is worth a polite end. But its listener may outlive it on the relay, so that a dead live
-  /// session's socket is kept, to be reset as soon as there is a path again.
-  void fail(Failure failure) {
-    if (const auto* session = live_session(state_.phase)) {
-      see_timeouts(*session, failure);
-      if (std::holds_alternative<Established>(state_.phase)) lose(LossOf::session, failure);
-      act(ParkSession{});
-    } else {
-      act(DropSession{});
-    }
-    back_off(std::move(failure));
-  }
-
-  /// Was the session ended by what ended those before?
-  void see_timeouts(const LiveSession& session, Failure& failure) {
-    const bool closed = failure.cause == Cause::connection_lost || failure.cause == Cause::relay_disconnected;
-    if (const auto timeout = leave(session, closed)) {
-      const LivenessSpec from_now_on = state_.relays.here().timeouts.outlived_by(spec_.liveness);
-      failure = ended_by(*timeout, std::move(failure), from_now_on);
-    }
+    Timeouts& timeouts = state_.relays.here().timeouts;
+    const bool closed =
+        why != nullptr && (why->cause == Cause::connection_lost || why->cause == Cause::relay_disconnected);
+    const auto timeout = timeouts.session_ended(session->liveness.ages(now_), closed, now_);
+    if (why == nullptr) return;
+    if (timeout) *why = ended_by(*timeout, std::move(*why), timeouts.outlived_by(spec_.liveness));
+    if (established != nullptr && why->cause != Cause::operator_request) lose(LossOf::session, *why);
   }
 
   Reached how_far(const Failure& failure) const {
@@ -626,18 +637,25 @@ class Transition {
     return *state_.held_for >= enough ? Reached::lasting_session : Reached::session;
   }
 
-  void back_off(Failure failure) {
+  Next back_off(Failure failure) {
     failure = with_remedy_for(server(), std::move(failure));
     const Reached reached = how_far(failure);
     if (reached == Reached::lasting_session) start_over();
-    if (failure.cause == Cause::operator_request) return begin_attempt(state_.relays.best(now_).relay);
+    if (failure.cause == Cause::operator_request) return TryAt{state_.relays.best(now_).relay};
     if (failure.cause == Cause::relay_penalty) failure.detail += likely_reason(state_.relays.here());
     failure = addresses().explain(std::move(failure), here());
-    const NextTry next = state_.relays.failed(failure, reached, outage(), relays_context());
+    const NextTry next = state_.relays.failed(failure, reached, outage(), turn());
     const bool elsewhere = next.relay != state_.relays.current();
     const std::string where = elsewhere ? "at " + name_of(next.relay) + " " : "";
-    act(state_.told.failed(failure, "next try " + where + "in " + to_text(next.at - now_), now_));
+    add(state_.told.failed(failure, "next try " + where + "in " + to_text(next.at - now_), now_));
     state_.phase = BackingOff{next.at, next.relay, std::move(failure)};
+    return Stay{};
+  }
+
+  Next go_back_to(std::size_t relay) {
+    start_over();
+    state_.relays.go_back_to(relay);
+    return TryAt{relay};
   }
 
   /// The session that has ended is no part of the outage that now begins.
@@ -646,30 +664,34 @@ class Transition {
     state_.relays.held_long();
   }
 
-  void drop_and_stop() {
-    act(DropSession{});
-    stop();
-  }
-
-  void stop() {
-    announce(LogLevel::info, "stopped");
-    state_.phase = Stopped{};
-  }
-
   // ---- what comes of the step ----------------------------------------------------------------------------------
 
-  void act(TunnelAction action) { actions_.push_back(std::move(action)); }
+  void add(TunnelAction action) { actions_.push_back(std::move(action)); }
 
-  void announce(LogLevel level, std::string text) { act(Announce{level, std::move(text)}); }
+  template <class PartsAction>
+  void add_all(const std::vector<PartsAction>& actions) {
+    for (const PartsAction& action : actions) std::visit([this](const auto& what) { add(what); }, action);
+  }
+
+  void announce(LogLevel level, std::string text) { add(Announce{level, std::move(text)}); }
 
   void lose(LossOf of, const Failure& why) { state_.losses.add(of, in_words(why.cause), now_); }
 
-  template <class PartsAction>
-  void perform(const std::vector<PartsAction>& actions) {
-    for (const PartsAction& action : actions) std::visit([&](const auto& what) { act(what); }, action);
+  // ---- what it looks at ----------------------------------------------------------------------------------------
+
+  Turn turn() const { return {spec_, now_, jitter_}; }
+
+  /// Where there is one.
+  LiveSession& session() {
+    LiveSession* session = live_session(state_.phase);
+    assert(session != nullptr);
+    return *session;
   }
 
-  // ---- the relays ----------------------------------------------------------------------------------------------
+  Duration outage() const { return state_.outage_since ? now_ - *state_.outage_since : Duration::zero(); }
+
+  /// What just changed may need a moment more before it carries packets: short attempts and waits again, as at first.
+  void rejuvenate_outage() { state_.outage_since = now_; }
 
   std::size_t relay_count() const { return spec_.relays.empty() ? 1 : spec_.relays.size(); }
   std::string name_of(std::size_t relay) const { return relay_name(relays_of(spec_)[relay]); }
@@ -677,7 +699,6 @@ class Transition {
   RelaySpec relay_spec() const { return relays_of(spec_)[state_.relays.current()]; }
   const std::string& server() { return state_.relays.here().server; }
   Addresses& addresses() { return state_.relays.here().addresses; }
-  Relays::Context relays_context() const { return {spec_, now_, jitter_}; }
 
   const TunnelSpec& spec_;
   TunnelState state_;
@@ -691,7 +712,7 @@ class Transition {
 Step step(const TunnelSpec& spec, TunnelState state, const TunnelEvent& event, TimePoint now,
           const UnitRandom& jitter) {
   Transition transition{spec, std::move(state), now, jitter};
-  std::visit([&](const auto& happened) { transition.on(happened); }, event);
+  transition.run(event);
   return std::move(transition).take();
 }
 

@@ -9,21 +9,6 @@ namespace {
 
 constexpr Duration wedged_after = std::chrono::hours{2};
 
-std::optional<TimePoint> earlier(std::optional<TimePoint> left, std::optional<TimePoint> right) {
-  if (!left || !right) return left ? left : right;
-  return std::min(*left, *right);
-}
-
-std::optional<TimePoint> due(const LiveSession& session) {
-  auto answers = earlier(earlier(session.listeners.due(), session.proofs.due()), session.lease.due());
-  if (answers && session.judged_after) answers = std::max(*answers, *session.judged_after);
-  return earlier(answers, earlier(session.liveness.next_deadline(), session.proof_due));
-}
-
-std::optional<TimePoint> due(const std::optional<FailBack>& fail_back) {
-  return fail_back ? fail_back->due() : std::nullopt;
-}
-
 bool any_held(const ForwardTable& forwards) {
   return std::any_of(forwards.begin(), forwards.end(),
                      [](const ForwardProgress& forward) { return forward.state == ForwardState::held; });
@@ -78,22 +63,6 @@ const ForwardTable* forwards_of(const Phase& phase) {
                  [](const Closing&) -> Table { return nullptr; }, [](const BackingOff&) -> Table { return nullptr; },
                  [](const Stopped&) -> Table { return nullptr; }},
       phase);
-}
-
-std::optional<TimePoint> next_deadline(const TunnelState& state) {
-  using Deadline = std::optional<TimePoint>;
-  return std::visit(
-      overloaded{
-          [](const Idle&) -> Deadline { return std::nullopt; },
-          [](const Opening& opening) -> Deadline { return opening.deadline; },
-          [](const StandingBy& waiting) { return due(waiting.session); },
-          [](const RequestingForwards& requesting) { return due(requesting.session); },
-          [](const Established& established) { return earlier(due(established.session), due(established.fail_back)); },
-          [](const Draining& draining) { return earlier(draining.deadline, draining.lease.due()); },
-          [](const Closing& closing) -> Deadline { return closing.deadline; },
-          [](const BackingOff& waiting) -> Deadline { return waiting.until; },
-          [](const Stopped&) -> Deadline { return std::nullopt; }},
-      state.phase);
 }
 
 bool has_no_listener(const Phase& phase) {

@@ -19,20 +19,22 @@ struct Stand {
     }
     relays.resize(count);
     relays.try_at(count - 1);
-    fail_back = FailBack::plan(context());
+    fail_back = plan();
   }
 
-  FailBackContext context() { return {spec, now, relays, jitter}; }
+  Turn turn() const { return {spec, now, jitter}; }
+  std::optional<FailBack> plan() { return FailBack::plan(turn(), relays); }
   FailBack& planned() { return fail_back.value(); }
+  Asked expired() { return planned().expired(turn(), relays); }
   Asked wait() {
     now = planned().due().value();
-    return planned().expired(context());
+    return expired();
   }
-  Asked answers() { return planned().looked_at({}, context()); }
+  Asked answers() { return planned().looked_at({}, turn(), relays); }
   Asked refuses() {
-    return planned().looked_at({Failure{Cause::connection_refused, "connect", "a.example:22", ""}}, context());
+    return planned().looked_at({Failure{Cause::connection_refused, "connect", "a.example:22", ""}}, turn(), relays);
   }
-  Asked idle() { return planned().idle(context()); }
+  Conclusion<FailBackAction> idle() { return planned().idle(turn()); }
 
   TunnelSpec spec = spec_with(1);
   Relays relays;
@@ -54,7 +56,7 @@ TEST_CASE("from the preferred relay there is nothing to go back to, nor with fai
   Stand never{2};
   CHECK(never.fail_back);
   never.spec.fail_back_after = 0s;
-  CHECK_FALSE(FailBack::plan(never.context()));
+  CHECK_FALSE(never.plan());
 }
 
 TEST_CASE("a better relay that answers is gone back to once nobody is connected") {
@@ -65,7 +67,9 @@ TEST_CASE("a better relay that answers is gone back to once nobody is connected"
   CHECK(stand.answers() == Asked{line(LogLevel::verbose, "the better relay a.example:22 answers again"), AwaitIdle{}});
   CHECK_FALSE(stand.planned().due());
   stand.now += 1min;
-  CHECK(stand.idle() == Asked{line(LogLevel::info, "going back to a.example:22, which answers again"), GoBack{0}});
+  CHECK(stand.idle() ==
+        Conclusion<FailBackAction>{{line(LogLevel::info, "going back to a.example:22, which answers again")},
+                                   Drain{ThenFailBack{0}}});
 }
 
 TEST_CASE("an answer older than a minute is asked for again") {
@@ -73,7 +77,7 @@ TEST_CASE("an answer older than a minute is asked for again") {
   stand.wait();
   stand.answers();
   stand.now += 61s;
-  CHECK(stand.idle() == Asked{LookAtRelay{0}});
+  CHECK(stand.idle().actions == Asked{LookAtRelay{0}});
   CHECK(stand.planned().due() == stand.now + 10s);
 }
 
@@ -98,7 +102,7 @@ TEST_CASE("each better relay is looked at by its own wait, the preferred one fir
   CHECK(stand.planned().due() == stand.now);  // the second one's time has come as well
   CHECK(stand.wait() == Asked{LookAtRelay{1}});
   stand.answers();
-  CHECK(std::get<GoBack>(stand.idle().back()).relay == 1);
+  CHECK(stand.idle().verdict == Verdict{Drain{ThenFailBack{1}}});
 }
 
 TEST_CASE("what nobody waits for, or comes before it is due, changes nothing") {
@@ -106,10 +110,10 @@ TEST_CASE("what nobody waits for, or comes before it is due, changes nothing") {
   const FailBack before = stand.planned();
   CHECK(stand.answers().empty());
   CHECK(stand.refuses().empty());
-  CHECK(stand.idle().empty());
-  CHECK(stand.planned().expired(stand.context()).empty());
+  CHECK(stand.idle() == Conclusion<FailBackAction>{});
+  CHECK(stand.expired().empty());
   CHECK(stand.planned() == before);
   stand.wait();
-  CHECK(stand.idle().empty());
-  CHECK(stand.planned().expired(stand.context()).empty());
+  CHECK(stand.idle() == Conclusion<FailBackAction>{});
+  CHECK(stand.expired().empty());
 }

@@ -13,17 +13,16 @@ using Asked = std::vector<LeaseAction>;
 
 /// The channel of one session, with the clock in the test's hand; 60 s x 3, two forwards.
 struct Channel {
-  LeaseContext context() const { return {spec, now}; }
-  Asked update() { return lease.update(forwards, context()); }
-  Asked lost() { return lease.lost("no shell", context()); }
+  Turn turn() const { return {spec, now, jitter}; }
+  Asked update() { return lease.update(forwards, turn()); }
+  Asked lost() { return lease.lost("no shell", turn()); }
   Asked wait() {
     now = lease.due().value();
-    const Asked beats = lease.beat(context());
-    return beats.empty() ? lease.expired(context()) : beats;
+    return lease.expired(turn());
   }
   Channel& ready() {
     update();
-    lease.opened(context());
+    lease.opened(turn());
     return *this;
   }
   void hold(std::size_t index) { forwards[index].state = ForwardState::held; }
@@ -32,6 +31,7 @@ struct Channel {
   ForwardTable forwards{2};
   LeaseChannel lease{spec.liveness};
   TimePoint now{1h};
+  UnitRandom jitter = [] { return 0.5; };
 };
 
 }  // namespace
@@ -63,10 +63,10 @@ TEST_CASE("a lease without liveness has no guard and no heartbeats") {
   Channel channel;
   channel.lease = LeaseChannel{{0s, 3}};
   CHECK(channel.update() == Asked{OpenLease{0s}});
-  channel.lease.opened(channel.context());
+  channel.lease.opened(channel.turn());
   CHECK(channel.lease.ready());
   CHECK_FALSE(channel.lease.due());
-  CHECK_FALSE(channel.lease.has_just_beaten(channel.context()));
+  CHECK_FALSE(channel.lease.has_just_beaten(channel.now));
 }
 
 TEST_CASE("what is held is recorded once by each script that answers") {
@@ -80,7 +80,7 @@ TEST_CASE("what is held is recorded once by each script that answers") {
   channel.lost();
   CHECK(channel.update().empty());
   CHECK(channel.wait() == Asked{OpenLease{240s}});
-  channel.lease.opened(channel.context());
+  channel.lease.opened(channel.turn());
   CHECK(channel.update() == Asked{RecordLease{0}, RecordLease{1}});
 }
 
@@ -89,15 +89,15 @@ TEST_CASE("a heartbeat goes out when it is due, and stands for the probe for hal
   channel.ready();
   const TimePoint opened = channel.now;
   channel.now = opened + 59s;
-  CHECK(channel.lease.beat(channel.context()).empty());
-  CHECK_FALSE(channel.lease.has_just_beaten(channel.context()));
+  CHECK(channel.lease.expired(channel.turn()).empty());
+  CHECK_FALSE(channel.lease.has_just_beaten(channel.now));
   CHECK(channel.wait() == Asked{SendHeartbeat{}});
   CHECK(channel.now == opened + 60s);
   CHECK(channel.lease.due() == opened + 120s);
   channel.now += 29s;
-  CHECK(channel.lease.has_just_beaten(channel.context()));
+  CHECK(channel.lease.has_just_beaten(channel.now));
   channel.now += 1s;
-  CHECK_FALSE(channel.lease.has_just_beaten(channel.context()));
+  CHECK_FALSE(channel.lease.has_just_beaten(channel.now));
 }
 
 TEST_CASE("a script that never answers is given up for this session") {
@@ -115,14 +115,14 @@ TEST_CASE("a script that had answered is tried again, ever more rarely, one that
   CHECK(channel.lost() == Asked{Announce{LogLevel::info,
                                          "no lease on the relay: no shell after 0.0 s of silence; "
                                          "opened again in 10 s"}});
-  CHECK(channel.lease.beat(channel.context()).empty());
+  CHECK(channel.lease.expired(channel.turn()).empty());
   for (const auto wait : {10s, 20s, 40s, 80s, 160s, 320s, 600s, 600s}) {
     CHECK(channel.lease.is_lost());
     CHECK(channel.lease.problem() == "no shell after 0.0 s of silence");
     CHECK(channel.lease.due() == channel.now + wait);
     CHECK(channel.wait() == Asked{OpenLease{240s}});
     CHECK_FALSE(channel.lease.is_lost());
-    channel.lease.opened(channel.context());
+    channel.lease.opened(channel.turn());
     channel.lost();
   }
   channel.wait();
@@ -139,7 +139,7 @@ TEST_CASE("a channel that is closed twice after the same silence is opened at on
   CHECK_FALSE(channel.lease.timeout());
   CHECK(channel.lease.due() == channel.now + 10s);
   channel.wait();
-  channel.lease.opened(channel.context());
+  channel.lease.opened(channel.turn());
   channel.now += 21s;
   const Asked asked = channel.lost();
   CHECK(channel.lease.timeout() == 21s);
@@ -150,10 +150,10 @@ TEST_CASE("a channel that is closed twice after the same silence is opened at on
         "likely; set server_alive_interval below it, or let a heartbeat every 10 s do; opened again in 0.0 s");
 
   CHECK(channel.wait() == Asked{OpenLease{240s}});  // no less patient with us
-  channel.lease.opened(channel.context());
+  channel.lease.opened(channel.turn());
   CHECK(channel.lease.due() == channel.now + 10s);
   CHECK(channel.wait() == Asked{SendHeartbeat{}});
-  CHECK(channel.lease.has_just_beaten(channel.context()));
+  CHECK(channel.lease.has_just_beaten(channel.now));
 }
 
 TEST_CASE("silences that differ, or that no heartbeat can come before, do not change how often it beats") {
@@ -165,8 +165,8 @@ TEST_CASE("silences that differ, or that no heartbeat can come before, do not ch
     CHECK_FALSE(channel.lease.timeout());
     CHECK(channel.lease.liveness() == channel.spec.liveness);
     channel.now = channel.lease.due().value();
-    channel.lease.expired(channel.context());
-    channel.lease.opened(channel.context());
+    channel.lease.expired(channel.turn());
+    channel.lease.opened(channel.turn());
   }
 
   Channel silent;
@@ -177,7 +177,7 @@ TEST_CASE("silences that differ, or that no heartbeat can come before, do not ch
     silent.lost();
     CHECK(silent.lease.due() == silent.now + wait);
     silent.wait();
-    silent.lease.opened(silent.context());
+    silent.lease.opened(silent.turn());
   }
   CHECK(silent.lease.timeout() == 20s);
 }

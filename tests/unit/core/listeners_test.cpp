@@ -14,23 +14,25 @@ using Asked = std::vector<ListenerAction>;
 
 /// The ladder of one session, with the clock in the test's hand.
 struct Ladder {
-  explicit Ladder(std::size_t forwards = 1) : spec(spec_with(forwards)), listeners(forwards) {}
-
-  ListenerContext context() { return {spec, now, lease_ready, spec.connect_timeout, last_eviction, jitter}; }
-  Asked start() { return listeners.start(context()); }
-  Asked granted(std::size_t forward = 0) {
-    return listeners.answered({forward, spec.remote_forward[forward].port}, context());
+  explicit Ladder(std::size_t forwards = 1) : spec(spec_with(forwards)), listeners(forwards, spec.connect_timeout) {
+    listeners.lease_came_up(turn());
   }
-  Asked refused(std::size_t forward = 0) { return listeners.answered({forward, std::nullopt}, context()); }
+
+  Turn turn() const { return {spec, now, jitter}; }
+  Asked start() { return listeners.start(turn()); }
+  Asked granted(std::size_t forward = 0) {
+    return listeners.answered({forward, spec.remote_forward[forward].port}, turn());
+  }
+  Asked refused(std::size_t forward = 0) { return listeners.answered({forward, std::nullopt}, turn()); }
   Asked knocked(KnockAnswer answer, std::string words = "") {
-    return listeners.knocked({0, answer, std::move(words)}, context());
+    return listeners.knocked({0, answer, std::move(words)}, turn());
   }
   Asked evicted(EvictOutcome outcome, std::string holder = "") {
-    return listeners.evicted({0, outcome, std::move(holder)}, context());
+    return listeners.evicted({0, outcome, std::move(holder)}, turn());
   }
   Asked wait() {
     now = listeners.due().value();
-    return listeners.expired(context());
+    return listeners.expired(turn());
   }
   const ForwardProgress& forward(std::size_t index = 0) const { return listeners.table()[index]; }
   Refusal refusal() const { return forward().explanation.value().refusal; }
@@ -38,8 +40,6 @@ struct Ladder {
   TunnelSpec spec;
   Listeners listeners;
   TimePoint now{1h};
-  bool lease_ready = true;
-  std::optional<TimePoint> last_eviction;
   UnitRandom jitter = [] { return 0.5; };
 };
 
@@ -68,7 +68,7 @@ TEST_CASE("our own stale listener is knocked on once, found silent, evicted and 
 
 TEST_CASE("a live listener is never evicted, and asked for again the sparser the longer it lasts") {
   Ladder ladder;
-  ladder.lease_ready = false;
+  ladder.listeners.lease_went(ladder.turn());
   ladder.start();
   ladder.refused();
   ladder.knocked(KnockAnswer::opened);
@@ -97,7 +97,7 @@ TEST_CASE("a live listener is never evicted, and asked for again the sparser the
 
 TEST_CASE("a stale listener is knocked on once in a session, however long it is refused") {
   Ladder ladder;
-  ladder.lease_ready = false;
+  ladder.listeners.lease_went(ladder.turn());
   ladder.start();
   ladder.refused();
   ladder.knocked(KnockAnswer::opened);
@@ -198,7 +198,7 @@ TEST_CASE("a port that a forward of this very session has is not knocked out of 
   ladder.start();
   CHECK(ladder.granted(0) == Asked{RequestForward{1}});
   CHECK(ladder.refused(1) == Asked{Knock{1, "203.0.113.7"}});
-  const auto knocked = [&](KnockAnswer answer) { return ladder.listeners.knocked({1, answer}, ladder.context()); };
+  const auto knocked = [&](KnockAnswer answer) { return ladder.listeners.knocked({1, answer}, ladder.turn()); };
   std::string detail;
   SUBCASE("it answers") {
     detail = "this session's own 127.0.0.1:4649 answers there";
@@ -292,7 +292,7 @@ TEST_CASE("the lease is asked who answers on the port, and nobody is ended") {
   }
   SUBCASE("an answer that frees nothing, whatever it says") {
     CHECK(ladder.evicted(EvictOutcome::freed).empty());
-    CHECK_FALSE(ladder.last_eviction);
+    CHECK_FALSE(ladder.listeners.last_eviction());
   }
   CHECK(ladder.forward().state == ForwardState::refused);
   CHECK(ladder.wait() == Asked{RequestForward{0}});
@@ -300,17 +300,17 @@ TEST_CASE("the lease is asked who answers on the port, and nobody is ended") {
 
 TEST_CASE("a lease that comes up late is asked who answers on the port") {
   Ladder ladder;
-  ladder.lease_ready = false;
+  ladder.listeners.lease_went(ladder.turn());
   ladder.start();
   ladder.refused();
   CHECK(ladder.knocked(KnockAnswer::answered).empty());
-  ladder.lease_ready = true;
-  CHECK(ladder.listeners.lease_came_up(ladder.context()) == Asked{Identify{0}});
+  CHECK(ladder.listeners.lease_came_up(ladder.turn()) == Asked{Identify{0}});
 }
 
 TEST_CASE("two devices with one identity do not throw each other out in turns") {
   Ladder ladder;
-  ladder.last_eviction = ladder.now - 59s;
+  ladder.listeners = Listeners{1, 30s, ladder.now - 59s};
+  ladder.listeners.lease_came_up(ladder.turn());
   ladder.start();
   ladder.refused();
   ladder.knocked(KnockAnswer::opened);
@@ -320,7 +320,7 @@ TEST_CASE("two devices with one identity do not throw each other out in turns") 
   ladder.wait();
   CHECK(ladder.refused() == Asked{Evict{0}});
   ladder.evicted(EvictOutcome::freed);
-  CHECK(ladder.last_eviction == ladder.now);
+  CHECK(ladder.listeners.last_eviction() == ladder.now);
 }
 
 TEST_CASE("an eviction that fails or hangs is tried again a minute later, and asking goes on meanwhile") {
@@ -342,23 +342,23 @@ TEST_CASE("an eviction that fails or hangs is tried again a minute later, and as
 
 TEST_CASE("a lease that comes up late evicts what was found stale before") {
   Ladder ladder;
-  ladder.lease_ready = false;
+  ladder.listeners.lease_went(ladder.turn());
   ladder.start();
   ladder.refused();
-  CHECK(ladder.listeners.lease_came_up(ladder.context()).empty());
+  CHECK(ladder.listeners.lease_came_up(ladder.turn()).empty());
+  ladder.listeners.lease_went(ladder.turn());
   ladder.knocked(KnockAnswer::opened);
   ladder.wait();
-  ladder.lease_ready = true;
-  CHECK(ladder.listeners.lease_came_up(ladder.context()) == Asked{Evict{0}});
+  CHECK(ladder.listeners.lease_came_up(ladder.turn()) == Asked{Evict{0}});
 }
 
 TEST_CASE("several listeners are settled one after the other; the rest are asked for though one is refused") {
   Ladder ladder{3};
-  ladder.lease_ready = false;
+  ladder.listeners.lease_went(ladder.turn());
   ladder.start();
   CHECK(ladder.granted(0) == Asked{RequestForward{1}});
   CHECK(ladder.refused(1) == Asked{Knock{1, "localhost"}});
-  CHECK(ladder.listeners.knocked({1, KnockAnswer::answered}, ladder.context()) == Asked{RequestForward{2}});
+  CHECK(ladder.listeners.knocked({1, KnockAnswer::answered}, ladder.turn()) == Asked{RequestForward{2}});
   CHECK(ladder.granted(2).empty());
   CHECK(ladder.listeners.settled());
   CHECK_FALSE(ladder.listeners.all_held());
@@ -382,7 +382,7 @@ TEST_CASE("answers to questions that are not open are ignored") {
   CHECK(ladder.knocked(KnockAnswer::answered).empty());
   CHECK(ladder.evicted(EvictOutcome::freed).empty());
   CHECK(ladder.refused(0) != Asked{});
-  CHECK(ladder.listeners.answered({7, 80}, ladder.context()).empty());
+  CHECK(ladder.listeners.answered({7, 80}, ladder.turn()).empty());
   CHECK(before.table()[0].state == ForwardState::requested);
 }
 
