@@ -2,7 +2,7 @@
 
 #include <functional>
 
-#include "holdfast/failure.hpp"
+#include "holdfast/cause.hpp"
 #include "holdfast/time.hpp"
 
 namespace holdfast {
@@ -30,10 +30,6 @@ struct BackoffSpec {
 
   friend bool operator==(const BackoffSpec&, const BackoffSpec&) = default;
 };
-
-enum class BackoffFamily { network, listener, refused, penalty };
-
-BackoffFamily backoff_family(Cause cause);
 
 /// How often in a row each family failed: the state beside the policy.
 class Backoff {

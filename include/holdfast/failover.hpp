@@ -37,9 +37,6 @@ struct RelayProgress {
   friend bool operator==(const RelayProgress&, const RelayProgress&) = default;
 };
 
-/// Causes that every relay would see, since they lie in the device: trying another one would be for nothing.
-bool is_devices_own(Cause cause);
-
 struct NextTry {
   std::size_t relay = 0;
   TimePoint at;

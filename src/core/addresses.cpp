@@ -19,61 +19,6 @@ bool holds(const std::vector<std::string>& addresses, const std::string& address
   return std::find(addresses.begin(), addresses.end(), address) != addresses.end();
 }
 
-/// Whom the failure at one address speaks of: at another there may be somebody else, or another way to the same.
-enum class Blame {
-  nobody,            ///< the device itself, or what the relay says wherever it is reached
-  path,              ///< the way to it
-  whoever_is_there,  ///< unless it has shown the relay's key
-};
-
-Blame blame(Cause cause) {
-  switch (cause) {
-    case Cause::connection_lost:
-    case Cause::relay_silent:
-    case Cause::phase_timed_out:
-    case Cause::integrity_failed:
-    case Cause::path_mtu:
-      return Blame::path;
-    case Cause::relay_disconnected:
-    case Cause::relay_penalty:
-    case Cause::protocol_mismatch:
-    case Cause::protocol_error:
-    case Cause::no_common_algorithm:
-    case Cause::key_exchange_failed:
-    case Cause::host_key_unknown:
-    case Cause::host_key_changed:
-    case Cause::host_key_revoked:
-    case Cause::host_key_not_pinned:
-    case Cause::authentication_refused:  // by whom, where no host key is asked for
-      return Blame::whoever_is_there;
-    case Cause::name_not_found:
-    case Cause::resolver_unavailable:
-    case Cause::connection_refused:
-    case Cause::connection_timed_out:
-    case Cause::unreachable:
-    case Cause::local_address_unavailable:
-    case Cause::idle_timeout:
-    case Cause::session_timeout:
-    case Cause::known_hosts_unusable:
-    case Cause::identity_unusable:
-    case Cause::agent_unusable:
-    case Cause::forward_refused:
-    case Cause::listener_held_live:
-    case Cause::listener_held_stale:
-    case Cause::listener_held_by_other_device:
-    case Cause::listener_held_by_twin:
-    case Cause::target_down:
-    case Cause::path_broken:
-    case Cause::proof_not_permitted:
-    case Cause::proof_lookup_failed:
-    case Cause::proof_unanswered:
-    case Cause::operator_request:
-    case Cause::local_error:
-      return Blame::nobody;
-  }
-  std::abort();
-}
-
 bool is_wrong_key(Cause cause) {
   return cause == Cause::host_key_unknown || cause == Cause::host_key_changed || cause == Cause::host_key_revoked ||
          cause == Cause::host_key_not_pinned;
@@ -151,7 +96,7 @@ bool Addresses::another_untried() const {
 }
 
 bool Addresses::failed(Cause cause, TimePoint now) {
-  const Blame blamed = blame(cause);
+  const Blame blamed = facts_of(cause).blame;
   if (current_.empty() || blamed == Blame::nobody) return false;
   if (blamed == Blame::whoever_is_there && key_was_right_) return false;
   answered(current_);

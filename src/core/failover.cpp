@@ -10,56 +10,9 @@ namespace {
 /// Looking costs some 1.5 KB, going back in vain a few seconds without a tunnel: at least this often all the same.
 constexpr Duration longest_return = std::chrono::hours{4};
 
-/// The relay did not come to speak: as likely as its end, it is the device's way to anywhere that is gone.
-bool could_not_be_reached(Cause cause) {
-  switch (cause) {
-    case Cause::resolver_unavailable:
-    case Cause::connection_timed_out:
-    case Cause::unreachable:
-      return true;
-    case Cause::name_not_found:
-    case Cause::connection_refused:
-    case Cause::local_address_unavailable:
-    case Cause::connection_lost:
-    case Cause::relay_disconnected:
-    case Cause::relay_penalty:
-    case Cause::idle_timeout:
-    case Cause::session_timeout:
-    case Cause::relay_silent:
-    case Cause::path_mtu:
-    case Cause::protocol_mismatch:
-    case Cause::protocol_error:
-    case Cause::phase_timed_out:
-    case Cause::no_common_algorithm:
-    case Cause::key_exchange_failed:
-    case Cause::integrity_failed:
-    case Cause::host_key_unknown:
-    case Cause::host_key_changed:
-    case Cause::host_key_revoked:
-    case Cause::host_key_not_pinned:
-    case Cause::known_hosts_unusable:
-    case Cause::identity_unusable:
-    case Cause::agent_unusable:
-    case Cause::authentication_refused:
-    case Cause::forward_refused:
-    case Cause::listener_held_live:
-    case Cause::listener_held_stale:
-    case Cause::listener_held_by_other_device:
-    case Cause::listener_held_by_twin:
-    case Cause::target_down:
-    case Cause::path_broken:
-    case Cause::proof_not_permitted:
-    case Cause::proof_lookup_failed:
-    case Cause::proof_unanswered:
-    case Cause::operator_request:
-    case Cause::local_error:
-      return false;
-  }
-  std::abort();
-}
-
+/// As likely as its end, it is the device's way to anywhere that is gone.
 bool could_not_be_reached(const RelayProgress& relay) {
-  return relay.failure && could_not_be_reached(relay.failure->cause);
+  return relay.failure && facts_of(relay.failure->cause).lies == Lies::on_the_way;
 }
 
 /// A stranger under the relay's name goes as trouble with the network does, whatever he shows.
@@ -83,11 +36,6 @@ Duration until_return(const RelayProgress& relay, const Turn& turn) {
 
 }  // namespace
 
-bool is_devices_own(Cause cause) {
-  return cause == Cause::local_address_unavailable || cause == Cause::identity_unusable ||
-         cause == Cause::agent_unusable || cause == Cause::local_error;
-}
-
 void Relays::resize(std::size_t count) {
   if (all_.size() != count) all_.resize(count);
 }
@@ -96,7 +44,7 @@ NextTry Relays::failed(const Failure& failure, Reached reached, Duration outage,
   const bool lasted = reached == Reached::lasting_session;
   RelayProgress& relay = here();
   const Cause cause = paced_by(relay, failure);
-  if (backoff_family(cause) == BackoffFamily::refused) {
+  if (facts_of(cause).family == BackoffFamily::refused) {
     relay.refusal = failure;
     relay.refused_at = turn.now;
   }
@@ -115,7 +63,7 @@ NextTry Relays::failed(const Failure& failure, Reached reached, Duration outage,
   const bool not_the_networks = reached == Reached::login || failure.cause == Cause::protocol_mismatch;
   const Duration outage_of_network = not_the_networks ? Duration::max() : outage;
   const TimePoint again = turn.now + relay.backoff.next_wait(turn.spec.backoff, paces, outage_of_network, turn.jitter);
-  if (lasted || smaller || is_devices_own(failure.cause)) return {current_, again};
+  if (lasted || smaller || facts_of(failure.cause).lies == Lies::in_device) return {current_, again};
 
   relay.next_try = again;
   if (const auto secondary = std::exchange(came_from_, std::nullopt)) {
@@ -139,7 +87,7 @@ NextTry Relays::best(TimePoint now) const {
 bool Relays::another_may_listen(TimePoint now) const {
   for (std::size_t index = 0; index < all_.size(); ++index) {
     const auto& failure = all_[index].failure;
-    const bool refuses = failure && backoff_family(failure->cause) == BackoffFamily::listener;
+    const bool refuses = failure && facts_of(failure->cause).family == BackoffFamily::listener;
     if (index != current_ && !refuses && !must_wait(index, now)) return true;
   }
   return false;
@@ -149,7 +97,7 @@ void Relays::network_changed(bool moved) {
   for (RelayProgress& relay : all_) {
     if (moved) relay.segments = {};
     if (!relay.failure) continue;
-    const BackoffFamily family = backoff_family(paced_by(relay, *relay.failure));
+    const BackoffFamily family = facts_of(paced_by(relay, *relay.failure)).family;
     const bool of_the_old_address = family == BackoffFamily::penalty && moved && !relay.refusal;
     if (family == BackoffFamily::network || of_the_old_address) relay.next_try.reset();
   }

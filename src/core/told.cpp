@@ -13,15 +13,14 @@ constexpr Duration repetition_quiet = std::chrono::minutes{1};
 constexpr std::size_t most_failures = 8;
 
 Announce proof_line(const Proof& proof, const std::string& forward, bool was_bad) {
-  if (is_bad(proof.result)) {
-    // Not the last error: that is why a session ended, and the status shows what a proof found elsewhere.
-    return {LogLevel::error, with_remedy(*proof.failure), proof.failure, false};
+  if (is_good(proof.result)) return {was_bad ? LogLevel::info : LogLevel::verbose, "verified: " + forward};
+  const Failure& failure = proof.failure.value();
+  if (facts_of(failure.cause).severity == Severity::note) {
+    const std::string why = failure.detail.empty() ? "" : ": " + failure.detail;
+    return {LogLevel::info, "can't be verified: " + forward + why + ". " + std::string{remedy(failure)}};
   }
-  if (!is_good(proof.result)) {
-    const std::string why = proof.failure->detail.empty() ? "" : ": " + proof.failure->detail;
-    return {LogLevel::info, "can't be verified: " + forward + why + ". " + std::string{remedy(*proof.failure)}};
-  }
-  return {was_bad ? LogLevel::info : LogLevel::verbose, "verified: " + forward};
+  // Not the last error: that is why a session ended, and the status shows what a proof found elsewhere.
+  return {LogLevel::error, with_remedy(failure), failure, false};
 }
 
 }  // namespace

@@ -249,7 +249,7 @@ class Transition {
   /// A refused key is not accepted because the device moved, and the relay may ban whoever knocks.
   Next try_now_unless_refused(const BackingOff& waiting) {
     const Cause cause = waiting.failure.cause;
-    if (is_devices_own(cause) && backoff_family(cause) != BackoffFamily::network) return Stay{};
+    if (facts_of(cause).lies == Lies::in_device && facts_of(cause).family != BackoffFamily::network) return Stay{};
     const NextTry next = state_.relays.best(now_);
     if (next.at > now_) return Stay{};
     rejuvenate_outage();

@@ -215,8 +215,8 @@ std::optional<Duration> duration_at(const Json& object, const char* key) {
 }
 
 std::optional<Cause> cause_named(const std::string& name) {
-  for (int value = 0; value <= static_cast<int>(Cause::local_error); ++value) {
-    if (to_string(static_cast<Cause>(value)) == name) return static_cast<Cause>(value);
+  for (const CauseFacts& facts : all_causes()) {
+    if (facts.name == name) return facts.cause;
   }
   return std::nullopt;
 }

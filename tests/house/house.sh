@@ -111,8 +111,8 @@ configuration_documents_each_key() {
 
 operations_explain_each_cause() {
   local name
-  [ -f include/holdfast/failure.hpp ] || return
-  sed -n '/^enum class Cause/,/^};/s/^ *\([a-z_]*\),.*/\1/p' include/holdfast/failure.hpp |
+  [ -f include/holdfast/cause.hpp ] || return
+  sed -n '/^enum class Cause/,/^};/s/^ *\([a-z_]*\),.*/\1/p' include/holdfast/cause.hpp |
     while IFS= read -r name; do
       grep -qsF "\`$name\`" docs/operations.md || echo "$name"
     done

@@ -352,7 +352,7 @@ Duration Watch::ceiling(BackoffFamily family) const {
 
 void Watch::waits(const BackingOff& waiting, bool in_login, TimePoint now) {
   const bool alone = spec_->relays.size() <= 1 && !another_address_;
-  BackoffFamily family = backoff_family(waiting.failure.cause);
+  BackoffFamily family = facts_of(waiting.failure.cause).family;
   // A wrong key where DNS and the memory do not agree is a stranger's, and his doing the network's.
   if (waiting.failure.cause == Cause::host_key_changed && !agreed_) family = BackoffFamily::network;
   if (family == BackoffFamily::refused) {

@@ -60,10 +60,10 @@ TEST_CASE("a first wait above the cap is cut to the cap, and huge schedules do n
 }
 
 TEST_CASE("what a changed key or a refused login costs is counted in minutes, a lost link in seconds") {
-  CHECK(backoff_family(Cause::connection_timed_out) == BackoffFamily::network);
-  CHECK(backoff_family(Cause::relay_silent) == BackoffFamily::network);
-  CHECK(backoff_family(Cause::forward_refused) == BackoffFamily::listener);
-  CHECK(backoff_family(Cause::agent_unusable) == BackoffFamily::listener);
-  CHECK(backoff_family(Cause::host_key_changed) == BackoffFamily::refused);
-  CHECK(backoff_family(Cause::authentication_refused) == BackoffFamily::refused);
+  CHECK(facts_of(Cause::connection_timed_out).family == BackoffFamily::network);
+  CHECK(facts_of(Cause::relay_silent).family == BackoffFamily::network);
+  CHECK(facts_of(Cause::forward_refused).family == BackoffFamily::listener);
+  CHECK(facts_of(Cause::agent_unusable).family == BackoffFamily::listener);
+  CHECK(facts_of(Cause::host_key_changed).family == BackoffFamily::refused);
+  CHECK(facts_of(Cause::authentication_refused).family == BackoffFamily::refused);
 }

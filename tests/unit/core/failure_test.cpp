@@ -2,23 +2,49 @@
 
 #include <doctest/doctest.h>
 
+#include <fstream>
 #include <set>
+#include <string>
+#include <vector>
 
 using namespace holdfast;
 
+TEST_CASE("docs/operations.md lists each cause as the program has it, from the outside in") {
+  std::vector<std::string> rows;
+  for (const CauseFacts& facts : all_causes()) {
+    rows.push_back("| `" + std::string{facts.name} + "` | " + std::string{facts.sentence} + " | " +
+                   std::string{facts.remedy} + " |");
+  }
+  std::vector<std::string> documented;
+  std::ifstream page(HOLDFAST_OPERATIONS_MD);
+  for (std::string line; std::getline(page, line) && documented.size() < rows.size();) {
+    if (!documented.empty() || line == rows.front()) documented.push_back(line);
+  }
+  CHECK(documented == rows);
+}
+
 TEST_CASE("every cause has a name of its own and a remedy that ends as a sentence") {
   std::set<std::string_view> names;
-  for (int value = 0; value <= static_cast<int>(Cause::local_error); ++value) {
-    const auto cause = static_cast<Cause>(value);
-    CHECK(names.insert(to_string(cause)).second);
-    REQUIRE(remedy(cause).size() > 20);
-    CHECK(remedy(cause).back() == '.');
+  for (const CauseFacts& facts : all_causes()) {
+    CHECK(names.insert(facts.name).second);
+    REQUIRE(facts.remedy.size() > 20);
+    CHECK(facts.remedy.back() == '.');
+    CHECK(facts.sentence.back() != '.');
   }
 }
 
+TEST_CASE("of two faults the one that lies lower is the answer") {
+  CHECK(hides(Cause::unreachable, Cause::connection_timed_out));
+  CHECK(hides(Cause::name_not_found, Cause::authentication_refused));
+  CHECK(hides(Cause::path_mtu, Cause::relay_silent));
+  CHECK(hides(Cause::forward_refused, Cause::path_broken));
+  CHECK_FALSE(hides(Cause::connection_refused, Cause::connection_timed_out));
+  CHECK_FALSE(hides(Cause::target_down, Cause::path_broken));
+}
+
 TEST_CASE("where the relay is Dropbear no remedy names an option of sshd's, and the rest stays as it is") {
-  for (int value = 0; value <= static_cast<int>(Cause::local_error); ++value) {
-    const Failure failure{static_cast<Cause>(value), "", "", ""};
+  for (const CauseFacts& facts : all_causes()) {
+    const Failure failure{facts.cause, "", "", ""};
     CAPTURE(to_string(failure.cause));
     CHECK(with_remedy_for("SSH-2.0-OpenSSH_9.2p1 Debian-2", failure) == failure);
     CHECK(with_remedy_for("", failure) == failure);

@@ -1,0 +1,114 @@
+#pragma once
+
+#include <span>
+#include <string_view>
+
+/// Why a tunnel is not up, and what is known of each cause: the one table that everything else asks.
+namespace holdfast {
+
+/// As precisely as the device can tell. The names are part of the status schema (docs/status.md) and of the log's CAUSE
+/// field; they are only ever added to. What each means: CauseFacts::sentence.
+enum class Cause {
+  name_not_found,
+  resolver_unavailable,
+  connection_refused,
+  connection_timed_out,
+  unreachable,
+  local_address_unavailable,
+  connection_lost,
+  relay_disconnected,
+  relay_penalty,
+  idle_timeout,
+  session_timeout,
+  relay_silent,
+  path_mtu,
+  protocol_mismatch,
+  protocol_error,
+  phase_timed_out,
+  no_common_algorithm,
+  key_exchange_failed,
+  integrity_failed,
+  host_key_unknown,
+  host_key_changed,
+  host_key_revoked,
+  host_key_not_pinned,
+  known_hosts_unusable,
+  identity_unusable,
+  agent_unusable,
+  authentication_refused,
+  forward_refused,
+  listener_held_live,
+  listener_held_stale,
+  listener_held_by_other_device,
+  listener_held_by_twin,
+  target_down,
+  path_broken,
+  proof_not_permitted,
+  proof_lookup_failed,
+  proof_unanswered,
+  operator_request,
+  local_error,
+};
+
+enum class Severity {
+  note,     ///< nothing is known to be wrong
+  warning,  ///< something is, and the session stands all the same
+  error,    ///< no session, or a listener that leads nowhere
+};
+
+/// From the device up to the target. What lies higher can't work while what lies lower does not.
+enum class Layer {
+  device,          ///< this machine, and what was asked of it
+  name,            ///< the relay's addresses
+  route,           ///< ours, and a way out
+  way,             ///< TCP to the relay
+  banner,          ///< what answers there is an SSH server that takes us
+  key_exchange,    ///< an encrypted connection
+  host_key,        ///< to the relay that is meant
+  authentication,  ///< as the account that is meant
+  session,         ///< which lasts
+  listener,        ///< and listens
+  proof,           ///< and leads back to us
+  target,          ///< which serves
+};
+
+/// Each has a schedule of waits (backoff.hpp).
+enum class BackoffFamily { network, listener, refused, penalty };
+
+/// Whom a failure at one address of the relay's name speaks of: at another there may be somebody else, or another way.
+enum class Blame {
+  nobody,            ///< the device itself, or what the relay says wherever it is reached
+  path,              ///< the way to it
+  whoever_is_there,  ///< unless it has shown the relay's key
+};
+
+/// What it says of other relays.
+enum class Lies {
+  in_device,   ///< every relay would see it: trying another one would be for nothing
+  on_the_way,  ///< the relay did not come to speak: as likely as its end, it is the device's way to anywhere
+  beyond,      ///< another relay may do
+};
+
+struct CauseFacts {
+  Cause cause{};
+  std::string_view name;  ///< "host_key_changed"
+  Severity severity{};
+  Layer layer{};
+  BackoffFamily family{};
+  Blame blame{};
+  Lies lies{};
+  std::string_view sentence;  ///< what happened, without a full stop
+  std::string_view remedy;    ///< what the operator should try next, never empty; it names sshd's options
+};
+
+const CauseFacts& facts_of(Cause cause);
+/// In the order of the enumeration.
+std::span<const CauseFacts> all_causes();
+
+/// "host_key_changed" for Cause::host_key_changed.
+std::string_view to_string(Cause cause);
+std::string_view remedy(Cause cause);
+/// Of two faults at the same time the lower one is the answer, and the upper one its consequence.
+bool hides(Cause lower, Cause upper);
+
+}  // namespace holdfast
