@@ -6,11 +6,11 @@
 #include <variant>
 #include <vector>
 
-#include "holdfast/announce.hpp"
 #include "holdfast/backoff.hpp"
 #include "holdfast/config.hpp"
 #include "holdfast/failover.hpp"
 #include "holdfast/failure.hpp"
+#include "holdfast/happening.hpp"
 #include "holdfast/time.hpp"
 #include "holdfast/turn.hpp"
 #include "holdfast/verdict.hpp"
@@ -45,7 +45,7 @@ struct EndLook {  ///< answers nothing
 struct AwaitIdle {  ///< answers ConnectionsIdle at a moment at which no connection is open
   friend bool operator==(const AwaitIdle&, const AwaitIdle&) = default;
 };
-using FailBackAction = std::variant<LookAtRelay, EndLook, AwaitIdle, Announce>;
+using FailBackAction = std::variant<LookAtRelay, EndLook, AwaitIdle, Happened>;
 
 class FailBack {
  public:
@@ -87,7 +87,7 @@ class FailBack {
   explicit FailBack(LookDue first) : state_(first) {}
 
   LookAtRelay look_at(std::size_t relay, const Turn& turn);
-  Announce not_back(std::size_t relay, const std::string& reason, const Turn& turn, Relays& relays);
+  Happened not_back(std::size_t relay, const std::string& reason, const Turn& turn, Relays& relays);
 
   State state_;
 };

@@ -6,8 +6,8 @@
 #include <variant>
 #include <vector>
 
-#include "holdfast/announce.hpp"
 #include "holdfast/config.hpp"
+#include "holdfast/happening.hpp"
 #include "holdfast/listeners.hpp"
 #include "holdfast/liveness.hpp"
 #include "holdfast/time.hpp"
@@ -50,7 +50,7 @@ struct RecordLease {  ///< the forward is held: the relay's script notes whose i
 struct SendHeartbeat {  ///< on the lease's channel; its echo is a packet received
   friend bool operator==(const SendHeartbeat&, const SendHeartbeat&) = default;
 };
-using LeaseAction = std::variant<OpenLease, EndLease, RecordLease, SendHeartbeat, Announce>;
+using LeaseAction = std::variant<OpenLease, EndLease, RecordLease, SendHeartbeat, Happened>;
 
 class LeaseChannel {
  public:

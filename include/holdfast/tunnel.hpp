@@ -9,19 +9,19 @@
 #include <vector>
 
 #include "holdfast/addresses.hpp"
-#include "holdfast/announce.hpp"
 #include "holdfast/backoff.hpp"
 #include "holdfast/config.hpp"
 #include "holdfast/fail_back.hpp"
 #include "holdfast/failover.hpp"
 #include "holdfast/failure.hpp"
+#include "holdfast/happening.hpp"
 #include "holdfast/lease.hpp"
 #include "holdfast/listeners.hpp"
 #include "holdfast/liveness.hpp"
 #include "holdfast/losses.hpp"
+#include "holdfast/noticed.hpp"
 #include "holdfast/proof.hpp"
 #include "holdfast/time.hpp"
-#include "holdfast/told.hpp"
 #include "holdfast/transport.hpp"
 #include "holdfast/verdict.hpp"
 
@@ -73,7 +73,7 @@ struct LiveSession {
   Listeners listeners;
   Proofs proofs;
   LeaseChannel lease;
-  ToldOfSession told;
+  Noticed noticed;
   std::optional<TimePoint> sign_due;      ///< the network changed: by when a packet has to come
   std::optional<TimePoint> judged_after;  ///< TCP did not move: until then no answer is late
 
@@ -156,7 +156,6 @@ struct TunnelState {
   std::optional<Duration> held_for;
   ProofHistory proof_history;
   Losses losses;
-  ToldFailures told;  ///< anew once a session stands
 
   friend bool operator==(const TunnelState&, const TunnelState&) = default;
 };
@@ -261,7 +260,7 @@ struct DropSession {  ///< at once, whatever stands of it (dial, session, connec
 using TunnelAction =
     std::variant<Dial, Connect, OpenSession, Authenticate, RequestForward, Knock, EndKnock, Identify, Evict, Prove,
                  EndProof, CancelForward, OpenLease, EndLease, RecordLease, SendHeartbeat, SendKeepalive, LookAtRelay,
-                 EndLook, AwaitIdle, DrainConnections, CloseSession, ParkSession, ResetParked, DropSession, Announce>;
+                 EndLook, AwaitIdle, DrainConnections, CloseSession, ParkSession, ResetParked, DropSession, Happened>;
 
 struct Step {
   TunnelState next;

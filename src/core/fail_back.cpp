@@ -1,7 +1,6 @@
 #include "holdfast/fail_back.hpp"
 
 #include "holdfast/overloaded.hpp"
-#include "holdfast/relays.hpp"
 
 namespace holdfast {
 namespace {
@@ -9,10 +8,6 @@ namespace {
 constexpr Duration look_timeout = std::chrono::seconds{10};  ///< for a better relay's banner
 /// A banner that is older says nothing about now: whoever was connected stayed for long.
 constexpr Duration look_holds = std::chrono::minutes{1};
-
-std::string name_of(std::size_t relay, const Turn& turn) {
-  return relay_name(relays_of(turn.spec)[relay]);
-}
 
 }  // namespace
 
@@ -40,7 +35,7 @@ std::vector<FailBackAction> FailBack::looked_at(const RelayLookedAt& look, const
   if (look.failure) return {not_back(relay, describe(*look.failure), turn, relays)};
   relays.answered(relay, look.address);
   state_ = AwaitingIdle{relay, turn.now};
-  return {Announce{LogLevel::verbose, "the better relay " + name_of(relay, turn) + " answers again"}, AwaitIdle{}};
+  return {Happened{BetterRelayAnswers{relay}}, AwaitIdle{}};
 }
 
 Conclusion<FailBackAction> FailBack::idle(const Turn& turn) {
@@ -48,8 +43,7 @@ Conclusion<FailBackAction> FailBack::idle(const Turn& turn) {
   if (waiting == nullptr) return {};
   const std::size_t relay = waiting->relay;
   if (turn.now - waiting->answered > look_holds) return {{look_at(relay, turn)}};
-  return {{Announce{LogLevel::info, "going back to " + name_of(relay, turn) + ", which answers again"}},
-          Drain{ThenFailBack{relay}}};
+  return {{Happened{GoingBack{relay}}}, Drain{ThenFailBack{relay}}};
 }
 
 std::optional<TimePoint> FailBack::due() const {
@@ -66,11 +60,10 @@ LookAtRelay FailBack::look_at(std::size_t relay, const Turn& turn) {
 }
 
 /// Looked at again later: by this relay's own wait, or that of another better one, which may end sooner.
-Announce FailBack::not_back(std::size_t relay, const std::string& reason, const Turn& turn, Relays& relays) {
+Happened FailBack::not_back(std::size_t relay, const std::string& reason, const Turn& turn, Relays& relays) {
   const Duration wait = relays.not_back(relay, turn);
   state_ = LookDue{relays.next_look().value_or(turn.now + wait)};
-  return {LogLevel::verbose, "the better relay " + name_of(relay, turn) + " is not back yet (" + reason +
-                                 "); looked at again in " + to_text(wait)};
+  return {BetterRelayNotBack{relay, reason, wait}};
 }
 
 }  // namespace holdfast

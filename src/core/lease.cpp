@@ -61,7 +61,7 @@ std::vector<LeaseAction> LeaseChannel::lost(const std::string& reason, const Tur
   state_ = State::lost;
   problem_ = reason;
   due_.reset();
-  if (!worked) return {Announce{LogLevel::verbose, "no lease on the relay: " + problem_}};
+  if (!worked) return {Happened{LeaseUnavailable{problem_}}};
 
   const Duration silence = turn.now - last_used_;
   const bool again = closed_after_ && alike(*closed_after_, silence);
@@ -78,7 +78,7 @@ std::vector<LeaseAction> LeaseChannel::lost(const std::string& reason, const Tur
     }
   }
   due_ = turn.now + wait;
-  return {Announce{LogLevel::info, "no lease on the relay: " + problem_ + "; opened again in " + to_text(wait)}};
+  return {Happened{LeaseUnavailable{problem_, wait}}};
 }
 
 std::vector<LeaseAction> LeaseChannel::expired(const Turn& turn) {

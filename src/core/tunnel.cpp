@@ -307,8 +307,7 @@ class Transition {
     const auto actions = session->listeners.evicted(eviction, turn());
     if (auto& last = state_.relays.here().last_eviction; last != session->listeners.last_eviction()) {
       last = session->listeners.last_eviction();
-      announce(LogLevel::info, "ended a dead session of this device, which held " +
-                                   listener_name(spec_.remote_forward[eviction.forward]));
+      happened(ListenerFreed{eviction.forward});
     }
     return listeners_moved(*session, actions);
   }
@@ -420,9 +419,9 @@ class Transition {
     const bool requesting = std::holds_alternative<RequestingForwards>(state_.phase);
     add_all(actions);
     add_all(session.lease.update(table, turn()));
-    for (const Announce& line : session.told.listeners(spec_, table, !requesting, server())) {
-      if (line.failure) lose(LossOf::listener, *line.failure);
-      add(state_.told.folded(line, now_));
+    for (const Happening& news : session.noticed.listeners(spec_, table, server())) {
+      if (const auto* refused = std::get_if<ListenerRefused>(&news)) lose(LossOf::listener, refused->failure);
+      happened(news);
     }
     if (requesting) return judge(session.listeners);
     add_all(session.proofs.update(table, turn()));
@@ -456,9 +455,9 @@ class Transition {
     }
     add_all(conclusion.actions);
     if (!concluded) return Stay{};
-    for (const Announce& line : session.told.proofs(spec_, session.listeners.table(), session.proofs)) {
-      if (line.failure) lose(LossOf::path, *line.failure);
-      add(line);
+    for (const ProofChanged& news : session.noticed.proofs(session.listeners.table(), session.proofs)) {
+      if (is_bad(news.proof.result)) lose(LossOf::path, news.proof.failure.value());
+      happened(news);
     }
     return next_of(std::move(conclusion.verdict));
   }
@@ -531,9 +530,9 @@ class Transition {
     const LivenessSpec liveness = relay.timeouts.outlived_by(spec_.liveness);
     state_.phase =
         StandingBy{{Liveness{liveness, now_}, Listeners{count, spec_.connect_timeout, relay.last_eviction},
-                    Proofs{count, server()}, LeaseChannel{liveness}, ToldOfSession{count}, std::nullopt, std::nullopt}};
+                    Proofs{count, server()}, LeaseChannel{liveness}, Noticed{count}, std::nullopt, std::nullopt}};
     if (!state_.stands_by) return AskForListeners{};
-    announce(LogLevel::info, "logged in, and standing by");
+    happened(StandsBy{});
     return Stay{};
   }
 
@@ -546,9 +545,7 @@ class Transition {
 
   Next enter(Establish) {
     LiveSession session = std::move(this->session());
-    const std::string where = relay_count() > 1 ? " at " + here() : "";
-    announce(LogLevel::info, "established" + where + ": " + held_forwards(spec_, session.listeners.table()));
-    state_.told = {};
+    happened(SessionStands{state_.relays.current(), session.listeners.table()});
     state_.relays.established();
     // A hole in the signal delays the answers of an established session as well: whether the relay still lives is for
     // the liveness rule to say, where there is one.
@@ -560,7 +557,7 @@ class Transition {
 
   Next enter(Drain drain) {
     leave(reason_of(drain.after));
-    announce(LogLevel::info, "giving up the listeners and draining connections");
+    happened(DrainBegan{});
     LiveSession session = std::move(this->session());
     if (session.proofs.under_way()) add(EndProof{});
     add(DrainConnections{});
@@ -599,7 +596,7 @@ class Transition {
   }
 
   Next enter(Stop) {
-    announce(LogLevel::info, "stopped");
+    happened(TunnelStopped{});
     state_.phase = Stopped{};
     return Stay{};
   }
@@ -619,9 +616,11 @@ class Transition {
     const bool closed =
         why != nullptr && (why->cause == Cause::connection_lost || why->cause == Cause::relay_disconnected);
     const auto timeout = timeouts.session_ended(session->liveness.ages(now_), closed, now_);
-    if (why == nullptr) return;
-    if (timeout) *why = ended_by(*timeout, std::move(*why), timeouts.outlived_by(spec_.liveness));
-    if (established != nullptr && why->cause != Cause::operator_request) lose(LossOf::session, *why);
+    if (why != nullptr && timeout) *why = ended_by(*timeout, std::move(*why), timeouts.outlived_by(spec_.liveness));
+    if (established == nullptr) return;
+    const bool lost = why != nullptr && why->cause != Cause::operator_request;
+    if (lost) lose(LossOf::session, *why);
+    happened(SessionEnded{lost ? std::optional{*why} : std::nullopt, *state_.held_for});
   }
 
   Reached how_far(const Failure& failure) const {
@@ -646,8 +645,7 @@ class Transition {
     failure = addresses().explain(std::move(failure), here());
     const NextTry next = state_.relays.failed(failure, reached, outage(), turn());
     const bool elsewhere = next.relay != state_.relays.current();
-    const std::string where = elsewhere ? "at " + name_of(next.relay) + " " : "";
-    add(state_.told.failed(failure, "next try " + where + "in " + to_text(next.at - now_), now_));
+    happened(AttemptFailed{failure, next.at - now_, elsewhere ? std::optional{next.relay} : std::nullopt});
     state_.phase = BackingOff{next.at, next.relay, std::move(failure)};
     return Stay{};
   }
@@ -673,7 +671,7 @@ class Transition {
     for (const PartsAction& action : actions) std::visit([this](const auto& what) { add(what); }, action);
   }
 
-  void announce(LogLevel level, std::string text) { add(Announce{level, std::move(text)}); }
+  void happened(Happening what) { add(Happened{std::move(what)}); }
 
   void lose(LossOf of, const Failure& why) { state_.losses.add(of, in_words(why.cause), now_); }
 

@@ -104,7 +104,7 @@ void TunnelRunner::handle(const TunnelEvent& event) {
   if (phase_changed) note_phase_change();
   bool told = false;
   for (const TunnelAction& action : result.actions) {
-    told = told || std::holds_alternative<Announce>(action);
+    told = told || std::holds_alternative<Happened>(action);
     std::visit([this](const auto& what) { perform(what); }, action);
   }
   arm_timer();
@@ -395,9 +395,11 @@ void TunnelRunner::perform(const DropSession&) {
   session_.reset();
 }
 
-void TunnelRunner::perform(const Announce& line) {
-  if (line.failure && line.last_error) last_error_.emplace(*line.failure, Clock::now());
-  write_log(line.level, line.text, line.failure ? std::optional{line.failure->cause} : std::nullopt);
+void TunnelRunner::perform(const Happened& news) {
+  const TimePoint now = Clock::now();
+  history_.add(news.what, now);
+  const auto line = log_.line(spec_, news.what, now);
+  if (line) write_log(line->level, line->text, line->failure ? std::optional{line->failure->cause} : std::nullopt);
 }
 
 void TunnelRunner::prove_address() {
@@ -537,7 +539,7 @@ ChangeReport TunnelRunner::report_as_change(TimePoint now) const {
   report.attempt = state_.attempt;
   if (const auto* waiting = std::get_if<BackingOff>(&state_.phase))
     report.next_retry = std::max(waiting->until - now, Duration::zero());
-  if (last_error_) report.last_error = FailureReport{last_error_->first, now - last_error_->second};
+  if (const auto& error = history_.last_error()) report.last_error = FailureReport{error->failure, now - error->at};
   return report;
 }
 
@@ -576,7 +578,7 @@ TunnelReport TunnelRunner::report(TimePoint now) const {
   report.sessions_established = sessions_established_;
   if (const auto* waiting = std::get_if<BackingOff>(&state_.phase))
     report.next_retry = std::max(waiting->until - now, Duration::zero());
-  if (last_error_) report.last_error = FailureReport{last_error_->first, now - last_error_->second};
+  if (const auto& error = history_.last_error()) report.last_error = FailureReport{error->failure, now - error->at};
   report.losses = state_.losses.recent(now);
   const ForwardTable* table = forwards_of(state_.phase);
   for (std::size_t index = 0; index < spec_.remote_forward.size(); ++index) {

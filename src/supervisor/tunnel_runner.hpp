@@ -10,8 +10,10 @@
 #include <vector>
 
 #include "forward/connections.hpp"
+#include "holdfast/history.hpp"
 #include "holdfast/report.hpp"
 #include "holdfast/tunnel.hpp"
+#include "holdfast/tunnel_log.hpp"
 #include "net/banner_probe.hpp"
 #include "net/connector.hpp"
 #include "net/parked_socket.hpp"
@@ -118,7 +120,7 @@ class TunnelRunner final : private ssh::SessionObserver, private relay::LeaseObs
   void perform(const ParkSession&);
   void perform(const ResetParked&);
   void perform(const DropSession&);
-  void perform(const Announce& line);
+  void perform(const Happened& news);
 
   net::ConnectOptions connect_options() const;
   void prove_address();
@@ -180,7 +182,8 @@ class TunnelRunner final : private ssh::SessionObserver, private relay::LeaseObs
   std::vector<ListensOn> listens_on_;       ///< by forward, of the session that stands
   std::vector<ListensOn> told_listens_on_;  ///< what the log last said of it
   std::string unrecorded_;                  ///< why the lease could not be recorded
-  std::optional<std::pair<Failure, TimePoint>> last_error_;
+  History history_;
+  TunnelLog log_;
   bool told_congestion_control_ = false;  ///< that the kernel does not grant it
 
   std::shared_ptr<char> alive_ = std::make_shared<char>();  ///< what the timer's handler checks

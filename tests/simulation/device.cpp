@@ -215,7 +215,7 @@ void Device::perform(const Deed& deed, TimePoint now) {
       return parked_.reset();
     case Did::drop:
       return leave(true, now);
-    case Did::announce:
+    case Did::tell:
       return;
   }
 }

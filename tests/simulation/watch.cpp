@@ -180,8 +180,8 @@ void Watch::did(const Deed& deed, const TunnelState& after, TimePoint now) {
     case Did::reset_parked:
       parked_ = false;
       return;
-    case Did::announce:
-      return told(*deed.line, now);
+    case Did::tell:
+      return told(*deed.news, now);
     case Did::open_lease:
     case Did::end_lease:
     case Did::record_lease:
@@ -267,16 +267,17 @@ void Watch::session_is_gone() {
   change_due_.reset();
 }
 
-void Watch::told(const Announce& line, TimePoint now) {
-  if (line.level != LogLevel::error || !line.failure || !line.last_error) return;
+void Watch::told(const Happening& news, TimePoint now) {
+  const auto line = log_.line(*spec_, news, now);
+  if (!line || line->level != LogLevel::error || !line->failure || std::holds_alternative<ProofChanged>(news)) return;
   const auto same =
-      std::find_if(told_.begin(), told_.end(), [&](const Told& each) { return each.failure == *line.failure; });
+      std::find_if(told_.begin(), told_.end(), [&](const Told& each) { return each.failure == *line->failure; });
   if (same != told_.end()) {
-    if (now - same->at < 1min) breaks(Promise::folds_its_log, describe(*line.failure), now);
+    if (now - same->at < 1min) breaks(Promise::folds_its_log, describe(*line->failure), now);
     told_.erase(same);
   }
   if (told_.size() == told_at_most) told_.erase(told_.begin());
-  told_.push_back({*line.failure, now});
+  told_.push_back({*line->failure, now});
 }
 
 /// By the clock's hours, which costs a device a number instead of a list.

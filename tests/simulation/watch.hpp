@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "holdfast/tunnel.hpp"
+#include "holdfast/tunnel_log.hpp"
 #include "simulation/promises.hpp"
 #include "simulation/words.hpp"
 
@@ -41,7 +42,7 @@ class Watch {
   void on_the_session(const Deed& deed, TimePoint now);
   void on_the_lease(const Deed& deed, TimePoint now);
   void session_is_gone();
-  void told(const Announce& line, TimePoint now);
+  void told(const Happening& news, TimePoint now);
   void count(unsigned& in_this_hour, unsigned limit, const char* what, TimePoint now);
 
   void moved_to(const TunnelState& after, TimePoint now);
@@ -88,6 +89,7 @@ class Watch {
     Failure failure;
     TimePoint at;
   };
+  TunnelLog log_;
   std::vector<Told> told_;
   TimePoint timer_at_;
   unsigned timers_ = 0;

@@ -150,8 +150,8 @@ Deed deed_of(const TunnelAction& action) {
           [](const ParkSession&) { return Deed{Did::park}; },
           [](const ResetParked&) { return Deed{Did::reset_parked}; },
           [](const DropSession&) { return Deed{Did::drop}; },
-          [](const Announce& line) {
-            return Deed{Did::announce, 0, "", Duration::zero(), &line};
+          [](const Happened& news) {
+            return Deed{Did::tell, 0, "", Duration::zero(), &news.what};
           }},
       action);
 }

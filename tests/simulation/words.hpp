@@ -36,7 +36,7 @@ enum class Did {
   park,
   reset_parked,
   drop,
-  announce,
+  tell,
 };
 
 struct Deed {
@@ -44,7 +44,7 @@ struct Deed {
   std::size_t index = 0;                ///< the forward, or the relay of a look
   std::string host{};                   ///< of a knock or a proof
   Duration guard{};                     ///< of a lease
-  const Announce* line = nullptr;       ///< of an announce
+  const Happening* news = nullptr;      ///< of a tell
   const AddressOrder* order = nullptr;  ///< of a connect
   bool listen_ahead = false;            ///< of a login
 };

@@ -44,10 +44,6 @@ struct Stand {
   std::optional<FailBack> fail_back;
 };
 
-Announce line(LogLevel level, std::string text) {
-  return {level, std::move(text)};
-}
-
 }  // namespace
 
 TEST_CASE("from the preferred relay there is nothing to go back to, nor with fail_back_after 0") {
@@ -64,12 +60,10 @@ TEST_CASE("a better relay that answers is gone back to once nobody is connected"
   CHECK(stand.planned().due() == stand.now + 15min);
   CHECK(stand.wait() == Asked{LookAtRelay{0}});
   CHECK(stand.planned().due() == stand.now + 10s);
-  CHECK(stand.answers() == Asked{line(LogLevel::verbose, "the better relay a.example:22 answers again"), AwaitIdle{}});
+  CHECK(stand.answers() == Asked{Happened{BetterRelayAnswers{0}}, AwaitIdle{}});
   CHECK_FALSE(stand.planned().due());
   stand.now += 1min;
-  CHECK(stand.idle() ==
-        Conclusion<FailBackAction>{{line(LogLevel::info, "going back to a.example:22, which answers again")},
-                                   Drain{ThenFailBack{0}}});
+  CHECK(stand.idle() == Conclusion<FailBackAction>{{Happened{GoingBack{0}}}, Drain{ThenFailBack{0}}});
 }
 
 TEST_CASE("an answer older than a minute is asked for again") {
@@ -84,14 +78,10 @@ TEST_CASE("an answer older than a minute is asked for again") {
 TEST_CASE("a relay that refuses, or says nothing for ten seconds, is looked at again later and later") {
   Stand stand{2};
   stand.wait();
-  CHECK(stand.refuses() == Asked{line(LogLevel::verbose,
-                                      "the better relay a.example:22 is not back yet (connect a.example:22: "
-                                      "connection refused); looked at again in 30 min 0 s")});
+  CHECK(stand.refuses() == Asked{Happened{BetterRelayNotBack{0, "connect a.example:22: connection refused", 30min}}});
   CHECK(stand.planned().due() == stand.now + 30min);
   stand.wait();
-  CHECK(stand.wait() == Asked{EndLook{}, line(LogLevel::verbose,
-                                              "the better relay a.example:22 is not back yet (no answer within 10 s); "
-                                              "looked at again in 1 h 0 min")});
+  CHECK(stand.wait() == Asked{EndLook{}, Happened{BetterRelayNotBack{0, "no answer within 10 s", 1h}}});
   CHECK(stand.planned().due() == stand.now + 60min);
 }
 

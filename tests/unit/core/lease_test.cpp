@@ -104,7 +104,7 @@ TEST_CASE("a script that never answers is given up for this session") {
   Channel channel;
   channel.update();
   const Asked asked = channel.wait();
-  CHECK(asked == Asked{EndLease{}, Announce{LogLevel::verbose, "no lease on the relay: its script does not answer"}});
+  CHECK(asked == Asked{EndLease{}, Happened{LeaseUnavailable{"its script does not answer"}}});
   CHECK(channel.lease.is_lost());
   CHECK_FALSE(channel.lease.due());
 }
@@ -112,9 +112,7 @@ TEST_CASE("a script that never answers is given up for this session") {
 TEST_CASE("a script that had answered is tried again, ever more rarely, one that had not is not") {
   Channel channel;
   channel.ready();
-  CHECK(channel.lost() == Asked{Announce{LogLevel::info,
-                                         "no lease on the relay: no shell after 0.0 s of silence; "
-                                         "opened again in 10 s"}});
+  CHECK(channel.lost() == Asked{Happened{LeaseUnavailable{"no shell after 0.0 s of silence", 10s}}});
   CHECK(channel.lease.expired(channel.turn()).empty());
   for (const auto wait : {10s, 20s, 40s, 80s, 160s, 320s, 600s, 600s}) {
     CHECK(channel.lease.is_lost());
@@ -126,7 +124,7 @@ TEST_CASE("a script that had answered is tried again, ever more rarely, one that
     channel.lost();
   }
   channel.wait();
-  CHECK(channel.lost() == Asked{Announce{LogLevel::verbose, "no lease on the relay: no shell"}});
+  CHECK(channel.lost() == Asked{Happened{LeaseUnavailable{"no shell"}}});
   CHECK_FALSE(channel.lease.due());
 }
 
@@ -145,9 +143,10 @@ TEST_CASE("a channel that is closed twice after the same silence is opened at on
   CHECK(channel.lease.timeout() == 21s);
   CHECK(channel.lease.due() == channel.now);
   REQUIRE(asked.size() == 1);
-  CHECK(std::get<Announce>(asked.at(0)).text ==
-        "no lease on the relay: no shell after 21 s of silence again: ChannelTimeout in the relay's sshd_config, most "
-        "likely; set server_alive_interval below it, or let a heartbeat every 10 s do; opened again in 0.0 s");
+  CHECK(asked == Asked{Happened{LeaseUnavailable{
+                     "no shell after 21 s of silence again: ChannelTimeout in the relay's sshd_config, most likely; "
+                     "set server_alive_interval below it, or let a heartbeat every 10 s do",
+                     0s}}});
 
   CHECK(channel.wait() == Asked{OpenLease{240s}});  // no less patient with us
   channel.lease.opened(channel.turn());

@@ -39,7 +39,7 @@ TEST_CASE("what a proof found is told, and is not the last error: that is why a 
   tunnel.session(ProofAdvanced{0, ProofNews::target_failed, "connection refused"});
   REQUIRE(tunnel.lines.size() == 1);
   CHECK(tunnel.lines[0].failure);
-  CHECK_FALSE(tunnel.lines[0].last_error);
+  CHECK_FALSE(tunnel.history.last_error());
 }
 
 TEST_CASE("each session that is given up for a broken path is counted until a path is good") {

@@ -2,8 +2,10 @@
 
 #include <string>
 
+#include "holdfast/history.hpp"
 #include "holdfast/overloaded.hpp"
 #include "holdfast/tunnel.hpp"
+#include "holdfast/tunnel_log.hpp"
 
 namespace holdfast::test {
 
@@ -56,7 +58,7 @@ inline std::string_view action_name(const TunnelAction& action) {
                                [](const ParkSession&) -> Name { return "ParkSession"; },
                                [](const ResetParked&) -> Name { return "ResetParked"; },
                                [](const DropSession&) -> Name { return "DropSession"; },
-                               [](const Announce&) -> Name { return "Announce"; }},
+                               [](const Happened&) -> Name { return "Happened"; }},
                     action);
 }
 
@@ -72,8 +74,9 @@ class Tunnel {
     actions.clear();
     lines.clear();
     for (TunnelAction& action : result.actions) {
-      if (auto* line = std::get_if<Announce>(&action)) {
-        lines.push_back(std::move(*line));
+      if (const auto* happened = std::get_if<Happened>(&action)) {
+        history.add(happened->what, now);
+        if (auto line = log.line(spec, happened->what, now)) lines.push_back(std::move(*line));
       } else {
         actions.push_back(std::move(action));
       }
@@ -131,7 +134,9 @@ class Tunnel {
   TimePoint now{1h};
   double dice = 0.5;
   std::vector<TunnelAction> actions;  ///< of the last step, without the log lines
-  std::vector<Announce> lines;
+  TunnelLog log;
+  History history;
+  std::vector<LogLine> lines;
 };
 
 using Actions = std::vector<TunnelAction>;

@@ -77,7 +77,7 @@ std::string outcome(const TunnelState& before, const TunnelEvent& event) {
   const Step result = step(spec, before, event, TimePoint{2h}, [] { return 0.5; });
   std::ostringstream text;
   for (const TunnelAction& action : result.actions) {
-    if (!std::holds_alternative<Announce>(action)) text << " " << action_name(action);
+    if (!std::holds_alternative<Happened>(action)) text << " " << action_name(action);
   }
   if (text.str().empty() && result.next.phase.index() == before.phase.index()) return "-";
   return std::string{phase_name(result.next.phase)} + text.str();
