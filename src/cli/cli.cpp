@@ -5,6 +5,7 @@
 #include <iostream>
 
 #include "cli/commands.hpp"
+#include "cli/completion.hpp"
 #include "cli/daemon.hpp"
 #include "holdfast/version.hpp"
 
@@ -17,7 +18,7 @@ constexpr const char* examples = R"(Examples:
   holdfast status                        what the running holdfast does, and why not more
   holdfast reconnect relay               end the session of tunnel 'relay' and open a new one
 
-Exit status: 0 done; 1 failed; 2 bad usage or configuration. 'health' has its own.
+Exit status: 0 done; 1 failed; 2 bad usage or configuration. 'run' and 'health' have their own.
 'holdfast COMMAND --help' says more about each command; so do holdfast(8) and holdfast.yaml(5).)";
 
 constexpr const char* run_text = R"(Hold the tunnels of the configuration until SIGTERM or SIGINT, in the foreground.
@@ -29,14 +30,15 @@ and lets open connections finish for drain_timeout; the second ends at once.
 With --only the process holds one tunnel, for relays that are not to share a process; its sockets are in the
 folder only/TUNNEL beside the usual ones. The unit holdfast@TUNNEL runs it.)";
 constexpr const char* run_footer =
-    R"(Exit status: 0 after an orderly stop; 1 when it can't run; 2 when the configuration can't be used.
+    R"(Exit status: 0 after an orderly stop; 1 when it can't run; 2 bad usage; 78 when the configuration can't be used.
 
 Examples:
   holdfast run
   holdfast run -c ./holdfast.yaml
   holdfast run --only relay)";
 
-constexpr const char* check_text = R"(Read the configuration as 'run' would, and say all that is wrong with it.
+constexpr const char* check_text =
+    R"(Read the configuration as 'run' would, with the files of conf.d beside it, and say all that is wrong with it.
 
 Problems go to standard error, each with file, line and column. If there is none, the effective configuration, with
 every default filled in, goes to standard output, and warnings to standard error. What the device can know by itself
@@ -106,6 +108,17 @@ Examples:
   holdfast relay-script > relay-script
   holdfast relay-script | ssh relay.example 'sudo install -D -m 644 /dev/stdin /usr/local/lib/holdfast/relay-script')";
 
+constexpr const char* completion_text =
+    R"(Print what has a shell complete holdfast's commands and options when TAB is pressed.
+
+Debian's package has it in place for all three. Elsewhere the shell has to source it when it starts.)";
+constexpr const char* completion_footer = R"(Exit status: 0 printed; 2 bad usage.
+
+Examples:
+  holdfast completion bash > /etc/bash_completion.d/holdfast
+  source <(holdfast completion zsh)
+  holdfast completion fish > ~/.config/fish/completions/holdfast.fish)";
+
 /// The parser, and what it parsed into.
 class CommandLine {
  public:
@@ -137,6 +150,12 @@ class CommandLine {
     add_daemon(reconnect_command);
     add("relay-script", "Print what a relay runs for us", relay_script_text, relay_script_footer,
         [](const Options&) { return relay_script(); });
+    add("completion", "Print a shell's completion", completion_text, completion_footer,
+        [](const Options& options) { return print_completion(options); })
+        .add_option("SHELL", options_.shell, "Which shell's")
+        ->required()
+        ->type_name(completed_shells)
+        ->check(shell);
     add("version", "Show the version", "Show the version.", "", [](const Options&) { return version(); });
   }
 
@@ -172,6 +191,18 @@ class CommandLine {
 
   /// Likewise.
   static std::string name(const std::string& text) { return text.empty() ? "it names no tunnel" : ""; }
+
+  /// Likewise.
+  static std::string shell(const std::string& text) {
+    const std::string known = std::string{"|"} + completed_shells + "|";
+    return known.find("|" + text + "|") != std::string::npos ? "" : "'" + text + "' is none of " + completed_shells;
+  }
+
+  /// Of a command line that nothing was parsed into: a command that was given describes itself at length.
+  static int print_completion(const Options& options) {
+    std::cout << completion(CommandLine{}.app_, options.shell);
+    return done;
+  }
 
   void add_config(CLI::App& command) {
     command

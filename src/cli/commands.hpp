@@ -21,6 +21,7 @@ struct Options {
   double timeout_seconds = 10;
   bool json = false;
   std::string tunnel;
+  std::string shell;
 };
 
 int run(const Options& options);

@@ -13,7 +13,7 @@ namespace {
 struct Listener {
   const RemoteForward* forward;
   const TunnelSpec* tunnel;
-  Mark mark;
+  const Value* place;
 };
 
 }  // namespace
@@ -33,12 +33,12 @@ void refuse_colliding_listeners(const std::vector<TunnelEntry>& tunnels) {
           return other.forward != &forward && listeners_collide(*other.forward, forward);
         });
         if (first == others.end()) {
-          others.push_back({&forward, &tunnel, places[i].mark()});
+          others.push_back({&forward, &tunnel, &places[i]});
           continue;
         }
         const std::string owner = first->tunnel == &tunnel ? "this tunnel" : "tunnel " + first->tunnel->name;
         places[i].refuse("listener " + listener_name(forward) + " collides with " + listener_name(*first->forward) +
-                         " of " + owner + " in line " + std::to_string(first->mark.line));
+                         " of " + owner + " in " + first->place->line_seen_from(places[i]));
       }
     }
   }

@@ -9,6 +9,9 @@
 #include <cerrno>
 #include <cstdio>
 #include <filesystem>
+#include <iterator>
+#include <list>
+#include <map>
 #include <memory>
 #include <set>
 #include <system_error>
@@ -71,6 +74,47 @@ constexpr std::array file_keys{
     key<Choice<watchdog_names>, &File::watchdog>("watchdog"),
 };
 
+/// What a file of conf.d may not say: of two files it would be the later one that counts.
+struct OfTheMainFile {
+  static void read(const Value& value, std::optional<Value>& /*into*/) {
+    value.refuse("belongs into the main file: a file of conf.d holds tunnels only");
+  }
+  static Node write(const std::optional<Value>& /*value*/) { return {}; }
+};
+
+struct DropIn {
+  std::optional<Value> tunnels;
+  std::optional<Value> refused;
+};
+
+constexpr std::array drop_in_keys{
+    key<Later, &DropIn::tunnels>("tunnels"),
+    key<OfTheMainFile, &DropIn::refused>("defaults"),
+    key<OfTheMainFile, &DropIn::refused>("status_socket"),
+    key<OfTheMainFile, &DropIn::refused>("watchdog"),
+};
+
+/// A file as a tree, and what is said of it. Values point into it: it stays where it is.
+struct Part {
+  Part(const Source& source, const Files& files) : report(source.file), context{report, files} {
+    auto read = read_document(source.text);
+    if (read) document = std::move(*read);
+    if (!read) report.problem(read.error().mark, "", read.error().message);
+  }
+  Part(const Part&) = delete;
+  Part& operator=(const Part&) = delete;
+
+  bool is_empty() const { return document.kind == Node::Kind::null; }
+  Value root() const { return {document, "", context}; }
+
+  Report report;
+  const Context context;
+  Node document;
+};
+
+/// The main file first.
+using Parts = std::list<Part>;
+
 /// /var/run is /run on every Debian.
 std::filesystem::path as_the_kernel_sees(const std::string& path) {
   const std::string normal = std::filesystem::path(path).lexically_normal();
@@ -97,21 +141,35 @@ void refuse_own_socket(const std::vector<TunnelEntry>& tunnels, const StatusSock
   }
 }
 
-std::vector<TunnelSpec> read_tunnels(const Value& tunnels, const Defaults& defaults,
-                                     const StatusSocketSpec& status_socket, const std::string& file_name,
-                                     Places& places) {
-  const std::vector<Value::Member> members = tunnels.members();
+/// `mappings`: each file's tunnels.
+std::vector<TunnelEntry> read_entries(const std::vector<Value>& mappings, const Defaults& defaults) {
   std::vector<TunnelEntry> entries;
-  entries.reserve(members.size());
-  for (const Value::Member& tunnel : members) entries.push_back(read_tunnel(tunnel, defaults));
-  if (entries.empty() && tunnels.node().kind == Node::Kind::mapping) tunnels.refuse("there is no tunnel in it");
+  std::map<std::string, Value> first_places;
+  for (const Value& tunnels : mappings) {
+    for (const Value::Member& tunnel : tunnels.members()) {
+      const auto [first, is_new] = first_places.emplace(tunnel.name, tunnel.name_place);
+      if (is_new) {
+        entries.push_back(read_tunnel(tunnel, defaults));
+      } else {
+        tunnel.name_place.refuse("given twice; first in " + first->second.line_seen_from(tunnel.name_place));
+      }
+    }
+  }
+  if (entries.empty() && mappings.front().node().kind == Node::Kind::mapping)
+    mappings.front().refuse("there is no tunnel in it");
+  return entries;
+}
+
+std::vector<TunnelSpec> read_tunnels(const std::vector<Value>& mappings, const Defaults& defaults,
+                                     const StatusSocketSpec& status_socket, Places& places) {
+  std::vector<TunnelEntry> entries = read_entries(mappings, defaults);
   refuse_colliding_listeners(entries);
   refuse_own_socket(entries, status_socket);
   for (const TunnelEntry& entry : entries) {
     for (const auto& [key, value] : entry.places) {
       const Mark mark = value.mark();
       places.emplace(entry.spec.name + (key.empty() ? "" : "." + key),
-                     Problem{file_name, mark.line, mark.column, value.path(), ""});
+                     Problem{value.file(), mark.line, mark.column, value.path(), ""});
     }
   }
   std::vector<TunnelSpec> specs;
@@ -128,21 +186,48 @@ void warn_of_watchdog(const Value& watchdog, const Config& config) {
   }
 }
 
-Config read_file(const Value& root, const std::string& file_name, Places& places) {
+/// Where tunnels stand, file by file.
+std::vector<Value> tunnels_of(const Parts& parts, const File& main) {
+  std::vector<Value> tunnels;
+  if (main.tunnels) tunnels.push_back(*main.tunnels);
+  for (const Part& part : parts) {
+    if (&part == &parts.front() || part.is_empty()) continue;
+    DropIn drop_in;
+    read_record<DropIn>(part.root(), drop_in_keys, drop_in);
+    if (drop_in.tunnels) tunnels.push_back(*drop_in.tunnels);
+  }
+  return tunnels;
+}
+
+Config read_parts(Parts& parts, Places& places) {
+  Part& main = parts.front();
   File file;
-  const Given given = read_record<File>(root, file_keys, file);
+  const Given given = main.is_empty() ? Given{} : read_record<File>(main.root(), file_keys, file);
   Config config;
   config.status_socket = std::move(file.status_socket);
   config.watchdog = file.watchdog;
   Defaults defaults;
   defaults.spec.user_known_hosts_file = default_known_hosts;
   if (file.defaults) read_defaults(*file.defaults, defaults);
-  if (file.tunnels)
-    config.tunnels = read_tunnels(*file.tunnels, defaults, config.status_socket, file_name, places);
-  else if (root.node().kind == Node::Kind::mapping)
-    root.refuse("required key 'tunnels' is missing");
+  const std::vector<Value> tunnels = tunnels_of(parts, file);
+  if (!tunnels.empty())
+    config.tunnels = read_tunnels(tunnels, defaults, config.status_socket, places);
+  else if (main.is_empty())
+    main.report.problem({}, "", "is empty; at least 'tunnels' has to be there");
+  else if (main.document.kind == Node::Kind::mapping)
+    main.root().refuse("required key 'tunnels' is missing");
   if (const auto watchdog = given.find("watchdog"); watchdog != given.end()) warn_of_watchdog(watchdog->second, config);
   return config;
+}
+
+/// File by file.
+Problems gathered(Parts& parts, Problems (Report::*take)()) {
+  Problems all;
+  for (Part& part : parts) {
+    Problems some = (part.report.*take)();
+    std::move(some.begin(), some.end(), std::back_inserter(all));
+  }
+  return all;
 }
 
 struct CloseFile {
@@ -151,22 +236,21 @@ struct CloseFile {
 
 }  // namespace
 
-tl::expected<Loaded, Problems> parse(std::string_view text, const std::string& file_name, const Files& files) {
-  Report report(file_name);
-  const auto document = read_document(text);
-  if (!document) {
-    report.problem(document.error().mark, "", document.error().message);
-    return tl::unexpected(report.take_problems());
-  }
-  if (document->kind == Node::Kind::null) {
-    report.problem({}, "", "is empty; at least 'tunnels' has to be there");
-    return tl::unexpected(report.take_problems());
-  }
-  const Context context{report, files};
+tl::expected<Loaded, Problems> parse(const std::vector<Source>& sources, const Files& files) {
+  Parts parts;
+  for (const Source& source : sources) parts.emplace_back(source, files);
+  const auto is_refused = [](const Part& part) { return part.report.has_problems(); };
   Places places;
-  Config config = read_file(Value(*document, "", context), file_name, places);
-  if (report.has_problems()) return tl::unexpected(report.take_problems());
-  return Loaded{std::move(config), report.take_warnings(), std::move(places)};
+  Config config;
+  // Without one of the files the others may seem to lack something.
+  if (std::none_of(parts.begin(), parts.end(), is_refused)) config = read_parts(parts, places);
+  if (std::any_of(parts.begin(), parts.end(), is_refused))
+    return tl::unexpected(gathered(parts, &Report::take_problems));
+  return Loaded{std::move(config), gathered(parts, &Report::take_warnings), std::move(places)};
+}
+
+tl::expected<Loaded, Problems> parse(std::string_view text, const std::string& file_name, const Files& files) {
+  return parse({Source{file_name, std::string{text}}}, files);
 }
 
 Problem Loaded::problem_with(const std::string& tunnel, const std::string& key, std::size_t item,
@@ -214,10 +298,55 @@ tl::expected<std::string, Problems> read_text(const std::string& path) {
 
 }  // namespace
 
+namespace {
+
+/// Beside the file, as sshd_config.d is beside sshd_config.
+struct DropIns {
+  std::vector<std::string> files;  ///< by name
+  Problems warnings;
+};
+
+/// Hidden files, and those that an editor or dpkg leaves behind, are none.
+tl::expected<DropIns, Problems> find_drop_ins(const std::string& path) {
+  const std::filesystem::path folder = std::filesystem::path{path}.parent_path() / "conf.d";
+  DropIns found;
+  std::error_code error;
+  std::filesystem::directory_iterator entry{folder, error};
+  for (; !error && entry != std::filesystem::directory_iterator{}; entry.increment(error)) {
+    const std::filesystem::path& file = entry->path();
+    if (file.filename().string().starts_with('.')) continue;
+    if (file.extension() == ".yaml") found.files.push_back(file);
+    if (file.extension() == ".yml") found.warnings.push_back({file, 0, 0, "", "is not read: name it .yaml"});
+  }
+  if (error && error != std::errc::no_such_file_or_directory)
+    return tl::unexpected(Problems{{folder, 0, 0, "", "can't be read: " + error.message()}});
+  std::sort(found.files.begin(), found.files.end());
+  return found;
+}
+
+}  // namespace
+
 tl::expected<Loaded, Problems> load(const std::string& path, const Files& files) {
-  const auto text = read_text(path);
-  if (!text) return tl::unexpected(text.error());
-  return parse(*text, path, files);
+  Problems unreadable;
+  std::vector<Source> sources;
+  const auto take = [&](const std::string& file) {
+    auto text = read_text(file);
+    if (text)
+      sources.push_back({file, std::move(*text)});
+    else
+      std::move(text.error().begin(), text.error().end(), std::back_inserter(unreadable));
+  };
+  take(path);
+  auto drop_ins = find_drop_ins(path);
+  if (drop_ins) {
+    for (const std::string& file : drop_ins->files) take(file);
+  } else {
+    std::move(drop_ins.error().begin(), drop_ins.error().end(), std::back_inserter(unreadable));
+  }
+  if (!unreadable.empty()) return tl::unexpected(std::move(unreadable));
+  auto loaded = parse(sources, files);
+  if (loaded) std::move(drop_ins->warnings.begin(), drop_ins->warnings.end(), std::back_inserter(loaded->warnings));
+  return loaded;
 }
 
 tl::expected<std::string, Problems> find_status_socket(const std::string& path) {

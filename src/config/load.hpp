@@ -69,9 +69,19 @@ const Files& files_outside_service();
 /// they are taken to be there.
 const Files& files_in_service();
 
-/// All problems of the text at once, in the file's order.
+/// A file's text, and the name by which problems speak of it.
+struct Source {
+  std::string file;
+  std::string text;
+};
+
+/// The configuration, and behind it the files of its conf.d, which hold tunnels and nothing else. All problems at once,
+/// in the order of the files and of their lines.
+tl::expected<Loaded, Problems> parse(const std::vector<Source>& sources, const Files& files);
+/// Of a configuration without a conf.d.
 tl::expected<Loaded, Problems> parse(std::string_view text, const std::string& file_name, const Files& files);
-/// Reads the file first; an unreadable one is a Problem too.
+/// Reads the file first, and "conf.d/*.yaml" beside it, if there is such a folder, in the order of their names. What
+/// can't be read is a Problem too.
 tl::expected<Loaded, Problems> load(const std::string& path, const Files& files = system_files());
 
 /// Where the daemon that runs with this file has its status socket, whatever else is wrong with the file by now.

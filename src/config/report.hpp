@@ -15,6 +15,7 @@ class Report {
   void problem(Mark mark, std::string key, std::string message);
   void warning(Mark mark, std::string key, std::string message);
 
+  const std::string& file() const { return file_; }
   bool has_problems() const { return !problems_.empty(); }
   /// In the file's order, each once; after the first hundred only how many follow.
   Problems take_problems() { return in_order(std::move(problems_)); }

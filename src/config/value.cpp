@@ -31,6 +31,10 @@ std::string Value::path_of(const std::string& member) const {
   return path_.empty() ? shown(member) : path_ + "." + shown(member);
 }
 
+std::string Value::line_seen_from(const Value& other) const {
+  return (file() == other.file() ? "line " : file() + ":") + std::to_string(mark().line);
+}
+
 std::optional<std::string> Value::text() const {
   if (node_->kind == Node::Kind::null) {
     refuse("has no value");

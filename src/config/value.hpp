@@ -29,6 +29,9 @@ class Value {
   const Node& node() const { return *node_; }
   Mark mark() const { return node_->mark; }
   const std::string& path() const { return path_; }
+  const std::string& file() const { return context_->report.file(); }
+  /// "line 12", or "FILE:12" for whom another file speaks of it.
+  std::string line_seen_from(const Value& other) const;
   const Files& files() const { return context_->files; }
 
   void refuse(std::string message) const { context_->report.problem(mark(), path_, std::move(message)); }

@@ -15,7 +15,8 @@
 /// and payload are not passed to any of these functions.
 namespace holdfast::log {
 
-/// Become journald's TUNNEL=, RELAY=, STATE= and CAUSE=; empty ones are left out.
+/// Become journald's HOLDFAST_TUNNEL=, _RELAY=, _STATE= and _CAUSE=, and the same without the prefix; empty ones are
+/// left out. A cause has a MESSAGE_ID= too, by which `journalctl -x` finds what to do.
 struct Fields {
   std::string_view tunnel;
   std::string_view relay;

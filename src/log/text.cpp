@@ -87,6 +87,17 @@ int syslog_priority(LogLevel level) {
   return LOG_INFO;
 }
 
+std::string message_id(Cause cause) {
+  // FNV-1a, twice, each from a start of its own.
+  std::uint64_t first = 0xcbf29ce484222325;
+  std::uint64_t second = 0x3c9e1a5f7d20b846;
+  for (const char letter : "holdfast " + std::string{to_string(cause)}) {
+    first = (first ^ static_cast<unsigned char>(letter)) * 0x100000001b3;
+    second = (second ^ static_cast<unsigned char>(letter)) * 0x100000001b3;
+  }
+  return fmt::format("{:016x}{:016x}", first, second);
+}
+
 std::vector<std::string> journal_fields(LogLevel level, std::string_view text, const Fields& fields) {
   std::vector<std::string> out{
       "MESSAGE=" + line(text, fields),
@@ -94,12 +105,17 @@ std::vector<std::string> journal_fields(LogLevel level, std::string_view text, c
       "SYSLOG_IDENTIFIER=holdfast",
   };
   const auto add = [&out](std::string_view name, std::string_view value) {
-    if (!value.empty()) out.push_back(fmt::format("{}={}", name, printable(value)));
+    if (value.empty()) return;
+    out.push_back(fmt::format("HOLDFAST_{}={}", name, printable(value)));
+    out.push_back(fmt::format("{}={}", name, printable(value)));  // the name that it had first
   };
   add("TUNNEL", fields.tunnel);
   add("RELAY", fields.relay);
   add("STATE", fields.state);
-  if (fields.cause) add("CAUSE", to_string(*fields.cause));
+  if (fields.cause) {
+    add("CAUSE", to_string(*fields.cause));
+    out.push_back("MESSAGE_ID=" + message_id(*fields.cause));
+  }
   return out;
 }
 

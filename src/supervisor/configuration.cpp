@@ -12,7 +12,7 @@ tl::expected<config::Loaded, config::Problems> load_configuration(const std::str
   config::Problems problems;
   for (const TunnelSpec& tunnel : loaded->config.tunnels) {
     if (const auto failure = ssh::try_algorithms(tunnel)) {
-      problems.push_back({path, 0, 0, "tunnels." + tunnel.name + "." + failure->subject, failure->detail});
+      problems.push_back(loaded->problem_with(tunnel.name, failure->subject, 0, failure->detail));
     }
   }
   if (!problems.empty()) return tl::unexpected(std::move(problems));

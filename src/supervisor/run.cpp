@@ -3,6 +3,7 @@
 #include <sys/inotify.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sysexits.h>
 #include <unistd.h>
 
 #include <boost/asio/io_context.hpp>
@@ -173,7 +174,7 @@ std::optional<Config> configuration(const std::string& config_path, const std::s
 
 int hold(const std::string& config_path, const std::string& only) {
   auto config = configuration(config_path, only);
-  if (!config) return 2;
+  if (!config) return EX_CONFIG;
   log::write(LogLevel::info, told(ssh::report(ssh::running_libssh())));
   raise_descriptor_limit();
 

@@ -6,7 +6,8 @@ namespace holdfast::supervisor {
 
 /// The daemon: loads the configuration, holds the tunnels and serves its sockets until SIGTERM or SIGINT.
 /// With `only` it holds that tunnel alone (supervisor/share.hpp). Returns the exit code: 0 after an orderly stop, 1
-/// when another one runs that holds one of its tunnels, 2 for a bad configuration or a tunnel that it does not have.
+/// when another one runs that holds one of its tunnels, EX_CONFIG for a bad configuration or a tunnel that it does not
+/// have.
 int run(const std::string& config_path, const std::string& only);
 
 }  // namespace holdfast::supervisor

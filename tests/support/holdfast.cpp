@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <set>
 #include <sstream>
 #include <stdexcept>
@@ -137,8 +138,17 @@ Holdfast::~Holdfast() {
 }
 
 void Holdfast::write_config(const std::vector<Tunnel>& tunnels) const {
+  write_config_text("status_socket: " + socket_path() + "\n" + yaml_of(tunnels));
+}
+
+void Holdfast::write_drop_in(const std::string& name, const std::vector<Tunnel>& tunnels) const {
+  std::filesystem::create_directories(dir_ / "conf.d");
+  write_file(dir_ / ("conf.d/" + name), yaml_of(tunnels));
+}
+
+std::string Holdfast::yaml_of(const std::vector<Tunnel>& tunnels) const {
   std::ostringstream text;
-  text << "status_socket: " << socket_path() << "\ntunnels:\n";
+  text << "tunnels:\n";
   for (const Tunnel& tunnel : tunnels) {
     text << "  " << tunnel.name << ":\n";
     for (const auto& [key, value] : tunnel.keys) {
@@ -154,7 +164,7 @@ void Holdfast::write_config(const std::vector<Tunnel>& tunnels) const {
       text << "      - '" << forward << "'\n";
     }
   }
-  write_config_text(text.str());
+  return text.str();
 }
 
 void Holdfast::write_config_text(const std::string& text) const {

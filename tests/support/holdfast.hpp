@@ -54,6 +54,8 @@ class Holdfast {
 
   void write_config(const std::vector<Tunnel>& tunnels) const;
   void write_config_text(const std::string& text) const;
+  /// A file of the configuration's conf.d.
+  void write_drop_in(const std::string& name, const std::vector<Tunnel>& tunnels) const;
   std::string known_hosts_file(const std::string& tunnel = "relay") const;
   std::string config_path() const { return dir_ / "holdfast.yaml"; }
   std::string socket_path() const { return dir_ / "status.sock"; }
@@ -88,6 +90,7 @@ class Holdfast {
 
  private:
   void start();
+  std::string yaml_of(const std::vector<Tunnel>& tunnels) const;
 
   TempDir dir_;
   std::map<std::string, std::string> env_;

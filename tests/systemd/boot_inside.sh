@@ -69,7 +69,7 @@ check "it runs as its own user" 1 test "$(ps -o user= -p "$(property MainPID)")"
 check "the key in /etc is root's alone" 1 test "$(stat -c %U:%a /etc/holdfast/id_ed25519)" = root:600
 check "known_hosts was written below /var/lib" 1 grep -q 127.0.0.1 /var/lib/holdfast/known_hosts
 check "one can log in through the relay" 15 ssh -o StrictHostKeyChecking=no -o BatchMode=yes -p 4649 pi@localhost true
-check "the journal has it by field" 1 eval 'journalctl -q TUNNEL=relay STATE=established | grep .'
+check "the journal has it by field" 1 eval 'journalctl -q HOLDFAST_TUNNEL=relay HOLDFAST_STATE=established | grep .'
 check "health is ok for root" 5 holdfast health
 check "and for a member of the group holdfast" 5 as_nobody_in holdfast holdfast health
 check "and for nobody else" 1 denied

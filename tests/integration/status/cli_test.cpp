@@ -347,7 +347,8 @@ TEST_CASE("help teaches: every command has its exit status and an example") {
   const Finished top = holdfast_command({"--help"});
   CHECK(top.status.code == 0);
   CHECK(contains(top.output, "Examples:"));
-  for (const char* command : {"run", "check", "status", "health", "reload", "reconnect", "relay-script"}) {
+  for (const char* command :
+       {"run", "check", "status", "health", "reload", "reconnect", "relay-script", "completion"}) {
     CAPTURE(command);
     CHECK(contains(top.output, std::string{"\n  "} + command + " "));
     const Finished help = holdfast_command({command, "--help"});
@@ -364,6 +365,52 @@ TEST_CASE("relay-script prints the lease as it is written, ready to be installed
   CHECK(printed.output == read_file(LEASE_SCRIPT));
   CHECK(printed.output.starts_with("#!/bin/sh\n"));
   CHECK(printed.errors.empty());
+}
+
+TEST_CASE("every shell completes what the help shows") {
+  const std::string bash = R"(eval "$("$0" completion bash)" && COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)) && _holdfast &&
+    echo "${COMPREPLY[*]}")";
+  const auto in_bash = [&](const std::vector<std::string>& words) {
+    std::vector<std::string> argv{"bash", "--norc", "-c", bash, HOLDFAST_BINARY, "holdfast"};
+    argv.insert(argv.end(), words.begin(), words.end());
+    return run({.argv = argv}).output;
+  };
+  CHECK(in_bash({"rel"}) == "reload relay-script\n");
+  CHECK(in_bash({"-c", "run", "sta"}) == "status\n");
+  CHECK(in_bash({"status", "--js"}) == "--json\n");
+  CHECK(in_bash({"run", "--js"}) == "\n");
+  CHECK(in_bash({"run", "--only", "x"}) == "\n");
+  CHECK(in_bash({"completion", "z"}) == "zsh\n");
+  CHECK(in_bash({"check", "-c", "/etc/passw"}).starts_with("/etc/passwd"));
+
+  for (const char* command : {"run", "check", "status", "health", "reload", "reconnect", "relay-script", "version"}) {
+    const std::string help = holdfast_command({command, "--help"}).output;
+    CAPTURE(command);
+    for (const char* option : {"--config", "--socket", "--only", "--timeout", "--json", "--help"}) {
+      CAPTURE(option);
+      CHECK(contains(in_bash({command, "--"}), option) == contains(help.substr(0, help.find("Exit status")), option));
+    }
+  }
+  CHECK(holdfast_command({"completion", "csh"}).status.code == 2);
+}
+
+TEST_CASE("fish and zsh take their completion") {
+  for (const char* shell : {"fish", "zsh"}) {
+    CAPTURE(shell);
+    if (run({.argv = {"sh", "-c", std::string{"command -v "} + shell}}).status.code != 0) {
+      MESSAGE(shell, " is missing");
+      continue;
+    }
+    const Finished read =
+        run({.argv = {"sh", "-c", "\"$0\" completion " + std::string{shell} + " | " + shell + " -n /dev/stdin",
+                      HOLDFAST_BINARY}});
+    CHECK_MESSAGE(read.status.code == 0, read.errors);
+    CHECK(read.errors.empty());
+  }
+  const std::string script = R"("$0" completion fish | fish --no-config -c 'source; complete -C "holdfast rel"')";
+  if (run({.argv = {"sh", "-c", "command -v fish"}}).status.code == 0)
+    CHECK(run({.argv = {"sh", "-c", script, HOLDFAST_BINARY}}).output ==
+          "relay-script\tPrint what a relay runs for us\nreload\tHave the configuration read again\n");
 }
 
 TEST_CASE("version and --version say the same") {

@@ -1,6 +1,7 @@
 #include <doctest/doctest.h>
 #include <signal.h>
 #include <sys/stat.h>
+#include <sysexits.h>
 
 #include <filesystem>
 
@@ -179,7 +180,7 @@ TEST_CASE("what a process learns of its relay all others know, before and after"
 TEST_CASE("a process of one tunnel wants that tunnel in the configuration, and all of it good") {
   const Device device;
   const Finished unknown = run(device.run_only("c"));
-  CHECK(unknown.status.code == 2);
+  CHECK(unknown.status.code == EX_CONFIG);
   CHECK(contains(unknown.errors, "tunnels: there is no 'c', which --only names; there are: a, b"));
   CHECK(run({{holdfast_binary(), "run", "-c", device.config, "--only", ""}}).status.code == 2);
 

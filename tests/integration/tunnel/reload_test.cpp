@@ -1,6 +1,7 @@
 #include <doctest/doctest.h>
 
 #include <csignal>
+#include <filesystem>
 #include <functional>
 #include <string>
 #include <vector>
@@ -111,6 +112,34 @@ TEST_CASE("a bad file changes nothing and says why, until a good one comes") {
   CHECK(http_request(holdfast.control_path(), "POST", "/v1/reload").status == 200);
   CHECK(holdfast.status()["last_reload_error"].is_null());
   CHECK(untouched(holdfast, "relay"));
+}
+
+TEST_CASE("a tunnel comes and goes with its file in conf.d") {
+  const Sshd relay;
+  const TargetServer target(echo());
+  const std::uint16_t port = free_port();
+  const Tunnel tunnel = Tunnel::to(relay, "added").forward(to_local(port, target.port()));
+  Holdfast holdfast(Tunnel::to(relay, "kept").forward(to_local(free_port(), target.port())));
+  REQUIRE(holdfast.wait_for_up("kept"));
+
+  holdfast.write_drop_in("site.yaml", {tunnel});
+  CHECK(run({{holdfast_binary(), "check", "-c", holdfast.config_path()}}).output.find("added:") != std::string::npos);
+  CHECK(holdfast.command({"reload"}).status.code == 0);
+  REQUIRE(holdfast.wait_for_up("added"));
+  CHECK(echoes(port));
+
+  holdfast.write_drop_in("other.yaml", {tunnel});
+  const Finished refused = holdfast.command({"reload"});
+  CHECK(refused.status.code == 1);
+  const std::string folder = std::filesystem::path(holdfast.config_path()).parent_path() / "conf.d";
+  const std::string said = folder + "/site.yaml:2:3: tunnels.added: given twice; first in " + folder + "/other.yaml:2";
+  CHECK_MESSAGE(refused.errors.find(said) != std::string::npos, refused.errors);
+  CHECK(untouched(holdfast, "added"));
+
+  std::filesystem::remove_all(folder);
+  CHECK(holdfast.command({"reload"}).status.code == 0);
+  CHECK(wait_until([&] { return holdfast.tunnel("added").is_null(); }));
+  CHECK(untouched(holdfast, "kept"));
 }
 
 TEST_CASE("a listener that a reload gives to another tunnel changes hands") {

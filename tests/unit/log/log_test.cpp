@@ -114,8 +114,10 @@ TEST_CASE("journald gets the fields that there are") {
       .tunnel = "relay", .relay = "relay.example:22", .state = "backing_off", .cause = Cause::connection_refused};
   CHECK(journal_fields(LogLevel::error, "connect refused", fields) ==
         std::vector<std::string>{"MESSAGE=relay: connect refused", "PRIORITY=3", "SYSLOG_IDENTIFIER=holdfast",
-                                 "TUNNEL=relay", "RELAY=relay.example:22", "STATE=backing_off",
-                                 "CAUSE=connection_refused"});
+                                 "HOLDFAST_TUNNEL=relay", "TUNNEL=relay", "HOLDFAST_RELAY=relay.example:22",
+                                 "RELAY=relay.example:22", "HOLDFAST_STATE=backing_off", "STATE=backing_off",
+                                 "HOLDFAST_CAUSE=connection_refused", "CAUSE=connection_refused",
+                                 "MESSAGE_ID=" + message_id(Cause::connection_refused)});
   CHECK(journal_fields(LogLevel::info, "ready", {}) ==
         std::vector<std::string>{"MESSAGE=ready", "PRIORITY=6", "SYSLOG_IDENTIFIER=holdfast"});
 }

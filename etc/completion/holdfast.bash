@@ -1,0 +1,2 @@
+# shellcheck shell=bash
+eval "$(holdfast completion bash)"
