@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "holdfast/config.hpp"
+#include "holdfast/counters.hpp"
 #include "holdfast/failure.hpp"
 #include "holdfast/time.hpp"
 #include "net/resolver.hpp"
@@ -17,11 +18,7 @@
 
 namespace holdfast::forward {
 
-struct Counters {
-  std::uint64_t open = 0;  ///< connections that stand or are being connected
-  std::uint64_t accepted = 0;
-  std::uint64_t target_refused = 0;
-};
+using holdfast::Counters;
 
 struct Limits {
   /// How long a connection whose relay end is closed waits for a local end that takes nothing of what is left.

@@ -8,7 +8,7 @@
 #include <chrono>
 #include <utility>
 
-#include "net/connector.hpp"
+#include "net/dial/connector.hpp"
 #include "net/descriptors.hpp"
 
 namespace holdfast::forward {

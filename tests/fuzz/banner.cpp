@@ -1,4 +1,4 @@
-#include "net/banner.hpp"
+#include "net/dial/banner.hpp"
 
 #include "fuzz/fuzz.hpp"
 

@@ -1,4 +1,4 @@
-#include "net/connector.hpp"
+#include "net/dial/connector.hpp"
 
 #include <doctest/doctest.h>
 #include <netinet/tcp.h>
@@ -215,6 +215,30 @@ TEST_CASE("a silent endpoint holds the next one up for 250 ms, and is closed whe
   CHECK(open_descriptors() == before + 1);
   loop.poll();
   CHECK(outcome.calls == 1);
+}
+
+TEST_CASE("each endpoint that was tried is remembered, with when, and how it failed") {
+  asio::io_context loop;
+  const Refusing refusing(loop);
+  const Silent silent(loop);
+  const Listening listening(loop);
+  Outcome outcome;
+  const TimePoint start = Clock::now();
+  const auto operation = connect(loop.get_executor(), {refusing.endpoint(), silent.endpoint(), listening.endpoint()},
+                                 {}, outcome.handler());
+  REQUIRE(run_until(loop, [&] { return outcome.calls == 1; }));
+  const auto& tries = operation->tries();
+  REQUIRE(tries.size() == 3);
+  CHECK(tries[0].endpoint == refusing.endpoint());
+  CHECK(tries[0].began >= start);
+  CHECK(tries[0].ended >= tries[0].began);
+  CHECK(tries[0].failure.value().cause == Cause::connection_refused);
+  CHECK(tries[1].endpoint == silent.endpoint());
+  CHECK_FALSE(tries[1].ended);  // given up when the last one connected
+  CHECK_FALSE(tries[1].failure);
+  CHECK(tries[2].endpoint == listening.endpoint());
+  CHECK(tries[2].ended >= tries[2].began);
+  CHECK_FALSE(tries[2].failure);
 }
 
 TEST_CASE("of several failures the one that got furthest is told, whatever the order") {

@@ -2,41 +2,31 @@
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/ip/tcp.hpp>
-#include <cstddef>
-#include <cstdint>
 #include <functional>
-#include <limits>
 #include <memory>
 #include <optional>
-#include <string>
 #include <tl/expected.hpp>
+#include <vector>
 
 #include "holdfast/failure.hpp"
 #include "holdfast/time.hpp"
+#include "net/dial/connect_options.hpp"
 #include "net/resolver.hpp"
 
 namespace holdfast::net {
 
-struct ConnectOptions {
-  std::string bind_address;    ///< literal; empty: the kernel's choice
-  std::string bind_interface;  ///< SO_BINDTODEVICE; empty: any
-  bool tcp_keep_alive = true;
-  Duration user_timeout{};  ///< TCP_USER_TIMEOUT; zero: the kernel's default
-  /// Of silence, TCP's keepalive, and until it is acknowledged again after each quarter of that; zero: the kernel's
-  /// defaults. How many may be lost is the business of user_timeout, which the kernel then counts instead of them
-  /// (tcp_keepalive_timer in net/ipv4/tcp_timer.c).
-  Duration keepalive_after{};
-  /// TCP_CONGESTION; empty: the kernel's default, and so if the kernel does not grant it: congestion_control() tells.
-  std::string congestion_control{};
-  /// TCP_MAXSEG, for both ways: what is sent, and what the relay is told to send at most; none: the kernel's choice.
-  std::optional<std::uint32_t> max_segment{};
-  int leave_descriptors = 0;  ///< fails with EMFILE instead of taking one of the last so many
-  /// The first so many endpoints race; each of the others has to wait until nobody is under way, or for 2 s.
-  std::size_t racing = std::numeric_limits<std::size_t>::max();
+/// At one endpoint.
+struct ConnectTry {
+  boost::asio::ip::tcp::endpoint endpoint;
+  TimePoint began;
+  std::optional<TimePoint> ended{};  ///< none: under way, or given up when another one connected
+  std::optional<Failure> failure{};  ///< none, once it ended: it connected
 };
 
 class ConnectOperation : public Operation {
  public:
+  /// Those that were begun so far, in their order. Valid as long as the operation, and until its next turn.
+  virtual const std::vector<ConnectTry>& tries() const = 0;
   /// The device has this address no more: attempts that were made from it fail now, as they would after minutes.
   virtual void address_gone(const boost::asio::ip::address& address) = 0;
 };
@@ -44,9 +34,6 @@ class ConnectOperation : public Operation {
 /// The address from which the kernel would connect to this endpoint now; none without a route. Sends nothing.
 std::optional<boost::asio::ip::address> source_address(const boost::asio::any_io_executor& executor,
                                                        const boost::asio::ip::tcp::endpoint& endpoint);
-
-/// The algorithm that the socket has: "cubic". Empty if it can't be told.
-std::string congestion_control(boost::asio::ip::tcp::socket& socket);
 
 using ConnectHandler = std::function<void(tl::expected<boost::asio::ip::tcp::socket, Failure>)>;
 

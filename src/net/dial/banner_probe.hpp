@@ -7,7 +7,7 @@
 #include <tl/expected.hpp>
 
 #include "holdfast/failure.hpp"
-#include "net/connector.hpp"
+#include "net/dial/connector.hpp"
 #include "net/resolver.hpp"
 
 namespace holdfast::net {

@@ -1,4 +1,4 @@
-#include "net/banner_probe.hpp"
+#include "net/dial/banner_probe.hpp"
 
 #include <algorithm>
 #include <array>
@@ -7,7 +7,7 @@
 #include <chrono>
 #include <utility>
 
-#include "net/banner.hpp"
+#include "net/dial/banner.hpp"
 
 namespace holdfast::net {
 namespace {

@@ -1,0 +1,176 @@
+#include "holdfast/tunnel_report.hpp"
+
+#include <doctest/doctest.h>
+
+#include "tunnel_fixture.hpp"
+
+using namespace holdfast;
+using namespace holdfast::test;
+
+namespace {
+
+TunnelFacts facts_of(const Tunnel& tunnel) {
+  TunnelFacts facts;
+  facts.phase_entered = tunnel.now;
+  facts.counters.resize(tunnel.spec.remote_forward.size());
+  return facts;
+}
+
+TunnelReport report(const Tunnel& tunnel, const TunnelFacts& facts) {
+  return report_of(tunnel.spec, tunnel.state, facts, tunnel.now);
+}
+TunnelReport report(const Tunnel& tunnel) {
+  return report(tunnel, facts_of(tunnel));
+}
+
+Failure refused() {
+  return {Cause::connection_refused, "connect", "relay.example:22", ""};
+}
+
+}  // namespace
+
+TEST_CASE("a tunnel that is up is reported with what is known of its session, and with its counters") {
+  Tunnel tunnel(spec_with(2, 1h));
+  tunnel.establish();
+  TunnelFacts facts = facts_of(tunnel);
+  facts.sessions_established = 3;
+  facts.counters = {{1, 7, 2}, {}};
+  facts.refused_opens = 4;
+  facts.bytes_received = 1000;
+  facts.bytes_sent = 500;
+  facts.attempt = {"192.0.2.7:22", "aes128-gcm@openssh.com", "configured", 31ms, "", {ListensOn::as_asked}};
+  tunnel.now += 5s;
+  const TunnelReport shown = report(tunnel, facts);
+  CHECK(shown.name == "relay");
+  CHECK(shown.relay == "relay.example:22");
+  CHECK(shown.address == "192.0.2.7:22");
+  CHECK(shown.state == "established");
+  CHECK(shown.phase.empty());
+  CHECK(shown.up);
+  CHECK_FALSE(shown.unproven);
+  CHECK(shown.in_state == 5s);
+  CHECK(shown.attempt == 1);
+  CHECK(shown.sessions_established == 3);
+  CHECK_FALSE(shown.next_retry);
+  CHECK_FALSE(shown.last_error);
+  REQUIRE(shown.forwards.size() == 2);
+  CHECK(shown.forwards[0].listener == "localhost:4649");
+  CHECK(shown.forwards[0].target == "localhost:22");
+  CHECK(shown.forwards[0].state == ForwardState::held);
+  CHECK(shown.forwards[0].bound_port == 4649);
+  CHECK(shown.forwards[0].connections == 1);
+  CHECK(shown.forwards[0].accepted == 7);
+  CHECK(shown.forwards[0].target_refused == 2);
+  CHECK(shown.forwards[0].listens_on == ListensOn::as_asked);
+  CHECK(shown.forwards[1].listens_on == ListensOn::unknown);  // the relay has not told
+  CHECK(shown.refused_opens == 4);
+  CHECK(shown.bytes_received == 1000);
+  CHECK(shown.bytes_sent == 500);
+  CHECK(shown.keepalive_rtt == 31ms);
+  CHECK(shown.cipher == "aes128-gcm@openssh.com");
+  CHECK(shown.cipher_reason == "configured");
+  CHECK(shown.probe_period == probe_period(tunnel.spec.liveness));
+  CHECK(shown.lease == lease_off);
+}
+
+TEST_CASE("up is not proven with readiness: verified, until each listener was") {
+  TunnelSpec spec = spec_with(1, 1h);
+  spec.readiness = Readiness::verified;
+  Tunnel tunnel(spec);
+  tunnel.establish();
+  CHECK(report(tunnel).unproven);
+  for (const ProofNews news : {ProofNews::opened, ProofNews::returned, ProofNews::answered}) {
+    tunnel.session(ProofAdvanced{0, news});
+  }
+  tunnel.now += 2s;
+  const TunnelReport shown = report(tunnel);
+  CHECK_FALSE(shown.unproven);
+  REQUIRE(shown.forwards[0].proof);
+  CHECK(shown.forwards[0].proof->result == ProofResult::verified);
+  CHECK(shown.forwards[0].proof->age == 2s);
+}
+
+TEST_CASE("what a session does not know is not reported: while it opens, only how far that is") {
+  Tunnel tunnel(spec_with(1));
+  tunnel.open_until(OpeningPhase::banner);
+  const TunnelReport shown = report(tunnel);
+  CHECK(shown.state == "opening");
+  CHECK(shown.phase == "banner");
+  CHECK_FALSE(shown.up);
+  CHECK_FALSE(shown.cipher);
+  CHECK_FALSE(shown.keepalive_rtt);
+  CHECK_FALSE(shown.probe_period);
+  CHECK(shown.forwards[0].state == ForwardState::pending);
+}
+
+TEST_CASE("a tunnel that waits reports its next try, its last error, and how each of its relays is") {
+  TunnelSpec spec = spec_with(1);
+  spec.relays = {{"relay.example", 22, "", {}}, {"other.example", 2222, "", {}}};
+  Tunnel tunnel(spec);
+  while (tunnel.phase() != "backing_off" || tunnel.state.relays.current() == 0) {
+    if (tunnel.phase() == "idle") {
+      tunnel.after(Start{});
+    } else if (tunnel.phase() == "backing_off") {
+      tunnel.wait();
+    }
+    tunnel.session(SessionFailed{refused()});
+  }
+  TunnelFacts facts = facts_of(tunnel);
+  facts.last_error = refused();
+  facts.failed_at = tunnel.now;
+  tunnel.now += 100ms;
+  const Duration until_next = tunnel.in<BackingOff>().until - tunnel.now;
+  const TunnelReport shown = report(tunnel, facts);
+  CHECK(shown.relay == "other.example:2222");
+  CHECK(shown.next_retry == until_next);
+  REQUIRE(shown.last_error);
+  CHECK(shown.last_error->failure == refused());
+  CHECK(shown.last_error->age == 100ms);
+  REQUIRE(shown.relays.size() == 2);
+  CHECK(shown.relays[0].relay == "relay.example:22");
+  CHECK_FALSE(shown.relays[0].current);
+  CHECK(shown.relays[1].current);
+  CHECK(shown.relays[0].failure->failure.cause == Cause::connection_refused);
+  CHECK(shown.relays[tunnel.in<BackingOff>().relay].next_try == until_next);
+
+  const ChangeReport change = change_report_of(tunnel.spec, tunnel.state, facts, tunnel.now);
+  CHECK(change.relay == shown.relay);
+  CHECK(change.state == "backing_off");
+  CHECK(change.phase.empty());
+  CHECK(change.attempt == shown.attempt);
+  CHECK(change.next_retry == until_next);
+  CHECK(change.last_error->age == 100ms);
+
+  tunnel.now += 1h;  // a timer may be late
+  CHECK(report(tunnel, facts).next_retry == 0s);
+  CHECK(report(tunnel, facts).relays[tunnel.in<BackingOff>().relay].next_try == 0s);
+}
+
+TEST_CASE("the lease is reported from its opening to its loss, with why it can't be recorded") {
+  Tunnel tunnel(leased(1));
+  TunnelFacts facts = facts_of(tunnel);
+  CHECK(report(tunnel, facts).lease.empty());
+  tunnel.establish();
+  CHECK(report(tunnel, facts).lease == lease_opening);
+  tunnel.session(LeaseOpened{});
+  CHECK(report(tunnel, facts).lease == lease_ready);
+  facts.attempt.unrecorded = "denied";
+  CHECK(report(tunnel, facts).lease == "the lease can't be recorded: denied");
+  tunnel.session(LeaseLost{"the relay's script has ended"});
+  CHECK(report(tunnel, facts).lease.starts_with("the relay's script has ended"));
+  CHECK(report(tunnel, facts).lease.ends_with("; opened again in 10 s"));
+}
+
+TEST_CASE("a refused listener is reported with why, and with who holds it") {
+  Tunnel tunnel(leased(1));
+  tunnel.authenticate();
+  tunnel.session(LeaseOpened{});
+  tunnel.session(ForwardAnswered{0, std::nullopt});
+  tunnel.session(Knocked{0, KnockAnswer::answered});
+  tunnel.session(Evicted{0, EvictOutcome::other_device, "gateway-8"});
+  const ForwardReport shown = report(tunnel).forwards.at(0);
+  CHECK(shown.state == ForwardState::refused);
+  CHECK(shown.refusal == to_string(Refusal::held_by_other_device));
+  CHECK(shown.holder == "gateway-8");
+  CHECK(shown.bound_port == 0);
+}
