@@ -396,13 +396,11 @@ class Transition {
   }
 
   Next on(const SessionFailed& failed) {
-    const Next fail = Fail{failed.failure};
     return std::visit(overloaded{[](Idle&) -> Next { return Stay{}; }, [](BackingOff&) -> Next { return Stay{}; },
-                                 [](Stopped&) -> Next { return Stay{}; }, [&](Opening&) { return fail; },
-                                 [&](StandingBy&) { return fail; }, [&](RequestingForwards&) { return fail; },
-                                 [&](Established&) { return fail; },
+                                 [](Stopped&) -> Next { return Stay{}; },
                                  [this](Draining& draining) { return drop(Finish{draining.after}); },
-                                 [this](Closing& closing) { return drop(Finish{closing.after}); }},
+                                 [this](Closing& closing) { return drop(Finish{closing.after}); },
+                                 [&](auto&) -> Next { return Fail{failed.failure}; }},
                       state_.phase);
   }
 
@@ -499,7 +497,7 @@ class Transition {
   /// The only place that replaces the phase. Nothing that the former one held is in use by then.
   void go(Next next) {
     while (!std::holds_alternative<Stay>(next)) {
-      next = std::visit([this](auto to) { return enter(std::move(to)); }, std::move(next));
+      next = std::visit([this](auto to) { return this->enter(std::move(to)); }, std::move(next));
     }
   }
 
@@ -538,13 +536,12 @@ class Transition {
 
   /// They are asked for first and the lease is opened beside them: an undisturbed start waits for no lease.
   Next enter(AskForListeners) {
-    LiveSession standing = std::move(session());
-    LiveSession& session = state_.phase.emplace<RequestingForwards>(std::move(standing)).session;
-    return listeners_moved(session, session.listeners.start(turn()));
+    state_.phase = RequestingForwards{LiveSession{std::move(session())}};
+    return listeners_moved(session(), session().listeners.start(turn()));
   }
 
   Next enter(Establish) {
-    LiveSession session = std::move(this->session());
+    LiveSession session{std::move(this->session())};
     happened(SessionStands{state_.relays.current(), session.listeners.table()});
     state_.relays.established();
     // A hole in the signal delays the answers of an established session as well: whether the relay still lives is for

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <boost/asio/post.hpp>
-#include <iterator>
 #include <random>
 #include <set>
 
@@ -44,8 +43,6 @@ void complain(const std::string& line) {
 
 constexpr std::chrono::minutes between_counts{10};
 constexpr std::chrono::seconds settled_after{2};
-constexpr std::chrono::seconds longest_reload{3};
-constexpr std::size_t most_that_hang = 8;  ///< readings, each with a thread
 constexpr std::chrono::minutes between_looks{1};
 
 std::chrono::sys_seconds wall_clock() {
@@ -68,7 +65,6 @@ bool differs_in_log_level_only(TunnelSpec one, const TunnelSpec& other) {
 Supervisor::Supervisor(const boost::asio::any_io_executor& executor, std::string config_path, std::string only,
                        Config config, std::function<void()> changed, std::function<void()> stopped)
     : executor_(executor),
-      config_path_(std::move(config_path)),
       only_(std::move(only)),
       config_(std::move(config)),
       changed_(std::move(changed)),
@@ -84,7 +80,8 @@ Supervisor::Supervisor(const boost::asio::any_io_executor& executor, std::string
       book_(state_folder(only_) + "/data_usage", files_beside("data_usage", config_, only_), say),
       count_timer_(executor),
       tidy_timer_(executor),
-      read_timer_(executor) {
+      reloads_(executor, std::move(config_path), only_, device_id_,
+               [this](const ConfigurationRead& read) { return take_over(read); }) {
   slots_.reserve(config_.tunnels.size());
   for (const TunnelSpec& spec : config_.tunnels) slots_.push_back({make_holder(spec, device_id_.of(spec))});
 }
@@ -343,71 +340,13 @@ bool Supervisor::wants_restart() const {
          std::any_of(slots_.begin(), slots_.end(), [&](const Slot& slot) { return slot.current.runner->wedged(now); });
 }
 
-struct Supervisor::Read {
-  decltype(load_share(config_path_, only_)) loaded;
-  std::vector<DeviceFault> faults;
-  Names names;
-
-  static Read from(const std::string& path, const std::string& only, const DeviceId& device_id) {
-    Read read{load_share(path, only, config::files_in_service()), {}, {}};
-    if (!read.loaded) return read;
-    read.faults = device_faults(*read.loaded);
-    for (const TunnelSpec& spec : read.loaded->config.tunnels) read.names.emplace(spec.name, device_id.of(spec));
-    return read;
-  }
-};
-
 void Supervisor::reload(Reloaded then) {
   if (stopping_) return then("holdfast is stopping");
-  next_reload_.push_back(std::move(then));
-  if (told_of_read_.empty()) read_configuration();
+  reloads_.ask(std::move(then));
 }
 
-void Supervisor::read_configuration() {
-  told_of_read_ = std::exchange(next_reload_, {});
-  if (readings_.size() == most_that_hang)
-    return refuse_reload_for("the disk has not answered eight times: once it does, restart holdfast");
-  readings_.emplace_back(executor_);
-  read_timer_.expires_after(longest_reload);
-  read_timer_.async_wait([this, alive = std::weak_ptr(alive_)](const boost::system::error_code& error) {
-    // The answer may have come in the same turn.
-    if (error || alive.expired() || told_of_read_.empty() || read_timer_.expiry() > Clock::now()) return;
-    std::move(next_reload_.begin(), next_reload_.end(), std::back_inserter(told_of_read_));
-    next_reload_.clear();
-    refuse_reload_for("the disk does not answer");
-  });
-  const auto reading = std::prev(readings_.end());
-  const bool taken =
-      reading->read([this, reading, path = config_path_, only = only_, device_id = device_id_]() -> net::Disk::Then {
-        return [this, reading, read = Read::from(path, only, device_id)] { was_read(reading, read); };
-      });
-  if (taken) return;
-  read_timer_.cancel();
-  readings_.erase(reading);
-  refuse_reload_for("the system has no thread to read it with");
-}
-
-void Supervisor::was_read(std::list<net::Disk>::iterator reading, const Read& read) {
-  const bool waited_for = !told_of_read_.empty() && std::next(reading) == readings_.end();
-  // Not from within its own call.
-  boost::asio::post(executor_, [this, reading, alive = std::weak_ptr(alive_)] {
-    if (!alive.expired()) readings_.erase(reading);
-  });
-  if (!waited_for) return;
-  read_timer_.cancel();
-  tell_reloaded(stopping_ ? "holdfast is stopping" : take_over(read));
-  if (!next_reload_.empty()) read_configuration();
-}
-
-void Supervisor::refuse_reload_for(const std::string& why) {
-  tell_reloaded(refuse_reload({{config_path_, 0, 0, "", why}}));
-}
-
-void Supervisor::tell_reloaded(const std::optional<std::string>& refusal) {
-  for (const Reloaded& then : std::exchange(told_of_read_, {})) then(refusal);
-}
-
-std::optional<std::string> Supervisor::take_over(const Read& read) {
+std::optional<std::string> Supervisor::take_over(const ConfigurationRead& read) {
+  if (stopping_) return "holdfast is stopping";
   const auto& loaded = read.loaded;
   if (!loaded) return refuse_reload(loaded.error());
   config::Problems hopeless;

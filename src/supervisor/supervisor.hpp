@@ -5,8 +5,6 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
-#include <list>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -22,6 +20,7 @@
 #include "ssh/storage.hpp"
 #include "status/server.hpp"
 #include "supervisor/device_id.hpp"
+#include "supervisor/reloads.hpp"
 #include "supervisor/runs.hpp"
 #include "supervisor/tunnel_runner.hpp"
 #include "supervisor/usage_book.hpp"
@@ -79,10 +78,7 @@ class Supervisor final : public status::Source {
     std::uint64_t wire_bytes() const;
   };
 
-  /// By the tunnel's name.
-  using Names = std::map<std::string, DeviceNames>;
-  /// What a reload reads from the disk.
-  struct Read;
+  using Names = ConfigurationRead::Names;
 
   Holder make_holder(const TunnelSpec& spec, const DeviceNames& names);
   Slot* find(const std::string& name);
@@ -94,12 +90,8 @@ class Supervisor final : public status::Source {
   void tell_all(const TunnelEvent& event);
   static void tell_of(const Slot& slot, const std::string& text);
   TunnelReport report_of(const Slot& slot, TimePoint now) const;
-  void read_configuration();
-  void was_read(std::list<net::Disk>::iterator reading, const Read& read);
-  void refuse_reload_for(const std::string& why);
-  void tell_reloaded(const std::optional<std::string>& refusal);
   /// Nothing, or why it is refused.
-  std::optional<std::string> take_over(const Read& read);
+  std::optional<std::string> take_over(const ConfigurationRead& read);
   std::string refuse_reload(const config::Problems& problems);
   bool is_touched(const TunnelSpec& next);
   void apply(const Config& next, const Names& names);
@@ -118,7 +110,6 @@ class Supervisor final : public status::Source {
   DataReport data_of(const Slot& slot, std::chrono::sys_seconds now) const;
 
   boost::asio::any_io_executor executor_;
-  const std::string config_path_;
   const std::string only_;
   Config config_;
   const std::function<void()> changed_;
@@ -138,12 +129,7 @@ class Supervisor final : public status::Source {
   boost::asio::steady_timer tidy_timer_;
   std::uint64_t tidied_ = 0;  ///< the runners' activity at that time
   std::optional<std::string> last_reload_error_;
-  /// The last one is of the reading that is waited for, if one is; those before hang. A disk each: the configuration
-  /// may lie on another one now.
-  std::list<net::Disk> readings_;
-  boost::asio::steady_timer read_timer_;  ///< ends the wait for a reading
-  std::vector<Reloaded> told_of_read_;    ///< by the reading that is waited for; none: there is none
-  std::vector<Reloaded> next_reload_{};   ///< asked for since that began: the file may be another one now
+  Reloads reloads_;
   bool stopping_ = false;
   bool reap_posted_ = false;
   std::shared_ptr<char> alive_ = std::make_shared<char>();  ///< what posted handlers check
