@@ -197,8 +197,8 @@ class Channel::State : public std::enable_shared_from_this<State> {
     unsent_.clear();
   }
 
-  /// There is room for who waits for it, or never will be. The session has room: who waited for that asks again, to
-  /// learn that its own window is closed and to let others pass.
+  /// Whether the wait is over: there is room, or there never will be. Who waited for the session, which has room now,
+  /// asks again: it may learn that its own window is closed, and let others pass.
   bool waits_no_more() {
     if (!std::exchange(session_was_full_, false) && is_open() &&
         (!unsent_.empty() || ssh_channel_window_size(channel_) == 0))
