@@ -108,6 +108,22 @@ Examples:
   holdfast relay-script > relay-script
   holdfast relay-script | ssh relay.example 'sudo install -D -m 644 /dev/stdin /usr/local/lib/holdfast/relay-script')";
 
+constexpr const char* import_text =
+    R"(Print the YAML for a tunnel that something else holds today, and say what is not in it, and why.
+
+Nothing is changed: not the configuration, and not what holds the tunnel. What ssh makes of its command line and of its
+configuration files is asked of ssh itself (ssh -G). The YAML goes to standard output, for a file in
+/etc/holdfast/conf.d; the rest to standard error.)";
+constexpr const char* import_footer =
+    R"(Exit status: 0 printed; 1 there is no -R to hold, or ssh is missing; 2 bad usage.
+
+Examples:
+  holdfast import autossh -- -M 0 -N -R 4649:localhost:22 tunnel@relay.example
+  holdfast import autossh -- '@reboot autossh -M 0 -fN -R 4649:localhost:22 tunnel@relay.example'
+  holdfast import autossh < /etc/systemd/system/autossh.service
+  holdfast import ssh-config relay > /etc/holdfast/conf.d/relay.yaml
+  holdfast import sidedoor)";
+
 constexpr const char* completion_text =
     R"(Print what has a shell complete holdfast's commands and options when TAB is pressed.
 
@@ -148,6 +164,7 @@ class CommandLine {
         ->required()
         ->type_name("");
     add_daemon(reconnect_command);
+    add_import();
     add("relay-script", "Print what a relay runs for us", relay_script_text, relay_script_footer,
         [](const Options&) { return relay_script(); });
     add("completion", "Print a shell's completion", completion_text, completion_footer,
@@ -204,6 +221,27 @@ class CommandLine {
     return done;
   }
 
+  void add_import() {
+    import_ = &add("import", "Take over what autossh, ssh or sidedoor does", import_text, import_footer, {});
+    import_->callback({});  // the choice is its subcommand's
+    import_->require_subcommand(1);
+    const auto of = [&](const char* name, const char* line, Command command) -> CLI::App& {
+      CLI::App* from = import_->add_subcommand(name, line);
+      from->set_help_flag("-h,--help", "Show this help");
+      from->add_option("--name", options_.import_name, "What to call the tunnel (default: relay)")->type_name("TUNNEL");
+      from->callback([this, command = std::move(command)] { chosen_ = command; });
+      return *from;
+    };
+    of("autossh", "A command line of autossh's or ssh's, also within a crontab's or a unit's", import_command)
+        .add_option("WORDS", options_.import_words, "The command line, behind --; without it, from standard input")
+        ->type_name("");
+    CLI::App& ssh_config = of("ssh-config", "A host of ssh_config(5)", import_ssh_config);
+    ssh_config.add_option("HOST", options_.import_words, "As given to ssh")->required()->expected(1)->type_name("");
+    ssh_config.add_option("-F", options_.ssh_config, "The file, as ssh's -F (default: the usual ones)")
+        ->type_name("FILE");
+    of("sidedoor", "The configuration of Debian's package sidedoor", import_sidedoor);
+  }
+
   void add_config(CLI::App& command) {
     command
         .add_option("-c,--config", options_.config, std::string{"The configuration (default: "} + default_config + ")")
@@ -232,7 +270,11 @@ class CommandLine {
 
   std::string what_is_wrong(const CLI::ParseError& stop) const {
     const auto unexpected = app_.remaining(true);
-    if (!unexpected.empty()) return "there is no command or option '" + unexpected.front() + "'";
+    if (!unexpected.empty()) {
+      const bool foreign = import_->parsed() && unexpected.front().starts_with('-');
+      return "there is no command or option '" + unexpected.front() + "'" +
+             (foreign ? " of ours: put what is to be imported behind --" : "");
+    }
     if (app_.get_subcommands().empty()) return "a command is missing";
     return stop.what();
   }
@@ -252,6 +294,7 @@ class CommandLine {
 
   CLI::App app_{"holdfast holds reverse SSH tunnels (ssh -R) to a relay, and keeps them alive.\n", "holdfast"};
   CLI::App* health_ = nullptr;
+  CLI::App* import_ = nullptr;
   Options options_;
   Command chosen_;
 };

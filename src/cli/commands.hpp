@@ -2,6 +2,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "holdfast/time.hpp"
 
@@ -22,6 +23,9 @@ struct Options {
   bool json = false;
   std::string tunnel;
   std::string shell;
+  std::string import_name = "relay";      ///< what an imported tunnel is called
+  std::vector<std::string> import_words;  ///< the command line, or ssh_config's host
+  std::string ssh_config;                 ///< the file, as ssh -F; empty: the usual ones
 };
 
 int run(const Options& options);
@@ -30,6 +34,9 @@ int status(const Options& options);
 int health(const Options& options);
 int reload(const Options& options);
 int reconnect(const Options& options);
+int import_command(const Options& options);
+int import_ssh_config(const Options& options);
+int import_sidedoor(const Options& options);
 int relay_script();
 int version();
 

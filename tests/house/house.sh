@@ -64,7 +64,8 @@ may_include() {
     relay) echo ssh core ;;
     status) echo core ;;
     supervisor) echo ssh net forward relay status config log service worker core ;;
-    cli) echo supervisor relay status config service log core ;;
+    migrate) echo config core ;;
+    cli) echo migrate supervisor relay status config service log core ;;
     main.cpp) echo cli ;;
   esac
 }

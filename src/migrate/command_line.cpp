@@ -1,0 +1,197 @@
+#include "migrate/command_line.hpp"
+
+#include <algorithm>
+#include <cctype>
+#include <vector>
+
+namespace holdfast::migrate {
+namespace {
+
+using Found = tl::expected<std::vector<Command>, std::string>;
+
+std::string_view program_of(std::string_view word) {
+  const auto slash = word.rfind('/');
+  return slash == std::string_view::npos ? word : word.substr(slash + 1);
+}
+
+/// NAME=value
+bool is_assignment(const std::string& word) {
+  const auto equals = word.find('=');
+  return equals != std::string::npos && equals > 0 &&
+         std::all_of(word.begin(), word.begin() + static_cast<std::ptrdiff_t>(equals),
+                     [](unsigned char c) { return std::isalnum(c) != 0 || c == '_'; });
+}
+
+void assign(std::map<std::string, std::string>& environment, const std::string& word) {
+  const auto equals = word.find('=');
+  environment[word.substr(0, equals)] = word.substr(equals + 1);
+}
+
+/// Whatever runs it (cron's fields, env, sudo, nohup, setsid, ...) stands before it.
+std::optional<Command> command_in(const Words& words) {
+  Command command;
+  for (std::size_t index = 0; index < words.size(); ++index) {
+    const std::string_view program = program_of(words[index]);
+    if (program == "autossh" || program == "ssh") {
+      command.autossh = program == "autossh";
+      command.arguments.assign(words.begin() + static_cast<std::ptrdiff_t>(index) + 1, words.end());
+      return command;
+    }
+    if (is_assignment(words[index])) assign(command.environment, words[index]);
+  }
+  return std::nullopt;
+}
+
+Found commands_in(std::string_view line) {
+  const auto split = shell_commands(line);
+  if (!split) return tl::unexpected(split.error());
+  std::vector<Command> found;
+  for (const Words& words : *split) {
+    if (auto command = command_in(words)) {
+      found.push_back(std::move(*command));
+      continue;
+    }
+    // sh -c 'autossh ...', su -c "...", screen
+    for (const std::string& word : words) {
+      if (word.find("ssh ") == std::string::npos) continue;
+      const Found inner = commands_in(word);
+      if (!inner) return inner;
+      found.insert(found.end(), inner->begin(), inner->end());
+    }
+  }
+  return found;
+}
+
+std::string trimmed(std::string_view line) {
+  const auto begin = line.find_first_not_of(" \t\r");
+  if (begin == std::string_view::npos) return "";
+  return std::string{line.substr(begin, line.find_last_not_of(" \t\r") + 1 - begin)};
+}
+
+/// Lines, where a backslash at the end joins the next one to it.
+std::vector<std::string> lines_of(std::string_view text) {
+  std::vector<std::string> lines;
+  std::string line;
+  const auto end = [&] {
+    lines.push_back(trimmed(line));
+    line.clear();
+  };
+  for (std::size_t at = 0; at < text.size(); ++at) {
+    if (text[at] == '\\' && at + 1 < text.size() && text[at + 1] == '\n') {
+      line += ' ';
+      ++at;
+    } else if (text[at] == '\n') {
+      end();
+    } else {
+      line += text[at];
+    }
+  }
+  end();
+  return lines;
+}
+
+/// "ExecStart=-/usr/bin/autossh ..." without what is systemd's.
+std::optional<std::string> value_of(const std::string& line, std::string_view key) {
+  if (!line.starts_with(key)) return std::nullopt;
+  return line.substr(std::min(line.find_first_not_of("@-:+!|", key.size()), line.size()));
+}
+
+/// "%h"; "%%" is a '%'.
+std::optional<std::string> specifier_in(const std::string& command) {
+  for (auto at = command.find('%'); at != std::string::npos; at = command.find('%', at + 2)) {
+    if (at + 1 < command.size() && std::isalpha(static_cast<unsigned char>(command[at + 1])) != 0) {
+      return command.substr(at, 2) + " is known to systemd only: write what it stands for";
+    }
+  }
+  return std::nullopt;
+}
+
+bool takes_value(char option, bool autossh) {
+  if (option == 'M') return autossh;
+  return std::string_view{"BbcDEeFIiJLlmOoPpQRSWw"}.find(option) != std::string_view::npos;
+}
+
+}  // namespace
+
+tl::expected<Command, std::string> find_command(std::string_view text) {
+  const std::vector<std::string> lines = lines_of(text);
+  const bool unit =
+      std::any_of(lines.begin(), lines.end(), [](const auto& line) { return line.starts_with("ExecStart="); });
+  std::map<std::string, std::string> environment;
+  std::vector<Command> found;
+  for (const std::string& line : lines) {
+    if (line.starts_with('#')) continue;
+    std::optional<std::string> set = value_of(line, "Environment=");
+    if (!set && !unit && is_assignment(line)) set = line;
+    if (set) {
+      const auto split = shell_commands(*set);
+      if (!split) return tl::unexpected(split.error());
+      for (const Words& words : *split) {
+        for (const std::string& word : words) {
+          if (is_assignment(word)) assign(environment, word);
+        }
+      }
+    }
+    std::string command = line;
+    if (unit) {
+      command = value_of(line, "ExecStart=").value_or("");
+      if (const auto specifier = specifier_in(command)) return tl::unexpected(*specifier);
+    }
+    if (command.find("ssh") == std::string::npos) continue;
+    Found here = commands_in(command);
+    if (!here) return tl::unexpected(here.error());
+    found.insert(found.end(), here->begin(), here->end());
+  }
+  if (found.empty()) return tl::unexpected<std::string>("there is no autossh or ssh in it");
+  if (found.size() > 1) return tl::unexpected<std::string>("it runs ssh more than once: give one command at a time");
+  Command command = std::move(found.front());
+  command.environment.merge(environment);
+  return command;
+}
+
+tl::expected<SshArguments, std::string> take_apart(const Command& command) {
+  SshArguments taken;
+  bool destination = false;
+  for (std::size_t index = 0; index < command.arguments.size(); ++index) {
+    const std::string& word = command.arguments[index];
+    if (word.size() < 2 || word[0] != '-') {
+      // After the destination there may be options still; what comes next is a command for the relay.
+      if (destination) {
+        taken.remote_command.assign(command.arguments.begin() + static_cast<std::ptrdiff_t>(index),
+                                    command.arguments.end());
+        break;
+      }
+      destination = true;
+      taken.for_ssh.push_back(word);
+      continue;
+    }
+    if (word == "--") continue;
+    std::string flags = "-";
+    for (std::size_t at = 1; at < word.size(); ++at) {
+      const char option = word[at];
+      if (!takes_value(option, command.autossh)) {
+        // autossh's own: it goes to the background itself, and tells its version.
+        if (!command.autossh || (option != 'f' && option != 'V')) flags += option;
+        continue;
+      }
+      std::string value = word.substr(at + 1);
+      if (value.empty()) {
+        if (index + 1 == command.arguments.size())
+          return tl::unexpected("-" + std::string(1, option) + " lacks its value");
+        value = command.arguments[++index];
+      }
+      if (option == 'M') {
+        taken.monitor_port = value;
+      } else {
+        taken.for_ssh.push_back("-" + std::string(1, option));
+        taken.for_ssh.push_back(value);
+      }
+      break;
+    }
+    if (flags.size() > 1) taken.for_ssh.push_back(flags);
+  }
+  if (!destination) return tl::unexpected<std::string>("it names no relay (user@host)");
+  return taken;
+}
+
+}  // namespace holdfast::migrate

@@ -1,0 +1,35 @@
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <tl/expected.hpp>
+
+#include "migrate/shell_words.hpp"
+
+namespace holdfast::migrate {
+
+/// What a tunnel is held by today.
+struct Command {
+  bool autossh = false;                            ///< else ssh itself
+  std::map<std::string, std::string> environment;  ///< set for it, autossh's variables among them
+  Words arguments;
+
+  friend bool operator==(const Command&, const Command&) = default;
+};
+
+/// Finds it in a command line, a crontab's line, a systemd unit or a script. The error says what is in the way: none,
+/// or more than one, or what only a shell knows.
+tl::expected<Command, std::string> find_command(std::string_view text);
+
+/// An autossh or ssh command line, taken apart as getopt(3) does.
+struct SshArguments {
+  Words for_ssh;                            ///< what `ssh -G` takes: options and the destination
+  std::optional<std::string> monitor_port;  ///< autossh's -M
+  Words remote_command;
+};
+/// The error names an option without its value, or says that the relay is missing.
+tl::expected<SshArguments, std::string> take_apart(const Command& command);
+
+}  // namespace holdfast::migrate

@@ -1,0 +1,36 @@
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <tl/expected.hpp>
+#include <vector>
+
+namespace holdfast::migrate {
+
+/// What `ssh -G` prints: each keyword, in lower case, with its values in order.
+using SshConfig = std::map<std::string, std::vector<std::string>>;
+SshConfig parse_ssh_config(std::string_view printed);
+
+struct Origin {
+  std::string name;                                ///< of the tunnel
+  SshConfig effective;                             ///< of the command line and the user's and the system's files
+  SshConfig defaults;                              ///< of ssh -G -F /dev/null, for this hostname
+  std::map<std::string, std::string> environment;  ///< of the command
+  std::optional<std::string> monitor_port;
+  std::vector<std::string> remote_command;
+  std::string home;                        ///< what ~ stands for
+  std::vector<std::string> existing_keys;  ///< those of effective's identityfile that are there
+};
+
+struct Translation {
+  std::string yaml;                  ///< a file for conf.d
+  std::vector<std::string> dropped;  ///< what is not in it, why, and what to do instead; a line each
+  std::vector<std::string> to_do;    ///< before it is started; a line or command each
+};
+
+/// The error: there is nothing to hold, for no -R can be kept.
+tl::expected<Translation, std::string> translate(const Origin& origin);
+
+}  // namespace holdfast::migrate

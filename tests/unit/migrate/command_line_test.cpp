@@ -1,0 +1,88 @@
+#include "migrate/command_line.hpp"
+
+#include <doctest/doctest.h>
+
+using namespace holdfast::migrate;
+
+namespace {
+
+Command found(std::string_view text) {
+  const auto command = find_command(text);
+  REQUIRE_MESSAGE(command.has_value(), command.error());
+  return *command;
+}
+
+SshArguments apart(const Words& arguments, bool autossh = true) {
+  const auto taken = take_apart({autossh, {}, arguments});
+  REQUIRE(taken.has_value());
+  return *taken;
+}
+
+}  // namespace
+
+TEST_CASE("the command is found wherever it stands") {
+  const Command plain{true, {}, {"-M", "0", "-N", "relay"}};
+  CHECK(found("autossh -M 0 -N relay") == plain);
+  CHECK(found("@reboot /usr/bin/autossh -M 0 -N relay >/dev/null 2>&1 &") == plain);
+  CHECK(found("*/5 * * * * pi sleep 10; autossh -M 0 -N relay") == plain);
+  CHECK(found("sudo -u pi nohup setsid autossh -M 0 -N relay") == plain);
+  CHECK(found("su - pi -c 'autossh -M 0 -N relay'") == plain);
+  CHECK(found("# the tunnel\n\nautossh -M 0 \\\n  -N relay\n") == plain);
+  CHECK(found("ssh -N relay") == Command{false, {}, {"-N", "relay"}});
+}
+
+TEST_CASE("a unit is read with its environment") {
+  const Command command = found(R"([Unit]
+Description=the tunnel over ssh
+After=network-online.target
+
+[Service]
+Environment="AUTOSSH_GATETIME=0" AUTOSSH_POLL=60
+ExecStart=-/usr/bin/autossh -M 0 -N \
+  -o "ServerAliveInterval 30" relay
+Restart=always
+)");
+  CHECK(command.arguments == Words{"-M", "0", "-N", "-o", "ServerAliveInterval 30", "relay"});
+  CHECK(command.environment.at("AUTOSSH_GATETIME") == "0");
+  CHECK(command.environment.at("AUTOSSH_POLL") == "60");
+}
+
+TEST_CASE("a variable before the command is its own, on a crontab's line of its own, too") {
+  CHECK(found("AUTOSSH_POLL=60\n@reboot autossh -M 0 relay").environment.at("AUTOSSH_POLL") == "60");
+  CHECK(found("AUTOSSH_GATETIME=0 autossh -M 0 relay").environment.at("AUTOSSH_GATETIME") == "0");
+}
+
+TEST_CASE("what can't be told is said") {
+  CHECK(find_command("").error() == "there is no autossh or ssh in it");
+  CHECK(find_command("ls -l").error() == "there is no autossh or ssh in it");
+  CHECK(find_command("ssh a\nssh b").error() == "it runs ssh more than once: give one command at a time");
+  CHECK(find_command("ExecStart=/usr/bin/ssh -i %h/key a").error() ==
+        "%h is known to systemd only: write what it stands for");
+  CHECK(find_command("autossh $OPTIONS").error() ==
+        "$OPTIONS is known to a running shell only: write what it stands for");
+}
+
+TEST_CASE("autossh's own options are taken out, wherever they stand") {
+  SshArguments taken = apart({"-M", "20000", "-fN", "-R", "4649:localhost:22", "pi@relay", "-p", "2222"});
+  CHECK(taken.monitor_port == "20000");
+  CHECK(taken.for_ssh == Words{"-N", "-R", "4649:localhost:22", "pi@relay", "-p", "2222"});
+
+  taken = apart({"-fNM0", "-R4649:localhost:22", "relay"});
+  CHECK(taken.monitor_port == "0");
+  CHECK(taken.for_ssh == Words{"-N", "-R", "4649:localhost:22", "relay"});
+
+  taken = apart({"-NMf", "relay"}, false);
+  CHECK_FALSE(taken.monitor_port);
+  CHECK(taken.for_ssh == Words{"-NMf", "relay"});
+}
+
+TEST_CASE("behind the relay comes a command") {
+  const SshArguments taken = apart({"-M0", "relay", "-v", "sleep", "-x", "99"});
+  CHECK(taken.for_ssh == Words{"relay", "-v"});
+  CHECK(taken.remote_command == Words{"sleep", "-x", "99"});
+}
+
+TEST_CASE("a command line that ssh could not use either is refused") {
+  CHECK(take_apart({true, {}, {"-M", "0", "-N"}}).error() == "it names no relay (user@host)");
+  CHECK(take_apart({true, {}, {"relay", "-R"}}).error() == "-R lacks its value");
+}
