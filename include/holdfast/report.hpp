@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -72,6 +73,13 @@ struct ChangeReport {
   std::optional<FailureReport> last_error{};  ///< why it could not take over so far
 };
 
+/// How a session that stood came to its end.
+struct EndReport {
+  std::optional<Failure> why;  ///< none: on request, or for a better relay
+  Duration age{};              ///< since then
+  Duration held{};
+};
+
 struct TunnelReport {
   std::string name;
   std::string relay;      ///< relay_name() of the current one
@@ -86,6 +94,8 @@ struct TunnelReport {
   std::optional<Duration> next_retry;       ///< while backing off
   std::optional<FailureReport> last_error;  ///< kept after recovery
   std::vector<RecentLosses> losses;         ///< in the last losses_window
+  std::vector<EndReport> ends;              ///< of the last sessions that stood, the latest last
+  std::map<Cause, std::uint64_t> failures;  ///< how often each cause was met, since the start
   std::vector<ForwardReport> forwards;
   std::uint64_t refused_opens = 0;   ///< channel opens that we never asked for
   std::uint64_t bytes_received = 0;  ///< on the wire: TCP payload of all sessions to the relay

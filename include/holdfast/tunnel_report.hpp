@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "holdfast/counters.hpp"
+#include "holdfast/history.hpp"
 #include "holdfast/report.hpp"
 
 /// How a tunnel is shown: made of its state, and of the facts that step() has no need of.
@@ -24,8 +25,6 @@ struct AttemptFacts {
 struct TunnelFacts {
   TimePoint phase_entered;
   std::uint64_t sessions_established = 0;
-  std::optional<Failure> last_error{};
-  TimePoint failed_at{};             ///< valid with last_error
   std::vector<Counters> counters{};  ///< by forward
   std::uint64_t refused_opens = 0;   ///< these three of all sessions
   std::uint64_t bytes_received = 0;
@@ -35,10 +34,10 @@ struct TunnelFacts {
 
 /// `facts.counters` is parallel to `spec.remote_forward`, and `state` came out of step() with this `spec`. Not set are
 /// `data` and `change`.
-TunnelReport report_of(const TunnelSpec& spec, const TunnelState& state, const TunnelFacts& facts, TimePoint now);
+TunnelReport report_of(const TunnelSpec& spec, const TunnelState& state, const History& history,
+                       const TunnelFacts& facts, TimePoint now);
 
 /// The same, in short, of one that has not taken the tunnel over yet.
-ChangeReport change_report_of(const TunnelSpec& spec, const TunnelState& state, const TunnelFacts& facts,
-                              TimePoint now);
+ChangeReport change_report_of(const TunnelSpec& spec, const TunnelState& state, const History& history, TimePoint now);
 
 }  // namespace holdfast

@@ -18,9 +18,9 @@ std::optional<Duration> next_retry(const TunnelState& state, TimePoint now) {
   return std::max(waiting->until - now, Duration::zero());
 }
 
-std::optional<FailureReport> last_error(const TunnelFacts& facts, TimePoint now) {
-  if (!facts.last_error) return std::nullopt;
-  return FailureReport{*facts.last_error, now - facts.failed_at};
+std::optional<FailureReport> last_error(const History& history, TimePoint now) {
+  const auto& error = history.last_error();
+  return error ? std::optional{FailureReport{error->failure, now - error->at}} : std::nullopt;
 }
 
 std::optional<TimePoint> next_try(const TunnelState& state, std::size_t relay, TimePoint now) {
@@ -94,7 +94,8 @@ std::optional<Duration> period_of_probes(const TunnelState& state) {
 
 }  // namespace
 
-TunnelReport report_of(const TunnelSpec& spec, const TunnelState& state, const TunnelFacts& facts, TimePoint now) {
+TunnelReport report_of(const TunnelSpec& spec, const TunnelState& state, const History& history,
+                       const TunnelFacts& facts, TimePoint now) {
   const std::vector<RelaySpec> relays = relays_of(spec);
   TunnelReport report;
   report.name = spec.name;
@@ -111,8 +112,10 @@ TunnelReport report_of(const TunnelSpec& spec, const TunnelState& state, const T
   report.attempt = state.attempt;
   report.sessions_established = facts.sessions_established;
   report.next_retry = next_retry(state, now);
-  report.last_error = last_error(facts, now);
+  report.last_error = last_error(history, now);
   report.losses = state.losses.recent(now);
+  for (const History::End& end : history.ends()) report.ends.push_back({end.why, now - end.at, end.held});
+  report.failures = history.counts();
   report.forwards = forward_reports(spec, state, facts, now);
   report.refused_opens = facts.refused_opens;
   report.bytes_received = facts.bytes_received;
@@ -127,14 +130,13 @@ TunnelReport report_of(const TunnelSpec& spec, const TunnelState& state, const T
   return report;
 }
 
-ChangeReport change_report_of(const TunnelSpec& spec, const TunnelState& state, const TunnelFacts& facts,
-                              TimePoint now) {
+ChangeReport change_report_of(const TunnelSpec& spec, const TunnelState& state, const History& history, TimePoint now) {
   return {relay_name(relays_of(spec).at(state.relays.current())),
           std::string{phase_name(state.phase)},
           phase_of_opening(state),
           state.attempt,
           next_retry(state, now),
-          last_error(facts, now)};
+          last_error(history, now)};
 }
 
 }  // namespace holdfast

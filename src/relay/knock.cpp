@@ -23,8 +23,10 @@ class Knock::Impl final : public ssh::ChannelObserver, public std::enable_shared
     speak();
   }
 
+  void ignore() { heard_ = nullptr; }
+
   void hang_up() {
-    heard_ = nullptr;
+    ignore();
     channel_.reset();
   }
 
@@ -77,6 +79,10 @@ Knock::~Knock() {
 
 void Knock::say(std::span<const std::byte> words) {
   impl_->say(words);
+}
+
+void Knock::ignore() {
+  impl_->ignore();
 }
 
 }  // namespace holdfast::relay

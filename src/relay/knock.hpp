@@ -24,6 +24,8 @@ class Knock {
 
   /// Sends so much through, as soon as there is room. At most once.
   void say(std::span<const std::byte> words);
+  /// Nothing is heard any more; the channel stays open.
+  void ignore();
 
  private:
   class Impl;

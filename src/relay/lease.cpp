@@ -102,7 +102,7 @@ class Lease::Impl final : public ssh::ChannelObserver, public std::enable_shared
   // ---- answers ---------------------------------------------------------------------------------------------------
 
   void on(const answer::Greeting&) {
-    if (pop() && !std::exchange(greeted_, true)) observer_->on_lease_opened();
+    if (pop() && !std::exchange(greeted_, true)) observer_->on_event(LeaseOpened{});
   }
 
   void on(const answer::Unsupported& unsupported) {
@@ -128,9 +128,10 @@ class Lease::Impl final : public ssh::ChannelObserver, public std::enable_shared
     const auto question = pop();
     if (!question || !question->forward) return;
     if (!question->again.empty() && may_be_ours(other)) return evict_as_ours(other, *question);
-    const auto outcome = other.twin ? EvictOutcome::twin : EvictOutcome::other_device;
+    const bool twin = other.twin || other.device == device_.name;
+    const auto outcome = twin ? EvictOutcome::twin : EvictOutcome::other_device;
     const auto guard = other.guard == no_guard ? std::nullopt : std::optional<Duration>{other.guard};
-    observer_->on_evicted({*question->forward, outcome, other.device, guard});
+    observer_->on_event(Evicted{*question->forward, outcome, other.device, guard});
   }
   void on(const answer::NotEvicted&) { tell(EvictOutcome::not_ours); }
   void on(const answer::Denied&) { tell(EvictOutcome::failed); }
@@ -150,7 +151,7 @@ class Lease::Impl final : public ssh::ChannelObserver, public std::enable_shared
 
   void tell(EvictOutcome outcome) {
     const auto question = pop();
-    if (question && question->forward) observer_->on_evicted({*question->forward, outcome, ""});
+    if (question && question->forward) observer_->on_event(Evicted{*question->forward, outcome, ""});
   }
 
   /// Where no run, or not the name, was remembered, what began before this one. What began later is a twin's in any
@@ -176,7 +177,7 @@ class Lease::Impl final : public ssh::ChannelObserver, public std::enable_shared
   void refuse(const Question& question) {
     if (!question.forward) return;
     boost::asio::post(executor_, [self = shared_from_this(), forward = *question.forward] {
-      if (self->observer_ != nullptr) self->observer_->on_evicted({forward, EvictOutcome::failed, ""});
+      if (self->observer_ != nullptr) self->observer_->on_event(Evicted{forward, EvictOutcome::failed, ""});
     });
   }
 
@@ -188,7 +189,7 @@ class Lease::Impl final : public ssh::ChannelObserver, public std::enable_shared
 
   void lose(std::string reason) {
     channel_.reset();
-    if (LeaseObserver* observer = std::exchange(observer_, nullptr)) observer->on_lease_lost(std::move(reason));
+    if (LeaseObserver* observer = std::exchange(observer_, nullptr)) observer->on_event(LeaseLost{std::move(reason)});
   }
 
   boost::asio::any_io_executor executor_;

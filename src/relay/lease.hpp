@@ -10,7 +10,7 @@
 #include <string>
 #include <variant>
 
-#include "holdfast/listeners.hpp"
+#include "holdfast/tunnel.hpp"
 #include "relay/lease_protocol.hpp"
 #include "ssh/channel.hpp"
 
@@ -19,10 +19,9 @@ namespace holdfast::relay {
 /// What a lease tells its owner, from the event loop. The owner may destroy the lease in any of them.
 class LeaseObserver {
  public:
-  virtual void on_lease_opened() = 0;
-  /// Nothing comes afterwards. `reason` is for people: "the account runs no commands (This account is ...)".
-  virtual void on_lease_lost(std::string reason) = 0;
-  virtual void on_evicted(Evicted evicted) = 0;
+  /// LeaseOpened, Evicted, or LeaseLost, after which nothing comes; its reason is for people: "the account runs no
+  /// commands (This account is ...)".
+  virtual void on_event(SessionEvent event) = 0;
   /// The record could not be written, so that no later session can evict this one. The guard works all the same.
   virtual void on_unrecorded(std::string reason) = 0;
   /// Where the relay listens for the forward that was recorded: answer::Held.
@@ -47,9 +46,9 @@ class Lease {
   void record(std::size_t forward, const std::string& address, std::uint16_t port);
   /// The relay has given it back.
   void drop(const std::string& address, std::uint16_t port);
-  /// Ends a dead predecessor of this device that holds it: on_evicted with this `forward`.
+  /// Ends a dead predecessor of this device that holds it: Evicted with this `forward`.
   void evict(std::size_t forward, const std::string& address, std::uint16_t port);
-  /// Whose living session holds it: on_evicted with `other_device` if that can be known, and nobody is ended.
+  /// Whose living session holds it: Evicted with `other_device` if that can be known, and nobody is ended.
   void identify(std::size_t forward, const std::string& address, std::uint16_t port);
   /// The public keys of the relay's sshd. Only of a channel that runs exec_command(true), or a forced command.
   void ask_keys();

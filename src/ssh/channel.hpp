@@ -8,6 +8,7 @@
 #include <span>
 #include <string>
 #include <tl/expected.hpp>
+#include <utility>
 #include <vector>
 
 namespace holdfast::ssh {
@@ -79,6 +80,23 @@ struct OpenRefusal {
 };
 /// Data may be waiting in a new channel already: begin with take_buffered().
 using OpenHandler = std::function<void(tl::expected<Channel, OpenRefusal>)>;
+
+/// Whoever waits for a channel that the session was asked for. The relay may still open one that nobody waits for any
+/// more: that is closed.
+class Awaited {
+ public:
+  /// For Session::open_...(): calls `handler`, unless this is gone by then, gave up, or waits for another.
+  OpenHandler by(OpenHandler handler) {
+    handler_ = std::make_shared<OpenHandler>(std::move(handler));
+    return [weak = std::weak_ptr(handler_)](tl::expected<Channel, OpenRefusal> opened) {
+      if (const auto waiting = weak.lock()) (*waiting)(std::move(opened));
+    };
+  }
+  void give_up() { handler_.reset(); }
+
+ private:
+  std::shared_ptr<OpenHandler> handler_;
+};
 
 /// A forwarded-tcpip open that waits for an answer (RFC 4254, 7.2), so that a refused target can be passed on.
 class OpenRequest {

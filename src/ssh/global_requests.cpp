@@ -89,9 +89,9 @@ GlobalRequests::Answer GlobalRequests::perform(const Listen& request, ssh_sessio
   int unused = 0;
   const int rc = ssh_channel_listen_forward(session, forward.bind_address.c_str(), forward.port, &unused);
   if (rc == SSH_AGAIN) return std::nullopt;
-  if (rc != SSH_OK) return ForwardAnswer{request.forward, std::nullopt};
+  if (rc != SSH_OK) return ForwardAnswered{request.forward, std::nullopt};
   listeners_.at(request.forward) = {forward.port, false};
-  return ForwardAnswer{request.forward, forward.port};
+  return ForwardAnswered{request.forward, forward.port};
 }
 
 /// libssh reads the port from the last packet that it received, whatever that was. A packet behind the answer begins
@@ -107,13 +107,13 @@ GlobalRequests::Answer GlobalRequests::listen_on_any_port(std::size_t forward, s
       if (packets.in_bytes == bytes_before) return std::nullopt;
       continue;
     }
-    if (rc != SSH_OK && port == -1) return ForwardAnswer{forward, std::nullopt};
+    if (rc != SSH_OK && port == -1) return ForwardAnswered{forward, std::nullopt};
     const bool readable =
         rc == SSH_OK && port >= lowest_chosen_port && port <= std::numeric_limits<std::uint16_t>::max();
     if (!readable) return PortUnreadable{forward};
     const auto bound = static_cast<std::uint16_t>(port);
     listeners_.at(forward) = {bound, false};
-    return ForwardAnswer{forward, bound};
+    return ForwardAnswered{forward, bound};
   }
   return std::nullopt;
 }
@@ -128,7 +128,7 @@ GlobalRequests::Answer GlobalRequests::perform(const Cancel& request, ssh_sessio
     if (rc == SSH_AGAIN) return std::nullopt;
     if (rc == SSH_OK) listener = {};
   }
-  return CancelAnswer{request.forward};
+  return ListenerCancelled{request.forward};
 }
 
 /// ssh_send_keepalive() never tells about the answer, so that is collected by another call: while the slot is taken it

@@ -10,17 +10,11 @@
 
 #include "holdfast/config.hpp"
 #include "holdfast/time.hpp"
+#include "holdfast/tunnel.hpp"
 #include "ssh/handles.hpp"
 
 namespace holdfast::ssh {
 
-struct ForwardAnswer {
-  std::size_t forward = 0;
-  std::optional<std::uint16_t> bound_port;  ///< absent: refused
-};
-struct CancelAnswer {
-  std::size_t forward = 0;
-};
 struct KeepaliveAnswer {
   Duration round_trip{};
 };
@@ -28,7 +22,7 @@ struct KeepaliveAnswer {
 struct PortUnreadable {
   std::size_t forward = 0;
 };
-using GlobalAnswer = std::variant<ForwardAnswer, CancelAnswer, KeepaliveAnswer, PortUnreadable>;
+using GlobalAnswer = std::variant<ForwardAnswered, ListenerCancelled, KeepaliveAnswer, PortUnreadable>;
 
 /// The session's global requests (RFC 4254, 4), one after the other: libssh has one slot for keepalive, tcpip-forward
 /// and cancel-tcpip-forward, and a request made while it is taken is not sent but gets the other one's answer.

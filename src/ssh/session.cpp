@@ -55,6 +55,8 @@ constexpr std::chrono::seconds longest_goodbye{2};
 /// One turn of the session (turn()) pumps libssh, advances what is under way, hands out what came, looks for death,
 /// and waits for the socket again. All of libssh runs in turns and in the owner's calls; observers are called from
 /// turns and from the look at TCP, between calls into libssh.
+/// So many members for one reason to change, which is libssh: they are what a turn has to look at, and the order in
+/// which it does is the point. What can be told without it has classes of its own.
 class Session::Impl : public std::enable_shared_from_this<Impl> {
  public:
   Impl(tcp::socket socket, const TunnelSpec& spec, SessionObserver& observer, std::shared_ptr<Storage> storage,
@@ -341,13 +343,13 @@ class Session::Impl : public std::enable_shared_from_this<Impl> {
     }
     if (const char* name = ssh_get_cipher_out(session_.get())) cipher_ = name;
     stage_ = Stage::keys_exchanged;
-    observer_->on_keys_exchanged();
+    observer_->on_event(PhaseCompleted{OpeningPhase::key_exchange});
   }
 
   void tell_banner() {
     if (stage_ != Stage::connecting || banner_seen_ || banner().empty()) return;
     banner_seen_ = true;
-    observer_->on_banner(sanitize(banner()));
+    observer_->on_event(PhaseCompleted{OpeningPhase::banner, sanitize(banner())});
   }
 
   void advance_authentication() {
@@ -361,7 +363,7 @@ class Session::Impl : public std::enable_shared_from_this<Impl> {
     authentication_.reset();
     stage_ = Stage::running;
     schedule_turn();  // requests may be waiting
-    observer_->on_authenticated();
+    observer_->on_event(PhaseCompleted{OpeningPhase::authenticate});
   }
 
   /// The first listener is asked for in the segment that asks to be let in, which saves a round trip: OpenSSH takes
@@ -411,8 +413,8 @@ class Session::Impl : public std::enable_shared_from_this<Impl> {
     reap();
   }
 
-  void report(const ForwardAnswer& answer) { observer_->on_forward_answered(answer.forward, answer.bound_port); }
-  void report(const CancelAnswer& answer) { observer_->on_forward_cancelled(answer.forward); }
+  void report(const ForwardAnswered& answer) { observer_->on_event(answer); }
+  void report(const ListenerCancelled& answer) { observer_->on_event(answer); }
   void report(const KeepaliveAnswer& answer) {
     note_round_trip(answer.round_trip);
     observer_->on_keepalive_answered(answer.round_trip);
@@ -623,9 +625,9 @@ class Session::Impl : public std::enable_shared_from_this<Impl> {
     SessionObserver* observer = std::exchange(observer_, nullptr);
     if (observer == nullptr) return;
     if (closing || !failure) {
-      observer->on_closed();
+      observer->on_event(SessionClosed{});
     } else {
-      observer->on_failed(std::move(*failure));
+      observer->on_event(SessionFailed{std::move(*failure)});
     }
   }
 
@@ -671,7 +673,7 @@ class Session::Impl : public std::enable_shared_from_this<Impl> {
     const auto seen = std::exchange(reported_, traffic());
     if (reported_.bytes_sent != seen.bytes_sent) look_at_transport_soon();
     if (reported_.bytes_received == seen.bytes_received) return;
-    observer_->on_received(reported_.packets_received != seen.packets_received);
+    observer_->on_event(Received{reported_.packets_received != seen.packets_received});
   }
 
   /// What was sent may get stuck, or its answer. A session that says nothing costs no timer.
@@ -692,7 +694,7 @@ class Session::Impl : public std::enable_shared_from_this<Impl> {
     const bool late = report->repetitions > 0 || hole_since_;
     // The first repetition may yet come: after a round trip that took seconds it takes its time.
     if (late || report->unacknowledged > 0) look_at_transport_soon();
-    if (late && observer_ != nullptr) observer_->on_transport_stalled(*report);
+    if (late && observer_ != nullptr) observer_->on_event(TransportStalled{*report});
   }
 
   void await() {

@@ -11,8 +11,8 @@
 #include <vector>
 
 #include "holdfast/config.hpp"
-#include "holdfast/failure.hpp"
 #include "holdfast/transport.hpp"
+#include "holdfast/tunnel.hpp"
 #include "ssh/channel.hpp"
 #include "ssh/known_hosts.hpp"
 #include "ssh/storage.hpp"
@@ -28,31 +28,27 @@ struct Traffic {
 };
 
 /// What a session tells its owner. Always called from the event loop, never from inside a call of the owner's into
-/// the session; the owner may destroy the session in any of them. After on_failed or on_closed nothing more comes.
+/// the session; the owner may destroy the session in any of them. After SessionFailed or SessionClosed nothing more
+/// comes.
 class SessionObserver {
  public:
-  /// `server` is what the relay says it is: "SSH-2.0-OpenSSH_10.0".
-  virtual void on_banner(const std::string& server) = 0;
+  /// One of these:
+  /// - PhaseCompleted: banner; key_exchange, once the relay's host key is found good; authenticate;
+  /// - ForwardAnswered, with the requested port unless that was 0;
+  /// - ListenerCancelled: answered, even if by a refusal (Dropbear does not find its own listener), so that nobody gets
+  ///   in there any more;
+  /// - Received;
+  /// - TransportStalled, every two seconds for as long as it is so: what was sent is repeated, or something that the
+  ///   relay sent is missing;
+  /// - SessionFailed or SessionClosed.
+  virtual void on_event(SessionEvent event) = 0;
   /// accept-new: the relay's key was unknown and is known from now on; "ssh-ed25519 SHA256:...".
   virtual void on_host_key_met(const std::string& key) = 0;
-  /// Keys exchanged and the relay's host key found good.
-  virtual void on_keys_exchanged() = 0;
-  virtual void on_authenticated() = 0;
-  /// `bound_port` is absent when the relay refused; equal to the requested port unless that was 0.
-  virtual void on_forward_answered(std::size_t forward, std::optional<std::uint16_t> bound_port) = 0;
-  /// Answered, even if by a refusal (Dropbear does not find its own listener): nobody gets in there any more.
-  virtual void on_forward_cancelled(std::size_t forward) = 0;
-  virtual void on_received(bool whole_packet) = 0;
-  /// Told every two seconds for as long as it is so: what was sent is repeated, or something that the relay sent is
-  /// missing.
-  virtual void on_transport_stalled(const TransportReport& transport) = 0;
   virtual void on_keepalive_answered(Duration round_trip) = 0;
   /// A connection to one of our listeners. Dropping the request refuses it.
   virtual void on_open_request(OpenRequest request) = 0;
   /// The relay asked for a channel of a kind or a port that we never asked for; it was refused.
   virtual void on_unwanted_open(const std::string& what) = 0;
-  virtual void on_failed(Failure failure) = 0;
-  virtual void on_closed() = 0;
 
  protected:
   ~SessionObserver() = default;
@@ -65,7 +61,7 @@ struct Learnt {
   bool reads_ahead = true;
 };
 
-/// Owner: the tunnel runner. Destroying the session (or drop()) ends it at once without a word to the relay; every
+/// Owner: the attempt. Destroying the session (or drop()) ends it at once without a word to the relay; every
 /// Channel of it is then dead (its writes take nothing) but safe to keep and to destroy.
 class Session {
  public:
@@ -76,13 +72,13 @@ class Session {
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
-  /// Banner, key exchange, host key: on_banner, on_keys_exchanged or on_failed.
+  /// PhaseCompleted{banner} and {key_exchange}, or SessionFailed.
   void open();
-  /// With `spec.identity_file`, certificates and the agent: on_authenticated or on_failed. With one key, no agent and
+  /// With `spec.identity_file`, certificates and the agent: PhaseCompleted or SessionFailed. With one key, no agent and
   /// no port to be chosen, an OpenSSH relay is asked for the first forward in the same flight, unless it has been in
   /// vain before; it is still to be requested, once authenticated. Never without `listen_ahead`.
   void authenticate(bool listen_ahead = true);
-  /// Asks for spec.remote_forward[forward]: on_forward_answered. Global requests queue; libssh has one slot.
+  /// Asks for spec.remote_forward[forward]: ForwardAnswered. Global requests queue; libssh has one slot.
   void request_forward(std::size_t forward);
   void cancel_forward(std::size_t forward);
   /// keepalive@openssh.com. A probe whose predecessor is unanswered can't be sent and is only counted by the caller.
@@ -96,8 +92,8 @@ class Session {
   /// known from now on: see host_key.hpp.
   std::vector<std::string> learn_host_keys(const std::vector<PublicKey>& told);
   /// Writes what is queued, closes channels, waits up to 2 s for the relay's CLOSEs (until its visitors have read what
-  /// was on its way), SSH_MSG_DISCONNECT, FIN, and waits for the relay to close: on_closed (also on an error). Has no
-  /// deadline over a dead link: the owner drops it.
+  /// was on its way), SSH_MSG_DISCONNECT, FIN, and waits for the relay to close: SessionClosed (also on an error). Has
+  /// no deadline over a dead link: the owner drops it.
   void close();
 
   /// Ends the session without a word and hands its socket out, if it is still open: the relay learns nothing of it

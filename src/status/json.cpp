@@ -121,6 +121,22 @@ Json to_document(const std::vector<RecentLosses>& all) {
   return list;
 }
 
+Json to_document(const std::vector<EndReport>& all) {
+  Json list = Json::array();
+  for (const EndReport& end : all) {
+    list.push_back({{"age_seconds", seconds(end.age)},
+                    {"held_seconds", seconds(end.held)},
+                    {"error", end.why ? to_document(FailureReport{*end.why, end.age}) : Json{}}});
+  }
+  return list;
+}
+
+Json to_document(const std::map<Cause, std::uint64_t>& failures) {
+  Json counts = Json::object();
+  for (const auto& [cause, times] : failures) counts[std::string{to_string(cause)}] = times;
+  return counts;
+}
+
 Json to_document(const TunnelReport& tunnel) {
   Json relays = Json::array();
   for (const RelayReport& relay : tunnel.relays) relays.push_back(to_document(relay));
@@ -142,6 +158,8 @@ Json to_document(const TunnelReport& tunnel) {
           {"next_retry_seconds", tunnel.next_retry ? Json(seconds(*tunnel.next_retry)) : Json{}},
           {"last_error", tunnel.last_error ? to_document(*tunnel.last_error) : Json{}},
           {"losses", to_document(tunnel.losses)},
+          {"ends", to_document(tunnel.ends)},
+          {"failures", to_document(tunnel.failures)},
           {"forwards", std::move(forwards)},
           {"refused_opens", tunnel.refused_opens},
           {"bytes_received", tunnel.bytes_received},
@@ -302,6 +320,28 @@ std::vector<RecentLosses> losses_from(const Json& list) {
   return all;
 }
 
+std::vector<EndReport> ends_from(const Json& list) {
+  std::vector<EndReport> all;
+  for (const Json& object : list) {
+    EndReport end{std::nullopt, duration_at(object, "age_seconds").value_or(Duration{}),
+                  duration_at(object, "held_seconds").value_or(Duration{})};
+    if (const Json* error = find_at(object, "error")) end.why = failure_from(*error).failure;
+    all.push_back(std::move(end));
+  }
+  return all;
+}
+
+/// Causes of a later version are left out.
+std::map<Cause, std::uint64_t> failures_from(const Json& object) {
+  std::map<Cause, std::uint64_t> counts;
+  for (const CauseFacts& facts : all_causes()) {
+    if (const auto times = optional_at<std::uint64_t>(object, std::string{facts.name}.c_str())) {
+      counts[facts.cause] = *times;
+    }
+  }
+  return counts;
+}
+
 RelayReport relay_from(const Json& object) {
   RelayReport relay;
   relay.relay = text(object.at("relay"));
@@ -347,6 +387,8 @@ TunnelReport tunnel_from(const Json& object) {
   tunnel.next_retry = duration_at(object, "next_retry_seconds");
   if (const Json* error = find_at(object, "last_error")) tunnel.last_error = failure_from(*error);
   tunnel.losses = losses_from(list_at(object, "losses"));
+  tunnel.ends = ends_from(list_at(object, "ends"));
+  if (const Json* failures = find_at(object, "failures")) tunnel.failures = failures_from(*failures);
   for (const Json& forward : object.at("forwards")) tunnel.forwards.push_back(forward_from(forward));
   tunnel.refused_opens = optional_at<std::uint64_t>(object, "refused_opens").value_or(0);
   tunnel.bytes_received = optional_at<std::uint64_t>(object, "bytes_received").value_or(0);

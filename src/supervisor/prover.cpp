@@ -38,6 +38,7 @@ void Prover::start(ssh::Session& session, std::size_t forward, const std::string
   forward_ = forward;
   mark_ = random_mark();
   came_in_ = false;
+  knock_.reset();
   connections_.expect_proof(forward, mark_,
                             {[this] {
                                came_in_ = true;
@@ -45,14 +46,14 @@ void Prover::start(ssh::Session& session, std::size_t forward, const std::string
                              },
                              [this] { tell(ProofNews::returned); },
                              [this](const Failure& failure) { tell(ProofNews::target_failed, failure.detail); }});
-  session.open_direct_tcpip(host, port,
-                            [this, number = ++number_](tl::expected<ssh::Channel, ssh::OpenRefusal> channel) {
-                              if (number == number_) opened(std::move(channel));
-                            });
+  session.open_direct_tcpip(host, port, awaited_.by([this](tl::expected<ssh::Channel, ssh::OpenRefusal> channel) {
+    opened(std::move(channel));
+  }));
 }
 
 void Prover::stop(bool keep_channel) {
-  ++number_;
+  awaited_.give_up();
+  if (knock_) knock_->ignore();
   const bool kept = connections_.end_proof(keep_channel);
   if (kept) kept_ = std::move(knock_);
   if (!keep_channel) kept_.reset();
@@ -61,8 +62,7 @@ void Prover::stop(bool keep_channel) {
 
 void Prover::opened(tl::expected<ssh::Channel, ssh::OpenRefusal> channel) {
   if (!channel) return tell(to_news(channel.error().reason), channel.error().words);
-  knock_ = std::make_unique<relay::Knock>(executor_, std::move(*channel), [this, number = number_](relay::Heard heard) {
-    if (number != number_) return;  // kept after its proof
+  knock_ = std::make_unique<relay::Knock>(executor_, std::move(*channel), [this](relay::Heard heard) {
     if (heard == relay::Heard::end) return tell(ProofNews::ended);
     tell(came_in_ ? ProofNews::answered : ProofNews::stranger);
   });

@@ -20,7 +20,8 @@ class Prover {
  public:
   using News = std::function<void(ProofAdvanced)>;
 
-  /// `connections` is where connections to our listeners end, and outlives this. `news` is called from the loop.
+  /// `connections` is where connections to our listeners end, and outlives this. `news` is called from the loop, and
+  /// may destroy this.
   Prover(boost::asio::any_io_executor executor, forward::Connections& connections, News news);
 
   /// To `host`:`port`, where the relay finds the listener of `forward`; instead of what was started before.
@@ -37,7 +38,7 @@ class Prover {
   boost::asio::any_io_executor executor_;
   forward::Connections& connections_;
   News news_;
-  std::uint64_t number_ = 0;  ///< a channel that was given up may still be opened
+  ssh::Awaited awaited_;
   std::size_t forward_ = 0;
   forward::ProofMark mark_{};
   bool came_in_ = false;

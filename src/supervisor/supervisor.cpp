@@ -87,10 +87,9 @@ Supervisor::Supervisor(const boost::asio::any_io_executor& executor, std::string
 }
 
 Supervisor::Holder Supervisor::make_holder(const TunnelSpec& spec, const DeviceNames& names) {
-  return {spec, std::make_unique<TunnelRunner>(
-                    executor_, resolver_, storage_, spec,
-                    relay::Device{names.now, runs_.numbers, runs_.kept, started_, names.before},
-                    [this] { return jitter_(); }, [this] { on_change(); })};
+  relay::Device device{names.now, runs_.numbers, runs_.kept, started_, names.before};
+  Surroundings around{executor_, resolver_, storage_, std::move(device), [this] { return jitter_(); }};
+  return {spec, std::make_unique<TunnelRunner>(std::move(around), spec, [this] { on_change(); })};
 }
 
 std::vector<TunnelRunner*> Supervisor::Slot::runners() const {

@@ -16,12 +16,12 @@ namespace {
 
 constexpr std::string_view mark_text = "\x01\x02proof!";
 
-struct Proof {
+struct WatchedProof {
   std::atomic<int> accepted = 0;
   std::atomic<int> returned = 0;
   std::atomic<int> target_failed = 0;
 
-  explicit Proof(Tunnel& tunnel) {
+  explicit WatchedProof(Tunnel& tunnel) {
     forward::ProofMark mark{};
     for (std::size_t i = 0; i < mark.size(); ++i) mark[i] = static_cast<std::byte>(mark_text.at(i));
     tunnel.on_loop([&] {
@@ -59,7 +59,7 @@ TEST_CASE("the connection with the mark is ours: not counted, never shown to the
     ended = true;
   });
   Tunnel tunnel(relay, {at(target)});
-  const Proof proof(tunnel);
+  const WatchedProof proof(tunnel);
   Socket ours = client_of(tunnel);
   REQUIRE(wait_until([&] { return proof.accepted == 1; }));
   CHECK(proof.returned == 0);
@@ -78,7 +78,7 @@ TEST_CASE("a visitor at the same moment is served in full, counted, and not take
   const Sshd relay;
   const TargetServer target(greet_then_echo("hello\n"));
   Tunnel tunnel(relay, {at(target)});
-  const Proof proof(tunnel);
+  const WatchedProof proof(tunnel);
   Socket visitor = client_of(tunnel);
   CHECK(visitor.receive_until("\n") == "hello\n");
   const std::string words(5000, 'x');
@@ -101,7 +101,7 @@ TEST_CASE("a target that floods costs a proof 256 bytes, and a silent visitor ge
   constexpr std::size_t size = 100000;
   const TargetServer target(source(1, size));
   Tunnel tunnel(relay, {at(target)});
-  const Proof proof(tunnel);
+  const WatchedProof proof(tunnel);
   Socket silent = client_of(tunnel);
   Socket ours = client_of(tunnel);
   REQUIRE(wait_until([&] { return proof.accepted == 2; }));
@@ -122,7 +122,7 @@ TEST_CASE("a proof gets in beside as many visitors as max_connections allows, an
   Socket first = client_of(tunnel);
   Socket second = client_of(tunnel);
   REQUIRE(wait_until([&] { return tunnel.counters().accepted == 2; }));
-  const Proof proof(tunnel);
+  const WatchedProof proof(tunnel);
   Socket ours = client_of(tunnel);
   ours.send(mark_text);
   REQUIRE(wait_until([&] { return proof.returned == 1; }));
@@ -141,7 +141,7 @@ TEST_CASE("a target that fails is told to the proof once, and counted and logged
   const Sshd relay;
   const RefusingPort refusing;
   Tunnel tunnel(relay, {TcpTarget{"127.0.0.1", refusing.port()}});
-  const Proof proof(tunnel);
+  const WatchedProof proof(tunnel);
   CHECK(client_of(tunnel).closed_by_peer());
   REQUIRE(wait_until([&] { return proof.target_failed == 1; }));
   CHECK(tunnel.counters().target_refused == 0);
@@ -161,7 +161,7 @@ TEST_CASE("a mark that comes after the end of its proof never reaches the target
     ended = true;
   });
   Tunnel tunnel(relay, {at(target)});
-  const Proof proof(tunnel);
+  const WatchedProof proof(tunnel);
   Socket ours = client_of(tunnel);
   REQUIRE(wait_until([&] { return proof.accepted == 1; }));
   end_proof(tunnel);
@@ -180,7 +180,7 @@ TEST_CASE("a drain does not wait for what may be a proof's connection and never 
     socket.closed_by_peer();
   });
   Tunnel tunnel(relay, {at(target)});
-  const Proof proof(tunnel);
+  const WatchedProof proof(tunnel);
   Socket ours = client_of(tunnel);
   REQUIRE(wait_until([&] { return proof.accepted == 1; }));
   end_proof(tunnel);

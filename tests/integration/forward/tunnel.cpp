@@ -61,18 +61,18 @@ void Tunnel::open() {
   session_->open();
 }
 
-void Tunnel::on_authenticated() {
-  for (std::size_t i = 0; i < spec_.remote_forward.size(); ++i) session_->request_forward(i);
-}
-
-void Tunnel::on_forward_answered(std::size_t, std::optional<std::uint16_t> bound_port) {
-  ports_.push_back(bound_port.value_or(0));
-  if (ports_.size() == spec_.remote_forward.size()) ready_.set_value("");
-}
-
-void Tunnel::on_failed(Failure failure) {
-  failed_ = true;
-  if (ports_.size() < spec_.remote_forward.size()) ready_.set_value(describe(failure));
+void Tunnel::on_event(SessionEvent event) {
+  if (const auto* done = std::get_if<PhaseCompleted>(&event)) {
+    if (done->phase == OpeningPhase::key_exchange) session_->authenticate();
+    if (done->phase != OpeningPhase::authenticate) return;
+    for (std::size_t i = 0; i < spec_.remote_forward.size(); ++i) session_->request_forward(i);
+  } else if (const auto* answer = std::get_if<ForwardAnswered>(&event)) {
+    ports_.push_back(answer->bound_port.value_or(0));
+    if (ports_.size() == spec_.remote_forward.size()) ready_.set_value("");
+  } else if (const auto* failed = std::get_if<SessionFailed>(&event)) {
+    failed_ = true;
+    if (ports_.size() < spec_.remote_forward.size()) ready_.set_value(describe(failed->failure));
+  }
 }
 
 }  // namespace holdfast::test

@@ -48,19 +48,11 @@ class Tunnel final : public ssh::SessionObserver {
   }
   forward::Connections& connections() { return *connections_; }  ///< on the loop's thread only
 
-  void on_banner(const std::string&) override {}
-  void on_keys_exchanged() override { session_->authenticate(); }
-  void on_authenticated() override;
-  void on_forward_answered(std::size_t forward, std::optional<std::uint16_t> bound_port) override;
-  void on_forward_cancelled(std::size_t) override {}
-  void on_received(bool) override {}
-  void on_transport_stalled(const TransportReport&) override {}
+  void on_event(SessionEvent event) override;
   void on_keepalive_answered(Duration) override {}
   void on_open_request(ssh::OpenRequest request) override { connections_->open(std::move(request)); }
   void on_host_key_met(const std::string&) override {}
   void on_unwanted_open(const std::string&) override {}
-  void on_failed(Failure failure) override;
-  void on_closed() override {}
 
  private:
   void open();

@@ -112,20 +112,25 @@ std::uint16_t Client::listen(std::size_t forward) {
   return forward < bound.size() ? bound[forward].value_or(0) : std::uint16_t{0};
 }
 
-void Client::on_keys_exchanged() {
-  keys_exchanged = true;
-  if (authenticate_at_once) session->authenticate();
-}
-
-void Client::on_forward_answered(std::size_t forward, std::optional<std::uint16_t> bound_port) {
-  if (bound.size() <= forward) bound.resize(forward + 1);
-  bound[forward] = bound_port;
-  answered.push_back(forward);
-}
-
-void Client::on_received(bool whole_packet) {
-  ++received_calls;
-  if (whole_packet) ++received_packets;
+void Client::on_event(SessionEvent event) {
+  if (const auto* done = std::get_if<PhaseCompleted>(&event)) {
+    if (done->phase == OpeningPhase::banner) server = done->server;
+    keys_exchanged = keys_exchanged || done->phase == OpeningPhase::key_exchange;
+    authenticated = authenticated || done->phase == OpeningPhase::authenticate;
+    if (done->phase == OpeningPhase::key_exchange && authenticate_at_once) session->authenticate();
+  } else if (const auto* answer = std::get_if<ForwardAnswered>(&event)) {
+    if (bound.size() <= answer->forward) bound.resize(answer->forward + 1);
+    bound[answer->forward] = answer->bound_port;
+    answered.push_back(answer->forward);
+  } else if (const auto* listener = std::get_if<ListenerCancelled>(&event)) {
+    cancelled.push_back(listener->forward);
+  } else if (const auto* received = std::get_if<Received>(&event)) {
+    ++received_calls;
+    if (received->whole_packet) ++received_packets;
+  } else if (auto* failed = std::get_if<SessionFailed>(&event)) {
+    failure = std::move(failed->failure);
+  }
+  closed = closed || std::holds_alternative<SessionClosed>(event);
 }
 
 void Client::on_open_request(ssh::OpenRequest request) {

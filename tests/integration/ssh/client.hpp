@@ -64,7 +64,7 @@ class Client final : public ssh::SessionObserver {
 
   /// Connects to host_name:port and opens the session.
   void open();
-  /// open() up to on_authenticated; false if that failed.
+  /// open() until it is let in; false if that failed.
   bool log_in();
   /// Runs the loop until the condition holds; false after `limit`. Measures the longest turn of the loop.
   bool run_until(const std::function<bool()>& condition, std::chrono::milliseconds limit = std::chrono::seconds{10});
@@ -75,19 +75,11 @@ class Client final : public ssh::SessionObserver {
   /// Asks for a forward and waits; the bound port, 0 if refused.
   std::uint16_t listen(std::size_t forward);
 
-  void on_banner(const std::string& relay) override { server = relay; }
-  void on_keys_exchanged() override;
-  void on_authenticated() override { authenticated = true; }
-  void on_forward_answered(std::size_t forward, std::optional<std::uint16_t> bound_port) override;
-  void on_forward_cancelled(std::size_t forward) override { cancelled.push_back(forward); }
-  void on_received(bool whole_packet) override;
-  void on_transport_stalled(const TransportReport&) override {}
+  void on_event(SessionEvent event) override;
   void on_keepalive_answered(Duration round_trip) override { round_trips.push_back(round_trip); }
   void on_open_request(ssh::OpenRequest request) override;
   void on_host_key_met(const std::string& key) override { met_key = key; }
   void on_unwanted_open(const std::string& what) override { unwanted.push_back(what); }
-  void on_failed(Failure what) override { failure = std::move(what); }
-  void on_closed() override { closed = true; }
 
   boost::asio::io_context context;
   TunnelSpec spec;

@@ -245,29 +245,26 @@ TEST_CASE("a session may be destroyed in any of its callbacks") {
     void count() {
       if (++calls == when) session.reset();
     }
-    void on_banner(const std::string&) override { count(); }
-    void on_keys_exchanged() override {
-      if (session) session->authenticate();
+    void on_event(SessionEvent event) override {
+      if (std::holds_alternative<SessionFailed>(event) || std::holds_alternative<SessionClosed>(event)) {
+        return session.reset();
+      }
+      if (session) go_on(event);
       count();
     }
-    void on_authenticated() override {
-      session->request_forward(0);
-      session->send_keepalive();
-      count();
+    void go_on(const SessionEvent& event) const {
+      const auto* done = std::get_if<PhaseCompleted>(&event);
+      if (done != nullptr && done->phase == OpeningPhase::key_exchange) session->authenticate();
+      if (done != nullptr && done->phase == OpeningPhase::authenticate) {
+        session->request_forward(0);
+        session->send_keepalive();
+      }
+      if (std::holds_alternative<ForwardAnswered>(event)) session->cancel_forward(0);
     }
-    void on_forward_answered(std::size_t, std::optional<std::uint16_t>) override {
-      session->cancel_forward(0);
-      count();
-    }
-    void on_forward_cancelled(std::size_t) override { count(); }
-    void on_received(bool) override { count(); }
-    void on_transport_stalled(const TransportReport&) override { count(); }
     void on_keepalive_answered(Duration) override { count(); }
     void on_open_request(ssh::OpenRequest) override { count(); }
     void on_host_key_met(const std::string&) override { count(); }
     void on_unwanted_open(const std::string&) override { count(); }
-    void on_failed(Failure) override { session.reset(); }
-    void on_closed() override { session.reset(); }
     int when;
     int calls = 0;
     std::unique_ptr<ssh::Session> session;

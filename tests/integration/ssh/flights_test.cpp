@@ -20,8 +20,8 @@ RemoteForward forward_to(std::uint16_t port) {
 
 /// Through a proxy to the relay, with one forward.
 template <typename Relay>
-struct Start {
-  explicit Start(const Relay& relay, std::uint16_t port = free_port()) : network(relay.port()) {
+struct Beginning {
+  explicit Beginning(const Relay& relay, std::uint16_t port = free_port()) : network(relay.port()) {
     TunnelSpec spec;
     spec.host_name = "127.0.0.1";
     spec.port = network.port();
@@ -51,7 +51,7 @@ constexpr std::size_t flights_to_a_listener = 5;
 
 TEST_CASE("a listener stands after five flights") {
   const Sshd relay;
-  Start start(relay);
+  Beginning start(relay);
   REQUIRE(start.listen() == start.client->spec.remote_forward[0].port);
   CHECK(start.network.flights() <= flights_to_a_listener);
   CHECK(Socket::connect_tcp("127.0.0.1", start.client->spec.remote_forward[0].port).fd() >= 0);
@@ -60,7 +60,7 @@ TEST_CASE("a listener stands after five flights") {
 
 TEST_CASE("the second listener is asked for in its turn") {
   const Sshd relay;
-  Start start(relay);
+  Beginning start(relay);
   start.client->spec.remote_forward.push_back(forward_to(free_port()));
   REQUIRE(start.listen() != 0);
   CHECK(start.client->listen(1) == start.client->spec.remote_forward[1].port);
@@ -68,7 +68,7 @@ TEST_CASE("the second listener is asked for in its turn") {
 
 TEST_CASE("a port that the relay chooses is not asked for ahead") {
   const Sshd relay;
-  Start start(relay);
+  Beginning start(relay);
   start.client->spec.remote_forward.push_back(forward_to(0));
   REQUIRE(start.client->log_in());
   CHECK(start.client->listen(1) != 0);
@@ -86,7 +86,7 @@ TEST_CASE("a listener that is refused is refused, and the session goes on") {
   SUBCASE("because somebody holds it") {
     taken.emplace(port);
   }
-  Start start(relay, port);
+  Beginning start(relay, port);
   CHECK(start.listen() == 0);
   REQUIRE(start.client->authenticated);
   // The slot for requests is free again.
@@ -96,7 +96,7 @@ TEST_CASE("a listener that is refused is refused, and the session goes on") {
 
 TEST_CASE("a refused key is told as such, although a listener was asked for behind it") {
   const Sshd relay;
-  Start start(relay);
+  Beginning start(relay);
   start.client->spec.identity_file = {stranger_key()};
   start.client->open();
   const Failure failure = start.client->wait_for_failure();
@@ -107,7 +107,7 @@ TEST_CASE("a refused key is told as such, although a listener was asked for behi
 
 TEST_CASE("nothing is asked ahead while another key may be tried") {
   const Sshd relay;
-  Start start(relay);
+  Beginning start(relay);
   start.client->spec.identity_file = {stranger_key(), client_key()};
   CHECK(start.listen() != 0);
   CHECK_FALSE(refused_before_login(relay));
@@ -115,16 +115,16 @@ TEST_CASE("nothing is asked ahead while another key may be tried") {
 
 TEST_CASE("what was asked ahead in vain once is asked in its turn from then on") {
   const Sshd relay;
-  Start start(relay);
+  Beginning start(relay);
   start.client->spec.identity_file = {stranger_key()};
   start.client->open();
   (void)start.client->wait_for_failure();
-  Start again(relay);
+  Beginning again(relay);
   again.client->learnt = start.client->learnt;
   CHECK(again.listen() != 0);
   CHECK(again.network.flights() == flights_to_a_listener + 1);
 
-  Start fresh(relay);
+  Beginning fresh(relay);
   REQUIRE(fresh.listen() != 0);
   fresh.client->session.reset();
   CHECK(fresh.client->learnt->reads_ahead);
@@ -132,6 +132,6 @@ TEST_CASE("what was asked ahead in vain once is asked in its turn from then on")
 
 TEST_CASE("Dropbear is not asked ahead") {
   const Dropbear relay;
-  Start start(relay);
+  Beginning start(relay);
   CHECK(start.listen() != 0);
 }

@@ -212,6 +212,23 @@ TEST_CASE("a port that the relay chooses is read although a lease is opened too"
   }
 }
 
+TEST_CASE("a session that has no lease yet shows nothing of the lease of the one before it") {
+  Sshd relay;
+  relay.account().write("home/.holdfast", "");  // where a folder would be, so that nothing can be recorded
+  const DelayProxy slow(relay.port(), 500ms);
+  Tunnel tunnel = Tunnel::to(relay).forward(to_local(0, 1));  // a lease is opened once the relay has chosen the port
+  tunnel.set("port", std::to_string(slow.port())).set("strict_host_key_checking", "accept-new").known_hosts = "";
+  const Holdfast holdfast(tunnel);
+  REQUIRE(holdfast.wait_for([](const Json& now) { return now["lease"] == "the lease can't be recorded: denied"; }));
+  REQUIRE(holdfast.command({"reconnect", "relay"}).status.code == 0);
+  std::string shown;
+  REQUIRE(holdfast.wait_for([&](const Json& now) {
+    shown = now["lease"].is_string() ? now["lease"].get<std::string>() : "";
+    return now["attempt"] == 2 && now["state"] == "requesting_forwards";
+  }));
+  CHECK(shown == "opening");
+}
+
 TEST_CASE("a device that never comes back leaves nothing: the relay's guard ends its session and itself") {
   Sshd relay;
   const std::uint16_t port = free_port();

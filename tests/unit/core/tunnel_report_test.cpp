@@ -17,7 +17,7 @@ TunnelFacts facts_of(const Tunnel& tunnel) {
 }
 
 TunnelReport report(const Tunnel& tunnel, const TunnelFacts& facts) {
-  return report_of(tunnel.spec, tunnel.state, facts, tunnel.now);
+  return report_of(tunnel.spec, tunnel.state, tunnel.history, facts, tunnel.now);
 }
 TunnelReport report(const Tunnel& tunnel) {
   return report(tunnel, facts_of(tunnel));
@@ -90,6 +90,20 @@ TEST_CASE("up is not proven with readiness: verified, until each listener was") 
   CHECK(shown.forwards[0].proof->age == 2s);
 }
 
+TEST_CASE("how sessions ended, and how often each cause was met, is reported") {
+  Tunnel tunnel(spec_with(1));
+  tunnel.establish();
+  tunnel.now += 2h;
+  tunnel.session(SessionFailed{lost()});
+  tunnel.now += 1min;
+  const TunnelReport shown = report(tunnel);
+  REQUIRE(shown.ends.size() == 1);
+  CHECK(shown.ends[0].why == lost());
+  CHECK(shown.ends[0].age == 1min);
+  CHECK(shown.ends[0].held == 2h);
+  CHECK(shown.failures == std::map<Cause, std::uint64_t>{{Cause::connection_lost, 1}});
+}
+
 TEST_CASE("what a session does not know is not reported: while it opens, only how far that is") {
   Tunnel tunnel(spec_with(1));
   tunnel.open_until(OpeningPhase::banner);
@@ -115,9 +129,7 @@ TEST_CASE("a tunnel that waits reports its next try, its last error, and how eac
     }
     tunnel.session(SessionFailed{refused()});
   }
-  TunnelFacts facts = facts_of(tunnel);
-  facts.last_error = refused();
-  facts.failed_at = tunnel.now;
+  const TunnelFacts facts = facts_of(tunnel);
   tunnel.now += 100ms;
   const Duration until_next = tunnel.in<BackingOff>().until - tunnel.now;
   const TunnelReport shown = report(tunnel, facts);
@@ -133,7 +145,7 @@ TEST_CASE("a tunnel that waits reports its next try, its last error, and how eac
   CHECK(shown.relays[0].failure->failure.cause == Cause::connection_refused);
   CHECK(shown.relays[tunnel.in<BackingOff>().relay].next_try == until_next);
 
-  const ChangeReport change = change_report_of(tunnel.spec, tunnel.state, facts, tunnel.now);
+  const ChangeReport change = change_report_of(tunnel.spec, tunnel.state, tunnel.history, tunnel.now);
   CHECK(change.relay == shown.relay);
   CHECK(change.state == "backing_off");
   CHECK(change.phase.empty());

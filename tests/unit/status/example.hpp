@@ -19,6 +19,8 @@ inline Report example_report() {
   relay.last_error = FailureReport{
       {Cause::connection_lost, "read from", "relay.example:22", "Connection reset by peer"}, 11460s + 250ms};
   relay.losses = {{LossOf::session, 1, "connection lost"}};
+  relay.ends = {{std::nullopt, 90000s, 1800s}, {relay.last_error->failure, relay.last_error->age, 3600s}};
+  relay.failures = {{Cause::connection_refused, 3}, {Cause::connection_lost, 1}};
   relay.forwards = {{"localhost:4649", "localhost:22", ForwardState::held, 4649, 2, 118, 0},
                     {"*:0", "[::1]:8080", ForwardState::held, 41234, 0, 3, 1}};
   relay.forwards.at(0).proof = ProofReport{ProofResult::verified, 1234s + 567ms, 0, std::nullopt};

@@ -35,8 +35,9 @@ std::string error_of(const std::string& document) {
 
 TEST_CASE("the document of schema 1 stays as it is, key by key") {
   std::string document = status::to_json(test::example_report());
-  for (const Cause cause : {Cause::connection_lost, Cause::connection_refused, Cause::connection_refused,
-                            Cause::authentication_refused, Cause::proof_not_permitted, Cause::connection_timed_out}) {
+  for (const Cause cause :
+       {Cause::connection_lost, Cause::connection_lost, Cause::connection_refused, Cause::connection_refused,
+        Cause::authentication_refused, Cause::proof_not_permitted, Cause::connection_timed_out}) {
     document = replaced(document, std::string{remedy(cause)}, "(a sentence)");  // free to be worded better
   }
   CHECK(document == content_of(GOLDEN_DOCUMENT));
@@ -106,12 +107,12 @@ TEST_CASE("the relays of a tunnel survive the way through JSON and back, and may
 }
 
 TEST_CASE("every cause survives the way through JSON and back") {
-  for (int value = 0; value <= static_cast<int>(Cause::local_error); ++value) {
+  for (const CauseFacts& facts : all_causes()) {
     Report report = test::example_report();
-    report.tunnels.at(0).last_error->failure.cause = static_cast<Cause>(value);
+    report.tunnels.at(0).last_error->failure.cause = facts.cause;
     const auto again = status::from_json(status::to_json(report));
     REQUIRE(again.has_value());
-    CHECK(again->tunnels.at(0).last_error->failure.cause == static_cast<Cause>(value));
+    CHECK(again->tunnels.at(0).last_error->failure.cause == facts.cause);
   }
 }
 

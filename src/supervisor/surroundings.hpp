@@ -1,0 +1,62 @@
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "holdfast/backoff.hpp"
+#include "holdfast/listens_on.hpp"
+#include "holdfast/tunnel.hpp"
+#include "net/dial/dialling.hpp"
+#include "net/resolver.hpp"
+#include "relay/lease_protocol.hpp"
+#include "ssh/session.hpp"
+#include "ssh/storage.hpp"
+
+/// What an attempt finds about it. All of it outlives the attempt.
+namespace holdfast::supervisor {
+
+/// What the tunnels share.
+struct Surroundings {
+  boost::asio::any_io_executor executor;
+  net::Resolver& resolver;
+  std::shared_ptr<ssh::Storage> storage;
+  relay::Device device;
+  UnitRandom jitter;
+};
+
+/// Of one relay, over all attempts at it.
+struct RelayMemory {
+  TunnelSpec tunnel;  ///< as it is at this relay
+  std::shared_ptr<ssh::Learnt> learnt = std::make_shared<ssh::Learnt>();
+  std::optional<TimePoint> host_keys_asked{};
+  net::DialRecord last_dial{};  ///< of the last attempt that is over
+};
+
+/// What a tunnel remembers over all its attempts.
+struct TunnelMemory {
+  std::vector<RelayMemory> relays;
+  std::optional<net::Ends> last_ends{};      ///< of the last connection, this attempt's or an earlier one's
+  std::vector<ListensOn> told_listens_on{};  ///< by forward: what the log last said of it
+  bool told_congestion_control = false;      ///< that the kernel does not grant it
+  std::uint64_t refused_opens = 0;
+};
+
+/// Whom an attempt tells. Its events come from the loop, never from inside a call into it.
+class AttemptOwner {
+ public:
+  /// The attempt may be destroyed in it.
+  virtual void on_event(SessionEvent event) = 0;
+  /// The attempt's facts have changed, and no event tells.
+  virtual void on_facts_changed() = 0;
+  /// A line for the log; also from inside, and while the attempt ends.
+  virtual void say(LogLevel level, const std::string& text) = 0;
+
+ protected:
+  ~AttemptOwner() = default;
+};
+
+}  // namespace holdfast::supervisor
