@@ -65,10 +65,12 @@ ServiceUser described(uid_t uid, gid_t gid) {
   return entry != nullptr ? described(*entry) : ServiceUser{std::to_string(uid), uid, gid, {}};
 }
 
+/// Debian's package names it as Debian does a system user; an installation by hand, as the program.
 std::optional<ServiceUser> user_of_the_unit() {
-  const passwd* entry = ::getpwnam("holdfast");
-  if (entry == nullptr) return std::nullopt;
-  return described(*entry);
+  for (const char* name : {"_holdfast", "holdfast"}) {
+    if (const passwd* entry = ::getpwnam(name)) return described(*entry);
+  }
+  return std::nullopt;
 }
 // NOLINTEND(concurrency-mt-unsafe)
 

@@ -119,6 +119,22 @@ operations_explain_each_cause() {
     done
 }
 
+# Debian's package is built with what tools/packages lists as `build`; a compiler is always there.
+the_package_builds_with_what_is_listed() {
+  local name
+  [ -f tools/packages ] || return
+  sed -n 's/^build  *//p' tools/packages | while IFS= read -r name; do
+    [ "$name" = g++ ] || grep -qsE "^ $name( \(.*\))?,$" debian/control || echo "$name"
+  done
+}
+
+the_package_has_the_programs_version() {
+  local version
+  [ -f debian/changelog ] || return
+  version=$(sed -n 's/^project(holdfast VERSION \([0-9.]*\).*/\1/p' CMakeLists.txt 2>/dev/null)
+  sed -n '1s/^holdfast (\(.*\)).*/\1/p' debian/changelog | grep -vxF -- "$version" | sed 's,^,debian/changelog:1: ,'
+}
+
 # "FILE: beginning of a case's name"; FILE is below tests/ or tests/integration/.
 security_names_tests_that_exist() {
   local file name
@@ -131,7 +147,8 @@ security_names_tests_that_exist() {
 offences=$(
   for rule in third_party_headers_stay_in_their_folder the_core_includes_std_only includes_follow_the_arrows \
     no_coroutines no_fixed_sleeps the_core_is_told_the_time architecture_names_each_folder \
-    configuration_documents_each_key operations_explain_each_cause security_names_tests_that_exist; do
+    configuration_documents_each_key operations_explain_each_cause security_names_tests_that_exist \
+    the_package_builds_with_what_is_listed the_package_has_the_programs_version; do
     "$rule" | sed "s,^,$rule: ,"
   done
 )

@@ -49,5 +49,7 @@ expect architecture_names_each_folder src/orphan/ ''
 expect configuration_documents_each_key src/config/bad.cpp '    key<Number, &Spec::port>("prot"),' prot
 expect operations_explain_each_cause include/holdfast/cause.hpp "$(printf 'enum class Cause {\n  gremlins,\n};')" gremlins
 expect security_names_tests_that_exist docs/security.md 'unit/bad_test.cpp: nobody wrote this' unit/bad_test.cpp
+expect the_package_builds_with_what_is_listed tools/packages 'build  libnew-dev' libnew-dev
+expect the_package_has_the_programs_version debian/changelog 'holdfast (9.9) unstable; urgency=medium'
 "$here/libraries.sh" "$(command -v cmake)" >/dev/null && { echo "libraries.sh finds nothing wrong with cmake"; failed=1; }
 exit "$failed"

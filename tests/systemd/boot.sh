@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # Boots a real systemd in a container, installs holdfast there as the README says, and checks what only systemd can
 # show: readiness, the credential, the sandbox, reload, the watchdog, stop, and the order of a shutdown.
-# Usage: boot.sh BUILD_FOLDER. Needs root. 77: this machine can't do it; the last line says why.
+# Usage: boot.sh BUILD_FOLDER|FILE.deb. Debian's package is installed as such, and also upgraded and removed. Needs root.
+# 77: this machine can't do it; the last line says why.
 # shellcheck disable=SC2317  # leave_no_trace is called by the trap
 set -uo pipefail
 umask 022
-build=$1
+what=$1
 here=$(CDPATH='' cd "$(dirname "$0")" && pwd)
 skip() { echo "skipped: $*"; exit 77; }
 
@@ -32,8 +33,12 @@ trap leave_no_trace EXIT
 
 # ---- a Debian with systemd, sshd and the libraries that holdfast links ------------------------------------------
 
-libraries=$(ldd "$build/src/holdfast" | awk '$3 ~ /^\// { print $3 }' | xargs -rn1 readlink -f |
-  xargs -r dpkg-query -S 2>/dev/null | cut -d: -f1 | sort -u | paste -sd,)
+if [ -f "$what" ]; then
+  libraries=$(dpkg-deb --field "$what" Depends | sed 's/ *([^)]*)//g; s/ *|[^,]*//g; s/, */,/g')
+else
+  libraries=$(ldd "$what/src/holdfast" | awk '$3 ~ /^\// { print $3 }' | xargs -rn1 readlink -f |
+    xargs -r dpkg-query -S 2>/dev/null | cut -d: -f1 | sort -u | paste -sd,)
+fi
 sources=(/etc/apt/sources.list /etc/apt/sources.list.d/*.sources /etc/apt/sources.list.d/*.list)
 mapfile -t sources < <(ls "${sources[@]}" 2>/dev/null)
 mmdebstrap --mode=root --variant=minbase --aptopt='Acquire::Retries "3"' \
@@ -42,7 +47,12 @@ mmdebstrap --mode=root --variant=minbase --aptopt='Acquire::Retries "3"' \
   { tail -n 5 "$work/mmdebstrap.log"; skip "mmdebstrap could not make a root"; }
 
 printf '127.0.0.1 localhost\n::1 localhost\n' >"$root/etc/hosts"
-DESTDIR=$root cmake --install "$build" --prefix /usr >"$work/install.log" 2>&1 || { cat "$work/install.log"; exit 1; }
+if [ -f "$what" ]; then
+  cp "$what" "$root/root/holdfast.deb"
+  "$here/next_package.sh" "$what" "$root/root/next.deb" && chroot "$root" dpkg --install /root/holdfast.deb
+else
+  DESTDIR=$root cmake --install "$what" --prefix /usr
+fi >"$work/install.log" 2>&1 || { cat "$work/install.log"; exit 1; }
 mkdir -p "$root/var/log/journal" "$root/var/lib/boot-test"
 install -m 755 "$here/boot_inside.sh" "$root/root/boot_inside.sh"
 cp "$here"/boot-*.service "$root/etc/systemd/system/"

@@ -30,7 +30,9 @@ denied() { [[ $(as_nobody_in nogroup holdfast health) == *'permission denied'* ]
 
 # ---- the README's steps -----------------------------------------------------------------------------------------
 
-systemd-sysusers && systemd-tmpfiles --create holdfast.conf || failed=1
+# Debian's package has done that, if it is one.
+if ! [ -f /root/holdfast.deb ]; then systemd-sysusers && systemd-tmpfiles --create holdfast.conf; fi || failed=1
+user=$(property User)
 ssh-keygen -q -t ed25519 -N '' -C device -f /etc/holdfast/id_ed25519
 useradd --create-home --password '*' tunnel
 useradd --create-home --password '*' pi
@@ -61,22 +63,23 @@ systemctl daemon-reload
 
 # ---- start ------------------------------------------------------------------------------------------------------
 
+systemctl is-enabled --quiet holdfast || touch /root/was-disabled
 check "the unit is enabled and started" 1 systemctl enable --now holdfast
 check "it is ready" 1 is ActiveState active
 check "the relay has the listener" 15 listens 4649
 check "STATUS says so" 5 status_text '1 of 1 tunnel'
-check "it runs as its own user" 1 test "$(ps -o user= -p "$(property MainPID)")" = holdfast
+check "it runs as its own user" 1 test "$(ps -o user:32= -p "$(property MainPID)")" = "$user"
 check "the key in /etc is root's alone" 1 test "$(stat -c %U:%a /etc/holdfast/id_ed25519)" = root:600
 check "known_hosts was written below /var/lib" 1 grep -q 127.0.0.1 /var/lib/holdfast/known_hosts
 check "one can log in through the relay" 15 ssh -o StrictHostKeyChecking=no -o BatchMode=yes -p 4649 pi@localhost true
 check "the journal has it by field" 1 eval 'journalctl -q HOLDFAST_TUNNEL=relay HOLDFAST_STATE=established | grep .'
 check "health is ok for root" 5 holdfast health
-check "and for a member of the group holdfast" 5 as_nobody_in holdfast holdfast health
+check "and for a member of the group $user" 5 as_nobody_in "$user" holdfast health
 check "and for nobody else" 1 denied
 check "commands are for the service's user and root" 1 \
-  test "$(stat -c %U:%a /run/holdfast/status.sock.control)" = holdfast:600
+  test "$(stat -c %U:%a /run/holdfast/status.sock.control)" = "$user:600"
 check "root reloads" 5 holdfast reload
-check "a member of the group does not" 1 eval '! as_nobody_in holdfast holdfast reload'
+check "a member of the group does not" 1 eval '! as_nobody_in "$user" holdfast reload'
 
 # ---- reload -----------------------------------------------------------------------------------------------------
 
@@ -126,6 +129,37 @@ check "reload works" 5 systemctl reload holdfast@relay
 check "the process of all starts again" 15 systemctl start holdfast
 check "and that of one tunnel has ended" 1 eval '[ "$(systemctl is-active holdfast@relay)" = inactive ]'
 check "with its listener" 15 listens 4649
+
+# ---- Debian's package -------------------------------------------------------------------------------------------
+
+packaged() {
+  check "it was not enabled before somebody asked for it" 1 test -f /root/was-disabled
+  pid=$(property MainPID)
+  check "the package is upgraded" 60 dpkg --install /root/next.deb
+  check "which restarts it" 1 is_not MainPID "$pid"
+  check "and the tunnel is back" 30 eval 'holdfast health && listens 4649'
+  systemctl start holdfast@relay
+  pid=$(systemctl show --value --property=MainPID holdfast@relay)
+  check "the package is upgraded below a process of one tunnel" 60 dpkg --install /root/next.deb
+  check "which restarts that" 1 eval '[ "$(systemctl show --value --property=MainPID holdfast@relay)" != "$pid" ]'
+  check "and its tunnel is back" 30 holdfast health --only relay
+  systemctl stop holdfast@relay boot-relay
+  systemctl start holdfast
+  check "journalctl says what to do about a failure" 15 eval 'journalctl -xu holdfast | grep "Subject: holdfast: connection refused"'
+  systemctl start boot-relay
+  check "the relay is back, and so is the tunnel" 30 eval 'holdfast health && listens 4649'
+  check "the package is removed" 60 dpkg --remove holdfast
+  check "with its processes and listeners" 1 eval '! pgrep -x holdfast && gone 4649'
+  check "and installed again, with the configuration as it was" 60 dpkg --install /root/holdfast.deb
+  check "it is enabled as it was" 1 systemctl is-enabled holdfast
+  # As an installation by hand leaves it.
+  useradd --system by-hand
+  chown -R by-hand: /var/lib/holdfast
+  check "it starts" 15 systemctl start holdfast
+  check "and what another user wrote becomes its own" 1 test "$(stat -c %U /var/lib/holdfast/known_hosts)" = "$user"
+  check "and the tunnel is back" 30 eval 'holdfast health && listens 4649'
+}
+[ ! -f /root/holdfast.deb ] || packaged
 
 # A visitor that outlives the network keeps holdfast draining for a while when the machine goes down: boot.sh looks at
 # the order.
