@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "holdfast/relays.hpp"
+#include "holdfast/step_words.hpp"
 #include "log/log.hpp"
 
 namespace holdfast::supervisor {
@@ -39,11 +40,14 @@ TunnelRunner::TunnelRunner(Surroundings around, TunnelSpec spec, std::function<v
 
 void TunnelRunner::handle(const TunnelEvent& event) {
   const std::size_t held_before = held_forwards(state_.phase);
-  const std::size_t phase_before = state_.phase.index();
+  const std::string_view phase_before = phase_name(state_.phase);
   const Attempt attempt_before = state_.attempt;
   Step result = step(spec_, std::move(state_), event, Clock::now(), around_.jitter);
+  if (const LogLevel detail = detail_of_step(phase_before, event, result); detail <= log_level_) {
+    log::write(detail, describe_step(phase_before, event, result), {spec_.name, {}, phase_before, {}}, log_level_);
+  }
   state_ = std::move(result.next);
-  const bool phase_changed = state_.phase.index() != phase_before || state_.attempt != attempt_before;
+  const bool phase_changed = phase_name(state_.phase) != phase_before || state_.attempt != attempt_before;
   if (phase_changed) note_phase_change();
   bool told = false;
   for (const TunnelAction& action : result.actions) {

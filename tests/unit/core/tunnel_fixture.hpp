@@ -3,7 +3,7 @@
 #include <string>
 
 #include "holdfast/history.hpp"
-#include "holdfast/overloaded.hpp"
+#include "holdfast/step_words.hpp"
 #include "holdfast/tunnel.hpp"
 #include "holdfast/tunnel_log.hpp"
 
@@ -29,37 +29,6 @@ inline TunnelSpec leased(std::size_t forwards) {
   TunnelSpec spec = spec_with(forwards);
   spec.lease = true;
   return spec;
-}
-
-inline std::string_view action_name(const TunnelAction& action) {
-  using Name = std::string_view;
-  return std::visit(overloaded{[](const Dial&) -> Name { return "Dial"; },
-                               [](const Connect&) -> Name { return "Connect"; },
-                               [](const OpenSession&) -> Name { return "OpenSession"; },
-                               [](const Authenticate&) -> Name { return "Authenticate"; },
-                               [](const RequestForward&) -> Name { return "RequestForward"; },
-                               [](const Knock&) -> Name { return "Knock"; },
-                               [](const EndKnock&) -> Name { return "EndKnock"; },
-                               [](const Identify&) -> Name { return "Identify"; },
-                               [](const Evict&) -> Name { return "Evict"; },
-                               [](const Prove&) -> Name { return "Prove"; },
-                               [](const EndProof&) -> Name { return "EndProof"; },
-                               [](const CancelForward&) -> Name { return "CancelForward"; },
-                               [](const OpenLease&) -> Name { return "OpenLease"; },
-                               [](const EndLease&) -> Name { return "EndLease"; },
-                               [](const RecordLease&) -> Name { return "RecordLease"; },
-                               [](const SendHeartbeat&) -> Name { return "SendHeartbeat"; },
-                               [](const SendKeepalive&) -> Name { return "SendKeepalive"; },
-                               [](const LookAtRelay&) -> Name { return "LookAtRelay"; },
-                               [](const EndLook&) -> Name { return "EndLook"; },
-                               [](const AwaitIdle&) -> Name { return "AwaitIdle"; },
-                               [](const DrainConnections&) -> Name { return "DrainConnections"; },
-                               [](const CloseSession&) -> Name { return "CloseSession"; },
-                               [](const ParkSession&) -> Name { return "ParkSession"; },
-                               [](const ResetParked&) -> Name { return "ResetParked"; },
-                               [](const DropSession&) -> Name { return "DropSession"; },
-                               [](const Happened&) -> Name { return "Happened"; }},
-                    action);
 }
 
 /// A tunnel whose clock and dice the test holds.
