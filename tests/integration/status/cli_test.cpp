@@ -368,8 +368,8 @@ TEST_CASE("relay-script prints the lease as it is written, ready to be installed
 }
 
 TEST_CASE("every shell completes what the help shows") {
-  const std::string bash = R"(eval "$("$0" completion bash)" && COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)) && _holdfast &&
-    echo "${COMPREPLY[*]}")";
+  const std::string bash = R"sh(eval "$("$0" completion bash)" && COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)) &&
+    _holdfast && echo "${COMPREPLY[*]}")sh";
   const auto in_bash = [&](const std::vector<std::string>& words) {
     std::vector<std::string> argv{"bash", "--norc", "-c", bash, HOLDFAST_BINARY, "holdfast"};
     argv.insert(argv.end(), words.begin(), words.end());

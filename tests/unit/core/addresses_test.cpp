@@ -66,6 +66,7 @@ TEST_CASE("an address that failed after TCP stood is second choice, also behind 
   CHECK_FALSE(fail(addresses, found, now + 2s));
   CHECK(addresses.order(found, now + 2s) == AddressOrder{{v6, v4, other}, 1});
   CHECK(addresses.order(found, now + 1h) == AddressOrder{{v6, v4, other}, 1});
+  CHECK(addresses.order(found, now + 1h + 1s) == AddressOrder{{v6, v4, other}, 2});
   CHECK(addresses.order(found, now + 1h + 2s) == AddressOrder{{v6, v4, other}, 2});
 }
 
@@ -109,17 +110,73 @@ TEST_CASE("an attempt that did not connect marks nobody") {
 
 TEST_CASE("a name server that says fifty addresses, or new ones each time, hurries nobody for ever") {
   Addresses addresses;
-  int hasty = 0;
   std::size_t longest = 0;
-  for (int attempt = 0; attempt < 50; ++attempt) {
-    FoundAddresses found;
-    for (int index = 0; index < 50; ++index)
-      found.said.push_back("2001:db8:" + std::to_string(attempt) + "::" + std::to_string(index));
-    longest = std::max(longest, addresses.order(found, TimePoint{}).addresses.size());
-    hasty += fail(addresses, found, TimePoint{}) ? 1 : 0;
-  }
-  CHECK(hasty == 16);
+  const auto hasty = [&] {
+    int times = 0;
+    for (int attempt = 0; attempt < 50; ++attempt) {
+      FoundAddresses found;
+      for (int index = 0; index < 50; ++index)
+        found.said.push_back("2001:db8:" + std::to_string(attempt) + "::" + std::to_string(index));
+      longest = std::max(longest, addresses.order(found, TimePoint{}).addresses.size());
+      times += fail(addresses, found, TimePoint{}) ? 1 : 0;
+    }
+    return times;
+  };
+  CHECK(hasty() == 16);
   CHECK(longest == 16);
+  CHECK(hasty() == 0);
+  addresses.forgive();
+  CHECK(hasty() == 16);
+  addresses.lasted();
+  CHECK(hasty() == 16);
+}
+
+TEST_CASE("addresses that failed at the same moment stay in the order in which they were found") {
+  Addresses addresses;
+  const FoundAddresses found{{v6, v4}, {}};
+  fail(addresses, found, TimePoint{});
+  fail(addresses, found, TimePoint{});
+  CHECK(addresses.order(found, TimePoint{}) == AddressOrder{{v6, v4}, 1});
+}
+
+TEST_CASE("an address that failed an hour ago is one that was not tried") {
+  Addresses addresses;
+  const FoundAddresses found{{v6, v4}, {}};
+  const TimePoint now{1h};
+  CHECK(fail(addresses, found, now));
+  const auto fail_at_the_other = [&](TimePoint when) {
+    addresses.dial("relay.example");
+    addresses.found(found, when);
+    addresses.connected(v4);
+    return addresses.failed(Cause::connection_lost, when);
+  };
+  CHECK_FALSE(fail_at_the_other(now + 1h - 1ns));
+  CHECK(fail_at_the_other(now + 1h));
+}
+
+TEST_CASE("an address beyond the first sixteen is none that could be tried") {
+  std::vector<std::string> seventeen;
+  for (int index = 0; index < 17; ++index) seventeen.push_back("2001:db8::" + std::to_string(index));
+  FoundAddresses found;
+  SUBCASE("of those that DNS says") {
+    found.said = seventeen;
+  }
+  SUBCASE("of those that are remembered") {
+    found.remembered = seventeen;
+  }
+  Addresses addresses;
+  for (int attempt = 0; attempt < 15; ++attempt) CHECK(fail(addresses, found, TimePoint{}));
+  CHECK_FALSE(fail(addresses, found, TimePoint{}));
+}
+
+TEST_CASE("no more than the last thirty-two addresses that failed are remembered") {
+  Addresses addresses;
+  const auto address = [](int number) { return "2001:db8::" + std::to_string(number); };
+  const FoundAddresses first{{address(0), v4}, {}};
+  for (int number = 0; number < 32; ++number) fail(addresses, {{address(number)}, {}}, TimePoint{});
+  CHECK(addresses.order(first, TimePoint{}) == AddressOrder{{v4, address(0)}, 1});
+  fail(addresses, {{address(32)}, {}}, TimePoint{});
+  CHECK(addresses.order(first, TimePoint{}) == AddressOrder{{address(0), v4}, 2});
 }
 
 // ---- the tunnel ---------------------------------------------------------------------------------------------------
@@ -167,6 +224,52 @@ TEST_CASE("an address where a young session was lost is still better than one th
   CHECK(tunnel.actions == Actions{Connect{{{v4, v6}, 1}}});
 }
 
+TEST_CASE("another network, or somebody who asks for a reconnect, has every address tried as if none had failed") {
+  const FoundAddresses found{{v6, v4}, {}};
+  Tunnel tunnel = dialled(found);
+  connect(tunnel, v6).session(SessionFailed{lost()});
+  SUBCASE("another network") {
+    tunnel.after(NetworkChanged{});
+  }
+  SUBCASE("a reconnect") {
+    tunnel.after(ReconnectRequested{});
+  }
+  tunnel.session(PhaseCompleted{OpeningPhase::resolve, "", found});
+  CHECK(tunnel.actions == Actions{Connect{{{v6, v4}, 2}}});
+}
+
+TEST_CASE("who let us in is the relay, where no host key is asked for: what it says later is not its address's fault") {
+  TunnelSpec spec = spec_with(1);
+  spec.strict_host_key_checking = StrictHostKeyChecking::no;
+  const FoundAddresses found{{v6, v4}, {}};
+  Tunnel tunnel{spec};
+  tunnel.after(Start{}).session(PhaseCompleted{OpeningPhase::resolve, "", found});
+  connect(tunnel, v6);
+  for (const auto phase : {OpeningPhase::banner, OpeningPhase::key_exchange, OpeningPhase::authenticate}) {
+    tunnel.session(PhaseCompleted{phase});
+  }
+  REQUIRE(tunnel.phase() == "requesting_forwards");
+  tunnel.session(SessionFailed{{Cause::relay_disconnected, "hold the session with", "relay.example:22", ""}});
+  tunnel.wait().session(PhaseCompleted{OpeningPhase::resolve, "", found});
+  CHECK(tunnel.actions == Actions{Connect{{{v6, v4}, 2}}});
+}
+
+TEST_CASE("an address where a session lasted is first choice again, though it failed before") {
+  const FoundAddresses found{{v6, v4}, {}};
+  Tunnel tunnel = dialled(found);
+  connect(tunnel, v6).session(SessionFailed{lost()});
+  redial(tunnel, found, v4).session(SessionFailed{lost()});
+  redial(tunnel, found, v4);
+  for (const auto phase : {OpeningPhase::banner, OpeningPhase::key_exchange, OpeningPhase::authenticate}) {
+    tunnel.session(PhaseCompleted{phase});
+  }
+  tunnel.session(ForwardAnswered{0, 4649});
+  tunnel.now += 60s;
+  tunnel.session(Received{true}).session(SessionFailed{lost()});
+  tunnel.wait().session(PhaseCompleted{OpeningPhase::resolve, "", found});
+  CHECK(tunnel.actions == Actions{Connect{{{v4, v6}, 1}}});
+}
+
 TEST_CASE("the next address of a relay comes before the next relay") {
   TunnelSpec spec = spec_with(1);
   spec.relays = {{"a.example", 22, "/known", {}}, {"b.example", 22, "/known", {}}};
@@ -205,6 +308,54 @@ TEST_CASE("a wrong key where DNS leads now and the relay is not known to be: the
   CHECK(tunnel.in<BackingOff>().until <= tunnel.now + 30s);
   // And one step out of the hotel ends the wait.
   CHECK(tunnel.after(NetworkChanged{}).actions == Actions{Dial{}});
+}
+
+TEST_CASE("how long ago an address was right is told in whole minutes, and from an hour on in hours") {
+  const auto words_after = [](Duration age) {
+    Tunnel tunnel = dialled({{v4}, {v4}, age});
+    connect(tunnel, v4).session(SessionFailed{wrong_key()});
+    const std::string detail = tunnel.in<BackingOff>().failure.detail;
+    return detail.substr(detail.find("was right"));
+  };
+  CHECK(words_after(59s) == "was right until a moment ago");
+  CHECK(words_after(60s) == "was right until 1 min ago");
+  CHECK(words_after(60min - 1s) == "was right until 59 min ago");
+  CHECK(words_after(60min) == "was right until 1 h 0 min ago");
+}
+
+TEST_CASE(
+    "any wrong key, and a login refused by who has shown none, may be a stranger's; a lost connection tells nothing") {
+  Addresses addresses;
+  addresses.dial("relay.example");
+  addresses.found({{other}, {v4}}, TimePoint{});
+  addresses.connected(other);
+  for (const Cause cause : {Cause::host_key_unknown, Cause::host_key_changed, Cause::host_key_revoked,
+                            Cause::host_key_not_pinned, Cause::authentication_refused}) {
+    CAPTURE(to_string(cause));
+    CHECK(addresses.is_stranger(cause));
+  }
+  CHECK_FALSE(addresses.is_stranger(Cause::connection_lost));
+  CHECK_FALSE(addresses.is_stranger(Cause::protocol_mismatch));
+  // Without a memory there is nothing to compare with, but a key that was known.
+  addresses.found({{other}, {}}, TimePoint{});
+  CHECK_FALSE(addresses.is_stranger(Cause::host_key_unknown));
+  CHECK_FALSE(addresses.is_stranger(Cause::authentication_refused));
+  CHECK(addresses.is_stranger(Cause::host_key_changed));
+}
+
+TEST_CASE("what is known of a relay's addresses is said where who answers may be another one, and only there") {
+  const auto detail_of = [](Cause cause) {
+    Tunnel tunnel = dialled({{v4}, {v4}, 20min});
+    connect(tunnel, v4).session(SessionFailed{{cause, "read the banner of", "relay.example:22", "it says HTTP"}});
+    return tunnel.in<BackingOff>().failure.detail;
+  };
+  const std::string known = "it says HTTP; relay.example means 192.0.2.1 now, 192.0.2.1 was right until 20 min ago";
+  for (const Cause cause : {Cause::host_key_unknown, Cause::host_key_changed, Cause::host_key_revoked,
+                            Cause::host_key_not_pinned, Cause::protocol_mismatch}) {
+    CAPTURE(to_string(cause));
+    CHECK(detail_of(cause) == known);
+  }
+  CHECK(detail_of(Cause::connection_lost) == "it says HTTP");
 }
 
 TEST_CASE("a wrong key at the address that was right, and that DNS still names, waits for minutes") {

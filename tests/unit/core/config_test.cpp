@@ -28,3 +28,15 @@ TEST_CASE("addresses are written as ssh writes them, IPv6 literals in brackets")
   spec.port = 2222;
   CHECK(relay_name(spec) == "[2001:db8::1]:2222");
 }
+
+TEST_CASE("a relay's other keys are learnt only where its first one may be, and nobody said which are good") {
+  TunnelSpec spec;
+  CHECK(learns_host_keys(spec));
+  for (const auto checking : {StrictHostKeyChecking::yes, StrictHostKeyChecking::no}) {
+    spec.strict_host_key_checking = checking;
+    CHECK_FALSE(learns_host_keys(spec));
+  }
+  spec.strict_host_key_checking = StrictHostKeyChecking::accept_new;
+  spec.host_key_fingerprint = {"SHA256:x"};
+  CHECK_FALSE(learns_host_keys(spec));
+}

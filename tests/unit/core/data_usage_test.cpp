@@ -59,6 +59,37 @@ TEST_CASE("a clock that is set back a little changes nothing, and one that was y
   CHECK(usage.day == std::chrono::floor<std::chrono::days>(at(2026, 12, 2)));
 }
 
+TEST_CASE("a clock that is set back by two days begins a day anew, by one it does not") {
+  DataUsage usage;
+  usage.count(100, at(2026, 12, 10));
+  usage.count(1, at(2026, 12, 9));
+  CHECK(usage.today == 101);
+  usage.count(1, at(2026, 12, 8));
+  CHECK(usage.today == 1);
+  CHECK(usage.month == 102);
+}
+
+TEST_CASE("a clock before 2020 was not set") {
+  DataUsage usage;
+  usage.count(1, at(2019, 12, 31));
+  CHECK(usage.undated == 1);
+  usage.count(1, at(2020, 1, 1));
+  CHECK(usage.today == 2);
+  DataUsages usages{{"removed", {}}};
+  forget_others(usages, {}, at(2019, 12, 31));
+  CHECK(usages.size() == 1);
+  forget_others(usages, {}, at(2020, 1, 1));
+  CHECK(usages.empty());
+}
+
+TEST_CASE("a file of more than ten thousand tunnels is none of ours") {
+  DataUsages usages;
+  for (int number = 0; number < 10'000; ++number) usages["relay-" + std::to_string(number)];
+  CHECK(parse_usages(format_usages(usages)) == usages);
+  usages["one-more"];
+  CHECK_FALSE(parse_usages(format_usages(usages)));
+}
+
 TEST_CASE("the file reads back as what was written") {
   DataUsage usage;
   usage.count(100, at(2026, 11, 29));
@@ -140,6 +171,7 @@ TEST_CASE("a month is projected from what it cost so far and the idle hours that
   usage.count(5000, at(2026, 11, 30));
   CHECK(projected_month(usage, 100, at(2026, 11, 30, 14h)) == 6000);
   CHECK(projected_month(usage, 100, at(2026, 12, 31, 23h)) == 5100);
+  CHECK(projected_month(usage, 100, at(2026, 11, 30, 23h + 30min)) == 5000);
 }
 
 TEST_CASE("of two files that counted the same tunnel the one that went on for longer is right") {
@@ -149,4 +181,7 @@ TEST_CASE("of two files that counted the same tunnel the one that went on for lo
   take_later(ours, other);
   CHECK(format_usages(ours) ==
         "holdfast data usage 1\na 20787 1 51 0\nb 20786 5 50 0\nc 20786 6 51 0\nd 20786 1 1 0\n");
+  const DataUsages before = ours;
+  take_later(ours, parse_usages("holdfast data usage 1\na 20787 2 51 0\n").value());
+  CHECK(ours == before);  // neither is later
 }

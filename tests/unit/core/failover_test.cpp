@@ -67,6 +67,32 @@ TEST_CASE("an untried relay is next after a short pause, whatever the wait of th
   }
 }
 
+TEST_CASE("of relays that were not tried in this outage the preferred one is next, whenever they failed before") {
+  Tunnel tunnel{among(3)};
+  tunnel.after(Start{}).session(SessionFailed{failure(Cause::connection_refused)});
+  for (const std::size_t relay : {1U, 2U, 0U}) {
+    tunnel.wait();
+    REQUIRE(current(tunnel) == relay);
+    tunnel.session(SessionFailed{failure(Cause::connection_refused)});
+  }
+  establish_next(tunnel);
+  REQUIRE(current(tunnel) == 1);
+  tunnel.now += 60s;
+  tunnel.session(SessionFailed{lost()}).wait();
+  REQUIRE(current(tunnel) == 1);
+  tunnel.session(SessionFailed{failure(Cause::connection_refused)});
+  CHECK(tunnel.in<BackingOff>().relay == 0);
+}
+
+TEST_CASE("a relay whose wait has just ended may be tried, after the pause that spreads a fleet") {
+  Tunnel tunnel{among(2)};
+  tunnel.after(Start{}).session(SessionFailed{failure(Cause::connection_refused)});
+  REQUIRE(tunnel.state.relays.all()[0].next_try == tunnel.now + 500ms);
+  tunnel.wait().session(SessionFailed{failure(Cause::connection_refused)});
+  CHECK(tunnel.in<BackingOff>().relay == 0);
+  CHECK(tunnel.in<BackingOff>().until == tunnel.now + 500ms);
+}
+
 TEST_CASE("what lies in the device is tried again at the same relay") {
   for (const Cause cause :
        {Cause::local_address_unavailable, Cause::local_error, Cause::identity_unusable, Cause::agent_unusable}) {
@@ -142,6 +168,17 @@ TEST_CASE("a change of the network ends the waits of what could not be reached, 
   CHECK(refused.after(NetworkChanged{}).actions.empty());
 }
 
+TEST_CASE("a reconnect on request ends the waits of all relays") {
+  Tunnel tunnel{among(2)};
+  tunnel.after(Start{}).session(SessionFailed{failure(Cause::authentication_refused)});
+  tunnel.wait().session(SessionFailed{failure(Cause::authentication_refused)});
+  CHECK(tunnel.after(ReconnectRequested{}).actions == Actions{Dial{}});
+  CHECK(current(tunnel) == 0);
+  tunnel.session(SessionFailed{failure(Cause::connection_refused)});
+  CHECK(tunnel.in<BackingOff>().relay == 1);
+  CHECK(tunnel.in<BackingOff>().until == tunnel.now + 500ms);
+}
+
 TEST_CASE("a change of the network under a session ends the waits of the other relays too") {
   Tunnel tunnel{among(2)};
   tunnel.after(Start{}).session(SessionFailed{failure(Cause::connection_timed_out)});
@@ -168,6 +205,79 @@ TEST_CASE("a listener that somebody holds is asked for at the next relay after t
   CHECK(tunnel.in<BackingOff>().relay == 1);
 }
 
+TEST_CASE(
+    "a held listener is asked for elsewhere after ten seconds sharp, where no other relay may give it after ten "
+    "minutes") {
+  std::size_t relays = 0;
+  Duration limit{};
+  SUBCASE("another relay was not tried yet") {
+    relays = 2;
+    limit = 10s;
+  }
+  SUBCASE("there is no other") {
+    relays = 1;
+    limit = 10min;
+  }
+  TunnelSpec spec = among(relays);
+  spec.liveness.server_alive_interval = 0s;
+  Tunnel tunnel{spec};
+  tunnel.authenticate().session(ForwardAnswered{0, std::nullopt}).session(Knocked{0, KnockAnswer::answered});
+  const auto refused_again_at = [](Tunnel& at, TimePoint when) {
+    at.now = when;
+    REQUIRE(at.after(TimerExpired{}).actions == Actions{RequestForward{0}});
+    at.session(ForwardAnswered{0, std::nullopt});
+    if (at.actions == Actions{Knock{0, "localhost"}}) at.session(Knocked{0, KnockAnswer::answered});
+    return at.phase();
+  };
+  Tunnel sooner = tunnel;
+  CHECK(refused_again_at(sooner, tunnel.now + limit - 1ns) == "requesting_forwards");
+  CHECK(refused_again_at(tunnel, tunnel.now + limit) == "closing");
+}
+
+TEST_CASE("a relay that could not be reached and may be tried again is one that may give a held listener") {
+  TunnelSpec spec = among(2);
+  spec.liveness.server_alive_interval = 0s;
+  Tunnel tunnel{spec};
+  tunnel.after(Start{}).session(SessionFailed{failure(Cause::connection_refused)}).wait();
+  REQUIRE(current(tunnel) == 1);
+  for (const OpeningPhase phase : {OpeningPhase::resolve, OpeningPhase::connect, OpeningPhase::banner,
+                                   OpeningPhase::key_exchange, OpeningPhase::authenticate}) {
+    tunnel.session(PhaseCompleted{phase});
+  }
+  tunnel.session(ForwardAnswered{0, std::nullopt}).session(Knocked{0, KnockAnswer::answered});
+  tunnel.now += 10s;
+  tunnel.after(TimerExpired{}).session(ForwardAnswered{0, std::nullopt});
+  CHECK(tunnel.phase() == "closing");
+}
+
+TEST_CASE("what a relay failed with, and its wait, are forgotten once a session stands there") {
+  Tunnel tunnel{spec_with(1)};
+  tunnel.after(Start{}).session(SessionFailed{failure(Cause::authentication_refused)});
+  REQUIRE(tunnel.state.relays.here().failure);
+  REQUIRE(tunnel.state.relays.here().refusal);
+  establish_next(tunnel);
+  CHECK_FALSE(tunnel.state.relays.here().failure);
+  CHECK_FALSE(tunnel.state.relays.here().refusal);
+  CHECK_FALSE(tunnel.state.relays.here().next_try);
+}
+
+TEST_CASE("among several relays a name server is waited for six seconds, and longer in an outage that is old") {
+  Tunnel tunnel{among(2)};
+  tunnel.after(Start{});
+  CHECK(next_deadline(tunnel.state) == tunnel.now + 6s);
+  const auto limit_after = [&](Duration outage) {
+    tunnel.state.phase = BackingOff{tunnel.now, 0, failure(Cause::resolver_unavailable)};
+    tunnel.state.outage_since = tunnel.now - outage;
+    tunnel.after(TimerExpired{});
+    return next_deadline(tunnel.state).value() - tunnel.now;
+  };
+  CHECK(limit_after(48s) == 6s);
+  CHECK(limit_after(80s) == 10s);
+  CHECK(limit_after(1h) == 30s);
+  tunnel.spec.connect_timeout = 2s;
+  CHECK(limit_after(0s) == 2s);
+}
+
 TEST_CASE("among several relays a banner is waited for no longer than a connection") {
   Tunnel tunnel{among(2)};
   tunnel.open_until(OpeningPhase::banner);
@@ -190,6 +300,7 @@ TEST_CASE("on the preferred relay nothing is looked at, nor with fail_back_after
 TEST_CASE("the better relay is looked at after fail_back_after and a random part of it, and gone back to when idle") {
   Tunnel tunnel = on_the_second();
   CHECK(next_deadline(tunnel.state) == tunnel.now + 15min);
+  CHECK_FALSE(tunnel.state.relays.here().look_after);
   CHECK(tunnel.wait().actions == Actions{LookAtRelay{0}});
   CHECK(tunnel.session(RelayLookedAt{}).actions == Actions{AwaitIdle{}});
   CHECK_FALSE(next_deadline(tunnel.state));
@@ -198,6 +309,9 @@ TEST_CASE("the better relay is looked at after fail_back_after and a random part
   tunnel.session(ListenerCancelled{0}).session(ConnectionsDrained{});
   CHECK(tunnel.session(SessionClosed{}).actions == Actions{DropSession{}, Dial{}});
   CHECK(current(tunnel) == 0);
+  CHECK_FALSE(tunnel.state.relays.here().look_after);
+  tunnel.session(PhaseCompleted{OpeningPhase::resolve});
+  CHECK(next_deadline(tunnel.state) == tunnel.now + 3s);  // nothing was lost: it is no old outage
 }
 
 TEST_CASE("an answer that is older than a minute when the last connection ends is asked for again") {
@@ -240,6 +354,21 @@ TEST_CASE("a relay that was gone back to in vain is left for the one that held, 
   CHECK(next_deadline(tunnel.state) == tunnel.now + 30min);
 }
 
+TEST_CASE("a relay that was gone back to in vain is left for the one that held, though another is preferred to that") {
+  TunnelSpec spec = among(3);
+  spec.liveness.server_alive_interval = 0s;
+  Tunnel tunnel{spec};
+  tunnel.after(Start{}).session(SessionFailed{failure(Cause::connection_refused)});
+  tunnel.wait().session(SessionFailed{failure(Cause::connection_refused)});
+  establish_next(tunnel);
+  REQUIRE(current(tunnel) == 2);
+  tunnel.wait().session(RelayLookedAt{}).session(ConnectionsIdle{});
+  tunnel.session(ListenerCancelled{0}).session(ConnectionsDrained{}).session(SessionClosed{});
+  REQUIRE(current(tunnel) == 0);
+  tunnel.session(SessionFailed{failure(Cause::authentication_refused)});
+  CHECK(tunnel.in<BackingOff>().relay == 2);
+}
+
 TEST_CASE("sessions that end sooner than a better relay is due to be looked at do not put the look off") {
   Tunnel tunnel = on_the_second();
   const TimePoint due = tunnel.now + 15min;
@@ -277,6 +406,31 @@ TEST_CASE("a relay that was gone back to and then held is not left for the other
   tunnel.session(ListenerCancelled{0}).session(ConnectionsDrained{}).session(SessionClosed{});
   CHECK(tunnel.in<BackingOff>().relay == 0);
   CHECK(tunnel.state.relays.all()[0].failed_returns == 0);
+}
+
+TEST_CASE("a relay that was gone back to and held is as good as any when it is lost later") {
+  Tunnel tunnel = on_the_second();
+  tunnel.wait().session(RelayLookedAt{}).session(ConnectionsIdle{});
+  tunnel.session(ListenerCancelled{0}).session(ConnectionsDrained{});
+  SUBCASE("it held for reset_after") {
+    tunnel.session(SessionClosed{});
+    for (const OpeningPhase phase : {OpeningPhase::resolve, OpeningPhase::connect, OpeningPhase::banner,
+                                     OpeningPhase::key_exchange, OpeningPhase::authenticate}) {
+      tunnel.session(PhaseCompleted{phase});
+    }
+    tunnel.session(ForwardAnswered{0, 4649});
+    tunnel.now += 60s;
+    tunnel.session(SessionFailed{lost()}).wait();
+  }
+  SUBCASE("the operator had it tried anew") {
+    tunnel.session(SessionClosed{}).after(ReconnectRequested{});
+  }
+  REQUIRE(current(tunnel) == 0);
+  tunnel.session(SessionFailed{failure(Cause::connection_refused)});
+  CHECK(tunnel.state.relays.all()[0].failed_returns == 0);
+  establish_next(tunnel);
+  REQUIRE(current(tunnel) == 1);
+  CHECK(next_deadline(tunnel.state) == tunnel.now + 15min);
 }
 
 TEST_CASE("a stop while the tunnel goes back wins") {

@@ -57,8 +57,20 @@ TEST_CASE("only the loopback was asked for, and GatewayPorts yes opens it to eve
   }
 }
 
+TEST_CASE("one family that is open to everybody is enough") {
+  CHECK(listens_on("localhost", {any4, lo6}) == ListensOn::everywhere);
+  CHECK(listens_on("localhost", {lo4, any6}) == ListensOn::everywhere);
+}
+
+TEST_CASE("an IPv6 address that ends as the loopback does is not the loopback") {
+  const std::string public6 = "B80D0120000000000000000001000000:1229";  // 2001:db8::1
+  CHECK(listens_on("2001:db8::1", {public6}) == ListensOn::as_asked);
+  CHECK(listens_on("80::1", {"80000000000000000000000001000000:1229"}) == ListensOn::as_asked);
+}
+
 TEST_CASE("where nothing can be seen, or not all, nothing is said") {
   CHECK(listens_on("*", {}) == ListensOn::unknown);
   CHECK(listens_on("*", {lo4, lo4, lo4, lo4, lo4}) == ListensOn::unknown);
+  CHECK(listens_on("*", {lo4, lo4, lo4, lo4}) == ListensOn::loopback_only);
   CHECK(in_words(ListensOn::unknown).empty());
 }

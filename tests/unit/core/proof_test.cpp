@@ -295,6 +295,43 @@ TEST_CASE("several forwards are proven one after another, and one that is held l
   }
 }
 
+TEST_CASE("a tunnel is proven when the last of its forwards is") {
+  Tunnel tunnel = proving(2);
+  verify(tunnel);
+  CHECK_FALSE(is_proven(tunnel.state, tunnel.spec, tunnel.now));
+  news(tunnel, ProofNews::opened, 1);
+  news(tunnel, ProofNews::returned, 1);
+  news(tunnel, ProofNews::answered, 1);
+  CHECK(is_proven(tunnel.state, tunnel.spec, tunnel.now));
+}
+
+TEST_CASE(
+    "a path is broken from the first proof that found it so until one finds something else, not if none answers") {
+  Tunnel tunnel = proving();
+  const auto broken_since = [&] { return tunnel.state.proof_history.paths.at(0).broken_since; };
+  news(tunnel, ProofNews::nobody_listens);
+  const TimePoint broken = tunnel.now;
+  CHECK(broken_since() == broken);
+  tunnel.wait();
+  news(tunnel, ProofNews::not_opened);
+  CHECK(broken_since() == broken);
+  tunnel.wait();
+  news(tunnel, ProofNews::target_failed);
+  CHECK_FALSE(broken_since());
+}
+
+TEST_CASE("a forward that is not held is not proven") {
+  TunnelSpec spec = spec_with(2, 1h);
+  spec.exit_on_forward_failure = false;
+  Tunnel tunnel{spec};
+  tunnel.authenticate().session(ForwardAnswered{0, 4649});
+  tunnel.session(ForwardAnswered{1, std::nullopt}).session(Knocked{1, KnockAnswer::answered});
+  REQUIRE(tunnel.actions == Actions{Prove{0, "localhost"}});
+  CHECK(verify(tunnel).actions == Actions{EndProof{}});
+  REQUIRE(tunnel.wait().actions == Actions{RequestForward{1}});
+  CHECK(tunnel.session(ForwardAnswered{1, std::nullopt}).actions.empty());
+}
+
 TEST_CASE("news of another forward, or of a proof that is over, changes nothing") {
   Tunnel tunnel = proving(2);
   const TunnelState before = tunnel.state;
@@ -310,6 +347,8 @@ TEST_CASE("a path that is broken twice ends the session politely, so that a new 
   tunnel.wait();
   fail_to_return(tunnel);
   CHECK(tunnel.actions == Actions{EndProof{}, DrainConnections{}, CancelForward{0}});
+  CHECK(tunnel.state.losses.recent(tunnel.now) ==
+        std::vector<RecentLosses>{{LossOf::session, 1, "path broken"}, {LossOf::path, 1, "path broken"}});
   renew(tunnel);
   CHECK(tunnel.state.attempt == 2);
 }
@@ -357,6 +396,28 @@ TEST_CASE("sessions for a broken path are minutes apart, and further each time, 
   renew(tunnel);
   verify(tunnel);
   CHECK(tunnel.state.proof_history.renewals == 0);
+}
+
+TEST_CASE("a second session for a broken path is due after five minutes, the next after twice as long, up to an hour") {
+  Tunnel tunnel = proving();
+  const auto broken_again_at = [](Tunnel& at, TimePoint when) {
+    at.now = when;
+    REQUIRE(at.after(TimerExpired{}).actions == Actions{Prove{0, "localhost"}});
+    news(at, ProofNews::nobody_listens);
+    return at.phase();
+  };
+  news(tunnel, ProofNews::nobody_listens);
+  REQUIRE(broken_again_at(tunnel, tunnel.now + 1min) == "draining");
+  for (const Duration apart : {5min, 10min, 20min, 40min, 60min, 60min}) {
+    CAPTURE(apart.count());
+    const TimePoint last = tunnel.now;
+    renew(tunnel);
+    news(tunnel, ProofNews::nobody_listens);
+    Tunnel too_soon = tunnel;
+    CHECK(broken_again_at(too_soon, last + apart - 1ns) == "established");
+    CHECK(too_soon.wait().actions == Actions{Prove{0, "localhost"}});  // only the next result ends it
+    REQUIRE(broken_again_at(tunnel, last + apart) == "draining");
+  }
 }
 
 TEST_CASE("a stop hangs up on a proof and does not wait for it") {

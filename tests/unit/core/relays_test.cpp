@@ -52,6 +52,14 @@ TEST_CASE("a tunnel without a list has its one relay") {
   CHECK(in_order_of_preference(spec, "device") == spec);
 }
 
+TEST_CASE("a tunnel at one relay of its list is one of that relay alone") {
+  TunnelSpec spec;
+  spec.relays = {{"a.example", 2201, "/known_a", {"SHA256:a"}}, {"b.example", 2202, "/known_b", {"SHA256:b"}}};
+  const TunnelSpec there = at_relay(spec, spec.relays.at(1));
+  CHECK(there.relays.empty());
+  CHECK(relays_of(there) == std::vector<RelaySpec>{spec.relays.at(1)});
+}
+
 TEST_CASE("a device draws the same weight for a relay for ever") {
   CHECK(relay_weight("", "") == 0xb9034ad37056f5fbU);
   CHECK(relay_weight("gateway-7-0badcafe", "relay1.example:22") == 0x22c1a2d1e5252653U);

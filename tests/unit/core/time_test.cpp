@@ -13,3 +13,14 @@ TEST_CASE("durations read in the two units that matter") {
   CHECK(to_text(2h + 7min + 59s) == "2 h 7 min");
   CHECK(to_text(76h) == "3 d 4 h");
 }
+
+TEST_CASE("each unit begins where it is whole") {
+  CHECK(to_text(9900ms) == "9.9 s");
+  CHECK(to_text(10s) == "10 s");
+  CHECK(to_text(59s) == "59 s");
+  CHECK(to_text(60s) == "1 min 0 s");
+  CHECK(to_text(3599s) == "59 min 59 s");
+  CHECK(to_text(3600s) == "1 h 0 min");
+  CHECK(to_text(86399s) == "23 h 59 min");
+  CHECK(to_text(86400s) == "1 d 0 h");
+}

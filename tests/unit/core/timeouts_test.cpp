@@ -114,6 +114,32 @@ TEST_CASE("what is closed when idle is probed before that, with as much patience
   CHECK(probing_within({60s, 3}, 3s).server_alive_interval == 1s);
 }
 
+TEST_CASE("two ends are alike within an eighth of the shorter one, but a second at least and three at most") {
+  CHECK(alike(4s, 5s));
+  CHECK_FALSE(alike(4s, 5001ms));
+  CHECK(alike(20s, 22500ms));
+  CHECK(alike(22500ms, 20s));
+  CHECK_FALSE(alike(20s, 22501ms));
+  CHECK_FALSE(alike(22501ms, 20s));
+  CHECK(alike(100s, 103s));
+  CHECK_FALSE(alike(100s, 103001ms));
+  CHECK(alike(3s, 3s));
+  CHECK_FALSE(alike(2999ms, 3s));
+  CHECK_FALSE(alike(3s, 2999ms));
+}
+
+TEST_CASE("sessions of an hour are compared, longer ones are not") {
+  Relay relay;
+  for (int n = 0; n < 4; ++n) CHECK_FALSE(relay.close(1h + 1ns, 20s));
+  for (int n = 0; n < 2; ++n) CHECK_FALSE(relay.close(1h, 20s));
+  CHECK(relay.close(1h, 20s) == idle_20s);
+}
+
+TEST_CASE("who is probed often enough already stays as it is, and patience for one interval is no probe unanswered") {
+  CHECK(probing_within({5s, 3, 2}, 20s) == LivenessSpec{5s, 3, 2});
+  CHECK(probing_within({5s, 0, 5}, 20s) == LivenessSpec{10s, 0, 1});
+}
+
 TEST_CASE("a session that was probed in time and ends at the age of those before has no idle timeout but a limit") {
   Relay relay = idle_relay();
   CHECK(relay.close(20400ms, 400ms, 10s) == session_20s);
@@ -210,6 +236,16 @@ TEST_CASE("sessions that are closed when idle are told as that, and the next is 
   CHECK(tunnel.in<BackingOff>().failure.detail == "23 probes unanswered");
 }
 
+TEST_CASE("where nothing is probed no sign of life is promised against an idle timeout") {
+  TunnelSpec spec = spec_with(1);
+  spec.liveness.server_alive_interval = 0s;
+  Tunnel tunnel{spec};
+  for (int n = 0; n < 3; ++n) live(tunnel, 20s);
+  CHECK(tunnel.in<BackingOff>().failure.cause == Cause::idle_timeout);
+  CHECK(tunnel.in<BackingOff>().failure.detail ==
+        "the relay closed the connection, as those before, after 20 s of silence");
+}
+
 TEST_CASE("what ends at the same age in spite of the probes is told as that, and opened again at once") {
   Tunnel tunnel{spec_with(1)};
   for (int n = 0; n < 3; ++n) live(tunnel, 20s);
@@ -251,6 +287,62 @@ TEST_CASE("where sessions without a channel are ended and there is no lease, the
   }
   tunnel.session(ForwardAnswered{0, 4649});
   CHECK(prove(tunnel) == Actions{EndProof{.keep_channel = true}});
+}
+
+TEST_CASE("a session that the relay disconnects is closed as well, one that breaks is not") {
+  const auto after_three = [](Cause cause) {
+    Tunnel tunnel{spec_with(1)};
+    Timeouts timeouts;
+    for (int n = 0; n < 3; ++n) {
+      tunnel.state = {};
+      tunnel.state.relays.here().timeouts = timeouts;
+      tunnel.establish();
+      tunnel.now += 20s;
+      tunnel.session(SessionFailed{{cause, "hold the session with", "relay.example:22", ""}});
+      timeouts = tunnel.state.relays.here().timeouts;
+    }
+    return tunnel.in<BackingOff>().failure.cause;
+  };
+  CHECK(after_three(Cause::connection_lost) == Cause::idle_timeout);
+  CHECK(after_three(Cause::relay_disconnected) == Cause::idle_timeout);
+  CHECK(after_three(Cause::integrity_failed) == Cause::integrity_failed);
+}
+
+TEST_CASE("a session that we end between two that are closed is no timeout's, and those are not in a row") {
+  Tunnel tunnel{spec_with(1)};
+  live(tunnel, 20s);
+  live(tunnel, 20s);
+  tunnel.wait();
+  for (const OpeningPhase phase : {OpeningPhase::resolve, OpeningPhase::connect, OpeningPhase::banner,
+                                   OpeningPhase::key_exchange, OpeningPhase::authenticate}) {
+    tunnel.session(PhaseCompleted{phase});
+  }
+  SUBCASE("by a drain") {
+    tunnel.session(ForwardAnswered{0, 4649});
+    tunnel.now += 20s;
+    tunnel.after(ReconnectRequested{});
+    REQUIRE(tunnel.phase() == "draining");
+  }
+  SUBCASE("for a listener that is refused") {
+    tunnel.session(ForwardAnswered{0, std::nullopt}).session(Knocked{0, KnockAnswer::nobody_listens});
+    tunnel.now += 20s;
+    tunnel.session(ForwardAnswered{0, std::nullopt});
+    REQUIRE(tunnel.phase() == "closing");
+  }
+  CHECK(tunnel.state.relays.here().timeouts.known().empty());
+  tunnel.state.phase = BackingOff{tunnel.now, 0, closed()};
+  live(tunnel, 20s);
+  CHECK(tunnel.in<BackingOff>().failure.cause == Cause::connection_lost);
+}
+
+TEST_CASE("a timeout that is known for a day is forgotten when the next session begins") {
+  Tunnel tunnel{spec_with(1)};
+  const Relay known = idle_relay();
+  tunnel.state.relays.here().timeouts = known.timeouts;
+  tunnel.now = known.now + 24h;
+  tunnel.establish();
+  CHECK(tunnel.state.relays.here().timeouts.known().empty());
+  CHECK(next_deadline(tunnel.state) == tunnel.now + 60s);
 }
 
 TEST_CASE("with another relay to turn to, sessions of twenty seconds are no reason to stay") {

@@ -78,6 +78,8 @@ TEST_CASE("a session that is silent is explained by fewer repetitions than would
 TEST_CASE("a hole that stays while what is small passes both ways is a large packet of the relay's that is lost") {
   CHECK(large_packets(segment_of_relay_lost()) == LargePackets::lost_inbound);
   TransportReport transport = segment_of_relay_lost();
+  transport.hole_for = transport.four_repetitions;
+  CHECK(large_packets(transport) == LargePackets::lost_inbound);
   transport.hole_for = 2s;  // the relay may still repeat it
   CHECK(large_packets(transport) == LargePackets::maybe_lost);
   CHECK(stalls(transport));
@@ -88,6 +90,15 @@ TEST_CASE("a hole that stays while what is small passes both ways is a large pac
   CHECK(large_packets(transport) == LargePackets::maybe_lost);
   transport.acknowledged_ago = 9s;
   CHECK(large_packets(transport) == LargePackets::pass);
+}
+
+TEST_CASE("without a hole nothing of the relay's is missing, however short the round trip is") {
+  const TransportReport transport{.segment_size = 1368, .four_repetitions = 0s};
+  CHECK(large_packets(transport) != LargePackets::lost_inbound);
+  CHECK_FALSE(misses_something(transport));
+  CHECK_FALSE(stalls(transport));
+  // What was repeated has been acknowledged meanwhile.
+  CHECK_FALSE(stalls({.repetitions = 4, .segment_size = 1368}));
 }
 
 TEST_CASE("what an outage would show as well is no proof of anything") {
@@ -125,6 +136,18 @@ TEST_CASE("the limit of segments goes down while large ones are lost, and is for
   CHECK_FALSE(limit.bytes());
 }
 
+TEST_CASE("a limit that the segments keep already is not set again") {
+  SegmentLimit tried;
+  tried.ended(LargePackets::maybe_lost, 1220, start);
+  CHECK_FALSE(tried.bytes());
+  SegmentLimit known;
+  known.ended(LargePackets::lost_outbound, 1220, start);
+  CHECK(known.bytes() == 536);
+  SegmentLimit smallest;
+  smallest.ended(LargePackets::lost_outbound, 536, start);
+  CHECK_FALSE(smallest.bytes());
+}
+
 TEST_CASE("a limit that was only tried is dropped when it does not help") {
   SegmentLimit limit;
   limit.ended(LargePackets::maybe_lost, 1448, start);
@@ -158,6 +181,29 @@ TEST_CASE("a session whose large packets are lost is given up, and the next one 
     tunnel.after(ReconnectRequested{});
     CHECK_FALSE(tunnel.state.relays.here().segments.bytes());
   }
+}
+
+TEST_CASE("a relay whose segments were lowered and that then refuses is left for the next one") {
+  TunnelSpec spec = spec_with(1);
+  spec.relays = {{"a.example", 22, "/known", {}}, {"b.example", 22, "/known", {}}};
+  Tunnel tunnel{spec};
+  tunnel.establish().session(TransportStalled{full_segments_lost()}).wait();
+  REQUIRE(tunnel.state.relays.current() == 0);
+  tunnel.session(SessionFailed{{Cause::connection_refused, "connect", "a.example:22", ""}});
+  CHECK(tunnel.in<BackingOff>().relay == 1);
+}
+
+TEST_CASE("an answer that is late while TCP was seen not to move gets five seconds more") {
+  TransportReport outage = nothing_arrives();
+  outage.unacknowledged = 100;
+  Tunnel tunnel{spec_with(1, 1h)};
+  tunnel.establish().session(ProofAdvanced{0, ProofNews::opened});
+  tunnel.now += 14s;
+  CHECK(tunnel.session(TransportStalled{outage}).actions.empty());
+  CHECK(next_deadline(tunnel.state) == tunnel.now + 5s);
+  tunnel.wait();
+  CHECK(tunnel.in<Established>().session.proofs.result(0)->result == ProofResult::path_broken);
+  CHECK_FALSE(tunnel.in<Established>().session.judged_after);
 }
 
 TEST_CASE("where something of the relay's is missing a probe shows whether what is small passes") {

@@ -134,3 +134,16 @@ TEST_CASE("what becomes of better relays and of the lease reads as a sentence") 
         LogLine{LogLevel::info, "no lease on the relay: no shell; opened again in 10 s"});
   CHECK(log.line(AttemptFailed{lost(), 2s, 1}).text.find("; next try at b.example:22 in 2.0 s. ") != std::string::npos);
 }
+
+TEST_CASE("a relay that words each failure differently has its last eight remembered, and the ninth is a new one") {
+  Log log;
+  const auto level_of = [&](int number) {
+    Failure failure = lost();
+    failure.detail = std::to_string(number);
+    return log.failed(failure).level;
+  };
+  for (int number = 0; number < 8; ++number) CHECK(level_of(number) == LogLevel::error);
+  for (int number = 0; number < 8; ++number) CHECK(level_of(number) == LogLevel::verbose);
+  CHECK(level_of(8) == LogLevel::error);
+  CHECK(level_of(0) == LogLevel::error);
+}

@@ -241,6 +241,25 @@ TEST_CASE("a session that held for reset_after and is renewed for a broken path 
   CHECK(renew_after_holding(60s) == 1s);
 }
 
+TEST_CASE("a session that never came to stand is not taken for the one before it, which had lasted") {
+  TunnelSpec spec = spec_with(1);
+  spec.relays = {{"a.example", 22, "/known", {}}, {"b.example", 22, "/known", {}}};
+  Tunnel tunnel{spec};
+  tunnel.establish();
+  CHECK(tunnel.lines.at(0).text == "established at a.example:22: localhost:4649 -> localhost:22");
+  tunnel.now += 60s;
+  tunnel.session(SessionFailed{lost()});
+  REQUIRE(tunnel.in<BackingOff>().relay == 0);
+  tunnel.wait();
+  for (const OpeningPhase phase : {OpeningPhase::resolve, OpeningPhase::connect, OpeningPhase::banner,
+                                   OpeningPhase::key_exchange, OpeningPhase::authenticate}) {
+    tunnel.session(PhaseCompleted{phase});
+  }
+  REQUIRE(tunnel.phase() == "requesting_forwards");
+  tunnel.session(SessionFailed{lost()});
+  CHECK(tunnel.in<BackingOff>().relay == 1);
+}
+
 // ---- forwards -----------------------------------------------------------------------------------------------------
 
 TEST_CASE("forwards are asked for one at a time, those whose port the relay chooses first") {
@@ -508,6 +527,39 @@ TEST_CASE("the lease is not asked for beside a forward whose port the relay is t
   CHECK(tunnel.session(ForwardAnswered{1, 41000}).actions == Actions{RequestForward{0}, OpenLease{240s}});
 }
 
+TEST_CASE("a lease that is lost while the connections drain is neither fed nor opened again") {
+  TunnelSpec spec = leased(1);
+  spec.drain_timeout = 10min;
+  Tunnel tunnel{spec};
+  tunnel.establish().session(LeaseOpened{}).after(StopRequested{});
+  REQUIRE(next_deadline(tunnel.state) == tunnel.now + 60s);
+  tunnel.session(LeaseLost{"the relay's script has ended"});
+  CHECK(next_deadline(tunnel.state) == tunnel.now + 10min);
+}
+
+TEST_CASE("a lease that is lost twice after the same silence has a timeout, which is known of the relay") {
+  Tunnel tunnel{leased(1)};
+  tunnel.establish();
+  for (int loss = 0; loss < 2; ++loss) {
+    CHECK(tunnel.state.relays.here().timeouts.known().empty());
+    tunnel.session(LeaseOpened{});
+    tunnel.now += 20s;
+    tunnel.session(LeaseLost{"the relay's script has ended"});
+    if (loss == 0) REQUIRE(tunnel.wait().actions == Actions{OpenLease{240s}});
+  }
+  CHECK(tunnel.state.relays.here().timeouts.known() == std::vector<Timeout>{{TimeoutOf::idle_lease, 20s}});
+}
+
+TEST_CASE(
+    "a listener that is held for too long ends the session, also if the lease's timer is the first to come then") {
+  TunnelSpec spec = leased(1);
+  spec.relays = {{"a.example", 22, "/known", {}}, {"b.example", 22, "/known", {}}};
+  Tunnel tunnel{spec};
+  tunnel.authenticate().session(ForwardAnswered{0, std::nullopt}).session(Knocked{0, KnockAnswer::answered});
+  tunnel.now += 30s;
+  CHECK(tunnel.after(TimerExpired{}).actions == Actions{EndLease{}, CloseSession{}});
+}
+
 TEST_CASE("the guard on the relay is fed until the connections are drained") {
   TunnelSpec spec = leased(1);
   spec.drain_timeout = 10min;
@@ -549,6 +601,25 @@ TEST_CASE("after a change of the network a long outage is met like a young one")
   CHECK(next_deadline(tunnel.state) == tunnel.now + 3s);
   tunnel.session(SessionFailed{lost()});
   CHECK(*next_deadline(tunnel.state) <= tunnel.now + 1s);
+}
+
+TEST_CASE("after a change of the network a wait that has grown long is followed by short attempts") {
+  Tunnel tunnel = after_a_long_outage(spec_with(1));
+  tunnel.state.phase = BackingOff{tunnel.now + 30s, 0, lost()};
+  CHECK(tunnel.after(NetworkChanged{}).actions == Actions{Dial{}});
+  tunnel.session(PhaseCompleted{OpeningPhase::resolve});
+  CHECK(next_deadline(tunnel.state) == tunnel.now + 3s);
+}
+
+TEST_CASE("a change of the network ends the wait for an address of the device's, not for its key") {
+  const auto after_a_change = [](Cause cause) {
+    Tunnel tunnel{spec_with(1)};
+    tunnel.after(Start{}).session(SessionFailed{{cause, "bind", "192.0.2.7", ""}});
+    return tunnel.after(NetworkChanged{}).actions;
+  };
+  CHECK(after_a_change(Cause::local_address_unavailable) == Actions{Dial{}});
+  CHECK(after_a_change(Cause::identity_unusable).empty());
+  CHECK(after_a_change(Cause::agent_unusable).empty());
 }
 
 TEST_CASE("a change of the network does not make a refused key knock again") {
@@ -661,6 +732,16 @@ TEST_CASE("a forward that is being asked for when the stop comes is cancelled to
   CHECK(tunnel.session(ListenerCancelled{1}).actions == Actions{CloseSession{}});
 }
 
+TEST_CASE("the way down is told: what is given up, and that it has stopped") {
+  Tunnel tunnel{spec_with(1)};
+  tunnel.establish().after(StopRequested{});
+  REQUIRE(tunnel.lines.size() == 1);
+  CHECK(tunnel.lines[0].text == "giving up the listeners and draining connections");
+  tunnel.session(ListenerCancelled{0}).session(ConnectionsDrained{}).session(SessionClosed{});
+  REQUIRE(tunnel.lines.size() == 1);
+  CHECK(tunnel.lines[0].text == "stopped");
+}
+
 TEST_CASE("a reconnect gives the listeners back first and then dials at once") {
   Tunnel tunnel{spec_with(1)};
   CHECK(tunnel.establish().after(ReconnectRequested{}).actions == Actions{DrainConnections{}, CancelForward{0}});
@@ -698,6 +779,7 @@ TEST_CASE("a tunnel that stands by logs in, asks for nothing, and asks for its l
   CHECK(tunnel.session(PhaseCompleted{OpeningPhase::key_exchange}).actions == Actions{Authenticate{false}});
   CHECK(tunnel.session(PhaseCompleted{OpeningPhase::authenticate}).actions.empty());
   CHECK(tunnel.phase() == "standing_by");
+  CHECK(tunnel.lines.at(0).text == "logged in, and standing by");
   CHECK(has_no_listener(tunnel.state.phase));
   CHECK(forwards_of(tunnel.state.phase) == nullptr);
   CHECK(tunnel.wait().actions == Actions{SendKeepalive{}});

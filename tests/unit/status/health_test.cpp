@@ -96,6 +96,12 @@ TEST_CASE("a condition says in words what keeps a tunnel from being up") {
         "established, but 2 of 2 forwards are missing: localhost:4649 requested, localhost:80 refused");
 }
 
+TEST_CASE("the only forward that is missing is one forward") {
+  TunnelReport only = degraded();
+  only.forwards.erase(only.forwards.begin());
+  CHECK(condition(only) == "established, but 1 of 1 forward is missing: localhost:80 refused");
+}
+
 TEST_CASE("an error is why a tunnel is down while it backs off; later its age is told") {
   TunnelReport reopening = opening();
   reopening.last_error = backing_off().last_error;
@@ -162,6 +168,13 @@ TEST_CASE("a port that is held and leads nowhere is critical; one failed proof o
   }
 }
 
+TEST_CASE("a proof that is not permitted has a reason, and is no sign of trouble") {
+  TunnelReport tunnel = proven(ProofResult::not_permitted, 0);
+  tunnel.forwards.at(0).proof->failure = Failure{Cause::proof_not_permitted, "verify", "localhost:4649", ""};
+  CHECK(health(of({tunnel})) == Health::ok);
+  CHECK(condition(tunnel) == "up");
+}
+
 TEST_CASE("a condition says what a proof found, and a tunnel that leads nowhere stands in the summary") {
   const TunnelReport down = proven(ProofResult::target_down, 1);
   CHECK(condition(down) == "up, but connect localhost:22: target down (Connection refused)");
@@ -194,6 +207,11 @@ TEST_CASE("a summary counts the tunnels and gives the conditions of those that a
   CHECK(summary(of({up()})) == "1 of 1 tunnel up");
   CHECK(summary(of({up(), backing_off()})) ==
         "1 of 2 tunnels up; relay: backing off, next try in 12 s (connect relay.example:22: connection refused)");
+}
+
+TEST_CASE("three tunnels that are down are each told, and nothing of more") {
+  CHECK(summary(of(std::vector<TunnelReport>(3, tunnel("stopped")))) ==
+        "0 of 3 tunnels up; relay: stopped; relay: stopped; relay: stopped");
 }
 
 TEST_CASE("a summary of many tunnels stays one short line") {
@@ -229,6 +247,19 @@ TEST_CASE("a changed host key of any relay is a warning, while the tunnel is up 
   tunnel.up = false;
   tunnel.state = "backing_off";
   CHECK(health(report) == Health::critical);
+}
+
+TEST_CASE("a wrong key is one that is changed, revoked or not pinned, not one that nobody told the device") {
+  RelayReport relay{"a.example:22", true};
+  CHECK_FALSE(shows_wrong_key(relay));
+  const auto wrong = [&](Cause cause) {
+    relay.failure = FailureReport{{cause, "verify the host key of", "a.example:22", ""}, 3s};
+    return shows_wrong_key(relay);
+  };
+  CHECK(wrong(Cause::host_key_changed));
+  CHECK(wrong(Cause::host_key_revoked));
+  CHECK(wrong(Cause::host_key_not_pinned));
+  CHECK_FALSE(wrong(Cause::host_key_unknown));
 }
 
 // ---- timeouts and penalties ---------------------------------------------------------------------------------------
