@@ -1,3 +1,5 @@
+#include "cli/check.hpp"
+
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -9,6 +11,7 @@
 #include <utility>
 
 #include "cli/commands.hpp"
+#include "cli/places.hpp"
 #include "cli/service_user.hpp"
 #include "config/load.hpp"
 #include "supervisor/configuration.hpp"
@@ -17,11 +20,10 @@
 namespace holdfast::cli {
 namespace {
 
-int refuse(const std::string& file, const config::Problems& problems) {
+void refuse(const std::string& file, const config::Problems& problems) {
   for (const config::Problem& problem : problems) std::cerr << config::to_string(problem) << '\n';
   const std::size_t count = problems.size();
   std::cerr << "holdfast: " << file << " can't be used: " << count << (count == 1 ? " problem\n" : " problems\n");
-  return misused;
 }
 
 /// systemd hands credentials to the service, whoever may read the files that they are made from.
@@ -72,7 +74,7 @@ void judge_status_socket(const config::Loaded& loaded, const std::string& file, 
 /// Root may read what the service may not.
 void judge_as_service(const config::Loaded& loaded, const std::string& file, Verdict& verdict) {
   if (::geteuid() != 0) return;
-  const bool own_configuration = file == default_config;
+  const bool own_configuration = file == service_config;
   const auto user = find_service_user(loaded.config.status_socket.path, own_configuration);
   if (!user || user->uid == 0) return;
   std::optional<AsUser> service;
@@ -98,22 +100,31 @@ void judge_as_service(const config::Loaded& loaded, const std::string& file, Ver
 
 }  // namespace
 
-int check(const Options& options) {
-  const std::string file = options.config.value_or(default_config);
+std::optional<config::Loaded> find_faults(const std::string& file) {
+  const auto refused = [&](const config::Problems& problems) {
+    refuse(file, problems);
+    return std::nullopt;
+  };
   const config::Files& files = config::files_outside_service();
-  const auto loaded = supervisor::load_configuration(file, files);
-  if (!loaded) return refuse(file, loaded.error());
+  auto loaded = supervisor::load_configuration(file, files);
+  if (!loaded) return refused(loaded.error());
   Verdict verdict;
   for (supervisor::DeviceFault& fault : supervisor::device_faults(*loaded, files)) {
     verdict.add(std::move(fault.problem), fault.hopeless);
   }
   judge_status_socket(*loaded, file, verdict);
   judge_as_service(*loaded, file, verdict);
-  if (!verdict.problems.empty()) return refuse(file, verdict.problems);
+  if (!verdict.problems.empty()) return refused(verdict.problems);
   for (const std::string& warning : supervisor::warnings(*loaded)) std::cerr << "warning: " << warning << '\n';
   for (const config::Problem& warning : verdict.warnings) {
     std::cerr << "warning: " << config::to_string(warning) << '\n';
   }
+  return *std::move(loaded);
+}
+
+int check(const Options& options) {
+  const auto loaded = find_faults(options.config.value_or(default_config()));
+  if (!loaded) return misused;
   std::cout << config::to_yaml(loaded->config);
   return done;
 }

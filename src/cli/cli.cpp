@@ -7,12 +7,14 @@
 #include "cli/commands.hpp"
 #include "cli/completion.hpp"
 #include "cli/daemon.hpp"
+#include "cli/places.hpp"
 #include "holdfast/version.hpp"
 
 namespace holdfast::cli {
 namespace {
 
 constexpr const char* examples = R"(Examples:
+  holdfast init                          set up the first tunnel
   holdfast check -c ./holdfast.yaml      find every mistake in a file before it is used
   holdfast run -c ./holdfast.yaml        hold its tunnels, in the foreground
   holdfast status                        what the running holdfast does, and why not more
@@ -20,6 +22,22 @@ constexpr const char* examples = R"(Examples:
 
 Exit status: 0 done; 1 failed; 2 bad usage or configuration. 'run' and 'health' have their own.
 'holdfast COMMAND --help' says more about each command; so do holdfast(8) and holdfast.yaml(5).)";
+
+constexpr const char* init_text = R"(Set up the first tunnel of this device, or one more, in one go.
+
+Makes a key, takes the relay's host key, writes the tunnel's file below conf.d, says which line the relay needs (or puts
+it there, with --install-key), checks all of it, starts the service, waits for the tunnel and says how to log in through
+it. What is there already is left alone, so that it can be run again after a step that failed. On a terminal it asks
+for what is missing.
+
+As root it sets up the service: /etc/holdfast and /var/lib/holdfast. As another user, a service of that user's own:
+~/.config/holdfast and ~/.local/state/holdfast.)";
+constexpr const char* init_footer = R"(Exit status: 0 all of it is done, or was before; 1 a step failed; 2 bad usage.
+
+Examples:
+  holdfast init --relay tunnel@relay.example --dry-run
+  holdfast init --relay tunnel@relay.example --port 4650 --install-key
+  holdfast init --relay tunnel@relay.example:2222 --name backup --pin SHA256:...)";
 
 constexpr const char* run_text = R"(Hold the tunnels of the configuration until SIGTERM or SIGINT, in the foreground.
 
@@ -148,6 +166,7 @@ class CommandLine {
     add_config(app_);
     add_socket(app_);
 
+    add_init(add("init", "Set up a tunnel, from the key to the first login", init_text, init_footer, init));
     CLI::App& run_command = add("run", "Hold the tunnels of the configuration", run_text, run_footer, run);
     add_config(run_command);
     add_only(run_command, "Hold this tunnel alone; another process may hold each of the others");
@@ -242,9 +261,49 @@ class CommandLine {
     of("sidedoor", "The configuration of Debian's package sidedoor", import_sidedoor);
   }
 
+  /// Likewise.
+  static std::string port(const std::string& text) {
+    int value = 0;
+    const bool good = CLI::detail::lexical_cast(text, value) && value >= 1 && value <= 65535;
+    return good ? "" : "'" + text + "' is not a port from 1 to 65535";
+  }
+
+  /// Likewise.
+  static std::string fingerprint(const std::string& text) {
+    constexpr std::size_t length = std::string_view{"SHA256:"}.size() + 43;
+    const bool good = text.starts_with("SHA256:") && text.size() == length;
+    return good ? "" : "'" + text + "' is no fingerprint: write SHA256:... as 'ssh-keygen -lf' on the relay prints it";
+  }
+
+  void add_init(CLI::App& command) {
+    InitOptions& init = options_.init;
+    const auto add = [&](const std::string& name, auto& value, const std::string& text, const std::string& type) {
+      return command.add_option(name, value, text)->type_name(type);
+    };
+    add("--relay", init.relay, "The account on the relay, and the port of its sshd if that is not 22",
+        "USER@HOST[:PORT]");
+    add("--port", init.port, "Where the relay is to listen (default: 4649)", "PORT")->check(port);
+    add("--name", init.name, "The tunnel's name, and its file's (default: relay)", "NAME");
+    add("--target", init.target, "Where the tunnel is to lead (default: localhost:22)", "HOST:PORT");
+    add("--pin", init.pins, "The fingerprint of the relay's host key; may be given several times", "SHA256:...")
+        ->check(fingerprint)
+        ->allow_extra_args(false);
+    command.add_flag("--install-key", init.install_key, "Put the key on the relay, through a login that works already");
+    command.add_flag("--dry-run", init.dry_run, "Look at everything, and write nothing");
+    command.add_flag("--yes", init.yes, "Take the host key that the relay shows, without a question");
+    command.add_flag("--no-start", init.no_start, "Start nothing");
+    CLI::Option* config =
+        add("--config-dir", init.config_dir, "Where holdfast.yaml, conf.d and the key are to be; no service", "PATH");
+    CLI::Option* state =
+        add("--state-dir", init.state_dir, "Where known_hosts and the sockets are to be, then", "PATH");
+    config->needs(state);
+    state->needs(config);
+  }
+
   void add_config(CLI::App& command) {
     command
-        .add_option("-c,--config", options_.config, std::string{"The configuration (default: "} + default_config + ")")
+        .add_option("-c,--config", options_.config,
+                    std::string{"The configuration (default: the user's own, or "} + service_config + ")")
         ->type_name("FILE");
   }
 

@@ -13,10 +13,22 @@ inline constexpr int done = 0;
 inline constexpr int failed = 1;
 inline constexpr int misused = 2;  ///< the command line or the configuration is wrong
 
-inline constexpr const char* default_config = "/etc/holdfast/holdfast.yaml";
+struct InitOptions {
+  std::string relay;  ///< "tunnel@relay.example:22"; empty: asked for
+  std::optional<int> port;
+  std::string name = "relay";
+  std::string target = "localhost:22";
+  std::vector<std::string> pins;
+  bool install_key = false;
+  bool dry_run = false;
+  bool yes = false;
+  bool no_start = false;
+  std::string config_dir;  ///< empty: the service's, or the user's own
+  std::string state_dir;   ///< likewise
+};
 
 struct Options {
-  std::optional<std::string> config;  ///< absent: default_config
+  std::optional<std::string> config;  ///< absent: default_config()
   std::optional<std::string> socket;  ///< absent: as the configuration says
   std::string only;                   ///< run that tunnel alone, or ask the process that does; empty: all
   double timeout_seconds = 10;
@@ -26,8 +38,10 @@ struct Options {
   std::string import_name = "relay";      ///< what an imported tunnel is called
   std::vector<std::string> import_words;  ///< the command line, or ssh_config's host
   std::string ssh_config;                 ///< the file, as ssh -F; empty: the usual ones
+  InitOptions init;
 };
 
+int init(const Options& options);
 int run(const Options& options);
 int check(const Options& options);
 int status(const Options& options);

@@ -6,6 +6,7 @@
 #include <iostream>
 #include <system_error>
 
+#include "cli/places.hpp"
 #include "config/load.hpp"
 #include "status/printable.hpp"
 
@@ -26,7 +27,7 @@ std::string listed(const config::Problems& problems) {
 /// Of the process that holds all tunnels.
 tl::expected<SocketPath, Unanswered> find_socket(const Options& options) {
   if (options.socket) return SocketPath{*options.socket, ""};
-  const std::string file = options.config.value_or(default_config);
+  const std::string file = options.config.value_or(default_config());
   const SocketPath fallback{StatusSocketSpec{}.path, " (the default path; --socket and --config name another)"};
   if (!options.config && ::access(file.c_str(), F_OK) != 0) return fallback;
   const auto path = config::find_status_socket(file);

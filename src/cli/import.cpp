@@ -11,9 +11,9 @@
 
 #include "cli/commands.hpp"
 #include "cli/daemon.hpp"
-#include "cli/subprocess.hpp"
 #include "migrate/command_line.hpp"
 #include "migrate/translate.hpp"
+#include "setup/command.hpp"
 
 namespace holdfast::cli {
 namespace {
@@ -30,24 +30,14 @@ std::string home() {
   return entry != nullptr ? entry->pw_dir : "";
 }
 
-/// ssh leaves what it can't use out, and says so.
-void pass_on_warnings(const std::string& errors) {
-  std::istringstream lines{errors};
-  for (std::string line; std::getline(lines, line);) {
-    if (line.starts_with("Warning: ")) std::cerr << "ssh says " << line << '\n';
-  }
-}
-
+/// What ssh leaves out because it can't use it, it says itself.
 tl::expected<migrate::SshConfig, std::string> ask_ssh(const migrate::Words& arguments) {
-  std::vector<std::string> command{"ssh", "-G"};
+  std::vector<std::string> command{"ssh", "-G", "-T"};
   command.insert(command.end(), arguments.begin(), arguments.end());
-  const auto finished = run_program(command);
-  if (!finished) {
-    return tl::unexpected(finished.error() + "; ssh says what it would do: install openssh-client, for this alone");
-  }
-  if (finished->exit_status != 0) return tl::unexpected("ssh does not take it: " + finished->errors);
-  pass_on_warnings(finished->errors);
-  return migrate::parse_ssh_config(finished->output);
+  const auto ended = setup::run(command);
+  if (!ended) return tl::unexpected<std::string>("there is no ssh to ask: install openssh-client, for this alone");
+  if (ended->exit_status != 0) return tl::unexpected<std::string>("ssh does not take it, as it says above");
+  return migrate::parse_ssh_config(ended->output);
 }
 
 std::vector<std::string> existing(const std::vector<std::string>& keys, const std::string& home) {

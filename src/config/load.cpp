@@ -213,7 +213,7 @@ Config read_parts(Parts& parts, Places& places) {
   if (!tunnels.empty())
     config.tunnels = read_tunnels(tunnels, defaults, config.status_socket, places);
   else if (main.is_empty())
-    main.report.problem({}, "", "is empty; at least 'tunnels' has to be there");
+    main.report.problem({}, "", "holds no tunnel; 'holdfast init' makes one, or write it under 'tunnels'");
   else if (main.document.kind == Node::Kind::mapping)
     main.root().refuse("required key 'tunnels' is missing");
   if (const auto watchdog = given.find("watchdog"); watchdog != given.end()) warn_of_watchdog(watchdog->second, config);
@@ -326,11 +326,12 @@ tl::expected<DropIns, Problems> find_drop_ins(const std::string& path) {
 
 }  // namespace
 
-tl::expected<Loaded, Problems> load(const std::string& path, const Files& files) {
+tl::expected<Loaded, Problems> load(const std::string& path, const Files& files, const std::vector<Source>& planned) {
   Problems unreadable;
   std::vector<Source> sources;
   const auto take = [&](const std::string& file) {
-    auto text = read_text(file);
+    const auto plan = std::find_if(planned.begin(), planned.end(), [&](const Source& one) { return one.file == file; });
+    auto text = plan != planned.end() ? plan->text : read_text(file);
     if (text)
       sources.push_back({file, std::move(*text)});
     else
@@ -339,6 +340,11 @@ tl::expected<Loaded, Problems> load(const std::string& path, const Files& files)
   take(path);
   auto drop_ins = find_drop_ins(path);
   if (drop_ins) {
+    for (const Source& plan : planned) {
+      if (plan.file != path) drop_ins->files.push_back(plan.file);
+    }
+    std::sort(drop_ins->files.begin(), drop_ins->files.end());
+    drop_ins->files.erase(std::unique(drop_ins->files.begin(), drop_ins->files.end()), drop_ins->files.end());
     for (const std::string& file : drop_ins->files) take(file);
   } else {
     std::move(drop_ins.error().begin(), drop_ins.error().end(), std::back_inserter(unreadable));

@@ -81,8 +81,9 @@ tl::expected<Loaded, Problems> parse(const std::vector<Source>& sources, const F
 /// Of a configuration without a conf.d.
 tl::expected<Loaded, Problems> parse(std::string_view text, const std::string& file_name, const Files& files);
 /// Reads the file first, and "conf.d/*.yaml" beside it, if there is such a folder, in the order of their names. What
-/// can't be read is a Problem too.
-tl::expected<Loaded, Problems> load(const std::string& path, const Files& files = system_files());
+/// can't be read is a Problem too. `planned`: files of these that are not there yet, or have another text.
+tl::expected<Loaded, Problems> load(const std::string& path, const Files& files = system_files(),
+                                    const std::vector<Source>& planned = {});
 
 /// Where the daemon that runs with this file has its status socket, whatever else is wrong with the file by now.
 tl::expected<std::string, Problems> find_status_socket(const std::string& path);

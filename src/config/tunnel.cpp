@@ -15,13 +15,6 @@ using std::chrono::minutes;
 
 constexpr std::size_t longest_name = 64;
 
-/// The name goes into URLs, log fields and file names.
-bool is_tunnel_name(std::string_view name) {
-  static constexpr std::string_view allowed = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
-  return name.size() <= longest_name && name.find_first_not_of(allowed) == std::string_view::npos &&
-         !name.starts_with('.') && !name.starts_with('-');
-}
-
 /// One tunnel under inspection: its effective settings, and where each of them was given.
 class Inspection {
  public:
@@ -167,12 +160,17 @@ void read_defaults(const Value& value, Defaults& defaults) {
   }
 }
 
+bool is_tunnel_name(std::string_view name) {
+  static constexpr std::string_view allowed = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
+  return !name.empty() && name.size() <= longest_name && name.find_first_not_of(allowed) == std::string_view::npos &&
+         !name.starts_with('.') && !name.starts_with('-');
+}
+
 TunnelEntry read_tunnel(const Value::Member& tunnel, const Defaults& defaults) {
   TunnelEntry entry;
   entry.spec = defaults.spec;
   entry.spec.name = tunnel.name;
-  if (!is_tunnel_name(tunnel.name))
-    tunnel.name_place.refuse("a tunnel's name has 1 to 64 letters, digits, '_', '.' or '-', the last two not in front");
+  if (!is_tunnel_name(tunnel.name)) tunnel.name_place.refuse(std::string{tunnel_name_rule});
   const Given own = read_record(tunnel.value, tunnel_keys(), entry.spec);
   if (tunnel.value.node().kind != Node::Kind::mapping) return entry;
   take_port(own, entry.spec.port);

@@ -2,12 +2,18 @@
 
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "config/value.hpp"
 #include "holdfast/config.hpp"
 
 namespace holdfast::config {
+
+/// Tunnels' names go into URLs, log fields and file names.
+bool is_tunnel_name(std::string_view name);
+inline constexpr std::string_view tunnel_name_rule =
+    "a tunnel's name has 1 to 64 letters, digits, '_', '.' or '-', the last two not in front";
 
 /// What every tunnel starts from: the built-in values, and over them what `defaults:` gives.
 struct Defaults {

@@ -35,7 +35,7 @@ std::optional<ServerKey> described(const KeyHandle& key) {
   return ServerKey{{ssh_key_type_to_char(ssh_key_type(key.get())), base64}, std::move(shown)};
 }
 
-std::optional<ServerKey> server_key(ssh_session session) {
+std::optional<ServerKey> described_server_key(ssh_session session) {
   ssh_key raw = nullptr;
   if (ssh_get_server_publickey(session, &raw) != SSH_OK) return std::nullopt;
   return described(KeyHandle{raw});
@@ -163,6 +163,12 @@ tl::expected<std::string, int> read_known_hosts(const std::string& path) {
   return text;
 }
 
+std::optional<PublicKey> server_key(ssh_session session) {
+  auto server = described_server_key(session);
+  if (!server) return std::nullopt;
+  return std::move(server->key);
+}
+
 std::string host_key_algorithms(const TunnelSpec& spec, const std::string& known_hosts) {
   auto algorithms = resolve_algorithms(spec.host_key_algorithms, default_host_key_algorithms);
   if (spec.host_key_fingerprint.empty()) {
@@ -175,7 +181,7 @@ std::string host_key_algorithms(const TunnelSpec& spec, const std::string& known
 std::vector<LearntKey> learn_host_keys(ssh_session session, const TunnelSpec& spec, const std::string& known_hosts,
                                        const std::vector<PublicKey>& told) {
   std::vector<LearntKey> learnt;
-  const auto server = server_key(session);
+  const auto server = described_server_key(session);
   if (!learns_host_keys(spec) || !server) return learnt;
   const auto own = judge_host_key(known_hosts, spec.host_name, spec.port, server->key).verdict;
   if (own != HostKeyVerdict::known) return learnt;
@@ -189,7 +195,7 @@ std::vector<LearntKey> learn_host_keys(ssh_session session, const TunnelSpec& sp
 
 HostKeyCheck verify_host_key(ssh_session session, const TunnelSpec& spec,
                              const tl::expected<std::string, int>& known_hosts) {
-  const auto server = server_key(session);
+  const auto server = described_server_key(session);
   if (!server) return refused(Cause::key_exchange_failed, spec, "libssh gives no server key");
   if (!spec.host_key_fingerprint.empty()) return {check_pins(spec, *server), "", ""};
   if (!known_hosts) {

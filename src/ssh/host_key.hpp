@@ -19,6 +19,9 @@ tl::expected<std::string, int> read_known_hosts(const std::string& path);
 /// relay, so that a relay with several keys shows the one that can be checked.
 std::string host_key_algorithms(const TunnelSpec& spec, const std::string& known_hosts);
 
+/// What the relay showed in the key exchange; none if libssh gives none.
+std::optional<PublicKey> server_key(ssh_session session);
+
 struct HostKeyCheck {
   std::optional<Failure> failure;
   std::string met;   ///< "ssh-ed25519 SHA256:..." of a key that was unknown and is accepted; else empty

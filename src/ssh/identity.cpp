@@ -10,6 +10,8 @@
 
 #include "ssh/errors.hpp"
 #include "ssh/file.hpp"
+#include "ssh/fingerprint.hpp"
+#include "ssh/key_pair.hpp"
 
 namespace holdfast::ssh {
 namespace {
@@ -125,6 +127,32 @@ std::optional<std::string> login_key(const TunnelSpec& spec) {
     if (const auto key = load_private_key(path, ignored)) return public_blob(key->get());
   }
   return std::nullopt;
+}
+
+tl::expected<PublicKey, std::string> public_half(const std::string& private_key_file) {
+  int ignored = 0;
+  const auto key = load_private_key(private_key_file, ignored);
+  if (!key) return tl::unexpected(key.error());
+  auto blob = public_blob(key->get());
+  if (!blob) return tl::unexpected(private_key_file + ": libssh gives no public half");
+  return PublicKey{ssh_key_type_to_char(ssh_key_type(key->get())), std::move(*blob)};
+}
+
+std::optional<std::string> make_private_key() {
+  ssh_key raw = nullptr;
+  if (ssh_pki_generate(SSH_KEYTYPE_ED25519, 0, &raw) != SSH_OK) return std::nullopt;
+  const KeyHandle key{raw};
+  char* text = nullptr;
+  if (ssh_pki_export_privkey_base64(key.get(), nullptr, nullptr, nullptr, &text) != SSH_OK) return std::nullopt;
+  const TextHandle owner{text};
+  return std::string{text};
+}
+
+std::string fingerprint(const PublicKey& key) {
+  ssh_key raw = nullptr;
+  const auto type = ssh_key_type_from_name(key.type.c_str());
+  if (ssh_pki_import_pubkey_base64(key.base64.c_str(), type, &raw) != SSH_OK) return "";
+  return fingerprint(KeyHandle{raw}.get());
 }
 
 Identities load_identities(const TunnelSpec& spec) {

@@ -65,8 +65,9 @@ int append_line(const std::string& path, std::string line, bool after_newline) {
   return error;
 }
 
-/// 0, or errno. A line that broke off when the power went while this very key was being written down is made whole.
-int write_down(const std::string& path, const std::string& line) {
+}  // namespace
+
+int store_host_key(const std::string& path, const std::string& line) {
   auto known = read_known_hosts(path);
   if (!known) return known.error();
   if (has_line(*known, line)) return 0;
@@ -77,8 +78,6 @@ int write_down(const std::string& path, const std::string& line) {
   }
   return append_line(path, line, known->empty() || known->back() == '\n');
 }
-
-}  // namespace
 
 class Storage::Impl : public std::enable_shared_from_this<Impl> {
  public:
@@ -179,7 +178,7 @@ class Storage::Impl : public std::enable_shared_from_this<Impl> {
         file,
         [file, lines = met->second] {
           for (const std::string& line : lines) {
-            if (const int error = write_down(file, line)) return error;
+            if (const int error = store_host_key(file, line)) return error;
           }
           return 0;
         },

@@ -13,6 +13,10 @@
 
 namespace holdfast::ssh {
 
+/// Adds a line to known_hosts, unless it is there: 0, or errno. Others may add to the file meanwhile. A line that broke
+/// off when the power went while this very key was being written down is made whole. Waits for the disk.
+int store_host_key(const std::string& known_hosts_file, const std::string& line);
+
 /// What the sessions read from the disk, and write to it, without waiting for it. A disk that hangs or fails takes no
 /// tunnel down for which it was read before: what was read last stays good. A host key that was met is known from then
 /// on, whether it can be written down or not.

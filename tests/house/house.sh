@@ -64,8 +64,9 @@ may_include() {
     relay) echo ssh core ;;
     status) echo core ;;
     supervisor) echo ssh net forward relay status config log service worker core ;;
+    setup) echo ssh net config core ;;
     migrate) echo config core ;;
-    cli) echo migrate supervisor relay status config service log core ;;
+    cli) echo migrate setup supervisor relay status config service log core ;;
     main.cpp) echo cli ;;
   esac
 }

@@ -42,7 +42,7 @@ fi
 sources=(/etc/apt/sources.list /etc/apt/sources.list.d/*.sources /etc/apt/sources.list.d/*.list)
 mapfile -t sources < <(ls "${sources[@]}" 2>/dev/null)
 mmdebstrap --mode=root --variant=minbase --aptopt='Acquire::Retries "3"' \
-  --include="systemd-sysv,openssh-server,openssh-client,iproute2,procps,curl,$libraries" \
+  --include="systemd-sysv,openssh-server,openssh-client,iproute2,procps,curl,libpam-systemd,dbus-user-session,$libraries" \
   "$suite" "$root" "${sources[@]}" >"$work/mmdebstrap.log" 2>&1 </dev/null ||
   { tail -n 5 "$work/mmdebstrap.log"; skip "mmdebstrap could not make a root"; }
 

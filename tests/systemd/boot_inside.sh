@@ -161,6 +161,31 @@ packaged() {
 }
 [ ! -f /root/holdfast.deb ] || packaged
 
+# ---- holdfast init, as root and without --------------------------------------------------------------------------------
+
+systemctl disable --quiet --now holdfast
+rm /etc/holdfast/holdfast.yaml /var/lib/holdfast/known_hosts
+check "init sets the service up" 1 holdfast init --relay tunnel@127.0.0.1:2222 --yes
+check "which runs now" 0 is ActiveState active
+check "and at every boot" 0 systemctl --quiet is-enabled holdfast
+check "known_hosts is the service's" 0 test "$(stat -c %U:%a /var/lib/holdfast/known_hosts)" = "$user:600"
+check "the same again finds all done" 1 holdfast init --relay tunnel@127.0.0.1:2222
+
+mkdir -p /etc/systemd/user/holdfast.service.d
+cp /etc/systemd/system/holdfast.service.d/test.conf /etc/systemd/user/holdfast.service.d/
+cp /root/.ssh/id_ed25519 ~pi/.ssh/ && chown pi: ~pi/.ssh/id_ed25519
+cat /root/.ssh/id_ed25519.pub >>~tunnel/.ssh/authorized_keys
+loginctl enable-linger pi
+as_pi() { runuser -u pi -- env HOME=/home/pi "XDG_RUNTIME_DIR=/run/user/$(id -u pi)" "$@"; }
+check "a user has a manager" 20 as_pi systemctl --user is-active default.target
+check "init sets up that user's own service" 1 \
+  as_pi holdfast init --relay tunnel@127.0.0.1:2222 --port 4700 --yes --install-key
+check "the listener is there" 0 listens 4700
+check "status finds the user's own" 1 eval 'as_pi holdfast status | grep -q 4700'
+check "it runs at every boot" 0 as_pi systemctl --user --quiet is-enabled holdfast
+check "and stops" 10 as_pi systemctl --user stop holdfast
+check "with its listener" 5 gone 4700
+
 # A visitor that outlives the network keeps holdfast draining for a while when the machine goes down: boot.sh looks at
 # the order.
 systemd-run --quiet --unit=visitor --property=DefaultDependencies=no \

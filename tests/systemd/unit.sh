@@ -12,7 +12,7 @@ rm -f "$stage.log"
 
 # ---- everything lies where it belongs, and nothing else was put anywhere ----------------------------------------
 for file in bin/holdfast lib/systemd/system/holdfast.service lib/systemd/system/holdfast@.service lib/sysusers.d/holdfast.conf lib/tmpfiles.d/holdfast.conf \
-  share/holdfast/holdfast.yaml share/doc/holdfast/README.md share/doc/holdfast/docs/operations.md; do
+  lib/systemd/user/holdfast.service share/holdfast/holdfast.yaml share/doc/holdfast/README.md share/doc/holdfast/docs/operations.md; do
   [ -f "$stage/usr/$file" ] || fail "not installed: /usr/$file"
 done
 [ "$(ls "$stage")" = usr ] || fail "installed outside the prefix: $(ls "$stage")"
@@ -33,6 +33,14 @@ for unit in "${units[@]}"; do
   report=$(systemd-analyze security --offline=true --no-pager --threshold=15 "$unit" 2>&1) || fail "exposure above 1.5: $report"
   printf '%s\n' "$report" | tail -n 1
 done
+
+# ... and the one for a user's manager. It can't have most of the sandbox, so there is no score for it.
+copy=$stage/checked/user/holdfast.service
+mkdir "${copy%/*}"
+sed "s,^ExecStart=/usr,ExecStart=$stage/usr," "$stage/usr/lib/systemd/user/holdfast.service" >"$copy"
+grep -q "^ExecStart=$stage/usr/bin/holdfast run$" "$copy" || fail "the user's unit runs something else: $(grep ExecStart "$copy")"
+said=$(XDG_RUNTIME_DIR=$stage systemd-analyze --user verify --man=no --recursive-errors=no "$copy" 2>&1) || fail "verify: $said"
+[ -z "$said" ] || fail "verify: $said"
 
 # ---- sysusers and tmpfiles make what the unit relies on, and never touch a configuration that is there -----------
 if [ "$(id -u)" = 0 ]; then

@@ -51,7 +51,7 @@ TEST_CASE("the whole tunnel that the broken ones are made from is not broken") {
 }
 
 TEST_CASE("what is not one YAML document is refused at its first offence") {
-  const std::string empty = "h.yaml: is empty; at least 'tunnels' has to be there\n";
+  const std::string empty = "h.yaml: holds no tunnel; 'holdfast init' makes one, or write it under 'tunnels'\n";
   check({
       {"", empty},
       {"# nothing but a comment\n", empty},

@@ -80,7 +80,8 @@ TEST_CASE("the main file need not have a tunnel where conf.d has one") {
     CAPTURE(main);
     CHECK(problems_of({{"h.yaml", main}, {"b.yaml", tunnels(tunnel("b"))}}).empty());
   }
-  CHECK(problems_of({{"h.yaml", ""}, {"b.yaml", ""}}) == "h.yaml: is empty; at least 'tunnels' has to be there\n");
+  CHECK(problems_of({{"h.yaml", ""}, {"b.yaml", ""}}) ==
+        "h.yaml: holds no tunnel; 'holdfast init' makes one, or write it under 'tunnels'\n");
   CHECK(problems_of({{"h.yaml", "watchdog: loop"}, {"b.yaml", ""}}) ==
         "h.yaml:1:1: required key 'tunnels' is missing\n");
 }
@@ -137,6 +138,29 @@ TEST_CASE("a .yml in conf.d is warned about") {
   REQUIRE(loaded);
   REQUIRE(loaded->warnings.size() == 1);
   CHECK(to_string(loaded->warnings[0]) == (folder.path / "conf.d/b.yml").string() + ": is not read: name it .yaml");
+}
+
+TEST_CASE("files that are only planned are read as if they were there, in the place of those that are") {
+  const Folder folder;
+  const std::string main = folder.path / "holdfast.yaml";
+  folder.write("conf.d/b.yaml", tunnels(tunnel("b", 2002)));
+  const Source planned{folder.path / "conf.d/a.yaml", tunnels(tunnel("a", 2003))};
+  const auto loaded = load(main, FakeFiles{}, {planned});
+  REQUIRE_MESSAGE(loaded, told(loaded));
+  CHECK(names(*loaded) == std::vector<std::string>{"main", "a", "b"});
+  folder.write("conf.d/a.yaml", "not what is planned");
+  CHECK(load(main, FakeFiles{}, {planned, {main, "# none here\n"}})->config.tunnels.size() == 2);
+  CHECK_FALSE(folder.load());
+}
+
+TEST_CASE("planned files can be the first, and their folder need not be there") {
+  const Folder folder;
+  std::filesystem::remove_all(folder.path);
+  const auto loaded = load(
+      folder.path / "holdfast.yaml", FakeFiles{},
+      {{folder.path / "conf.d/a.yaml", tunnels(tunnel("a", 2003))}, {folder.path / "holdfast.yaml", "# none here\n"}});
+  REQUIRE_MESSAGE(loaded, told(loaded));
+  CHECK(names(*loaded) == std::vector<std::string>{"a"});
 }
 
 TEST_CASE("without a conf.d the main file is all") {

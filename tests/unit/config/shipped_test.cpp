@@ -51,8 +51,28 @@ void collect(const std::string& path, const Node& node, std::vector<std::pair<st
 
 }  // namespace
 
-TEST_CASE("the shipped configuration is valid as it is") {
-  const Loaded shipped = loaded(contents("etc/holdfast.yaml"));
+TEST_CASE("the shipped configuration holds no tunnel, and leaves those to conf.d") {
+  const FakeFiles files = service_files();
+  const Source main{"h.yaml", contents("etc/holdfast.yaml")};
+  CHECK(problems_of(main.text, files).find("holds no tunnel; 'holdfast init' makes one") != std::string::npos);
+  const Source relay{"relay.yaml",
+                     "tunnels:\n  relay:\n    host_name: relay.example\n    user: tunnel\n    identity_file: "
+                     "${CREDENTIALS_DIRECTORY}/id_ed25519\n    remote_forward: 4649:localhost:22\n"};
+  const auto both = parse({main, relay}, files);
+  REQUIRE(both);
+  CHECK(both->warnings.empty());
+  CHECK(both->config.tunnels.size() == 1);
+}
+
+TEST_CASE("the tunnel of the shipped configuration is valid once the lines that it needs are no comments") {
+  std::string text = contents("etc/holdfast.yaml");
+  for (const std::string line : {"tunnels:", "relay:", "host_name: relay.example.com", "user: tunnel",
+                                 "identity_file: ${", "remote_forward:", "- 4649:localhost:22"}) {
+    const auto at = text.find("#" + line);
+    REQUIRE(at != std::string::npos);
+    text.erase(at, 1);
+  }
+  const Loaded shipped = loaded(text);
   CHECK(shipped.warnings.empty());
   TunnelSpec expected;
   expected.name = "relay";

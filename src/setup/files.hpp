@@ -1,0 +1,21 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <string>
+#include <tl/expected.hpp>
+
+/// Files that are made once, whole or not at all, and never over another one. The errors are "FILE: why".
+namespace holdfast::setup {
+
+/// True: made. False: there is something of that name, which is left alone. The file is on the disk, under its name,
+/// before this returns; on the way it is FILE.new, which an interruption may leave behind and the next call takes away.
+tl::expected<bool, std::string> create_file(const std::string& path, const std::string& text, mode_t mode);
+
+/// With all above it, which get the same mode. True: made. False: it is there.
+tl::expected<bool, std::string> create_folder(const std::string& path, mode_t mode);
+
+/// The whole text, of at most 256 KiB.
+tl::expected<std::string, std::string> read_file(const std::string& path);
+
+}  // namespace holdfast::setup

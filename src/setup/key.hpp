@@ -1,0 +1,23 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <tl/expected.hpp>
+
+#include "ssh/known_hosts.hpp"
+
+namespace holdfast::setup {
+
+struct Key {
+  ssh::PublicKey public_half;
+  std::string fingerprint;  ///< "SHA256:..."
+  bool made = false;        ///< by this call
+};
+
+/// The device's own key in that file, which is made (ed25519, no passphrase, 0600) if there is none, and FILE.pub
+/// beside it with the comment. The error says what to do about a key that can't be used or written.
+tl::expected<Key, std::string> find_or_make_key(const std::string& file, std::string_view comment);
+/// Of a key that is there.
+tl::expected<Key, std::string> find_key(const std::string& file);
+
+}  // namespace holdfast::setup

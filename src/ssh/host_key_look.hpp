@@ -1,0 +1,23 @@
+#pragma once
+
+#include <chrono>
+#include <string>
+#include <tl/expected.hpp>
+
+#include "holdfast/config.hpp"
+#include "holdfast/failure.hpp"
+
+namespace holdfast::ssh {
+
+struct ShownHostKey {
+  std::string type;         ///< "ssh-ed25519"
+  std::string fingerprint;  ///< "SHA256:..."
+  std::string line;         ///< for known_hosts; empty if it holds the key already
+};
+
+/// The host key that the relay shows in a key exchange over a connected socket, which is left to the caller, and then
+/// no more: nobody logs in. Blocks, no longer than `limit` for the banner and the key exchange together. A failure also
+/// if `spec.user_known_hosts_file` holds another key of the relay's, revokes this one, or can't be read.
+tl::expected<ShownHostKey, Failure> look_at_host_key(int connected, const TunnelSpec& spec, std::chrono::seconds limit);
+
+}  // namespace holdfast::ssh
