@@ -22,7 +22,8 @@ std::string line(std::string_view text, const Fields& fields);
 /// syslog(3)'s priority, chosen as OpenSSH does (log.c): verbose is LOG_INFO, all debug levels LOG_DEBUG.
 int syslog_priority(LogLevel level);
 
-/// What journald's catalog (systemd/holdfast.catalog) knows the cause by: 32 hexadecimal digits that follow from its name.
+/// What journald's catalog (systemd/holdfast.catalog) knows the cause by: 32 hexadecimal digits that follow from its
+/// name.
 std::string message_id(Cause cause);
 
 /// One "NAME=value" for each journal field.

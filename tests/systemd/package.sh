@@ -51,7 +51,7 @@ tree() {
 
 sources=(/etc/apt/sources.list /etc/apt/sources.list.d/*.sources /etc/apt/sources.list.d/*.list)
 mapfile -t sources < <(ls "${sources[@]}" 2>/dev/null)
-mmdebstrap --quiet --mode=root --variant=minbase --include=openssh-server,openssh-client,systemd \
+mmdebstrap --quiet --mode=root --variant=minbase --include=openssh-server,openssh-client,systemd,iproute2 \
   "$suite" "$root" "${sources[@]}" >"$work/log" 2>&1 </dev/null ||
   { tail -n 5 "$work/log"; skip "mmdebstrap could not make a root"; }
 cp -L /etc/resolv.conf "$root/etc/resolv.conf"
@@ -78,7 +78,7 @@ check "the configuration is dpkg's" eval "inside dpkg-query -W -f '\${Conffiles}
 check "nobody else's: tmpfiles knows none" not grep -rqs holdfast.yaml "$root/usr/lib/tmpfiles.d"
 check "no service is enabled yet" not sh -c 'find "$1/etc/systemd/system" -name "holdfast*" | grep .' sh "$root"
 check "all of it is as it was packed" inside dpkg --verify holdfast
-check "a tunnel comes up" inside unshare --net sh -c 'ip link set lo up 2>/dev/null || true; /root/upgrade_inside.sh'
+check "a tunnel comes up" inside unshare --net sh -c 'ip link set lo up && /root/upgrade_inside.sh'
 
 # ---- upgraded -----------------------------------------------------------------------------------------------------
 

@@ -368,8 +368,10 @@ TEST_CASE("relay-script prints the lease as it is written, ready to be installed
 }
 
 TEST_CASE("every shell completes what the help shows") {
-  const std::string bash = R"sh(eval "$("$0" completion bash)" && COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)) &&
-    _holdfast && echo "${COMPREPLY[*]}")sh";
+  const std::string bash = R"bash(eval "$("$0" completion bash)" || exit
+    COMP_WORDS=("$@") COMP_CWORD=$(($# - 1))
+    _holdfast
+    echo "${COMPREPLY[*]}")bash";
   const auto in_bash = [&](const std::vector<std::string>& words) {
     std::vector<std::string> argv{"bash", "--norc", "-c", bash, HOLDFAST_BINARY, "holdfast"};
     argv.insert(argv.end(), words.begin(), words.end());
@@ -407,7 +409,8 @@ TEST_CASE("fish and zsh take their completion") {
     CHECK_MESSAGE(read.status.code == 0, read.errors);
     CHECK(read.errors.empty());
   }
-  const std::string script = R"("$0" completion fish | fish --no-config -c 'source; complete -C "holdfast rel"')";
+  const std::string script =
+      R"fish("$0" completion fish | fish --no-config -c 'source; complete -C "holdfast rel"')fish";
   if (run({.argv = {"sh", "-c", "command -v fish"}}).status.code == 0)
     CHECK(run({.argv = {"sh", "-c", script, HOLDFAST_BINARY}}).output ==
           "relay-script\tPrint what a relay runs for us\nreload\tHave the configuration read again\n");
