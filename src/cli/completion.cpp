@@ -170,7 +170,8 @@ std::string zsh_arguments(const Command& command) {
       continue;
     }
     for (const std::string& name : word.names) {
-      arguments += " \\\n    '(" + names + ")" + name + "[" + zsh_text(word.text) + "]" + zsh_value(word) + "'";
+      arguments.append(" \\\n    '(").append(names).append(")").append(name);
+      arguments.append("[").append(zsh_text(word.text)).append("]").append(zsh_value(word)).append("'");
     }
   }
   return arguments;

@@ -54,7 +54,7 @@ std::string variable(const char* name) {
 
 /// Who sits at the device, also behind sudo.
 std::string user_name() {
-  if (const std::string user = variable("SUDO_USER"); !user.empty()) return user;
+  if (std::string user = variable("SUDO_USER"); !user.empty()) return user;
   const passwd* entry = ::getpwuid(::getuid());
   return entry != nullptr ? entry->pw_name : "USER";
 }
@@ -63,7 +63,8 @@ std::string user_name() {
 std::string host_name() {
   std::string name(256, '\0');
   if (::gethostname(name.data(), name.size() - 1) != 0) return "device";
-  return name.c_str();
+  name.resize(name.find('\0'));
+  return name;
 }
 
 bool exists(const std::string& path) {

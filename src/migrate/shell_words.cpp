@@ -65,7 +65,7 @@ class Shell {
   std::string quoted() {
     const auto end = rest_.find('\'');
     if (end == std::string_view::npos) return refuse("the quote ' has no end");
-    const std::string text{rest_.substr(0, end)};
+    std::string text{rest_.substr(0, end)};
     rest_.remove_prefix(end + 1);
     return text;
   }

@@ -40,6 +40,7 @@ tl::expected<Ended, int> run(const std::vector<std::string>& command, const std:
   ::posix_spawn_file_actions_adddup2(&files, in.ends[0], STDIN_FILENO);
   ::posix_spawn_file_actions_adddup2(&files, out.ends[1], STDOUT_FILENO);
   std::vector<char*> words;
+  words.reserve(command.size() + 1);
   for (const std::string& word : command) words.push_back(const_cast<char*>(word.c_str()));  // execv(3) reads only
   words.push_back(nullptr);
   pid_t child = -1;
@@ -52,7 +53,7 @@ tl::expected<Ended, int> run(const std::vector<std::string>& command, const std:
   out.close(1);
   Ended ended;
   std::array<char, 1024> part{};
-  constexpr std::size_t longest = 64 * 1024;
+  constexpr std::size_t longest = std::size_t{64} * 1024;
   while (ended.output.size() < longest) {
     const ssize_t got = ::read(out.ends[0], part.data(), part.size());
     if (got < 0 && errno == EINTR) continue;

@@ -87,6 +87,10 @@ class Holdfast {
   std::optional<ExitStatus> wait(std::chrono::milliseconds limit = 20s) { return process_->wait(limit); }
   bool running() { return process_->running(); }
   std::string log() const { return process_->errors() + process_->output(); }
+  /// Its log comes to say it: a thread of its own writes that, after what it tells of is seen.
+  [[nodiscard]] bool says(const std::string& text) const {
+    return wait_until([&] { return log().find(text) != std::string::npos; });
+  }
 
  private:
   void start();

@@ -304,14 +304,15 @@ TEST_CASE("the daemon is found by a configuration that has been broken since it 
   CHECK(holdfast_command({"check", "-c", lab.config}).status.code == 2);
 }
 
-TEST_CASE("a configuration that was named and can't be used is bad usage, and unknown to monitoring") {
+TEST_CASE("a configuration that was named and can't be used is bad usage, unknown to monitoring, and 78 of run") {
   const TempDir directory;
   const std::string config = directory / "holdfast.yaml";
   write_file(config, "tunnels: [\n");
-  for (const char* command : {"status", "reload", "run", "check"}) {
+  for (const char* command : {"status", "reload", "check"}) {
     CAPTURE(command);
     CHECK(holdfast_command({command, "-c", config}).status.code == 2);
   }
+  CHECK(holdfast_command({"run", "-c", config}).status.code == 78);  // EX_CONFIG
   const Finished health = holdfast_command({"health", "-c", config});
   CHECK(health.status.code == 3);
   CHECK(health.output.starts_with("HOLDFAST UNKNOWN - can't look up status_socket in " + config));

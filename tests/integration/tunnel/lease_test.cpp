@@ -136,7 +136,7 @@ TEST_CASE("a device that is called the same is told, and never ends the other on
   REQUIRE(second.wait_for_failure("listener_held_by_twin"));
   CHECK(second.tunnel()["forwards"][0]["holder"] == "site-17");
   CHECK(second.tunnel()["forwards"][0]["refusal"] == "held_by_twin");
-  CHECK(second.log().find("delete /var/lib/holdfast/device_id or set device_id") != std::string::npos);
+  CHECK(second.says("delete /var/lib/holdfast/device_id or set device_id"));
   CHECK(holds_for([&] { return first.tunnel()["up"] == true; }, 3000ms));
   CHECK(first.tunnel()["attempt"] == 1);
 }
@@ -353,7 +353,7 @@ TEST_CASE("a listener that the relay puts on its loopback only is said to be the
     REQUIRE(holdfast.wait_for([](const Json& now) { return now["forwards"][0]["listens_on"] == "loopback_only"; }));
     CHECK(holdfast.status()["health"] == "warning");
     CHECK(holdfast.tunnel()["condition"].get<std::string>().find(words) != std::string::npos);
-    CHECK(holdfast.log().find(words + " for ") != std::string::npos);
+    CHECK(holdfast.says(words + " for "));
     const std::string shown = holdfast.command({"status"}).output;
     CHECK_MESSAGE(shown.find("verified on loopback ") != std::string::npos, shown);
   }

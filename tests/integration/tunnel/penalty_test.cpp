@@ -96,7 +96,7 @@ TEST_CASE("behind one address, twelve devices with a refused key keep a good one
         });
       },
       30s));
-  CHECK(fleet.log().find("most likely a penalty for what came before") != std::string::npos);
+  CHECK(fleet.says("most likely a penalty for what came before"));
   CHECK(good.wait_for_up("relay", 90s));
   MESSAGE("the good one was up after ", watch.elapsed().count(), " ms, ",
           count(relay.log(), "penalty: failed authentication"), " lines of penalties");

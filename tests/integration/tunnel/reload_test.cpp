@@ -103,7 +103,7 @@ TEST_CASE("a bad file changes nothing and says why, until a good one comes") {
   CHECK(error.find("server_alive_intervall") != std::string::npos);
   CHECK(error.find("did you mean") != std::string::npos);
   CHECK(error.find("holdfast.yaml:") != std::string::npos);
-  CHECK(holdfast.log().find(error.substr(0, error.find('\n'))) != std::string::npos);
+  CHECK(holdfast.says(error.substr(0, error.find('\n'))));
   caller.send("x");
   CHECK(caller.receive_exactly(1) == "x");
   CHECK(untouched(holdfast, "relay"));
@@ -269,6 +269,6 @@ TEST_CASE("a start goes on with what may heal, and says what is wrong") {
   }
   Holdfast holdfast({late, Tunnel::to(relay).forward(to_local(port, target.port()))});
   CHECK(holdfast.wait_for_up());
-  CHECK(holdfast.log().find("warning: " + holdfast.config_path() + ":") != std::string::npos);
-  CHECK(holdfast.log().find("tunnels.late." + what) != std::string::npos);
+  CHECK(holdfast.says("warning: " + holdfast.config_path() + ":"));
+  CHECK(holdfast.says("tunnels.late." + what));
 }
