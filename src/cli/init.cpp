@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <chrono>
 #include <cstdlib>
@@ -61,10 +62,8 @@ std::string user_name() {
 // NOLINTEND(concurrency-mt-unsafe)
 
 std::string host_name() {
-  std::string name(256, '\0');
-  if (::gethostname(name.data(), name.size() - 1) != 0) return "device";
-  name.resize(name.find('\0'));
-  return name;
+  std::array<char, 256> name{};
+  return ::gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "device";
 }
 
 bool exists(const std::string& path) {
@@ -494,7 +493,7 @@ class Init {
       ::poll(nullptr, 0, between_looks);
     } while (waited < patience_with_tunnel);
     if (!tunnel) throw Stopped{"holdfast does not answer on " + status_socket_ + ": look at its log"};
-    std::string why = "tunnel " + tunnel_.name + " is not up: " + condition(*tunnel);
+    std::string why = "tunnel " + tunnel_.name + " is not as it should be: " + condition(*tunnel);
     for (const ForwardReport& forward : tunnel->forwards) {
       if (forward.proof && forward.proof->failure) return fail(why, *forward.proof->failure);
     }

@@ -2,17 +2,30 @@
 
 #include <unistd.h>
 
+#include <cstring>
+#include <utility>
+
 #include "setup/files.hpp"
 #include "ssh/key_pair.hpp"
 
 namespace holdfast::setup {
+namespace {
+
+/// Wipes the text.
+tl::expected<bool, std::string> write_key(const std::string& file, std::string text) {
+  auto made = create_file(file, text, 0600);
+  ::explicit_bzero(text.data(), text.size());
+  return made;
+}
+
+}  // namespace
 
 tl::expected<Key, std::string> find_key(const std::string& file) {
   const auto half = ssh::public_half(file);
   if (!half) {
     return tl::unexpected(
         half.error() + ". The device's key has no passphrase, for nobody is there to type one: take " +
-        "the passphrase off (ssh-keygen -p -N '' -f " + file + "), or move the file away, and a new key " + "is made");
+        "the passphrase off (ssh-keygen -p -N '' -f " + file + "), or move the file away, and a new key is made");
   }
   return Key{*half, ssh::fingerprint(*half), false};
 }
@@ -20,9 +33,9 @@ tl::expected<Key, std::string> find_key(const std::string& file) {
 tl::expected<Key, std::string> find_or_make_key(const std::string& file, std::string_view comment) {
   tl::expected<bool, std::string> made = false;
   if (::access(file.c_str(), F_OK) != 0) {
-    const auto text = ssh::make_private_key();
+    auto text = ssh::make_private_key();
     if (!text) return tl::unexpected<std::string>("libssh makes no key");
-    made = create_file(file, *text, 0600);
+    made = write_key(file, *std::move(text));
     if (!made) return tl::unexpected(made.error());
   }
   auto key = find_key(file);

@@ -145,7 +145,9 @@ std::optional<std::string> make_private_key() {
   char* text = nullptr;
   if (ssh_pki_export_privkey_base64(key.get(), nullptr, nullptr, nullptr, &text) != SSH_OK) return std::nullopt;
   const TextHandle owner{text};
-  return std::string{text};
+  std::string copy{text};
+  ::explicit_bzero(text, copy.size());
+  return copy;
 }
 
 std::string fingerprint(const PublicKey& key) {

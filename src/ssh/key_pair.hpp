@@ -8,8 +8,8 @@
 
 namespace holdfast::ssh {
 
-/// A new ed25519 key without a passphrase, as the text of its file; none if libssh makes none. Not written by libssh,
-/// whose ssh_pki_export_privkey_file leaves a file that everybody may read.
+/// A new ed25519 key without a passphrase, as the text of its file, which the caller wipes; none if libssh makes none.
+/// Not written by libssh, whose ssh_pki_export_privkey_file leaves a file that everybody may read.
 std::optional<std::string> make_private_key();
 
 /// The public half of the key in that file, whatever its type. The error names the file and says why there is none: it

@@ -172,6 +172,7 @@ class Session::Impl : public std::enable_shared_from_this<Impl> {
       hole_since_ = now;  // since then something came: it is another one
     }
     if (hole_since_) report->hole_for = now - *hole_since_;
+    repetitions_.look(fd(), now, *report);
     report->large_passed = large_segments_.have_passed(fd());
     return report;
   }
@@ -738,6 +739,7 @@ class Session::Impl : public std::enable_shared_from_this<Impl> {
   asio::steady_timer pause_{socket_.get_executor()};
   asio::steady_timer look_{socket_.get_executor()};
   std::optional<TimePoint> hole_since_;  ///< seen for the first time
+  Repetitions repetitions_;
   LargeSegments large_segments_;
   Stage stage_ = Stage::idle;
   std::string first_line_;

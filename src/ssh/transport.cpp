@@ -46,6 +46,23 @@ std::optional<TransportReport> transport_of(int socket) {
   return report;
 }
 
+void Repetitions::look(int socket, TimePoint now, TransportReport& report) {
+  tcp_info info{};
+  socklen_t size = sizeof info;
+  if (::getsockopt(socket, tcp_level, TCP_INFO, &info, &size) != 0) return;
+  if (report.unacknowledged == 0 || info.tcpi_bytes_acked != acknowledged_) {
+    acknowledged_ = info.tcpi_bytes_acked;
+    times_ = info.tcpi_sacked > 0 && info.tcpi_lost > 0 ? 1 : 0;
+    since_ = now;
+  } else if (info.tcpi_total_retrans != repeated_) {
+    ++times_;
+  }
+  repeated_ = info.tcpi_total_retrans;
+  if (!report.later_arrived || times_ <= report.repetitions) return;
+  report.repetitions = times_;
+  report.unacknowledged_for = std::max<Duration>(report.unacknowledged_for, now - since_);
+}
+
 bool LargeSegments::have_passed(int socket) {
   constexpr std::uint64_t enough = 10;  // segments
   tcp_info info{};

@@ -153,7 +153,7 @@ TEST_CASE("one more tunnel is read by the holdfast that runs, and its listener h
   CHECK(
       contains(second.output, "on the relay: the key is there already, and the options of its line stay as they are"));
   CHECK(contains(second.output, "start: it runs already, and has read the configuration again\n"));
-  CHECK(contains(second.errors, "tunnel second is not up"));
+  CHECK(contains(second.errors, "tunnel second is not as it should be"));
   CHECK(contains(second.errors, "permitlisten"));
 
   const std::string key = public_key(device.config + "/id_ed25519");
@@ -268,7 +268,7 @@ TEST_CASE("a tunnel that the relay does not let in says which line is missing") 
   const Finished refused = device.init();
   INFO(refused.output << refused.errors);
   CHECK(refused.status.code == 1);
-  CHECK(contains(refused.errors, "tunnel relay is not up"));
+  CHECK(contains(refused.errors, "tunnel relay is not as it should be"));
   CHECK(contains(refused.errors, "authorized_keys"));
 }
 
