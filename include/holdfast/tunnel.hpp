@@ -43,8 +43,9 @@
 /// than the preferred one, Established also looks whether that one is back, and then goes Draining, Closing, Opening
 /// there.
 ///
-/// Every state has at most one deadline, every state x event pair a defined result, and the clock and the dice are
-/// arguments. A tunnel never gives up: Stopped is reached only because someone asked for it.
+/// Every state has a deadline or waits for nothing (src/core/timers.hpp), every state x event pair a defined result,
+/// and the clock and the dice are arguments. A tunnel never gives up: Stopped is reached only because someone asked for
+/// it.
 namespace holdfast {
 
 /// Numbers the sessions of one tunnel from 1. An event of an earlier session is ignored.

@@ -11,6 +11,10 @@
 
 #include "cli/commands.hpp"
 #include "cli/daemon.hpp"
+#include "cli/places.hpp"
+#include "cli/service_user.hpp"
+#include "config/load.hpp"
+#include "config/tunnel.hpp"
 #include "migrate/command_line.hpp"
 #include "migrate/translate.hpp"
 #include "setup/command.hpp"
@@ -20,6 +24,12 @@ namespace {
 
 constexpr const char* sidedoor_file = "/etc/default/sidedoor";
 constexpr const char* sidedoor_ssh_config = "/etc/sidedoor/config";
+
+std::string user_name() {
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): there is one thread
+  const passwd* entry = ::getpwuid(::geteuid());
+  return entry != nullptr ? entry->pw_name : "";
+}
 
 std::string home() {
   // NOLINTNEXTLINE(concurrency-mt-unsafe): there is one thread
@@ -40,37 +50,78 @@ tl::expected<migrate::SshConfig, std::string> ask_ssh(const migrate::Words& argu
   return migrate::parse_ssh_config(ended->output);
 }
 
-std::vector<std::string> existing(const std::vector<std::string>& keys, const std::string& home) {
+/// Of keys and files of known hosts.
+std::vector<std::string> existing(const migrate::SshConfig& ssh, const std::string& home) {
   std::vector<std::string> there;
   std::error_code ignored;
-  for (const std::string& key : keys) {
-    if (std::filesystem::exists(key.starts_with("~/") ? home + key.substr(1) : key, ignored)) there.push_back(key);
+  for (const char* keyword : {"identityfile", "userknownhostsfile"}) {
+    const auto found = ssh.find(keyword);
+    if (found == ssh.end()) continue;
+    for (const std::string& value : found->second) {
+      std::istringstream names{value};
+      for (std::string name; names >> name;) {
+        if (name.starts_with("~/")) name = home + name.substr(1);
+        if (std::filesystem::exists(name, ignored)) there.push_back(name);
+      }
+    }
   }
   return there;
 }
 
+/// Root's tunnels are the service's; a user's own are the user's.
+std::optional<std::string> service_user() {
+  if (!own_config_folder().empty()) return std::nullopt;
+  const auto user = find_service_user("", true);
+  return user ? user->name : "_holdfast";
+}
+
+/// What a file that is about to be written names is not there yet.
+class NotYetThere final : public config::Files {
+ public:
+  Kind private_key(const std::string& /*path*/) const override { return Kind::unseen; }
+  Kind readable_file(const std::string& /*path*/) const override { return Kind::unseen; }
+  std::optional<std::string> credentials_directory() const override { return "/run/credentials/holdfast.service"; }
+  std::string congestion_controls() const override { return {}; }
+};
+
+/// What ssh takes and holdfast does not.
+bool is_good(const std::string& yaml) {
+  const auto loaded = config::parse(yaml, "line", NotYetThere{});
+  if (loaded) return true;
+  for (const config::Problem& problem : loaded.error()) std::cerr << "mend     " << config::to_string(problem) << '\n';
+  return false;
+}
+
 int print(const Options& options, const migrate::Command& command) {
+  if (!config::is_tunnel_name(options.import_name)) {
+    return complain(misused, "--name: " + std::string{config::tunnel_name_rule});
+  }
   auto arguments = migrate::take_apart(command);
   if (!arguments) return complain(misused, arguments.error());
-  auto effective = ask_ssh(arguments->for_ssh);
+  const auto effective = ask_ssh(arguments->for_ssh);
   if (!effective) return complain(failed, effective.error());
-  auto defaults = ask_ssh({"-F", "/dev/null", (*effective)["hostname"].at(0)});
+  const auto host = effective->find("hostname");
+  if (host == effective->end()) return complain(failed, "ssh says of no relay: is it a command line for a session?");
+  const auto defaults = ask_ssh({"-F", "/dev/null", host->second.front()});
   if (!defaults) return complain(failed, defaults.error());
-  migrate::Origin origin{options.import_name,
-                         std::move(*effective),
-                         std::move(*defaults),
-                         command.environment,
-                         std::move(arguments->monitor_port),
-                         std::move(arguments->remote_command),
-                         home(),
-                         {}};
-  origin.existing_keys = existing(origin.effective["identityfile"], origin.home);
+  migrate::Origin origin{options.import_name, *effective, *defaults, command.environment};
+  origin.monitor_port = arguments->monitor_port;
+  origin.remote_command = arguments->remote_command;
+  origin.password = command.password;
+  origin.home = home();
+  origin.user = user_name();
+  origin.existing = existing(*effective, origin.home);
+  origin.service_user = service_user();
   const auto translation = migrate::translate(origin);
   if (!translation) return complain(failed, translation.error());
   std::cout << translation->yaml << std::flush;
+  if (!command.user.empty() && command.user != origin.user) {
+    std::cerr << "note     it runs as " << command.user << ", whose files ssh reads: run this as " << command.user
+              << ", too, and compare\n";
+  }
   for (const std::string& line : translation->dropped) std::cerr << "dropped  " << line << '\n';
   for (const std::string& line : translation->to_do) std::cerr << "to do    " << line << '\n';
-  return done;
+  return is_good(translation->yaml) ? done : failed;
 }
 
 std::string standard_input() {
@@ -90,13 +141,12 @@ int import_command(const Options& options) {
     if (!command) return complain(misused, command.error());
     return print(options, *command);
   }
-  migrate::Command command{true, {}, words};
-  const std::string& first = words.front();
-  const std::string program = first.substr(first.rfind('/') + 1);
-  if (program == "autossh" || program == "ssh") {
-    command.autossh = program == "autossh";
-    command.arguments.erase(command.arguments.begin());
+  auto found = migrate::command_in(words);
+  if (!found && !words.front().starts_with('-')) {
+    return complain(misused,
+                    "'" + words.front() + "' is neither autossh nor ssh: give their command line, or their options");
   }
+  migrate::Command command = found ? std::move(*found) : migrate::Command{true, {}, words, "", false};
   // As autossh itself has them.
   for (const char* name : {"AUTOSSH_POLL", "AUTOSSH_FIRST_POLL", "AUTOSSH_PORT", "AUTOSSH_GATETIME", "AUTOSSH_MAXSTART",
                            "AUTOSSH_MAXLIFETIME", "AUTOSSH_LOGFILE", "AUTOSSH_PIDFILE"}) {
@@ -107,7 +157,7 @@ int import_command(const Options& options) {
 }
 
 int import_ssh_config(const Options& options) {
-  migrate::Command command{false, {}, options.import_words};
+  migrate::Command command{false, {}, options.import_words, "", false};
   if (!options.ssh_config.empty()) {
     command.arguments.insert(command.arguments.begin(), {"-F", options.ssh_config});
   }
@@ -121,7 +171,7 @@ int import_sidedoor(const Options& options) {
   const std::string text{std::istreambuf_iterator<char>{file}, std::istreambuf_iterator<char>{}};
   const auto commands = migrate::shell_commands(text);
   if (!commands) return complain(failed, std::string{sidedoor_file} + ": " + commands.error());
-  migrate::Command command{false, {}, {"-F", sidedoor_ssh_config}};
+  migrate::Command command{false, {}, {"-F", sidedoor_ssh_config}, "", false};
   std::string server;
   for (const migrate::Words& words : *commands) {
     for (const std::string& word : words) {

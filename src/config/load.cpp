@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <cerrno>
 #include <cstdio>
 #include <filesystem>
@@ -303,6 +304,7 @@ namespace {
 /// Beside the file, as sshd_config.d is beside sshd_config.
 struct DropIns {
   std::vector<std::string> files;  ///< by name
+  Problems unreadable;             ///< of the others
   Problems warnings;
 };
 
@@ -315,8 +317,21 @@ tl::expected<DropIns, Problems> find_drop_ins(const std::string& path) {
   for (; !error && entry != std::filesystem::directory_iterator{}; entry.increment(error)) {
     const std::filesystem::path& file = entry->path();
     if (file.filename().string().starts_with('.')) continue;
-    if (file.extension() == ".yaml") found.files.push_back(file);
-    if (file.extension() == ".yml") found.warnings.push_back({file, 0, 0, "", "is not read: name it .yaml"});
+    std::string extension = file.extension();
+    std::transform(extension.begin(), extension.end(), extension.begin(),
+                   [](unsigned char c) { return std::tolower(c); });
+    if (file.extension() == ".yaml") {
+      std::error_code unknown;
+      const std::filesystem::file_type type = std::filesystem::status(file, unknown).type();
+      const bool waits = type == std::filesystem::file_type::fifo || type == std::filesystem::file_type::character;
+      if (waits) {
+        found.unreadable.push_back({file, 0, 0, "", "can't be read: it is no regular file"});
+      } else {
+        found.files.push_back(file);
+      }
+    } else if (extension == ".yml" || extension == ".yaml") {
+      found.warnings.push_back({file, 0, 0, "", "is not read: name it .yaml"});
+    }
   }
   if (error && error != std::errc::no_such_file_or_directory)
     return tl::unexpected(Problems{{folder, 0, 0, "", "can't be read: " + error.message()}});
@@ -346,6 +361,7 @@ tl::expected<Loaded, Problems> load(const std::string& path, const Files& files,
     std::sort(drop_ins->files.begin(), drop_ins->files.end());
     drop_ins->files.erase(std::unique(drop_ins->files.begin(), drop_ins->files.end()), drop_ins->files.end());
     for (const std::string& file : drop_ins->files) take(file);
+    std::move(drop_ins->unreadable.begin(), drop_ins->unreadable.end(), std::back_inserter(unreadable));
   } else {
     std::move(drop_ins.error().begin(), drop_ins.error().end(), std::back_inserter(unreadable));
   }

@@ -22,28 +22,30 @@ bool is_assignment(const std::string& word) {
                      [](unsigned char c) { return std::isalnum(c) != 0 || c == '_'; });
 }
 
-void assign(std::map<std::string, std::string>& environment, const std::string& word) {
+void assign(Variables& environment, const std::string& word) {
   const auto equals = word.find('=');
   environment[word.substr(0, equals)] = word.substr(equals + 1);
 }
 
-/// Whatever runs it (cron's fields, env, sudo, nohup, setsid, ...) stands before it.
-std::optional<Command> command_in(const Words& words) {
-  Command command;
-  for (std::size_t index = 0; index < words.size(); ++index) {
-    const std::string_view program = program_of(words[index]);
-    if (program == "autossh" || program == "ssh") {
-      command.autossh = program == "autossh";
-      command.arguments.assign(words.begin() + static_cast<std::ptrdiff_t>(index) + 1, words.end());
-      return command;
-    }
-    if (is_assignment(words[index])) assign(command.environment, words[index]);
-  }
-  return std::nullopt;
+bool is_program(std::string_view word) {
+  const std::string_view program = program_of(word);
+  return program == "autossh" || program == "ssh";
 }
 
-Found commands_in(std::string_view line) {
-  const auto split = shell_commands(line);
+/// sudo -u NAME, su NAME, su - NAME
+std::string user_in(const Words& words, std::size_t end) {
+  for (std::size_t index = 0; index + 1 < end; ++index) {
+    const std::string_view program = program_of(words[index]);
+    if (program == "sudo" && words[index + 1] == "-u" && index + 2 < end) return words[index + 2];
+    if (program != "su") continue;
+    const std::size_t name = index + (words[index + 1] == "-" || words[index + 1] == "-l" ? 2 : 1);
+    if (name < end && !words[name].starts_with('-')) return words[name];
+  }
+  return "";
+}
+
+Found commands_in(std::string_view line, const Variables& known) {
+  const auto split = shell_commands(line, known);
   if (!split) return tl::unexpected(split.error());
   std::vector<Command> found;
   for (const Words& words : *split) {
@@ -54,8 +56,11 @@ Found commands_in(std::string_view line) {
     // sh -c 'autossh ...', su -c "...", screen
     for (const std::string& word : words) {
       if (word.find("ssh ") == std::string::npos) continue;
-      const Found inner = commands_in(word);
+      Found inner = commands_in(word, known);
       if (!inner) return inner;
+      for (Command& command : *inner) {
+        if (command.user.empty()) command.user = user_in(words, words.size());
+      }
       found.insert(found.end(), inner->begin(), inner->end());
     }
   }
@@ -113,18 +118,38 @@ bool takes_value(char option, bool autossh) {
 
 }  // namespace
 
+/// Whatever runs it (cron's fields, env, sudo, nohup, setsid, docker, ...) stands before it.
+std::optional<Command> command_in(const Words& words) {
+  Command command;
+  for (std::size_t index = 0; index < words.size(); ++index) {
+    if (program_of(words[index]) == "sshpass") command.password = true;
+    // What is looked for (pgrep autossh), or the name of an image.
+    const bool last = index + 1 == words.size();
+    if (is_program(words[index]) && !last && !is_program(words[index + 1])) {
+      command.autossh = program_of(words[index]) == "autossh";
+      command.arguments.assign(words.begin() + static_cast<std::ptrdiff_t>(index) + 1, words.end());
+      command.user = user_in(words, index);
+      return command;
+    }
+    if (is_assignment(words[index])) assign(command.environment, words[index]);
+  }
+  return std::nullopt;
+}
+
 tl::expected<Command, std::string> find_command(std::string_view text) {
   const std::vector<std::string> lines = lines_of(text);
   const bool unit =
       std::any_of(lines.begin(), lines.end(), [](const auto& line) { return line.starts_with("ExecStart="); });
-  std::map<std::string, std::string> environment;
+  Variables environment;
+  std::string user;
   std::vector<Command> found;
   for (const std::string& line : lines) {
     if (line.starts_with('#')) continue;
+    if (const auto named = value_of(line, "User=")) user = *named;
     std::optional<std::string> set = value_of(line, "Environment=");
     if (!set && !unit && is_assignment(line)) set = line;
     if (set) {
-      const auto split = shell_commands(*set);
+      const auto split = shell_commands(*set, environment);
       if (!split) return tl::unexpected(split.error());
       for (const Words& words : *split) {
         for (const std::string& word : words) {
@@ -138,7 +163,7 @@ tl::expected<Command, std::string> find_command(std::string_view text) {
       if (const auto specifier = specifier_in(command)) return tl::unexpected(*specifier);
     }
     if (command.find("ssh") == std::string::npos) continue;
-    Found here = commands_in(command);
+    Found here = commands_in(command, environment);
     if (!here) return tl::unexpected(here.error());
     found.insert(found.end(), here->begin(), here->end());
   }
@@ -146,6 +171,7 @@ tl::expected<Command, std::string> find_command(std::string_view text) {
   if (found.size() > 1) return tl::unexpected<std::string>("it runs ssh more than once: give one command at a time");
   Command command = std::move(found.front());
   command.environment.merge(environment);
+  if (command.user.empty()) command.user = user;
   return command;
 }
 

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -12,9 +11,11 @@ namespace holdfast::migrate {
 
 /// What a tunnel is held by today.
 struct Command {
-  bool autossh = false;                            ///< else ssh itself
-  std::map<std::string, std::string> environment;  ///< set for it, autossh's variables among them
+  bool autossh = false;   ///< else ssh itself
+  Variables environment;  ///< set for it, autossh's variables among them
   Words arguments;
+  std::string user;       ///< whom it is run as, if that is said: sudo -u, su, User= of a unit
+  bool password = false;  ///< sshpass gives one
 
   friend bool operator==(const Command&, const Command&) = default;
 };
@@ -22,6 +23,8 @@ struct Command {
 /// Finds it in a command line, a crontab's line, a systemd unit or a script. The error says what is in the way: none,
 /// or more than one, or what only a shell knows.
 tl::expected<Command, std::string> find_command(std::string_view text);
+/// Of words that a shell has split already.
+std::optional<Command> command_in(const Words& words);
 
 /// An autossh or ssh command line, taken apart as getopt(3) does.
 struct SshArguments {

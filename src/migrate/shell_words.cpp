@@ -10,7 +10,7 @@ namespace {
 /// Reads one line, from left to right.
 class Shell {
  public:
-  explicit Shell(std::string_view line) : rest_(line) {}
+  Shell(std::string_view line, const Variables& known) : rest_(line), known_(known) {}
 
   tl::expected<std::vector<Words>, std::string> commands() {
     while (!rest_.empty() && problem_.empty()) step();
@@ -36,7 +36,7 @@ class Shell {
         return add(escaped());
       case '$':
       case '`':
-        return refuse_expansion(c);
+        return add(expansion(c));
       case '>':
       case '<':
         return redirection();
@@ -76,7 +76,7 @@ class Shell {
       const char c = take();
       if (c == '"') return text;
       if (c == '$' || c == '`') {
-        refuse_expansion(c);
+        text += expansion(c);
       } else if (c == '\\' && !rest_.empty() &&
                  std::string_view{"\"\\$`"}.find(rest_.front()) != std::string_view::npos) {
         text += take();
@@ -103,9 +103,20 @@ class Shell {
     skip_word_ = true;
   }
 
-  void refuse_expansion(char c) {
-    const auto end = rest_.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_{}()");
-    refuse(c + std::string{rest_.substr(0, end)} + " is known to a running shell only: write what it stands for");
+  /// "$NAME" or "${NAME}", if it is known.
+  std::string expansion(char c) {
+    const bool braced = rest_.starts_with('{');
+    const std::size_t begin = braced ? 1 : 0;
+    const auto end = std::min(rest_.find_first_not_of(name_letters, begin), rest_.size());
+    const auto known = known_.find(std::string{rest_.substr(begin, end - begin)});
+    const bool closed = !braced || (end < rest_.size() && rest_[end] == '}');
+    if (c == '$' && closed && known != known_.end()) {
+      rest_.remove_prefix(end + begin);
+      return known->second;
+    }
+    const std::size_t shown_to = c == '$' && end > begin && closed ? end + begin : rest_.find_first_of(" \t\n\"'");
+    const std::string shown = c + std::string{rest_.substr(0, shown_to)};
+    return refuse(shown + " is known to a running shell only: write what it stands for");
   }
 
   std::string refuse(const std::string& why) {
@@ -129,7 +140,10 @@ class Shell {
     if (!words_.empty()) commands_.push_back(std::exchange(words_, {}));
   }
 
+  static constexpr std::string_view name_letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_";
+
   std::string_view rest_;
+  const Variables& known_;
   std::optional<std::string> word_;
   bool skip_word_ = false;  ///< it names what is redirected to
   Words words_;
@@ -139,8 +153,8 @@ class Shell {
 
 }  // namespace
 
-tl::expected<std::vector<Words>, std::string> shell_commands(std::string_view line) {
-  return Shell{line}.commands();
+tl::expected<std::vector<Words>, std::string> shell_commands(std::string_view line, const Variables& known) {
+  return Shell{line, known}.commands();
 }
 
 }  // namespace holdfast::migrate

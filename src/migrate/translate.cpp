@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "config/document.hpp"
+#include "setup/words.hpp"
 
 namespace holdfast::migrate {
 namespace {
@@ -16,7 +17,7 @@ using config::Entry;
 using config::Node;
 
 constexpr const char* service_key = "/etc/holdfast/id_ed25519";
-constexpr const char* service_known_hosts = "/var/lib/holdfast/known_hosts";
+constexpr const char* service_state = "/var/lib/holdfast";
 
 /// A keyword of ssh_config that is another name here, with the same values.
 struct Renamed {
@@ -62,6 +63,7 @@ constexpr std::array reasons{
     Reason{"hostkeyalias", "the relay is looked up in known_hosts by host_name and port: add its key under that name"},
     Reason{"verifyhostkeydns", "use host_key_fingerprint to pin the relay's key"},
     Reason{"hostbasedauthentication", "holdfast logs in with a key"},
+    Reason{"pubkeyauthentication", "holdfast logs in with a key: the relay's account needs one"},
 };
 
 /// What says how ssh is used by hand or by a supervisor: a daemon that holds a tunnel has no need of it.
@@ -79,9 +81,7 @@ constexpr std::array needless{
     "controlpersist",
     "sendenv",
     "setenv",
-    "exitonforwardfailure",
     "identitiesonly",
-    "loglevel",
     "hashknownhosts",
     "connectionattempts",
     "numberofpasswordprompts",
@@ -97,7 +97,6 @@ constexpr std::array needless{
     "enableescapecommandline",
     "ipqos",
     "syslogfacility",
-    "pubkeyauthentication",
     "xauthlocation",
     "nohostauthenticationforlocalhost",
     "ignoreunknown",
@@ -179,6 +178,12 @@ class Translator {
     return values(keyword) != (found == origin_.defaults.end() ? std::vector<std::string>{} : found->second);
   }
 
+  void set_list(std::string_view key, const std::vector<std::string>& texts) {
+    if (texts.size() == 1) return set(key, texts.front());
+    std::vector<Node> items;
+    for (const std::string& text : texts) items.push_back(Node::scalar(text));
+    tunnel_.push_back({Node::scalar(std::string{key}), Node::list(std::move(items))});
+  }
   void set(std::string_view key, const std::string& text) {
     tunnel_.push_back({Node::scalar(std::string{key}), Node::scalar(text)});
   }
@@ -192,35 +197,85 @@ class Translator {
     set("user", value("user"));
   }
 
+  /// With ssh_config's tokens, as far as they are known here.
   std::string expanded(const std::string& path) const {
-    return path.starts_with("~/") ? origin_.home + path.substr(1) : path;
+    std::string text;
+    for (std::size_t at = 0; at < path.size(); ++at) {
+      const char token = path[at] == '%' && at + 1 < path.size() ? path[++at] : '\0';
+      switch (token) {
+        case '\0':
+          text += path[at];
+          break;
+        case 'd':
+          text += origin_.home;
+          break;
+        case 'h':
+          text += value("hostname");
+          break;
+        case 'p':
+          text += value("port");
+          break;
+        case 'r':
+          text += value("user");
+          break;
+        case 'u':
+          text += origin_.user;
+          break;
+        case '%':
+          text += '%';
+          break;
+        default:
+          text += std::string{"%"} + token;
+      }
+    }
+    return text.starts_with("~/") ? origin_.home + text.substr(1) : text;
   }
 
-  /// The service gets a copy of one file from systemd, and reads no home.
+  bool exists(const std::string& path) const {
+    return std::find(origin_.existing.begin(), origin_.existing.end(), path) != origin_.existing.end();
+  }
+
+  std::vector<std::string> keys() const {
+    std::vector<std::string> all;
+    for (const std::string& key : values("identityfile")) {
+      const std::string path = expanded(key);
+      if (differs("identityfile") || exists(path)) all.push_back(path);
+    }
+    return all;
+  }
+
   void identity() {
     const std::string agent = value("identityagent");
     if (!agent.empty() && agent != "none" && agent != "SSH_AUTH_SOCK") {
       set("identity_agent", expanded(agent));
       if (!differs("identityfile")) return;
     }
-    set("identity_file", "${CREDENTIALS_DIRECTORY}/id_ed25519");
-    const std::vector<std::string> named = differs("identityfile") ? values("identityfile") : origin_.existing_keys;
+    const std::vector<std::string> named = keys();
     if (named.empty()) {
-      result_.to_do.push_back("a key: ssh-keygen -t ed25519 -N '' -f " + std::string{service_key} +
-                              ", and its .pub into the relay's authorized_keys");
-      return;
+      result_.to_do.push_back("make a key, and put its public half on the relay: see holdfast init");
     }
-    const std::string first = expanded(named.front());
-    if (first != service_key) result_.to_do.push_back("install -m 600 " + first + " " + service_key);
+    if (origin_.service_user) return identity_of_service(named);
+    set_list("identity_file", named.empty() ? std::vector{origin_.home + "/.config/holdfast/id_ed25519"} : named);
+    std::vector<std::string> certificates;
+    for (const std::string& certificate : values("certificatefile")) certificates.push_back(expanded(certificate));
+    if (!certificates.empty()) set_list("certificate_file", certificates);
+  }
+
+  /// The service gets a copy of one file from systemd, and reads no home.
+  void identity_of_service(const std::vector<std::string>& named) {
+    set("identity_file", "${CREDENTIALS_DIRECTORY}/id_ed25519");
+    if (named.empty()) return;
+    if (named.front() != service_key) {
+      result_.to_do.push_back("install -m 600 " + setup::shell_word(named.front()) + " " + service_key);
+    }
     for (std::size_t index = 1; index < named.size(); ++index) {
       drop("IdentityFile " + named[index], "the service has one key, the first one");
     }
-    for (const std::string& certificate : values("certificatefile")) {
+    if (const std::string certificate = value("certificatefile"); !certificate.empty()) {
       set("certificate_file", "${CREDENTIALS_DIRECTORY}/id_ed25519-cert.pub");
       result_.to_do.push_back(
-          "install -m 644 " + expanded(certificate) + " " + service_key +
+          "install -m 644 " + setup::shell_word(expanded(certificate)) + " " + service_key +
           "-cert.pub, and a drop-in of the unit with LoadCredential=id_ed25519-cert.pub:" + service_key + "-cert.pub");
-      break;
     }
   }
 
@@ -230,14 +285,28 @@ class Translator {
     if (strict == "false" || strict == "no" || strict == "off") {
       drop("StrictHostKeyChecking no", "the first key that the relay shows is remembered, and a changed one refused");
     }
-    std::istringstream files{value("userknownhostsfile")};
-    std::string file;
-    files >> file;
-    if (file.empty() || file == "/dev/null" || file == "none") return;
+    std::vector<std::string> files;
+    std::istringstream given{value("userknownhostsfile")};
+    for (std::string file; given >> file;) {
+      if (exists(expanded(file))) files.push_back(expanded(file));
+    }
+    if (files.empty() || files.front() == "/dev/null") return;
+    if (!origin_.service_user) return set("user_known_hosts_file", files.front());
     const std::string host = value("hostname");
     const std::string port = value("port");
     const std::string name = port == "22" ? host : "[" + host + "]:" + port;
-    result_.to_do.push_back("ssh-keygen -F '" + name + "' -f " + expanded(file) + " >> " + service_known_hosts);
+    const std::string& user = *origin_.service_user;
+    if (const std::string alias = value("hostkeyalias"); !alias.empty()) {
+      result_.to_do.push_back("copy the line of " + alias + " in " + files.front() + " to " + service_state +
+                              "/known_hosts, with " + name + " as its first word");
+      return;
+    }
+    result_.to_do.push_back("install -d -o " + user + " -g " + user + " -m 750 " + service_state);
+    for (const std::string& file : files) {
+      result_.to_do.push_back("ssh-keygen -F " + setup::shell_word(name) + " -f " + setup::shell_word(file) + " >> " +
+                              service_state + "/known_hosts");
+    }
+    result_.to_do.push_back("chown " + user + ": " + service_state + "/known_hosts");
   }
 
   /// "4649 [localhost]:22", "[*]:4649 [localhost]:22", "9100 /run/app.sock", "/path [localhost]:22", "1080 [socks]:0"
@@ -256,7 +325,10 @@ class Translator {
       }
     }
     if (kept.empty()) return false;
+    // Of one forward there is nothing to keep without it. Of several ssh keeps what it can get, unless told otherwise.
+    const bool some_will_do = kept.size() > 1 && value("exitonforwardfailure") == "no";
     tunnel_.push_back({Node::scalar("remote_forward"), Node::list(std::move(kept))});
+    if (some_will_do) set("exit_on_forward_failure", "no");
     return true;
   }
 
@@ -289,7 +361,8 @@ class Translator {
     const std::string interval = value("serveraliveinterval");
     if (interval != "0" && !interval.empty()) set("server_alive_interval", interval + "s");
     const std::string timeout = value("connecttimeout");
-    if (!timeout.empty() && timeout != "none") set("connect_timeout", timeout + "s");
+    if (!timeout.empty() && timeout != "none" && timeout != "0") set("connect_timeout", timeout + "s");
+    if (differs("loglevel")) set("log_level", log_level());
     if (!differs("rekeylimit")) return;
     std::istringstream limit{value("rekeylimit")};
     std::string bytes;
@@ -298,12 +371,20 @@ class Translator {
     set("rekey_limit", (bytes == "0" ? "default" : bytes) + " " + (seconds == "0" ? "none" : seconds + "s"));
   }
 
+  std::string log_level() const {
+    std::string level = value("loglevel");
+    std::transform(level.begin(), level.end(), level.begin(),
+                   [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    if (level == "silent") return "quiet";  // as ssh prints it
+    return level == "debug1" ? "debug" : level;
+  }
+
   /// As ssh_config(5) has it, of those that are told of.
   static std::string spelt(std::string_view keyword) {
     for (const std::string_view known :
          {"LocalForward", "DynamicForward", "ProxyJump", "ProxyCommand", "Compression", "ForwardAgent", "ForwardX11",
           "RemoteCommand", "LocalCommand", "PermitLocalCommand", "Tunnel", "PKCS11Provider", "HostKeyAlias",
-          "VerifyHostKeyDNS", "GSSAPIAuthentication", "HostbasedAuthentication"}) {
+          "VerifyHostKeyDNS", "HostbasedAuthentication", "PubkeyAuthentication"}) {
       const auto same = [](char left, char right) { return std::tolower(static_cast<unsigned char>(left)) == right; };
       if (std::equal(known.begin(), known.end(), keyword.begin(), keyword.end(), same)) return std::string{known};
     }
@@ -330,7 +411,9 @@ class Translator {
                                         "userknownhostsfile",
                                         "globalknownhostsfile",
                                         "serveraliveinterval",
-                                        "rekeylimit"};
+                                        "rekeylimit",
+                                        "exitonforwardfailure",
+                                        "loglevel"};
     const auto is = [keyword](const auto& other) { return std::string_view{other} == keyword; };
     return std::any_of(seen_to.begin(), seen_to.end(), is) || std::any_of(needless.begin(), needless.end(), is) ||
            std::any_of(renamed.begin(), renamed.end(), [&](const Renamed& key) { return key.ssh == keyword; }) ||
@@ -345,6 +428,7 @@ class Translator {
     if (!origin_.remote_command.empty()) {
       drop("the command \"" + joined(origin_.remote_command) + "\"", reason_for("remotecommand"));
     }
+    if (origin_.password) drop("sshpass", "holdfast logs in with a key: the relay's account needs one");
     if (origin_.monitor_port && *origin_.monitor_port != "0") {
       drop("-M " + *origin_.monitor_port,
            "no ports are needed: the session itself is watched, and each listener is proven");

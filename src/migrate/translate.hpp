@@ -7,6 +7,8 @@
 #include <tl/expected.hpp>
 #include <vector>
 
+#include "migrate/shell_words.hpp"
+
 namespace holdfast::migrate {
 
 /// What `ssh -G` prints: each keyword, in lower case, with its values in order.
@@ -14,14 +16,19 @@ using SshConfig = std::map<std::string, std::vector<std::string>>;
 SshConfig parse_ssh_config(std::string_view printed);
 
 struct Origin {
-  std::string name;                                ///< of the tunnel
-  SshConfig effective;                             ///< of the command line and the user's and the system's files
-  SshConfig defaults;                              ///< of ssh -G -F /dev/null, for this hostname
-  std::map<std::string, std::string> environment;  ///< of the command
-  std::optional<std::string> monitor_port;
-  std::vector<std::string> remote_command;
-  std::string home;                        ///< what ~ stands for
-  std::vector<std::string> existing_keys;  ///< those of effective's identityfile that are there
+  std::string name;     ///< of the tunnel
+  SshConfig effective;  ///< of the command line and the user's and the system's files
+  SshConfig defaults;   ///< of ssh -G -F /dev/null, for this hostname
+  Variables environment{};
+  std::optional<std::string> monitor_port{};
+  Words remote_command{};
+  bool password = false;  ///< sshpass gives one
+
+  // The device
+  std::string home{};                         ///< what ~ stands for
+  std::string user{};                         ///< whose it is
+  std::vector<std::string> existing{};        ///< of the keys and known_hosts of `effective`, those that are there
+  std::optional<std::string> service_user{};  ///< who is to hold it; none: the user, with the files where they are
 };
 
 struct Translation {

@@ -65,7 +65,7 @@ may_include() {
     status) echo core ;;
     supervisor) echo ssh net forward relay status config log service worker core ;;
     setup) echo ssh net config core ;;
-    migrate) echo config core ;;
+    migrate) echo setup config core ;;
     cli) echo migrate setup supervisor relay status config service log core ;;
     main.cpp) echo cli ;;
   esac

@@ -70,6 +70,7 @@ void agrees(const TunnelSpec& tunnel, migrate::SshConfig ssh) {
   if (interval != "0") CHECK(tunnel.liveness.server_alive_interval == std::chrono::seconds{std::stoi(interval)});
   CHECK(std::to_string(tunnel.liveness.server_alive_count_max) == ssh["serveralivecountmax"].at(0));
   CHECK(tunnel.tcp_keep_alive == (ssh["tcpkeepalive"].at(0) == "yes"));
+  CHECK(tunnel.exit_on_forward_failure == (forwards.size() == 1 || ssh["exitonforwardfailure"].at(0) == "yes"));
   const std::string family = ssh["addressfamily"].at(0);
   CHECK((tunnel.address_family == AddressFamily::inet) == (family == "inet"));
   CHECK((tunnel.address_family == AddressFamily::inet6) == (family == "inet6"));
@@ -223,7 +224,12 @@ TEST_CASE("bad input is answered with what to type instead") {
   says(import({"autossh", "--", "-N", "-L", "8080:intranet:80", "relay"}), 1, "keep `ssh -N -L ...`");
   says(import({"autossh", "--", "-N", "-R"}), 2, "-R lacks its value");
   says(import({"autossh", "--", "-N", "-R", "nonsense", "relay"}), 1, "Bad remote forwarding specification");
+  says(import({"autossh", "--", "plink", "-N", "-R", "4649:localhost:22", "relay"}), 2, "is neither autossh nor ssh");
+  says(import({"autossh", "--name", "a b", "--", "-N", "-R", "4649:localhost:22", "relay"}), 2, "--name: ");
   says(import({"autossh"}, "ls\n"), 2, "there is no autossh or ssh in it");
+  const Finished twice = import({"autossh", "--", "-N", "-R", "4649:localhost:22", "-R", "4649:localhost:80", "relay"});
+  CHECK(twice.status.code == 1);
+  CHECK(twice.errors.find("mend     line:") != std::string::npos);
   const Finished without_ssh =
       run({.argv = {HOLDFAST_BINARY, "import", "ssh-config", "relay"}, .env = {{"PATH", "/nowhere"}}});
   says(without_ssh, 1, "install openssh-client");

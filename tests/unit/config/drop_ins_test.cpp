@@ -1,5 +1,6 @@
 #include <doctest/doctest.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -179,6 +180,12 @@ TEST_CASE("a conf.d that can't be read, or a file in it, is a problem and no sil
   std::filesystem::remove_all(folder.path / "conf.d");
   folder.write("conf.d", "");
   CHECK(folder.problems() == "conf.d: can't be read: Not a directory\n");
+}
+
+TEST_CASE("a pipe in conf.d is not waited for") {
+  const Folder folder;
+  REQUIRE(::mkfifo((folder.path / "conf.d/pipe.yaml").c_str(), 0600) == 0);
+  CHECK(folder.problems() == "conf.d/pipe.yaml: can't be read: it is no regular file\n");
 }
 
 TEST_CASE("what the device finds wrong with a tunnel is told where the tunnel stands") {

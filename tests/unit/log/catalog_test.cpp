@@ -29,7 +29,7 @@ std::string wrapped(std::string_view text) {
 /// systemd's catalog format, an entry a cause.
 std::string catalog() {
   std::string text =
-      "# What `journalctl -x` shows below a line of holdfast's: src/core/failure.cpp has the words. The test\n"
+      "# What `journalctl -x` shows below a line of holdfast's: src/core/cause.cpp has the words. The test\n"
       "# unit_log writes what this file has to hold into its build folder.\n";
   for (int value = 0; value <= static_cast<int>(Cause::local_error); ++value) {
     const auto cause = static_cast<Cause>(value);

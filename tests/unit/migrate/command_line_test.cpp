@@ -13,7 +13,7 @@ Command found(std::string_view text) {
 }
 
 SshArguments apart(const Words& arguments, bool autossh = true) {
-  const auto taken = take_apart({autossh, {}, arguments});
+  const auto taken = take_apart({autossh, {}, arguments, "", false});
   REQUIRE(taken.has_value());
   return *taken;
 }
@@ -21,14 +21,16 @@ SshArguments apart(const Words& arguments, bool autossh = true) {
 }  // namespace
 
 TEST_CASE("the command is found wherever it stands") {
-  const Command plain{true, {}, {"-M", "0", "-N", "relay"}};
+  const Command plain{true, {}, {"-M", "0", "-N", "relay"}, "", false};
   CHECK(found("autossh -M 0 -N relay") == plain);
   CHECK(found("@reboot /usr/bin/autossh -M 0 -N relay >/dev/null 2>&1 &") == plain);
   CHECK(found("*/5 * * * * pi sleep 10; autossh -M 0 -N relay") == plain);
-  CHECK(found("sudo -u pi nohup setsid autossh -M 0 -N relay") == plain);
-  CHECK(found("su - pi -c 'autossh -M 0 -N relay'") == plain);
+  CHECK(found("sudo nohup setsid autossh -M 0 -N relay") == plain);
+  CHECK(found("docker run -d jnovack/autossh autossh -M 0 -N relay") == plain);
+  CHECK(found("pgrep autossh || autossh -M 0 -N relay") == plain);
+  CHECK(found("sh -c 'autossh -M 0 -N relay'") == plain);
   CHECK(found("# the tunnel\n\nautossh -M 0 \\\n  -N relay\n") == plain);
-  CHECK(found("ssh -N relay") == Command{false, {}, {"-N", "relay"}});
+  CHECK(found("ssh -N relay") == Command{false, {}, {"-N", "relay"}, "", false});
 }
 
 TEST_CASE("a unit is read with its environment") {
@@ -50,6 +52,15 @@ Restart=always
 TEST_CASE("a variable before the command is its own, on a crontab's line of its own, too") {
   CHECK(found("AUTOSSH_POLL=60\n@reboot autossh -M 0 relay").environment.at("AUTOSSH_POLL") == "60");
   CHECK(found("AUTOSSH_GATETIME=0 autossh -M 0 relay").environment.at("AUTOSSH_GATETIME") == "0");
+}
+
+TEST_CASE("whom it runs as, and that it has a password, is told") {
+  CHECK(found("sudo -u pi autossh -M 0 relay").user == "pi");
+  CHECK(found("su - pi -c 'autossh -M 0 relay'").user == "pi");
+  CHECK(found("[Service]\nUser=pi\nExecStart=/usr/bin/autossh -M 0 relay").user == "pi");
+  CHECK(found("sshpass -p secret ssh -N relay").password);
+  CHECK(found("[Service]\nEnvironment=PORT=4649\nExecStart=/usr/bin/autossh -M 0 -R ${PORT}:localhost:22 relay")
+            .arguments == Words{"-M", "0", "-R", "4649:localhost:22", "relay"});
 }
 
 TEST_CASE("what can't be told is said") {
@@ -83,6 +94,6 @@ TEST_CASE("behind the relay comes a command") {
 }
 
 TEST_CASE("a command line that ssh could not use either is refused") {
-  CHECK(take_apart({true, {}, {"-M", "0", "-N"}}).error() == "it names no relay (user@host)");
-  CHECK(take_apart({true, {}, {"relay", "-R"}}).error() == "-R lacks its value");
+  CHECK(take_apart({true, {}, {"-M", "0", "-N"}, "", false}).error() == "it names no relay (user@host)");
+  CHECK(take_apart({true, {}, {"relay", "-R"}, "", false}).error() == "-R lacks its value");
 }

@@ -39,10 +39,16 @@ TEST_CASE("commands are told apart, and what is no part of them is left out") {
   CHECK(split("(ssh a | logger)") == Commands{{"ssh", "a"}, {"logger"}});
 }
 
+TEST_CASE("what was set before is known") {
+  CHECK(shell_commands("ssh -R ${PORT}:localhost:22 \"$USER@relay\"", {{"PORT", "4649"}, {"USER", "pi"}}).value() ==
+        Commands{{"ssh", "-R", "4649:localhost:22", "pi@relay"}});
+}
+
 TEST_CASE("what only a running shell knows is named") {
   CHECK(refusal("ssh -R $PORT:localhost:22 a") == "$PORT is known to a running shell only: write what it stands for");
   CHECK(refusal("ssh \"${HOST}\"") == "${HOST} is known to a running shell only: write what it stands for");
-  CHECK(refusal("ssh `hostname`") == "`hostname is known to a running shell only: write what it stands for");
+  CHECK(refusal("ssh `hostname`") == "`hostname` is known to a running shell only: write what it stands for");
+  CHECK(refusal("ssh $(cat /etc/relay)") == "$(cat is known to a running shell only: write what it stands for");
   CHECK(refusal("ssh 'a") == "the quote ' has no end");
   CHECK(refusal("ssh \"a") == "the quote \" has no end");
   CHECK(split("ssh '$HOST'") == Commands{{"ssh", "$HOST"}});

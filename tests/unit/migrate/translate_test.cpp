@@ -23,18 +23,17 @@ identityfile ~/.ssh/id_rsa
 identityfile ~/.ssh/id_ed25519
 userknownhostsfile /home/pi/.ssh/known_hosts /home/pi/.ssh/known_hosts2
 rekeylimit 0 0
+exitonforwardfailure no
+loglevel INFO
 )";
 
 /// As ssh prints it with these lines in place of its own.
 Origin origin(const std::string& changes = "remoteforward 4649 [localhost]:22\n") {
-  Origin origin{"relay",
-                parse_ssh_config(printed_defaults),
-                parse_ssh_config(printed_defaults),
-                {},
-                {},
-                {},
-                "/home/pi",
-                {"~/.ssh/id_ed25519"}};
+  Origin origin{"relay", parse_ssh_config(printed_defaults), parse_ssh_config(printed_defaults)};
+  origin.home = "/home/pi";
+  origin.user = "pi";
+  origin.existing = {"/home/pi/.ssh/id_ed25519", "/home/pi/.ssh/known_hosts"};
+  origin.service_user = "_holdfast";
   for (auto& [keyword, values] : parse_ssh_config(changes)) origin.effective[keyword] = values;
   return origin;
 }
@@ -65,7 +64,9 @@ TEST_CASE("what is as ssh has it anyway is not said") {
   CHECK(translation.to_do ==
         std::vector<std::string>{
             "install -m 600 /home/pi/.ssh/id_ed25519 /etc/holdfast/id_ed25519",
-            "ssh-keygen -F 'relay.example' -f /home/pi/.ssh/known_hosts >> /var/lib/holdfast/known_hosts"});
+            "install -d -o _holdfast -g _holdfast -m 750 /var/lib/holdfast",
+            "ssh-keygen -F relay.example -f /home/pi/.ssh/known_hosts >> /var/lib/holdfast/known_hosts",
+            "chown _holdfast: /var/lib/holdfast/known_hosts"});
 }
 
 TEST_CASE("what differs from ssh's defaults has our names") {
@@ -83,6 +84,7 @@ tcpkeepalive no
 bindaddress 192.0.2.7
 stricthostkeychecking true
 rekeylimit 1073741824 3600
+loglevel VERBOSE
 ciphers aes256-ctr
 )"))
                                .yaml;
@@ -90,7 +92,8 @@ ciphers aes256-ctr
        {"port: 2222", "  - 4649:localhost:22", "  - \"*:8080:web:80\"", "  - \"[::1]:8443:[::1]:443\"",
         "  - 9100:/run/app.sock", "  - :81:h:2", "server_alive_interval: 30s", "server_alive_count_max: 2",
         "connect_timeout: 10s", "address_family: inet6", "tcp_keep_alive: no", "bind_address: 192.0.2.7",
-        "strict_host_key_checking: yes", "rekey_limit: 1073741824 3600s", "ciphers: aes256-ctr"}) {
+        "strict_host_key_checking: yes", "rekey_limit: 1073741824 3600s", "log_level: verbose", "ciphers: aes256-ctr",
+        "exit_on_forward_failure: no"}) {
     CAPTURE(yaml);
     CHECK_MESSAGE(has_line(yaml, line), line);
   }
@@ -122,7 +125,7 @@ stricthostkeychecking false
 
 TEST_CASE("an agent, and a key of one's own") {
   Origin from = origin("remoteforward 1 [a]:2\nidentityagent /run/agent.sock\n");
-  from.existing_keys.clear();
+  from.existing.clear();
   CHECK(has_line(translated(from).yaml, "identity_agent: /run/agent.sock"));
   CHECK(translated(from).yaml.find("identity_file") == std::string::npos);
 
@@ -131,9 +134,48 @@ TEST_CASE("an agent, and a key of one's own") {
   CHECK(translated(from).dropped ==
         std::vector<std::string>{"IdentityFile /keys/two: the service has one key, the first one"});
 
+  from = origin("remoteforward 1 [a]:2\nidentityfile %d/keys/%u@%h it's\n");
+  CHECK(translated(from).to_do.front() ==
+        "install -m 600 '/home/pi/keys/pi@relay.example it'\\''s' /etc/holdfast/id_ed25519");
+
   from = origin();
-  from.existing_keys.clear();
-  CHECK(translated(from).to_do.front().starts_with("a key: ssh-keygen"));
+  from.existing.clear();
+  CHECK(translated(from).to_do ==
+        std::vector<std::string>{"make a key, and put its public half on the relay: see holdfast init"});
+}
+
+TEST_CASE("a user's own tunnel has its files where they are") {
+  Origin from = origin("remoteforward 1 [a]:2\nidentityfile ~/one\nidentityfile ~/two\n");
+  from.service_user.reset();
+  const Translation translation = translated(from);
+  CHECK(has_line(translation.yaml, "  - /home/pi/one"));
+  CHECK(has_line(translation.yaml, "  - /home/pi/two"));
+  CHECK(has_line(translation.yaml, "user_known_hosts_file: /home/pi/.ssh/known_hosts"));
+  CHECK(translation.to_do.empty());
+}
+
+TEST_CASE("of several forwards some will do where ssh says so, of one it takes that one") {
+  const std::string both = "remoteforward 1 [a]:2\nremoteforward 3 [a]:4\n";
+  CHECK(has_line(translated(origin(both)).yaml, "exit_on_forward_failure: no"));
+  CHECK_FALSE(has_line(translated(origin(both + "exitonforwardfailure yes\n")).yaml, "exit_on_forward_failure: no"));
+  CHECK_FALSE(has_line(translated(origin()).yaml, "exit_on_forward_failure: no"));
+}
+
+TEST_CASE("a password is no key") {
+  Origin from = origin("remoteforward 1 [a]:2\npubkeyauthentication false\n");
+  from.password = true;
+  const auto dropped = translated(from).dropped;
+  REQUIRE(dropped.size() == 2);
+  CHECK(dropped[0].starts_with("PubkeyAuthentication false: "));
+  CHECK(dropped[1].starts_with("sshpass: "));
+}
+
+TEST_CASE("a key that stands under another name is not looked for under ours") {
+  const auto to_do = translated(origin("remoteforward 1 [a]:2\nhostkeyalias site\n")).to_do;
+  CHECK(
+      to_do.back() ==
+      "copy the line of site in /home/pi/.ssh/known_hosts to /var/lib/holdfast/known_hosts, with relay.example as its "
+      "first word");
 }
 
 TEST_CASE("without a -R that can be kept there is nothing to hold") {
