@@ -86,8 +86,9 @@ say: one line on standard output, performance data behind '|', the verdict as ex
 constexpr const char* health_footer = R"(Exit status:
   0 OK        every tunnel is up: its session stands, the relay holds each of its listeners, and no proof failed
   1 WARNING   a session lacks a forward, a tunnel is opening for the first time, a proof failed for the first time,
-              another relay of a tunnel's list shows a host key that is not the known one, a changed configuration can't
-              come up, or the last reload was refused
+              another relay of a tunnel's list shows a host key that is not the known one, something of a tunnel was
+              lost three times in ten minutes, a changed configuration can't come up, something can't be written to
+              disk, or the last reload was refused
   2 CRITICAL  a tunnel is down, or does not lead to its target, or holdfast does not answer
   3 UNKNOWN   there is no tunnel, or this command was used wrongly
 
@@ -150,7 +151,7 @@ constexpr const char* completion_footer = R"(Exit status: 0 printed; 2 bad usage
 
 Examples:
   holdfast completion bash > /etc/bash_completion.d/holdfast
-  source <(holdfast completion zsh)
+  source <(holdfast completion zsh)      # after compinit
   holdfast completion fish > ~/.config/fish/completions/holdfast.fish)";
 
 /// The parser, and what it parsed into.

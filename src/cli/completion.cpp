@@ -35,10 +35,30 @@ std::vector<Word> words_of(const CLI::App& app) {
   return words;
 }
 
+std::vector<const CLI::App*> all_below(const CLI::App& app) {
+  return app.get_subcommands([](const CLI::App* /*any*/) { return true; });
+}
+
+/// A command's own commands are its argument's choices, and their options its own.
+std::vector<Word> words_with_commands(const CLI::App& app) {
+  std::vector<Word> words = words_of(app);
+  Word choice{{}, "Which", ""};
+  for (const CLI::App* command : all_below(app)) {
+    choice.type += (choice.type.empty() ? "" : "|") + command->get_name();
+    for (Word& word : words_of(*command)) {
+      const auto same = [&word](const Word& other) { return other.names == word.names; };
+      const bool known = std::any_of(words.begin(), words.end(), same);
+      if (!word.names.empty() && !known) words.push_back(std::move(word));
+    }
+  }
+  if (!choice.type.empty()) words.push_back(std::move(choice));
+  return words;
+}
+
 std::vector<Command> commands_of(const CLI::App& app) {
   std::vector<Command> commands{{"", "", words_of(app)}};
-  for (const CLI::App* command : app.get_subcommands([](const CLI::App* /*any*/) { return true; })) {
-    commands.push_back({command->get_name(), command->get_description(), words_of(*command)});
+  for (const CLI::App* command : all_below(app)) {
+    commands.push_back({command->get_name(), command->get_description(), words_with_commands(*command)});
   }
   return commands;
 }

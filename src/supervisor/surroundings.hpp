@@ -45,7 +45,7 @@ struct TunnelMemory {
   std::uint64_t refused_opens = 0;
 };
 
-/// Whom an attempt tells. Its events come from the loop, never from inside a call into it.
+/// Whom an attempt tells. Its events come from the loop, and from no call into it but address_gone().
 class AttemptOwner {
  public:
   /// The attempt may be destroyed in it.

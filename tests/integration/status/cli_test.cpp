@@ -384,6 +384,8 @@ TEST_CASE("every shell completes what the help shows") {
   CHECK(in_bash({"run", "--js"}) == "\n");
   CHECK(in_bash({"run", "--only", "x"}) == "\n");
   CHECK(in_bash({"completion", "z"}) == "zsh\n");
+  CHECK(in_bash({"import", "side"}) == "sidedoor\n");
+  CHECK(in_bash({"import", "--n"}) == "--name\n");
   CHECK(in_bash({"check", "-c", "/etc/passw"}).starts_with("/etc/passwd"));
 
   for (const char* command : {"run", "check", "status", "health", "reload", "reconnect", "relay-script", "version"}) {
