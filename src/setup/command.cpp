@@ -48,7 +48,8 @@ tl::expected<Ended, int> run(const std::vector<std::string>& command, const std:
   ::posix_spawn_file_actions_destroy(&files);
   if (failed != 0) return tl::unexpected(failed);
   // Our own reading end is still open: there is nobody whose end could make this SIGPIPE.
-  static_cast<void>(::write(in.ends[1], input.data(), input.size()));
+  // Whoever reads less than all of it says so by how it ends.
+  [[maybe_unused]] const ssize_t written = ::write(in.ends[1], input.data(), input.size());
   in.close(1);
   out.close(1);
   Ended ended;
