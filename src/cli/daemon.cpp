@@ -41,14 +41,9 @@ tl::expected<SocketPath, Unanswered> find_socket(const Options& options) {
 
 /// "; a process of one tunnel has: --only relay, --only backup": for who asks the process of all where there is none.
 std::string processes_of_one_tunnel(const std::string& socket) {
-  const std::filesystem::path path{socket};
   std::string names;
-  std::error_code error;
-  for (const auto& folder : std::filesystem::directory_iterator{path.parent_path() / "only", error}) {
-    if (!std::filesystem::is_socket(folder.path() / path.filename(), error)) continue;
-    names +=
-        (names.empty() ? "; a process of one tunnel has: --only " : ", --only ") + folder.path().filename().string();
-  }
+  for (const std::string& tunnel : tunnels_of_own_process(socket))
+    names += (names.empty() ? "; a process of one tunnel has: --only " : ", --only ") + tunnel;
   return names;
 }
 
@@ -72,6 +67,17 @@ tl::expected<status::Response, Unanswered> exchange(const Options& options, cons
 }
 
 }  // namespace
+
+std::vector<std::string> tunnels_of_own_process(const std::string& socket) {
+  const std::filesystem::path path{socket};
+  std::vector<std::string> names;
+  std::error_code error;
+  for (const auto& folder : std::filesystem::directory_iterator{path.parent_path() / "only", error}) {
+    if (std::filesystem::is_socket(folder.path() / path.filename(), error))
+      names.push_back(folder.path().filename().string());
+  }
+  return names;
+}
 
 tl::expected<status::Response, Unanswered> ask(const Options& options, const std::string& target) {
   return exchange(options, "GET", target);

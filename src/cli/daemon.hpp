@@ -2,6 +2,7 @@
 
 #include <string>
 #include <tl/expected.hpp>
+#include <vector>
 
 #include "cli/commands.hpp"
 #include "status/client.hpp"
@@ -19,6 +20,9 @@ tl::expected<status::Response, Unanswered> ask(const Options& options, const std
 
 /// Likewise POST, over the control socket that belongs to it.
 tl::expected<status::Response, Unanswered> command(const Options& options, const std::string& target);
+
+/// The tunnels for which a process of one tunnel has made its socket, where the process of all would have this one.
+std::vector<std::string> tunnels_of_own_process(const std::string& socket);
 
 /// Prints "holdfast: text" to standard error; returns the exit status, for `return complain(...)`.
 int complain(int exit_status, const std::string& text);

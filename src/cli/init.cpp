@@ -8,10 +8,12 @@
 #include <chrono>
 #include <cstdlib>
 #include <filesystem>
+#include <functional>
 #include <iostream>
 #include <optional>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 #include "cli/check.hpp"
 #include "cli/commands.hpp"
@@ -21,6 +23,7 @@
 #include "config/forward_syntax.hpp"
 #include "config/load.hpp"
 #include "config/tunnel.hpp"
+#include "holdfast/relays.hpp"
 #include "holdfast/report.hpp"
 #include "setup/command.hpp"
 #include "setup/files.hpp"
@@ -88,15 +91,17 @@ struct Places {
   std::string known_hosts() const { return state_folder + "/known_hosts"; }
   bool is_service() const { return kind == Kind::service; }
 
-  /// For who starts it by hand.
-  std::string foreground() const {
+  /// For who starts it by hand. `only`: a tunnel; empty: all.
+  std::string foreground(const std::string& only) const {
+    const std::string run = "holdfast run" + (only.empty() ? "" : " --only " + only);
     switch (kind) {
       case Kind::service:
-        return "mkdir -p /run/holdfast && CREDENTIALS_DIRECTORY=" + config_folder + " holdfast run";
+        return "mkdir -p /run/holdfast" + (only.empty() ? "" : "/only/" + only) +
+               " && CREDENTIALS_DIRECTORY=" + config_folder + " " + run;
       case Kind::user:
-        return "holdfast run";
+        return run;
       case Kind::named:
-        return "STATE_DIRECTORY=" + setup::shell_word(state_folder) + " holdfast run -c " +
+        return "STATE_DIRECTORY=" + setup::shell_word(state_folder) + " " + run + " -c " +
                setup::shell_word(main_file());
     }
     std::abort();
@@ -258,6 +263,28 @@ class Init {
     for (const TunnelSpec& spec : loaded->config.tunnels) {
       if (spec.name == tunnel_.name) spec_ = spec;
     }
+    for (const TunnelSpec& spec : loaded->config.tunnels) {
+      if (!share_a_line(spec, spec_)) continue;
+      ++tunnels_of_key_;
+      for (const RemoteForward& forward : spec.remote_forward) {
+        const auto same = [&](const RemoteForward& other) { return listener_name(other) == listener_name(forward); };
+        if (std::none_of(listeners_.begin(), listeners_.end(), same)) listeners_.push_back(forward);
+      }
+    }
+  }
+
+  /// The same key in the same account.
+  static bool share_a_line(const TunnelSpec& one, const TunnelSpec& other) {
+    const auto have_one_in_common = [](const auto& left, const auto& right, auto&& same) {
+      return std::any_of(left.begin(), left.end(), [&](const auto& item) {
+        return std::any_of(right.begin(), right.end(), [&](const auto& candidate) { return same(item, candidate); });
+      });
+    };
+    const auto same_relay = [](const RelaySpec& left, const RelaySpec& right) {
+      return left.host_name == right.host_name && left.port == right.port;
+    };
+    return one.user == other.user && have_one_in_common(one.identity_file, other.identity_file, std::equal_to<>{}) &&
+           have_one_in_common(relays_of(one), relays_of(other), same_relay);
   }
 
   void refuse_other_content(const std::string& file) {
@@ -286,6 +313,7 @@ class Init {
     key_ = std::move(*key);
     say("key",
         (key_->made ? "made " : "there already: ") + file + ", " + key_->public_half.type + " " + key_->fingerprint);
+    if (!key_->note.empty()) say("key", key_->note);
   }
 
   void meet_relay() {
@@ -304,6 +332,9 @@ class Init {
           "ssh-keygen -lf " +
           host_key_file(shown->type)};
     }
+    known_line_ = shown->known_line;
+    if (!spec_.host_key_fingerprint.empty())
+      return say("relay's host key", key + ", which the configuration pins (host_key_fingerprint)");
     if (shown->line.empty())
       return say("relay's host key", key + ", which " + spec_.user_known_hosts_file + " holds already");
     if (options_.dry_run) return say("relay's host key", key + "; would add it to " + spec_.user_known_hosts_file);
@@ -354,30 +385,45 @@ class Init {
   }
 
   void write(const std::string& file, const std::string& text) const {
-    if (const auto made = setup::create_file(file, text, 0644); !made) throw Stopped{made.error()};
+    const auto made = setup::create_file(file, text, 0644);
+    if (!made) throw Stopped{made.error()};
+    // Another init may have been faster.
+    if (!*made && setup::read_file(file) != text)
+      throw Stopped{file + " was made meanwhile by somebody else, and is not what this command would write"};
+  }
+
+  std::string line_of_key() const {
+    const ssh::PublicKey unmade{"ssh-ed25519", "(the key that is to be made)"};
+    return setup::authorized_keys_line(listeners_, key_ ? key_->public_half : unmade, host_name());
   }
 
   void show_line() {
-    const ssh::PublicKey unmade{"ssh-ed25519", "(the key that is to be made)"};
-    const ssh::PublicKey& key = key_ ? key_->public_half : unmade;
-    say("the relay's line", "for ~/.ssh/authorized_keys of " + tunnel_.login.user + " on " + tunnel_.login.host +
-                                "; docs/relay.md has one that can run nothing but the lease\n  " +
-                                setup::authorized_keys_line(tunnel_.forward, key, host_name()));
+    const std::string place = "~/.ssh/authorized_keys of " + tunnel_.login.user + " on " + tunnel_.login.host;
+    const bool shared = tunnels_of_key_ > 1;
+    say("the relay's line", "for " + place +
+                                (shared ? ", in place of the line of this key that is there: it is for all " +
+                                              std::to_string(tunnels_of_key_) + " tunnels of the key"
+                                        : "") +
+                                "; docs/relay.md has one that can run nothing but the lease\n  " + line_of_key());
     if (!options_.install_key) return;
     if (options_.dry_run) return say("on the relay", "would put the line there as " + to_string(tunnel_.login));
-    const auto installed = setup::install_key(tunnel_.login, spec_.user_known_hosts_file,
-                                              setup::install_script(tunnel_.forward, key, host_name()));
+    const auto installed = setup::install_key(tunnel_.login, known_line_,
+                                              setup::install_script(listeners_, key_->public_half, host_name()));
     if (!installed) throw Stopped{installed.error()};
-    switch (*installed) {
-      case setup::Installed::added:
+    switch (installed->how) {
+      case setup::Installed::How::added:
         return say("on the relay", "added the line");
-      case setup::Installed::there:
+      case setup::Installed::How::there:
         return say("on the relay", "the line is there already");
-      case setup::Installed::differs:
-        return say("on the relay",
-                   "the key is there already, and the options of its line stay as they are: see to it that "
-                   "they permit this listener, as those above do");
+      case setup::Installed::How::differs:
+        break;
     }
+    if (!setup::permits(installed->line, tunnel_.forward))
+      throw Stopped{"the key is on the relay already, and the options of its line do not permit " +
+                    listener_name(tunnel_.forward) +
+                    ". sshd takes the first line of a key, so no other one is added: put this in its place, in " +
+                    place + "\n  " + line_of_key()};
+    say("on the relay", "the key is there already; its line has other options, which permit this listener");
   }
 
   void check() {
@@ -390,18 +436,37 @@ class Init {
 
   // ---- it runs -----------------------------------------------------------------------------------------------------
 
-  Options of_daemon() const {
+  static Options asking(const std::string& socket) {
     Options options;
-    options.socket = status_socket_;
+    options.socket = socket;
     return options;
+  }
+
+  static bool answers(const std::string& socket) { return ask(asking(socket), "/v1/status").has_value(); }
+
+  /// Of the process that holds this tunnel, or is to hold it.
+  Options of_daemon() const {
+    return asking(own_process_ ? socket_of_tunnel(status_socket_, tunnel_.name) : status_socket_);
+  }
+
+  std::string only() const { return own_process_ ? tunnel_.name : ""; }
+  std::string unit() const { return own_process_ ? "holdfast@" + tunnel_.name : "holdfast"; }
+
+  /// The units conflict: to start the process of all would end those of one tunnel.
+  bool is_one_process_a_tunnel() const {
+    const auto tunnels = tunnels_of_own_process(status_socket_);
+    return std::any_of(tunnels.begin(), tunnels.end(),
+                       [&](const std::string& tunnel) { return answers(socket_of_tunnel(status_socket_, tunnel)); });
   }
 
   /// False: it was left to whoever runs this.
   bool start() {
-    const bool runs = ask(of_daemon(), "/v1/status").has_value();
+    own_process_ = !answers(status_socket_) && is_one_process_a_tunnel();
+    if (own_process_) say("start", "each tunnel has a process of its own here; this one's is " + unit());
+    const bool runs = answers(*of_daemon().socket);
     const bool systemd = exists("/run/systemd/system") && places_.kind != Places::Kind::named;
     if (options_.no_start || (!systemd && !runs)) {
-      say("start", "not by this command; in the foreground: " + places_.foreground());
+      say("start", "not by this command; in the foreground: " + places_.foreground(only()));
       return false;
     }
     if (!runs) {
@@ -423,12 +488,12 @@ class Init {
     std::vector<std::string> command{"systemctl"};
     if (!places_.is_service()) command.emplace_back("--user");
     command.insert(command.end(), verb.begin(), verb.end());
-    command.emplace_back("holdfast");
+    command.push_back(unit());
     const auto ended = setup::run(command);
     if (ended && ended->exit_status == 0) return;
-    throw Stopped{"systemd did not start holdfast: it says why above, or journalctl" +
-                  std::string{places_.is_service() ? "" : " --user"} +
-                  " -u holdfast does; in the foreground: " + places_.foreground()};
+    throw Stopped{"systemd did not start " + unit() + ": it says why above, or journalctl" +
+                  std::string{places_.is_service() ? "" : " --user"} + " -u " + unit() +
+                  " does; in the foreground: " + places_.foreground(only())};
   }
 
   void warn_of_logout() const {
@@ -445,9 +510,9 @@ class Init {
     say("start", "it runs already, and has read the configuration again");
   }
 
-  /// One that waits for its next try is to try now.
+  /// One that waits for its next try is to try now. One that only lacks a proof may have visitors.
   void reconnect() const {
-    if (const auto tunnel = look(); tunnel && !is_held_and_proven(*tunnel))
+    if (const auto tunnel = look(); tunnel && (!tunnel->up || has_bad_proof(*tunnel)))
       static_cast<void>(command(of_daemon(), "/v1/tunnels/" + tunnel_.name + "/reconnect"));
     say("start", "it runs already");
   }
@@ -462,10 +527,17 @@ class Init {
     return std::nullopt;
   }
 
-  static bool is_held_and_proven(const TunnelReport& tunnel) {
-    return tunnel.up && std::all_of(tunnel.forwards.begin(), tunnel.forwards.end(), [](const ForwardReport& forward) {
-             return forward.proof && !is_bad(forward.proof->result);
-           });
+  static bool has_bad_proof(const TunnelReport& tunnel) {
+    return std::any_of(tunnel.forwards.begin(), tunnel.forwards.end(),
+                       [](const ForwardReport& forward) { return forward.proof && is_bad(forward.proof->result); });
+  }
+
+  /// Up, and proven where the configuration has it proven.
+  bool is_good(const TunnelReport& tunnel) const {
+    if (!tunnel.up || has_bad_proof(tunnel)) return false;
+    return spec_.verify_interval == Duration::zero() ||
+           std::all_of(tunnel.forwards.begin(), tunnel.forwards.end(),
+                       [](const ForwardReport& forward) { return forward.proof.has_value(); });
   }
 
   /// What nobody mends by waiting, as it turned out since the wait began.
@@ -486,13 +558,13 @@ class Init {
     do {
       tunnel = look();
       waited = steady_clock::now() - began;
-      if (tunnel && is_held_and_proven(*tunnel))
+      if (tunnel && is_good(*tunnel))
         return say("tunnel", "up: " + condition(tunnel->forwards.front()) + "; see 'holdfast status'");
       if (tunnel && is_in_vain(*tunnel, waited)) break;
       constexpr int between_looks = 100;  // ms
       ::poll(nullptr, 0, between_looks);
     } while (waited < patience_with_tunnel);
-    if (!tunnel) throw Stopped{"holdfast does not answer on " + status_socket_ + ": look at its log"};
+    if (!tunnel) throw Stopped{"holdfast does not answer on " + *of_daemon().socket + ": look at its log"};
     std::string why = "tunnel " + tunnel_.name + " is not as it should be: " + condition(*tunnel);
     for (const ForwardReport& forward : tunnel->forwards) {
       if (forward.proof && forward.proof->failure) return fail(why, *forward.proof->failure);
@@ -540,8 +612,12 @@ class Init {
   std::string main_;             ///< the main file's text, if there is none yet
   std::string status_socket_;
   TunnelSpec spec_;
-  std::optional<setup::Key> key_;  ///< none before it is made, in a dry run
-  bool changed_ = false;           ///< the configuration, by this run
+  std::vector<RemoteForward> listeners_;  ///< that the key has in this account
+  int tunnels_of_key_ = 0;                ///< likewise
+  std::string known_line_;                ///< of the host key that the relay showed
+  std::optional<setup::Key> key_;         ///< none before it is made, in a dry run
+  bool changed_ = false;                  ///< the configuration, by this run
+  bool own_process_ = false;              ///< the tunnel's process holds no other
 };
 
 }  // namespace

@@ -1,10 +1,12 @@
 #include "setup/files.hpp"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <charconv>
 #include <filesystem>
 #include <system_error>
 
@@ -34,20 +36,42 @@ int sync_folder(const std::string& path) {
   return result;
 }
 
+/// FILE.new.PID: two processes that make the same file are not in each other's way.
+std::string beside(const std::string& path, const std::string& process) {
+  return path + ".new." + process;
+}
+
+/// What processes that are gone have left beside it.
+void remove_leftovers(const std::string& path) {
+  const std::filesystem::path file{path};
+  const std::string start = beside(file.filename().string(), "");
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator{file.parent_path(), error}) {
+    const std::string name = entry.path().filename().string();
+    if (!name.starts_with(start)) continue;
+    pid_t process = 0;
+    const char* const end = name.data() + name.size();
+    const auto read = std::from_chars(name.data() + start.size(), end, process);
+    if (read.ec != std::errc{} || read.ptr != end || process <= 0) continue;
+    const bool gone = process == ::getpid() || (::kill(process, 0) != 0 && errno == ESRCH);
+    if (gone) ::unlink(entry.path().c_str());
+  }
+}
+
 }  // namespace
 
 tl::expected<bool, std::string> create_file(const std::string& path, const std::string& text, mode_t mode) {
   struct stat there {};
   if (::lstat(path.c_str(), &there) == 0) return false;
-  const std::string beside = path + ".new";
-  ::unlink(beside.c_str());
-  const int descriptor = ::open(beside.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+  remove_leftovers(path);
+  const std::string unnamed = beside(path, std::to_string(::getpid()));
+  const int descriptor = ::open(unnamed.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
   if (descriptor < 0) return error(path);
   int failed = write_all(descriptor, text, mode);
   ::close(descriptor);
   // Unlike rename(2), link(2) replaces nothing.
-  if (failed == 0 && ::link(beside.c_str(), path.c_str()) != 0) failed = errno;
-  ::unlink(beside.c_str());
+  if (failed == 0 && ::link(unnamed.c_str(), path.c_str()) != 0) failed = errno;
+  ::unlink(unnamed.c_str());
   if (failed == EEXIST) return false;
   if (failed == 0) failed = sync_folder(std::filesystem::path{path}.parent_path());
   if (failed != 0) return error(path, failed);
@@ -62,7 +86,11 @@ tl::expected<bool, std::string> create_folder(const std::string& path, mode_t mo
   }
   const std::string above = std::filesystem::path{path}.parent_path();
   if (auto made = create_folder(above, mode); !made) return made;
-  if (::mkdir(path.c_str(), mode) != 0 && errno != EEXIST) return error(path);
+  if (::mkdir(path.c_str(), mode) != 0) {
+    if (errno != EEXIST) return error(path);
+  } else if (::chmod(path.c_str(), mode) != 0) {  // whatever the umask is
+    return error(path);
+  }
   if (const int failed = sync_folder(above)) return error(above, failed);
   return true;
 }

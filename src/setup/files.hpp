@@ -9,10 +9,11 @@
 namespace holdfast::setup {
 
 /// True: made. False: there is something of that name, which is left alone. The file is on the disk, under its name,
-/// before this returns; on the way it is FILE.new, which an interruption may leave behind and the next call takes away.
+/// before this returns; on the way it is FILE.new.PID, which an interruption may leave behind and the next process
+/// takes away.
 tl::expected<bool, std::string> create_file(const std::string& path, const std::string& text, mode_t mode);
 
-/// With all above it, which get the same mode. True: made. False: it is there.
+/// With all above it, which get the same mode, whatever the umask is. True: made. False: it is there.
 tl::expected<bool, std::string> create_folder(const std::string& path, mode_t mode);
 
 /// The whole text, of at most 256 KiB.

@@ -2,10 +2,12 @@
 
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstring>
 #include <utility>
 
 #include "setup/files.hpp"
+#include "ssh/file.hpp"
 #include "ssh/key_pair.hpp"
 
 namespace holdfast::setup {
@@ -16,6 +18,11 @@ tl::expected<bool, std::string> write_key(const std::string& file, std::string t
   auto made = create_file(file, text, 0600);
   ::explicit_bzero(text.data(), text.size());
   return made;
+}
+
+bool is_of(const ssh::PublicKey& key, const std::string& public_file) {
+  const auto text = read_file(public_file);
+  return text && text->starts_with(key.type + " " + key.base64);
 }
 
 }  // namespace
@@ -42,7 +49,17 @@ tl::expected<Key, std::string> find_or_make_key(const std::string& file, std::st
   if (!key) return key;
   key->made = *made;
   const std::string line = key->public_half.type + " " + key->public_half.base64 + " " + std::string{comment} + "\n";
-  if (const auto written = create_file(file + ".pub", line, 0644); !written) return tl::unexpected(written.error());
+  const std::string pub = file + ".pub";
+  const auto written = create_file(pub, line, 0644);
+  if (!written) return tl::unexpected(written.error());
+  if (*written || is_of(key->public_half, pub)) return key;
+  if (!key->made) {
+    key->note = pub + " is not of this key: remove it, and the right one is written";
+    return key;
+  }
+  if (::unlink(pub.c_str()) != 0) return tl::unexpected(pub + ": " + ssh::errno_text(errno));
+  if (const auto anew = create_file(pub, line, 0644); !anew) return tl::unexpected(anew.error());
+  key->note = pub + " was of a former key, and is written anew";
   return key;
 }
 

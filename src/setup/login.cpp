@@ -1,6 +1,11 @@
 #include "setup/login.hpp"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <cerrno>
+#include <cstdlib>
+#include <filesystem>
 #include <system_error>
 #include <vector>
 
@@ -20,10 +25,34 @@ std::string answer_in(const std::string& output) {
   return output.substr(begin, output.find('\n', begin) - begin);
 }
 
+/// Holds a text while it lives, for a program that takes it from a file.
+class TemporaryFile {
+ public:
+  explicit TemporaryFile(const std::string& text)
+      : path_((std::filesystem::temp_directory_path() / "holdfast-init-XXXXXX").string()) {
+    const int descriptor = ::mkostemp(path_.data(), O_CLOEXEC);
+    if (descriptor < 0) throw std::system_error(errno, std::generic_category(), path_);
+    const ssize_t written = ::write(descriptor, text.data(), text.size());
+    ::close(descriptor);
+    if (written == static_cast<ssize_t>(text.size())) return;
+    ::unlink(path_.c_str());
+    throw std::system_error(ENOSPC, std::generic_category(), path_);
+  }
+  ~TemporaryFile() { ::unlink(path_.c_str()); }
+  TemporaryFile(const TemporaryFile&) = delete;
+  TemporaryFile& operator=(const TemporaryFile&) = delete;
+
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+};
+
 }  // namespace
 
-tl::expected<Installed, std::string> install_key(const Login& login, const std::string& known_hosts,
+tl::expected<Installed, std::string> install_key(const Login& login, const std::string& known_line,
                                                  const std::string& script) {
+  const TemporaryFile known_hosts{known_line};
   std::vector<std::string> command{"ssh",
                                    "-T",
                                    "-a",
@@ -32,8 +61,7 @@ tl::expected<Installed, std::string> install_key(const Login& login, const std::
                                    "-l",
                                    login.user,
                                    "-o",
-                                   "UserKnownHostsFile=\"" + known_hosts + "\""};
-  // UpdateHostKeys would make the file root's.
+                                   "UserKnownHostsFile=\"" + known_hosts.path() + "\""};
   for (const char* option : {"GlobalKnownHostsFile=/dev/null", "StrictHostKeyChecking=yes", "UpdateHostKeys=no",
                              "ClearAllForwardings=yes", "ConnectTimeout=15"}) {
     command.insert(command.end(), {"-o", option});
@@ -46,11 +74,11 @@ tl::expected<Installed, std::string> install_key(const Login& login, const std::
   }
   if (!ended) return tl::unexpected("ssh can't be run: " + std::generic_category().message(ended.error()));
   const std::string answer = answer_in(ended->output);
-  if (answer == "added") return Installed::added;
-  if (answer == "there") return Installed::there;
-  if (answer == "differs") return Installed::differs;
-  if (answer.starts_with("failed "))
-    return tl::unexpected("the relay says: " + ssh::sanitize(answer.substr(answer.find(' ') + 1)));
+  if (answer == "added") return Installed{Installed::How::added};
+  if (answer == "there") return Installed{Installed::How::there};
+  const std::string rest = answer.substr(answer.find(' ') + 1);
+  if (answer.starts_with("differs ")) return Installed{Installed::How::differs, rest};
+  if (answer.starts_with("failed ")) return tl::unexpected("the relay says: " + ssh::sanitize(rest));
   if (ended->exit_status == no_login) {
     return tl::unexpected("ssh could not log in as " + to_string(login) +
                           " (it says why above): --install-key needs a login that works already, by a password, a key "

@@ -6,6 +6,7 @@
 
 #include "config/forward_syntax.hpp"
 #include "config/text.hpp"
+#include "holdfast/knock_hosts.hpp"
 
 namespace holdfast::setup {
 namespace {
@@ -18,9 +19,21 @@ bool is_plain(std::string_view text, std::string_view others) {
   return std::all_of(text.begin(), text.end(), [&](char letter) { return is_plain(letter, others); });
 }
 
+/// What YAML 1.1 or 1.2 takes for something else than a text. Addresses are none of it.
+bool is_null_bool_or_number(const std::string& text) {
+  std::string lower;
+  for (const char letter : text) lower += static_cast<char>(std::tolower(static_cast<unsigned char>(letter)));
+  for (const char* const word : {"null", "true", "false", "yes", "no", "on", "off", "y", "n", ".nan", ".inf"}) {
+    if (lower == word) return true;
+  }
+  const bool begins_so = std::isdigit(static_cast<unsigned char>(lower.front())) != 0 || lower.front() == '.';
+  const bool digits = lower.find_first_not_of("0123456789abcdefox_.-") == std::string::npos;
+  return begins_so && digits && std::count(lower.begin(), lower.end(), '.') < 2;
+}
+
 /// Bare where YAML can take it for nothing else.
 std::string scalar(const std::string& text) {
-  const bool bare = !text.empty() && is_plain(text, "._-/") && !text.starts_with('-');
+  const bool bare = !text.empty() && is_plain(text, "._-/") && !text.starts_with('-') && !is_null_bool_or_number(text);
   if (bare || text.starts_with("${CREDENTIALS_DIRECTORY}/")) return text;
   std::string quoted = "\"";
   for (const char letter : text) {
@@ -30,8 +43,59 @@ std::string scalar(const std::string& text) {
   return quoted + '"';
 }
 
-std::string listener(const RemoteForward& forward) {
-  return forward.bind_address + ":" + std::to_string(forward.port);
+/// As sshd(8) has it in permitlisten and permitopen. Port 0, which the relay chooses, may be any.
+std::string place(const std::string& host, std::uint16_t port) {
+  const std::string shown = host.empty() ? "*" : host.find(':') == std::string::npos ? host : "[" + host + "]";
+  return shown + ":" + (port == 0 ? "*" : std::to_string(port));
+}
+
+/// One option of authorized_keys.
+struct KeyOption {
+  std::string name;  ///< in lower case
+  std::string value;
+};
+
+/// What stands before the key's type; none if the line begins with that.
+std::vector<KeyOption> options_of(std::string_view line) {
+  line.remove_prefix(std::min(line.find_first_not_of(" \t"), line.size()));
+  std::vector<KeyOption> options(1);
+  for (const char* const type : {"ssh-", "ecdsa-", "sk-"}) {
+    if (line.starts_with(type)) return {};
+  }
+  bool quoted = false;
+  bool in_value = false;
+  for (std::size_t i = 0; i < line.size(); ++i) {
+    const char letter = line[i];
+    KeyOption& option = options.back();
+    if (quoted && letter == '\\' && i + 1 < line.size() && line[i + 1] == '"') {
+      option.value += line[++i];
+    } else if (letter == '"') {
+      quoted = !quoted;
+    } else if (quoted) {
+      option.value += letter;
+    } else if (letter == ' ' || letter == '\t') {
+      break;
+    } else if (letter == ',') {
+      options.emplace_back();
+      in_value = false;
+    } else if (letter == '=') {
+      in_value = true;
+    } else if (!in_value) {
+      option.name += static_cast<char>(std::tolower(static_cast<unsigned char>(letter)));
+    }
+  }
+  return options;
+}
+
+/// Whether a permitlisten has it: "*:4649" and "4649" are for every host.
+bool is_permitted(const std::string& permitted, const RemoteForward& forward) {
+  const auto colon = permitted.rfind(':');
+  const std::string host = colon == std::string::npos ? "*" : permitted.substr(0, colon);
+  const std::string port = colon == std::string::npos ? permitted : permitted.substr(colon + 1);
+  const std::string wanted = place(forward.bind_address, forward.port);
+  const auto wanted_colon = wanted.rfind(':');
+  return (host == "*" || host == wanted.substr(0, wanted_colon)) &&
+         (port == "*" || port == wanted.substr(wanted_colon + 1));
 }
 
 std::vector<std::string_view> lines_of(std::string_view text) {
@@ -44,21 +108,29 @@ std::vector<std::string_view> lines_of(std::string_view text) {
   return lines;
 }
 
+/// "::1:2222" is an IPv6 address, and so is "::1".
+bool may_be_v6_with_port(const std::string& host) {
+  const auto colon = host.rfind(':');
+  if (colon == std::string::npos || host.starts_with('[')) return false;
+  const std::string last = host.substr(colon + 1);
+  const auto is_v6 = [](const std::string& address) { return config::parse_relay("[" + address + "]").has_value(); };
+  return !last.empty() && last.find_first_not_of("0123456789") == std::string::npos && is_v6(host) &&
+         is_v6(host.substr(0, colon));
+}
+
 // A line of the account's own, by hand or by an earlier run, is never changed. A rename can't leave half a file, and
-// the lock lets a fleet's devices do this at the same time.
+// the lock lets a fleet's devices do this at the same time. Of several lines with the key, sshd takes the first.
 constexpr std::string_view script = R"sh(umask 077
-say() { echo "holdfast-init: $*"; exit; }
+say() { printf 'holdfast-init: %s\n' "$*"; exit; }
 cd || say failed there is no home directory
 mkdir -p .ssh || say failed the home directory can not be written
 if command -v flock >/dev/null; then exec 9<.ssh; flock 9; fi
 file=.ssh/authorized_keys
 if [ -L "$file" ]; then file=$(readlink -f "$file"); fi
-found=$(grep -v '^[[:space:]]*#' "$file" 2>/dev/null | grep -F -- "$key")
-case "
-$found" in
-*"
-$line_up_to_key"*) say there ;;
-*"$key"*) say differs ;;
+found=$(grep -v '^[[:space:]]*#' "$file" 2>/dev/null | grep -F -- "$key" | head -n 1)
+case "$found" in
+"$line_up_to_key"*) say there ;;
+*"$key"*) say differs "$found" ;;
 esac
 new=$file.holdfast-$$
 trap 'rm -f "$new"' EXIT
@@ -73,6 +145,10 @@ say added
 
 tl::expected<Login, std::string> parse_login(std::string_view text) {
   const std::string shown = config::quote(text);
+  if (text.starts_with("ssh://")) {
+    text.remove_prefix(std::string_view{"ssh://"}.size());
+    if (text.ends_with('/')) text.remove_suffix(1);
+  }
   const auto at = text.rfind('@');
   if (at == std::string_view::npos || at == 0)
     return tl::unexpected(shown + " does not say which account on the relay: write USER@HOST, as tunnel@relay.example");
@@ -81,7 +157,13 @@ tl::expected<Login, std::string> parse_login(std::string_view text) {
     return tl::unexpected(config::quote(user) + " is no account's name: write USER@HOST, as tunnel@relay.example");
   if (at + 1 == text.size())
     return tl::unexpected(shown + " does not say which host: write USER@HOST, as tunnel@relay.example");
-  const auto relay = config::parse_relay(text.substr(at + 1));
+  const std::string host{text.substr(at + 1)};
+  if (const auto colon = host.rfind(':'); may_be_v6_with_port(host)) {
+    const std::string name{text.substr(0, at + 1)};
+    return tl::unexpected(shown + " may be an address, or one with a port: write " + name + "[" + host + "] or " +
+                          name + "[" + host.substr(0, colon) + "]" + host.substr(colon));
+  }
+  const auto relay = config::parse_relay(host);
   if (!relay)
     return tl::unexpected(shown + ": " + relay.error() + "; write USER@HOST, USER@HOST:PORT or USER@[v6]:PORT");
   return Login{std::string{user}, relay->host, relay->port == 0 ? std::uint16_t{22} : relay->port};
@@ -114,20 +196,41 @@ std::string main_yaml(const std::string& status_socket) {
   return status_socket.empty() ? text : text + "status_socket: " + scalar(status_socket) + "\n";
 }
 
-std::string key_options(const RemoteForward& forward) {
-  const std::string place = "=\"" + listener(forward) + "\"";
-  return "restrict,port-forwarding,permitlisten" + place + ",permitopen" + place;
+std::string key_options(const std::vector<RemoteForward>& forwards) {
+  std::string listen;
+  std::string open;
+  for (const RemoteForward& forward : forwards) {
+    listen += ",permitlisten=\"" + place(forward.bind_address, forward.port) + "\"";
+    open += ",permitopen=\"" + place(KnockHosts{forward}.current(), forward.port) + "\"";
+  }
+  return "restrict,port-forwarding" + listen + open;
 }
 
-std::string authorized_keys_line(const RemoteForward& forward, const ssh::PublicKey& key, std::string_view comment) {
+bool permits(std::string_view line, const RemoteForward& forward) {
+  bool forwards = true;
+  bool listed = false;
+  bool permitted = false;
+  for (const KeyOption& option : options_of(line)) {
+    if (option.name == "restrict" || option.name == "no-port-forwarding") forwards = false;
+    if (option.name == "port-forwarding") forwards = true;
+    if (option.name != "permitlisten") continue;
+    listed = true;
+    permitted = permitted || is_permitted(option.value, forward);
+  }
+  return forwards && (permitted || !listed);
+}
+
+std::string authorized_keys_line(const std::vector<RemoteForward>& forwards, const ssh::PublicKey& key,
+                                 std::string_view comment) {
   std::string plain{comment};
   std::replace_if(
       plain.begin(), plain.end(), [](char letter) { return !is_plain(letter, "._-"); }, '-');
-  return key_options(forward) + " " + key.type + " " + key.base64 + (plain.empty() ? "" : " " + plain);
+  return key_options(forwards) + " " + key.type + " " + key.base64 + (plain.empty() ? "" : " " + plain);
 }
 
-std::string install_script(const RemoteForward& forward, const ssh::PublicKey& key, std::string_view comment) {
-  const std::string line = authorized_keys_line(forward, key, comment);
+std::string install_script(const std::vector<RemoteForward>& forwards, const ssh::PublicKey& key,
+                           std::string_view comment) {
+  const std::string line = authorized_keys_line(forwards, key, comment);
   const auto line_up_to_key = line.substr(0, line.find(key.base64) + key.base64.size());
   return "line='" + line + "' line_up_to_key='" + line_up_to_key + "' key='" + key.base64 + "'\n" + std::string{script};
 }

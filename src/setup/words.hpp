@@ -4,6 +4,7 @@
 #include <string>
 #include <string_view>
 #include <tl/expected.hpp>
+#include <vector>
 
 #include "holdfast/config.hpp"
 #include "ssh/known_hosts.hpp"
@@ -18,7 +19,8 @@ struct Login {
   std::uint16_t port = 22;
 };
 
-/// "user@host", "user@host:port", "user@[v6]:port". The error says what is wrong and what to type instead.
+/// "user@host", "user@host:port", "user@[v6]:port", with or without "ssh://" before it. The error says what is wrong
+/// and what to type instead.
 tl::expected<Login, std::string> parse_login(std::string_view text);
 /// What parse_login() reads; no port if it is 22.
 std::string to_string(const Login& login);
@@ -38,15 +40,20 @@ std::string tunnel_yaml(const Tunnel& tunnel);
 /// A main file, for tunnels that are all in conf.d. `status_socket` empty: the default.
 std::string main_yaml(const std::string& status_socket);
 
-/// The options that let a key hold this one listener, and prove it: no more.
-std::string key_options(const RemoteForward& forward);
-/// "restrict,... ssh-ed25519 AAAA... comment"; what is no plain letter in the comment becomes '-'.
-std::string authorized_keys_line(const RemoteForward& forward, const ssh::PublicKey& key, std::string_view comment);
+/// The options that let a key hold these listeners, and prove them: no more.
+std::string key_options(const std::vector<RemoteForward>& forwards);
+/// Whether the options of a line of authorized_keys let its key hold this listener.
+bool permits(std::string_view line, const RemoteForward& forward);
+/// "restrict,... ssh-ed25519 AAAA... comment"; what is no plain letter in the comment becomes '-'. sshd takes the first
+/// line of a key: all that the key is to hold in this account stands in one.
+std::string authorized_keys_line(const std::vector<RemoteForward>& forwards, const ssh::PublicKey& key,
+                                 std::string_view comment);
 
 /// For a POSIX shell on the relay, which reads it from its standard input: adds the line to ~/.ssh/authorized_keys
-/// unless a line there has this key. Prints install_mark and one word: "added", "there", "differs" (the key's other
-/// options are left as they are), or "failed" and why.
-std::string install_script(const RemoteForward& forward, const ssh::PublicKey& key, std::string_view comment);
+/// unless a line there has this key. Prints install_mark and one word: "added", "there", "differs" and the first line
+/// of the key (which is left as it is), or "failed" and why.
+std::string install_script(const std::vector<RemoteForward>& forwards, const ssh::PublicKey& key,
+                           std::string_view comment);
 inline constexpr std::string_view install_mark = "holdfast-init: ";
 
 /// For a POSIX shell: quoted where it has to be.

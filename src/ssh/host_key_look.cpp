@@ -14,6 +14,7 @@
 #include "ssh/handles.hpp"
 #include "ssh/host_key.hpp"
 #include "ssh/key_pair.hpp"
+#include "ssh/known_hosts.hpp"
 #include "ssh/options.hpp"
 
 namespace holdfast::ssh {
@@ -66,7 +67,9 @@ tl::expected<ShownHostKey, Failure> look_at_host_key(int connected, const Tunnel
   auto check = verify_host_key(session.get(), spec, known_hosts);
   if (check.failure) return tl::unexpected(std::move(*check.failure));
   if (!shown) return tl::unexpected(local_failure(relay_name(spec)));
-  return ShownHostKey{shown->type, fingerprint(*shown), std::move(check.line)};
+  const std::string known =
+      known_hosts_name(spec.host_name, spec.port) + " " + shown->type + " " + shown->base64 + "\n";
+  return ShownHostKey{shown->type, fingerprint(*shown), std::move(check.line), known};
 }
 
 }  // namespace holdfast::ssh

@@ -12,7 +12,8 @@ namespace holdfast::ssh {
 struct ShownHostKey {
   std::string type;         ///< "ssh-ed25519"
   std::string fingerprint;  ///< "SHA256:..."
-  std::string line;         ///< for known_hosts; empty if it holds the key already
+  std::string line;         ///< for known_hosts; empty if it holds the key already, or `spec` pins it
+  std::string known_line;   ///< the same, and never empty
 };
 
 /// The host key that the relay shows in a key exchange over a connected socket, which is left to the caller, and then

@@ -27,6 +27,13 @@ std::size_t files_in(const TempDir& dir) {
       std::distance(std::filesystem::directory_iterator{dir.path()}, std::filesystem::directory_iterator{}));
 }
 
+/// The number of a process that has ended.
+std::string gone_process() {
+  std::string number = run_checked({{"sh", "-c", "echo $$"}});
+  number.pop_back();
+  return number;
+}
+
 }  // namespace
 
 TEST_CASE("a file is made whole, with its mode, and never over another one") {
@@ -42,13 +49,22 @@ TEST_CASE("a file is made whole, with its mode, and never over another one") {
 
 TEST_CASE("what an interruption left beside a file is no obstacle, and a link that leads nowhere is left alone") {
   const TempDir dir;
-  write_file(dir / "file.new", "half");
+  write_file(dir / ("file.new." + gone_process()), "half");
   CHECK(setup::create_file(dir / "file", "whole", 0600) == true);
   CHECK(test::read_file(dir / "file") == "whole");
+  CHECK(files_in(dir) == 1);
   std::filesystem::create_symlink(dir / "away", dir / "link");
   CHECK(setup::create_file(dir / "link", "text", 0600) == false);
   CHECK_FALSE(std::filesystem::exists(dir / "away"));
   CHECK(files_in(dir) == 2);
+}
+
+TEST_CASE("processes that make the same file at the same time make one, and leave what is the others' alone") {
+  const TempDir dir;
+  write_file(dir / "file.new.1", "another process is at it");
+  write_file(dir / "file.new.x", "somebody's own");
+  CHECK(setup::create_file(dir / "file", "whole", 0600) == true);
+  CHECK(files_in(dir) == 3);
 }
 
 TEST_CASE("a file that can't be made names itself and the reason") {
@@ -63,6 +79,16 @@ TEST_CASE("a folder is made with all above it") {
   CHECK(setup::create_folder(dir / "a/b/c", 0700) == true);
   CHECK(setup::create_folder(dir / "a/b/c", 0700) == false);
   CHECK(mode_of(dir / "a/b") == 0700);
+}
+
+TEST_CASE("a folder has the mode that it is to have under a strict umask, too") {
+  const TempDir dir;
+  const mode_t before = ::umask(077);
+  const auto made = setup::create_folder(dir / "a/b", 0755);
+  ::umask(before);
+  CHECK(made == true);
+  CHECK(mode_of(dir / "a") == 0755);
+  CHECK(mode_of(dir / "a/b") == 0755);
 }
 
 TEST_CASE("a key is made once, for nobody else to read, and ssh-keygen reads it") {
@@ -87,6 +113,26 @@ TEST_CASE("a key is made once, for nobody else to read, and ssh-keygen reads it"
   CHECK(found->public_half == made->public_half);
   CHECK(test::read_file(file) == text);
   CHECK(test::read_file(file + ".pub") == line + " gateway-7\n");
+}
+
+TEST_CASE("the public half of a former key does not stay beside a new one, and one that is wrong is told") {
+  const TempDir dir;
+  const std::string file = dir / "id_ed25519";
+  REQUIRE(setup::find_or_make_key(file, "device"));
+  const std::string former = test::read_file(file + ".pub");
+  std::filesystem::remove(file);
+  const auto made = setup::find_or_make_key(file, "device");
+  REQUIRE(made);
+  CHECK(made->made);
+  CHECK(made->note == file + ".pub was of a former key, and is written anew");
+  CHECK(test::read_file(file + ".pub") == run_checked({{"ssh-keygen", "-y", "-f", file}}).substr(0, 80) + " device\n");
+  CHECK(setup::find_or_make_key(file, "device")->note.empty());
+
+  write_file(file + ".pub", former);
+  const auto found = setup::find_or_make_key(file, "device");
+  REQUIRE(found);
+  CHECK(found->note == file + ".pub is not of this key: remove it, and the right one is written");
+  CHECK(test::read_file(file + ".pub") == former);
 }
 
 TEST_CASE("a key with a passphrase, and what is no key, are left alone and named with what to do") {

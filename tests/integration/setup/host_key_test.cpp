@@ -45,6 +45,7 @@ TEST_CASE("the host key that a relay shows is seen without a login, and known on
   const auto again = look.at(relay.host(), relay.port());
   REQUIRE(again);
   CHECK(again->line.empty());
+  CHECK(again->known_line == shown->line);
 }
 
 TEST_CASE("a relay is seen by its IPv6 address") {

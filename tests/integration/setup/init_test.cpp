@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
+#include <list>
 #include <map>
 
 #include "support/holdfast.hpp"
@@ -84,17 +85,22 @@ struct Device {
 
 /// `holdfast run`, as init says that it is to be started.
 struct Running {
-  explicit Running(const Device& device)
-      : process(Command{{holdfast_binary(), "run", "-c", device.config + "/holdfast.yaml"},
-                        {{"STATE_DIRECTORY", device.state}}}) {
+  explicit Running(const Device& device, const std::string& only = "") : process(command(device, only)) {
+    const std::string socket = device.state + (only.empty() ? "" : "/only/" + only) + "/status.sock";
     REQUIRE_MESSAGE(wait_until([&] {
                       try {
-                        return http_request(device.state + "/status.sock", "GET", "/healthz").status == 200;
+                        return http_request(socket, "GET", "/healthz").status == 200;
                       } catch (const std::exception&) {
                         return false;
                       }
                     }),
                     process.errors());
+  }
+  static Command command(const Device& device, const std::string& only) {
+    Command run{{holdfast_binary(), "run", "-c", device.config + "/holdfast.yaml"},
+                {{"STATE_DIRECTORY", device.state}}};
+    if (!only.empty()) run.argv.insert(run.argv.end(), {"--only", only});
+    return run;
   }
   ~Running() {
     process.signal(SIGTERM);
@@ -146,23 +152,30 @@ TEST_CASE("one more tunnel is read by the holdfast that runs, and its listener h
   Device device;
   REQUIRE(device.with_pin({"--install-key"}).status == success);
   const Running running{device};
+  const std::string first = std::to_string(device.port);
   device.port = free_port();
   const Finished second = device.init({"--name", "second", "--install-key"});
   INFO(second.output << second.errors);
   CHECK(second.status.code == 1);
-  CHECK(
-      contains(second.output, "on the relay: the key is there already, and the options of its line stay as they are"));
-  CHECK(contains(second.output, "start: it runs already, and has read the configuration again\n"));
-  CHECK(contains(second.errors, "tunnel second is not as it should be"));
-  CHECK(contains(second.errors, "permitlisten"));
-
+  const auto both = [&](const std::string& option) {
+    return "," + option + "=\"localhost:" + first + "\"," + option + "=\"localhost:" + std::to_string(device.port) +
+           "\"";
+  };
   const std::string key = public_key(device.config + "/id_ed25519");
-  device.relay.account().write("home/.ssh/authorized_keys", "restrict,port-forwarding " + key + "\n");
-  const Finished again = device.init({"--name", "second"});
+  const std::string line = "restrict,port-forwarding" + both("permitlisten") + both("permitopen") + " " + key;
+  CHECK(contains(second.output, "in place of the line of this key that is there: it is for all 2 tunnels"));
+  CHECK(contains(second.output, line));
+  CHECK(contains(second.errors, "do not permit localhost:" + std::to_string(device.port)));
+  CHECK(contains(second.errors, line));
+
+  device.relay.account().write("home/.ssh/authorized_keys", public_key(client_key()) + "\n" + line + "\n");
+  const Finished again = device.init({"--name", "second", "--install-key"});
   INFO(again.output << again.errors);
   CHECK(again.status == success);
+  CHECK(contains(again.output, "on the relay: the line is there already\n"));
   CHECK(contains(again.output, "tunnel: up: held"));
 
+  device.relay.account().write("home/.ssh/authorized_keys", "restrict,port-forwarding " + key + "\n");
   device.port = free_port();
   CHECK(device.init({"--name", "third", "--no-start"}).status == success);
   const Finished third = device.init({"--name", "third"});
@@ -170,6 +183,64 @@ TEST_CASE("one more tunnel is read by the holdfast that runs, and its listener h
   CHECK(third.status == success);
   CHECK(contains(third.output, "configuration: there already"));
   CHECK(contains(third.output, "has read the configuration again"));
+}
+
+TEST_CASE("a tunnel that is never verified is good once it is up, and is not thrown out by a rerun") {
+  const Device device;
+  std::filesystem::create_directories(device.config);
+  write_file(device.config + "/holdfast.yaml",
+             "status_socket: " + device.state + "/status.sock\ndefaults:\n  verify_interval: 0\n");
+  REQUIRE(device.with_pin({"--install-key"}).status == success);
+  const Running running{device};
+  for (int i = 0; i < 2; ++i) {
+    const Finished again = device.init();
+    INFO(again.output << again.errors);
+    CHECK(again.status == success);
+    CHECK(contains(again.output, "tunnel: up: held; see"));
+  }
+  const std::string status = http_request(device.state + "/status.sock", "GET", "/v1/status").body;
+  CAPTURE(status);
+  CHECK(contains(status, "\"sessions_established\": 1,"));
+}
+
+TEST_CASE("where a process holds one tunnel, a new tunnel gets a process of its own") {
+  Device device;
+  REQUIRE(device.with_pin({"--install-key"}).status == success);
+  const Running running{device, "relay"};
+  const Finished first = device.init();
+  INFO(first.output << first.errors);
+  CHECK(first.status == success);
+  CHECK(contains(first.output, "start: each tunnel has a process of its own here; this one's is holdfast@relay\n"));
+  CHECK(contains(first.output, "start: it runs already\n"));
+  CHECK(contains(first.output, "tunnel: up: held, verified"));
+
+  device.port = free_port();
+  const Finished second = device.init({"--name", "second"});
+  INFO(second.output << second.errors);
+  CHECK(second.status == success);
+  CHECK(contains(second.output, "this one's is holdfast@second\n"));
+  CHECK(contains(second.output, "in the foreground: STATE_DIRECTORY=" + device.state +
+                                    " holdfast run --only second -c " + device.config + "/holdfast.yaml\n"));
+}
+
+TEST_CASE("a host key that the configuration pins needs no known_hosts, and the line is put there all the same") {
+  const Device device;
+  std::filesystem::create_directories(device.config);
+  const auto pin = [&](int set) {
+    write_file(device.config + "/holdfast.yaml", "status_socket: " + device.state +
+                                                     "/status.sock\ndefaults:\n  host_key_fingerprint: [\"" +
+                                                     fingerprint(host_key(KeyType::ed25519, set)) + "\"]\n");
+  };
+  pin(1);
+  const Finished other = device.init({"--install-key"});
+  CHECK(other.status.code == 1);
+  pin(0);
+  const Finished pinned = device.init({"--install-key"});
+  INFO(pinned.output << pinned.errors);
+  CHECK(pinned.status == success);
+  CHECK(contains(pinned.output, ", which the configuration pins"));
+  CHECK(contains(pinned.output, "on the relay: added the line\n"));
+  CHECK_FALSE(std::filesystem::exists(device.state + "/known_hosts"));
 }
 
 TEST_CASE("a dry run looks at everything and writes nothing") {
@@ -348,6 +419,8 @@ TEST_CASE("what an interruption left is gone on from") {
   const Device device;
   REQUIRE(device.with_pin({"--install-key"}).status == success);
   const auto whole = device.files();
+  std::string gone = run_checked({{"sh", "-c", "echo $$"}});  // a process that has ended
+  gone.pop_back();
   const std::string key = device.config + "/id_ed25519";
   // Each file is made whole, in this order: an interruption leaves the first of them, and perhaps a part beside them.
   const std::vector<std::string> in_order{key, key + ".pub", device.state + "/known_hosts",
@@ -355,13 +428,26 @@ TEST_CASE("what an interruption left is gone on from") {
   for (std::size_t made = 1; made <= in_order.size(); ++made) {
     CAPTURE(made);
     for (std::size_t i = made; i < in_order.size(); ++i) std::filesystem::remove(in_order[i]);
-    if (made < in_order.size()) write_file(in_order[made] + ".new", "half");
+    const bool written_whole = made < in_order.size() && in_order[made] != device.state + "/known_hosts";
+    if (written_whole) write_file(in_order[made] + ".new." + gone, "half");
     const Finished again = device.with_pin({"--install-key"});
     INFO(again.output << again.errors);
     CHECK(again.status == success);
-    std::filesystem::remove(device.state + "/known_hosts.new");
     CHECK(device.files() == whole);
   }
+}
+
+TEST_CASE("several at once are not in each other's way") {
+  const Device device;
+  std::list<Process> inits;
+  constexpr int count = 4;
+  for (int i = 0; i < count; ++i) {
+    Command command = device.command({"--yes", "--name", "tunnel" + std::to_string(i), "--no-start"});
+    std::replace(command.argv.begin(), command.argv.end(), std::to_string(device.port), std::to_string(free_port()));
+    inits.emplace_back(std::move(command));
+  }
+  for (Process& init : inits) CHECK_MESSAGE(init.wait(60s) == success, init.errors());
+  CHECK(run({{holdfast_binary(), "check", "-c", device.config + "/holdfast.yaml"}}).status == success);
 }
 
 TEST_CASE("a relay that can't be reached is named with what to look at") {
@@ -484,6 +570,34 @@ TEST_CASE("root sets the service up: its own key, and a known_hosts that the ser
   const std::string again = made.output.substr(made.output.find("again:\n"));
   CHECK(contains(again, "key: there already"));
   CHECK(contains(again, "configuration: there already"));
+}
+
+TEST_CASE("the process of all is not started where it would end the processes of one tunnel") {
+  if (skipped_without_mounts()) return;
+  const Device device;
+  // A root's /etc, /var/lib and /run, in a mount namespace, with a systemctl that only says what it was asked for.
+  const std::string scene = R"(set -e
+    binary=$2
+    cd "$1"; shift
+    mkdir etc lib run
+    cp /etc/passwd /etc/group /etc/nsswitch.conf /etc/hosts etc
+    echo 'holdfast:x:64024:64024::/var/lib/holdfast:/usr/sbin/nologin' >>etc/passwd
+    echo 'holdfast:x:64024:' >>etc/group
+    printf '#!/bin/sh\necho "systemctl $*" >&2\n' >bin/systemctl; chmod +x bin/systemctl
+    PATH=$PWD/bin:$PATH
+    mount --bind etc /etc; mount --bind lib /var/lib; mount --bind run /run
+    "$@" --no-start
+    mkdir -p /run/holdfast/only/relay /run/systemd/system
+    CREDENTIALS_DIRECTORY=/etc/holdfast "$binary" run --only relay & daemon=$!
+    for i in $(seq 200); do [ -S /run/holdfast/only/relay/status.sock ] && break; sleep 0.05; done
+    echo again:
+    timeout 3 "$@" --name second --port "$SECOND" || true
+    kill $daemon; wait $daemon)";
+  const Finished made = run({.argv = {"unshare", "--mount", "sh", "-c", scene, "sh", device.dir.path(),
+                                      holdfast_binary(), "init", "--relay", device.login(), "--yes"},
+                             .env = {{"SECOND", std::to_string(free_port())}}});
+  INFO(made.output << made.errors);
+  CHECK(contains(made.errors, "systemctl enable --now holdfast@second\n"));
 }
 
 TEST_CASE("a user without root has folders of its own, and the other commands find them") {

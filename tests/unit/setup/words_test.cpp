@@ -45,6 +45,8 @@ TEST_CASE("the account on the relay is read with a name or an address, and with 
   }
   CHECK(again("tunnel@relay.example:22") == "tunnel@relay.example");
   CHECK(again("tunnel@2001:db8::1") == "tunnel@[2001:db8::1]");
+  CHECK(again("ssh://tunnel@relay.example:2222") == "tunnel@relay.example:2222");
+  CHECK(again("ssh://tunnel@[::1]:2222/") == "tunnel@[::1]:2222");
 }
 
 TEST_CASE("a wrong account is refused, with what to type instead") {
@@ -61,6 +63,8 @@ TEST_CASE("a wrong account is refused, with what to type instead") {
   CHECK(again("tunnel@relay.example:70000") ==
         "'tunnel@relay.example:70000': '70000' is not a port from 1 to 65535" + form);
   CHECK(again("tunnel@relay.example:ssh").ends_with("'ssh' is not a port from 1 to 65535" + form));
+  CHECK(again("tunnel@::1:2222") ==
+        "'tunnel@::1:2222' may be an address, or one with a port: write tunnel@[::1:2222] or tunnel@[::1]:2222");
   CHECK(again("tunnel@[2001:db8::1").ends_with("']' is missing" + form));
 }
 
@@ -98,14 +102,56 @@ TEST_CASE("what a tunnel's file has to quote reads back") {
   CHECK(spec.remote_forward == std::vector{tunnel.forward});
 }
 
+TEST_CASE("a tunnel may have any name, whatever YAML takes it for") {
+  for (const char* name : {"null", "Null", "true", "yes", "no", "on", "y", "7", "0x1f", "0o7", "1e3", "1_000", "1.5",
+                           "2026-01-01", "relay", "gateway-7", "a.b", "_"}) {
+    CAPTURE(name);
+    Tunnel tunnel = example();
+    tunnel.name = name;
+    CHECK(read_back(tunnel).name == name);
+  }
+  Tunnel tunnel = example();
+  tunnel.name = "null";
+  tunnel.login.host = "192.0.2.7";
+  CHECK(tunnel_yaml(tunnel).find("\n  \"null\":\n") != std::string::npos);
+  CHECK(tunnel_yaml(tunnel).find("host_name: 192.0.2.7\n") != std::string::npos);
+}
+
 TEST_CASE("the relay's line restricts the key to its one listener, and its comment can't break out") {
   const std::string line =
       "restrict,port-forwarding,permitlisten=\"localhost:4649\",permitopen=\"localhost:4649\" "
       "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIIk0";
-  CHECK(authorized_keys_line(forward, key, "gateway-7.site_2") == line + " gateway-7.site_2");
-  CHECK(authorized_keys_line(forward, key, "a'\n; b") == line + " a----b");
-  CHECK(authorized_keys_line(forward, key, "") == line);
-  CHECK(install_script(forward, key, "it's").starts_with("line='" + line + " it-s' "));
+  CHECK(authorized_keys_line({forward}, key, "gateway-7.site_2") == line + " gateway-7.site_2");
+  CHECK(authorized_keys_line({forward}, key, "a'\n; b") == line + " a----b");
+  CHECK(authorized_keys_line({forward}, key, "") == line);
+  CHECK(install_script({forward}, key, "it's").starts_with("line='" + line + " it-s' "));
+}
+
+TEST_CASE("all listeners of a key stand in its one line") {
+  const RemoteForward wide{"", 4650, TcpTarget{"localhost", 80}};
+  const RemoteForward six{"::1", 0, TcpTarget{"localhost", 80}};
+  CHECK(key_options({forward, wide, six}) ==
+        "restrict,port-forwarding,permitlisten=\"localhost:4649\",permitlisten=\"*:4650\",permitlisten=\"[::1]:*\","
+        "permitopen=\"localhost:4649\",permitopen=\"localhost:4650\",permitopen=\"[::1]:*\"");
+  for (const RemoteForward& each : {forward, wide, six}) CHECK(permits(key_options({forward, wide, six}), each));
+  CHECK_FALSE(permits(key_options({wide, six}), forward));
+}
+
+TEST_CASE("it is seen whether a line that is there permits a listener") {
+  const std::string rest = " ssh-ed25519 AAAA permitlisten=\"localhost:4649\"";
+  for (const char* good :
+       {"restrict,port-forwarding", "permitlisten=\"4649\"", "permitlisten=\"*:4649\"", "permitlisten=\"localhost:*\"",
+        "PermitListen=\"localhost:1\",permitlisten=\"localhost:4649\"", "command=\"a \\\"b\\\", restrict\"",
+        "restrict,command=\"exec /bin/sh x\",port-forwarding,permitlisten=\"localhost:4649\""}) {
+    CAPTURE(good);
+    CHECK(permits(good + rest, forward));
+  }
+  CHECK(permits("  ssh-ed25519 AAAA", forward));
+  for (const char* bad : {"restrict", "no-port-forwarding", "port-forwarding,restrict", "permitlisten=\"localhost:1\"",
+                          "permitlisten=\"127.0.0.1:4649\"", "permitlisten=\"none\""}) {
+    CAPTURE(bad);
+    CHECK_FALSE(permits(bad + rest, forward));
+  }
 }
 
 TEST_CASE("a shell reads a word back, whatever is in it") {
