@@ -47,6 +47,13 @@ std::string processes_of_one_tunnel(const std::string& socket) {
   return names;
 }
 
+/// What shows why nobody answers there.
+std::string look_at(const std::string& socket) {
+  const std::string own = own_state_folder();
+  const bool is_own = !own.empty() && socket.starts_with(own + "/");
+  return is_own ? "systemctl --user status holdfast" : "systemctl status holdfast";
+}
+
 tl::expected<status::Response, Unanswered> exchange(const Options& options, const std::string& method,
                                                     const std::string& target) {
   auto socket = find_socket(options);
@@ -55,7 +62,7 @@ tl::expected<status::Response, Unanswered> exchange(const Options& options, cons
   if (!of_all && !options.socket) socket->path = socket_of_tunnel(socket->path, options.only);
   const auto timeout = std::chrono::duration_cast<Duration>(std::chrono::duration<double>{options.timeout_seconds});
   const std::string path = method == "GET" ? socket->path : control_socket(socket->path);
-  auto response = status::request(path, method, target, timeout);
+  auto response = status::request(path, method, target, timeout, look_at(path));
   if (!response) {
     const std::string others = of_all ? processes_of_one_tunnel(socket->path) : " (holdfast@" + options.only + ")";
     const bool denied = ::access(path.c_str(), F_OK) == 0 && ::access(path.c_str(), W_OK) != 0;

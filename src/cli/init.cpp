@@ -10,7 +10,9 @@
 #include <filesystem>
 #include <functional>
 #include <iostream>
+#include <iterator>
 #include <optional>
+#include <sstream>
 #include <system_error>
 #include <utility>
 #include <vector>
@@ -93,7 +95,7 @@ struct Places {
 
   /// For who starts it by hand. `only`: a tunnel; empty: all.
   std::string foreground(const std::string& only) const {
-    const std::string run = "holdfast run" + (only.empty() ? "" : " --only " + only);
+    std::string run = "holdfast run" + (only.empty() ? "" : " --only " + only);
     switch (kind) {
       case Kind::service:
         return "mkdir -p /run/holdfast" + (only.empty() ? "" : "/only/" + only) +
@@ -143,6 +145,12 @@ std::string host_key_file(const std::string& type) {
   return "/etc/ssh/ssh_host_" + kind + "_key.pub";
 }
 
+/// Of "256 SHA256:... root@relay (ED25519)", as ssh-keygen has it.
+bool has_word(const std::string& line, const std::string& word) {
+  std::istringstream words{line};
+  return std::find(std::istream_iterator<std::string>{words}, {}, word) != std::istream_iterator<std::string>{};
+}
+
 class Init {
  public:
   explicit Init(InitOptions options) : options_(std::move(options)) {}
@@ -184,6 +192,7 @@ class Init {
       if (::isatty(STDIN_FILENO) != 1)
         return "--relay is missing, and there is no terminal to ask on: --relay USER@HOST, as tunnel@relay.example";
       options_.relay = ask_for("The account on the relay, USER@HOST", "");
+      if (const auto typed = setup::parse_login(options_.relay); !typed) return "--relay: " + typed.error();
       if (!options_.port) {
         const std::string port = ask_for("The port there that leads here", std::to_string(usual_port));
         std::from_chars(port.data(), port.data() + port.size(), options_.port.emplace(0));
@@ -217,23 +226,54 @@ class Init {
   }
 
   /// This command, with what was answered meanwhile.
-  std::string again(const std::string& more = "") const {
+  std::string again(const std::string& more = "") const { return again(options_, more); }
+
+  std::string again(const InitOptions& options, const std::string& more = "") const {
     std::string command = variable("SUDO_USER").empty() ? "holdfast init" : "sudo holdfast init";
     const auto add = [&](const std::string& name, const std::string& value, const std::string& usual) {
       if (value != usual) command += " " + name + " " + setup::shell_word(value);
     };
-    add("--relay", options_.relay, "");
-    add("--port", std::to_string(tunnel_.forward.port), std::to_string(usual_port));
-    add("--name", options_.name, InitOptions{}.name);
-    add("--target", options_.target, InitOptions{}.target);
-    for (const std::string& pin : options_.pins) add("--pin", pin, "");
-    add("--config-dir", options_.config_dir, "");
-    add("--state-dir", options_.state_dir, "");
-    if (options_.install_key) command += " --install-key";
-    if (options_.yes) command += " --yes";
-    if (options_.no_start) command += " --no-start";
-    if (options_.dry_run) command += " --dry-run";
+    add("--relay", options.relay, "");
+    add("--port", std::to_string(options.port.value_or(usual_port)), std::to_string(usual_port));
+    add("--name", options.name, InitOptions{}.name);
+    add("--target", options.target, InitOptions{}.target);
+    for (const std::string& pin : options.pins) add("--pin", pin, "");
+    add("--config-dir", options.config_dir, "");
+    add("--state-dir", options.state_dir, "");
+    if (options.install_key) command += " --install-key";
+    if (options.yes) command += " --yes";
+    if (options.no_start) command += " --no-start";
+    if (options.dry_run) command += " --dry-run";
     return command + more;
+  }
+
+  std::string without_install_key() const {
+    InitOptions options = options_;
+    options.install_key = false;
+    return again(options);
+  }
+
+  std::string without_pins() const {
+    InitOptions options = options_;
+    options.pins.clear();
+    options.yes = false;  // this key is to be compared, not taken
+    return again(options);
+  }
+
+  /// Of another tunnel beside the one that is there.
+  std::string with_other_name() const {
+    InitOptions options = options_;
+    options.port.reset();
+    options.name = InitOptions{}.name;
+    return again(options, " --name OTHER --port OTHER");
+  }
+
+  /// What another name or another port mends.
+  bool is_collision(const config::Problem& problem) const {
+    const bool of_names = problem.key == "tunnels." + tunnel_.name && problem.message.starts_with("given twice");
+    const bool of_ports =
+        problem.message.starts_with("listener ") && problem.message.find(" collides with ") != std::string::npos;
+    return of_names || of_ports;
   }
 
   void say(const std::string& step, const std::string& text) const {
@@ -257,7 +297,8 @@ class Init {
       std::string problems;
       for (const config::Problem& problem : loaded.error()) problems += "\n  " + config::to_string(problem);
       throw Stopped{"with " + file + " the configuration could not be used:" + problems +
-                    "\nNothing was written. Mend it first; another tunnel takes another --name and another --port"};
+                        "\nNothing was written. Mend it first; another tunnel takes another --name and another --port",
+                    is_collision(loaded.error().front()) && loaded.error().size() == 1 ? with_other_name() : ""};
     }
     status_socket_ = loaded->config.status_socket.path;
     for (const TunnelSpec& spec : loaded->config.tunnels) {
@@ -294,7 +335,9 @@ class Init {
     if (!there) throw Stopped{there.error()};
     if (*there == drop_in_) return;
     throw Stopped{file + " is there already, and is not what this command would write (+):\n" +
-                  setup::difference(*there, drop_in_) + "Nothing was written. Edit that file, or take another --name"};
+                      setup::difference(*there, drop_in_) +
+                      "Nothing was written. Edit that file, or take another --name and another --port",
+                  with_other_name()};
   }
 
   // ---- the steps ---------------------------------------------------------------------------------------------------
@@ -328,15 +371,17 @@ class Init {
       for (const std::string& pin : options_.pins) pins += "\n  expected " + pin;
       throw Stopped{
           "the relay's host key is not the one of --pin:\n  it shows " + key + pins +
-          "\nSomeone may be in between, or the pin is of another of the relay's keys: compare on the relay with "
-          "ssh-keygen -lf " +
-          host_key_file(shown->type)};
+              "\nSomeone may be in between, or the pin is of another of the relay's keys: compare on the relay with "
+              "ssh-keygen -lf " +
+              host_key_file(shown->type),
+          without_pins()};
     }
     known_line_ = shown->known_line;
     if (!spec_.host_key_fingerprint.empty())
       return say("relay's host key", key + ", which the configuration pins (host_key_fingerprint)");
     if (shown->line.empty())
       return say("relay's host key", key + ", which " + spec_.user_known_hosts_file + " holds already");
+    if (options_.dry_run && places_.is_service()) static_cast<void>(service_user());
     if (options_.dry_run) return say("relay's host key", key + "; would add it to " + spec_.user_known_hosts_file);
     if (!pinned && !options_.yes) confirm(*shown);
     add_host_key(shown->line);
@@ -350,20 +395,28 @@ class Init {
     if (::isatty(STDIN_FILENO) != 1)
       throw Stopped{unsure + ": if it is, give it with --pin (or --yes, which takes any)",
                     again(" --pin " + shown.fingerprint)};
-    if (ask_for("Is it the same? yes/no", "no") != "yes") throw Stopped{unsure};
+    const std::string answer = ask_for("Is it the same? yes/no, or paste what the relay says", "no");
+    if (answer != "yes" && !has_word(answer, shown.fingerprint)) throw Stopped{unsure};
+  }
+
+  ServiceUser service_user() const {
+    const auto user = find_service_user(status_socket_, true);
+    if (user) return *user;
+    const std::string command = variable("SUDO_USER").empty() ? "systemd-sysusers" : "sudo systemd-sysusers";
+    throw Stopped{"there is no user for the service. This makes it, from what was installed: " + command,
+                  command + " && " + again()};
   }
 
   /// As the service's user: where that one may write, root must follow no link.
   void add_host_key(const std::string& line) {
     std::optional<AsUser> service;
     if (places_.is_service()) {
-      const auto user = find_service_user(status_socket_, true);
-      if (!user) throw Stopped{"there is no user for the service: systemd-sysusers makes it, from what was installed"};
+      const ServiceUser user = service_user();
       const auto made = setup::create_folder(places_.state_folder, 0750);
       if (!made) throw Stopped{made.error()};
-      if (*made && ::chown(places_.state_folder.c_str(), user->uid, user->gid) != 0)
-        throw Stopped{places_.state_folder + " can't be given to user " + user->name};
-      service.emplace(*user);
+      if (*made && ::chown(places_.state_folder.c_str(), user.uid, user.gid) != 0)
+        throw Stopped{places_.state_folder + " can't be given to user " + user.name};
+      service.emplace(user);
     } else {
       make_folder(places_.state_folder, 0700);
     }
@@ -373,8 +426,11 @@ class Init {
   void write_configuration() {
     const std::string file = places_.drop_in(tunnel_.name);
     if (drop_in_exists_ && main_.empty()) return say("configuration", "there already: " + file);
-    const std::string main = main_.empty() ? "" : places_.main_file() + ":\n" + main_;
-    if (options_.dry_run) return say("configuration", "would write " + file + ":\n" + drop_in_ + main);
+    if (options_.dry_run) {
+      if (!drop_in_exists_) say("configuration", "would write " + file + ":\n" + drop_in_);
+      if (!main_.empty()) say("configuration", "would write " + places_.main_file() + ":\n" + main_);
+      return;
+    }
     const mode_t folder_mode = places_.is_service() ? 0755 : 0700;
     make_folder(places_.config_folder + "/conf.d", folder_mode);
     // The main file last: without it nothing is read.
@@ -409,7 +465,7 @@ class Init {
     if (options_.dry_run) return say("on the relay", "would put the line there as " + to_string(tunnel_.login));
     const auto installed = setup::install_key(tunnel_.login, known_line_,
                                               setup::install_script(listeners_, key_->public_half, host_name()));
-    if (!installed) throw Stopped{installed.error()};
+    if (!installed) throw Stopped{installed.error().why, installed.error().by_hand ? without_install_key() : again()};
     switch (installed->how) {
       case setup::Installed::How::added:
         return say("on the relay", "added the line");

@@ -8,8 +8,8 @@
 #include <chrono>
 #include <utility>
 
-#include "net/dial/connector.hpp"
 #include "net/descriptors.hpp"
+#include "net/dial/connector.hpp"
 
 namespace holdfast::forward {
 namespace {

@@ -50,8 +50,8 @@ class TemporaryFile {
 
 }  // namespace
 
-tl::expected<Installed, std::string> install_key(const Login& login, const std::string& known_line,
-                                                 const std::string& script) {
+tl::expected<Installed, NotInstalled> install_key(const Login& login, const std::string& known_line,
+                                                  const std::string& script) {
   const TemporaryFile known_hosts{known_line};
   std::vector<std::string> command{"ssh",
                                    "-T",
@@ -69,23 +69,27 @@ tl::expected<Installed, std::string> install_key(const Login& login, const std::
   command.insert(command.end(), {"--", login.host, "exec sh -s"});
   const auto ended = run(command, script);
   if (!ended && ended.error() == ENOENT) {
-    return tl::unexpected<std::string>(
-        "there is no ssh on this device: apt install openssh-client, or put the line there by hand");
+    return tl::unexpected(
+        NotInstalled{"there is no ssh on this device: apt install openssh-client, or put the line there by hand"});
   }
-  if (!ended) return tl::unexpected("ssh can't be run: " + std::generic_category().message(ended.error()));
+  if (!ended)
+    return tl::unexpected(NotInstalled{"ssh can't be run: " + std::generic_category().message(ended.error())});
   const std::string answer = answer_in(ended->output);
   if (answer == "added") return Installed{Installed::How::added};
   if (answer == "there") return Installed{Installed::How::there};
   const std::string rest = answer.substr(answer.find(' ') + 1);
   if (answer.starts_with("differs ")) return Installed{Installed::How::differs, rest};
-  if (answer.starts_with("failed ")) return tl::unexpected("the relay says: " + ssh::sanitize(rest));
+  if (answer.starts_with("failed ")) return tl::unexpected(NotInstalled{"the relay says: " + ssh::sanitize(rest)});
   if (ended->exit_status == no_login) {
-    return tl::unexpected("ssh could not log in as " + to_string(login) +
-                          " (it says why above): --install-key needs a login that works already, by a password, a key "
-                          "or an agent (under sudo: sudo -E keeps SSH_AUTH_SOCK)");
+    return tl::unexpected(
+        NotInstalled{"ssh could not log in as " + to_string(login) +
+                     " (it says why above): --install-key needs a login that works already, by a password, a key "
+                     "or an agent (under sudo: sudo -E keeps SSH_AUTH_SOCK)"});
   }
-  return tl::unexpected("the account " + to_string(login) +
-                        " ran no shell for this (a forced command, nologin?): put the line there by hand");
+  return tl::unexpected(
+      NotInstalled{"the account " + to_string(login) +
+                       " ran no shell for this (a forced command, nologin?): put the line there by hand",
+                   true});
 }
 
 }  // namespace holdfast::setup

@@ -45,11 +45,11 @@ bool is_other_file(const std::string& path) {
   return ::stat(path.c_str(), &found) == 0 && !S_ISSOCK(found.st_mode);
 }
 
-std::string connect_error(const std::string& path, const error_code& error) {
+std::string connect_error(const std::string& path, const std::string& look, const error_code& error) {
   namespace errc = boost::system::errc;
   if (is_other_file(path)) return path + " is not a socket: name holdfast's status socket (status_socket.path)";
   if (error == errc::no_such_file_or_directory || error == errc::connection_refused || error == errc::not_a_directory) {
-    return "nobody listens on " + path + ": is holdfast running? Look with: systemctl status holdfast";
+    return "nobody listens on " + path + ": is holdfast running? Look with: " + look;
   }
   if (error == errc::permission_denied) {
     return "permission denied on " + path + ": run this as root, or as " + who_may(path);
@@ -60,7 +60,8 @@ std::string connect_error(const std::string& path, const error_code& error) {
 /// Connect, ask, read; every step ends in `error` and `done`.
 class Exchange {
  public:
-  Exchange(const std::string& path, const std::string& method, const std::string& target) : path_(path) {
+  Exchange(const std::string& path, const std::string& method, const std::string& target, const std::string& look)
+      : path_(path), look_(look) {
     request_.method_string(method);
     request_.target(target);
     request_.version(11);
@@ -75,7 +76,7 @@ class Exchange {
     context_.run_for(timeout);
     if (!done_ || stalled_) {
       return tl::unexpected{"holdfast does not answer on " + path_ + " within " + to_text(timeout) +
-                            ": its process hangs or is stopped; look with: systemctl status holdfast"};
+                            ": its process hangs or is stopped; look with: " + look_};
     }
     if (!error_.empty()) return tl::unexpected{error_};
     return Response{parser_.get().result_int(), std::move(parser_.get().body())};
@@ -84,7 +85,7 @@ class Exchange {
  private:
   void connected(const error_code& error) {
     stalled_ = error == boost::system::errc::resource_unavailable_try_again;  // its backlog is full
-    if (error) return end(connect_error(path_, error));
+    if (error) return end(connect_error(path_, look_, error));
     http::async_write(socket_, request_, [this](const error_code& failure, std::size_t) {
       // A server that refuses at once may have closed already; what it said is still to be read.
       if (failure && failure != boost::system::errc::broken_pipe) return end(broken(failure));
@@ -106,6 +107,7 @@ class Exchange {
   }
 
   std::string path_;
+  std::string look_;
   asio::io_context context_{1};
   Protocol::socket socket_{context_};
   http::request<http::empty_body> request_;
@@ -119,9 +121,9 @@ class Exchange {
 }  // namespace
 
 tl::expected<Response, std::string> request(const std::string& socket_path, const std::string& method,
-                                            const std::string& target, Duration timeout) {
+                                            const std::string& target, Duration timeout, const std::string& look) {
   try {
-    return Exchange{socket_path, method, target}.run(timeout);
+    return Exchange{socket_path, method, target, look}.run(timeout);
   } catch (const boost::system::system_error& error) {  // Asio throws for a path that no Unix socket can have
     return tl::unexpected{"can't use " + socket_path + " as a socket's path: " + error.code().message()};
   }

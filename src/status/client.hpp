@@ -13,8 +13,9 @@ struct Response {
 };
 
 /// One blocking request to either socket, for the command line. The error says what to do
-/// ("nobody listens on /run/holdfast/status.sock: is holdfast running?").
+/// ("nobody listens on /run/holdfast/status.sock: is holdfast running?"), and with `look` what shows why.
 tl::expected<Response, std::string> request(const std::string& socket_path, const std::string& method,
-                                            const std::string& target, Duration timeout);
+                                            const std::string& target, Duration timeout,
+                                            const std::string& look = "systemctl status holdfast");
 
 }  // namespace holdfast::status

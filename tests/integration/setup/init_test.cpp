@@ -253,6 +253,7 @@ TEST_CASE("a dry run looks at everything and writes nothing") {
   CHECK(contains(dry.output, "relay's host key: (dry run) ssh-ed25519 " + fingerprint(host_key(KeyType::ed25519)) +
                                  "; would add it to " + device.state + "/known_hosts\n"));
   CHECK(contains(dry.output, "would write " + device.config + "/conf.d/relay.yaml:\n"));
+  CHECK(contains(dry.output, "would write " + device.config + "/holdfast.yaml:\n"));
   CHECK(contains(dry.output, "would put the line there as " + device.login()));
   CHECK(device.files().empty());
   CHECK_FALSE(std::filesystem::exists(device.config));
@@ -286,14 +287,27 @@ TEST_CASE("on a terminal it asks for what is missing, and whether the host key i
   CHECK(no.status.code == 1);
   CHECK(contains(no.output, "The account on the relay, USER@HOST: "));
   CHECK(contains(no.output, "The port there that leads here [4649]: "));
-  CHECK(contains(no.output, "Is it the same? yes/no [no]: "));
+  CHECK(contains(no.output, "Is it the same? yes/no, or paste what the relay says [no]: "));
   CHECK(contains(no.output, "nobody has said that this is the relay's host key"));
   CHECK(contains(no.output,
                  "To go on: holdfast init --relay " + device.login() + " --port " + std::to_string(device.port)));
-  const Finished yes = typed("yes");
-  INFO(yes.output);
-  CHECK(yes.status == success);
-  CHECK(read_file(device.state + "/known_hosts").starts_with("[127.0.0.1]:"));
+  CHECK(typed("256 " + fingerprint(host_key(KeyType::ed25519, 1)) + " root@relay (ED25519)").status.code == 1);
+  for (const std::string& answer :
+       {std::string{"yes"}, "256 " + fingerprint(host_key(KeyType::ed25519)) + " root@relay"}) {
+    std::filesystem::remove(device.state + "/known_hosts");
+    const Finished yes = typed(answer);
+    INFO(yes.output);
+    CHECK(yes.status == success);
+    CHECK(read_file(device.state + "/known_hosts").starts_with("[127.0.0.1]:"));
+  }
+  const Finished senseless =
+      run({.argv = {"script", "-qec",
+                    holdfast_binary() + " init --config-dir " + device.config + " --state-dir " + device.state,
+                    "/dev/null"},
+           .input = "relay.example\n4650\n"});
+  CHECK(senseless.status.code == 2);
+  CHECK(contains(senseless.output, "does not say which account on the relay"));
+  CHECK_FALSE(contains(senseless.output, "The port there"));
 }
 
 TEST_CASE("a wrong pin is refused with both fingerprints; one right one of several is enough") {
@@ -304,6 +318,8 @@ TEST_CASE("a wrong pin is refused with both fingerprints; one right one of sever
   CHECK(refused.status.code == 1);
   CHECK(contains(refused.errors, "it shows ssh-ed25519 " + right));
   CHECK(contains(refused.errors, "expected " + wrong));
+  CHECK(contains(refused.errors, "To go on: holdfast init --relay "));
+  CHECK_FALSE(contains(refused.errors, "--pin " + wrong));
   CHECK_FALSE(std::filesystem::exists(device.state + "/known_hosts"));
   CHECK(device.init({"--pin", wrong, "--pin", right}).status == success);
 }
@@ -380,6 +396,8 @@ TEST_CASE("an account that runs no shell says so") {
   const Finished forced = device.with_pin({"--install-key"});
   CHECK(forced.status.code == 1);
   CHECK(contains(forced.errors, "ran no shell for this"));
+  CHECK(contains(forced.errors, "To go on: holdfast init --relay "));
+  CHECK_FALSE(contains(forced.errors, "--install-key"));
 }
 
 TEST_CASE("a file of the tunnel's name with other content is never overwritten") {
@@ -392,6 +410,8 @@ TEST_CASE("a file of the tunnel's name with other content is never overwritten")
   CHECK(contains(other.errors, "-      - \"localhost:" + std::to_string(old_port) + ":"));
   CHECK(contains(other.errors, "+      - \"localhost:" + std::to_string(device.port) + ":"));
   CHECK(contains(other.errors, "Edit that file, or take another --name"));
+  CHECK(contains(other.errors, " --name OTHER --port OTHER\n"));
+  CHECK_FALSE(contains(other.errors, "--port " + std::to_string(device.port)));
   CHECK(device.files() == files);
 }
 
@@ -407,11 +427,14 @@ TEST_CASE("a tunnel of the same name or with the same listener in another file i
   CHECK(listener.status.code == 1);
   CHECK(contains(listener.errors, "tunnels.relay.remote_forward"));
   CHECK(contains(listener.errors, "another --name and another --port"));
+  CHECK(contains(listener.errors, " --name OTHER --port OTHER\n"));
   const Finished name = device.with_pin({"--name", "mine"});
   CHECK(name.status.code == 1);
   CHECK(contains(name.errors, "tunnels.mine: given twice; first in "));
   write_file(device.config + "/holdfast.yaml", "tunnls: {}\n");
-  CHECK(contains(device.with_pin().errors, "did you mean 'tunnels'?"));
+  const Finished misspelt = device.with_pin();
+  CHECK(contains(misspelt.errors, "did you mean 'tunnels'?"));
+  CHECK_FALSE(contains(misspelt.errors, "OTHER"));
   CHECK(device.files().size() == files.size());
 }
 
@@ -572,6 +595,24 @@ TEST_CASE("root sets the service up: its own key, and a known_hosts that the ser
   CHECK(contains(again, "configuration: there already"));
 }
 
+TEST_CASE("a missing user of the service is named with the command that makes it, in a dry run, too") {
+  if (skipped_without_mounts()) return;
+  const Device device;
+  const std::string scene = R"(cd "$1" && shift && mkdir etc lib && cp /etc/nsswitch.conf /etc/hosts etc &&
+    grep -v holdfast /etc/passwd >etc/passwd && mount --bind etc /etc && mount --bind lib /var/lib && "$@")";
+  for (const char* const way : {"--dry-run", "--no-start"}) {
+    const TempDir dir;
+    const Finished ended = run({.argv = {"unshare", "--mount", "sh", "-c", scene, "sh", dir.path(), holdfast_binary(),
+                                         "init", "--relay", device.login(), "--yes", way},
+                                .env = {{"SUDO_USER", ""}}});
+    INFO(ended.output << ended.errors);
+    CHECK(ended.status.code == 1);
+    CHECK(contains(ended.errors,
+                   "there is no user for the service. This makes it, from what was installed: systemd-sys"));
+    CHECK(contains(ended.errors, "To go on: systemd-sysusers && holdfast init --relay "));
+  }
+}
+
 TEST_CASE("the process of all is not started where it would end the processes of one tunnel") {
   if (skipped_without_mounts()) return;
   const Device device;
@@ -626,6 +667,7 @@ TEST_CASE("a user without root has folders of its own, and the other commands fi
   CHECK(contains(read_file(config + "/conf.d/relay.yaml"), "known_hosts_file: " + (home / ".local/state/holdfast/")));
   device.relay.account().write("home/.ssh/authorized_keys", public_key(config + "/id_ed25519") + "\n");
 
+  CHECK(contains(run(as_user({"status"})).errors, "Look with: systemctl --user status holdfast\n"));
   Process daemon{as_user({"run"})};
   const bool verified = wait_until([&] { return contains(run(as_user({"status"})).output, "held, verified"); }, 20s);
   CHECK_MESSAGE(verified, daemon.errors());

@@ -4,29 +4,29 @@
 
 using namespace holdfast;
 using namespace std::chrono_literals;
-using Verdict = Liveness::Verdict;
+using Said = Liveness::Verdict;
 
 TEST_CASE("an interval of zero never probes and never dies") {
   Liveness liveness{{0s, 3}, TimePoint{}};
   CHECK_FALSE(liveness.next_deadline());
-  CHECK(liveness.expired(TimePoint{24h}) == Verdict::alive);
+  CHECK(liveness.expired(TimePoint{24h}) == Said::alive);
 }
 
 TEST_CASE("a count of zero dies at the first silent interval, as OpenSSH's client does") {
   Liveness liveness{{15s, 0}, TimePoint{}};
-  CHECK(liveness.expired(TimePoint{15s}) == Verdict::dead);
+  CHECK(liveness.expired(TimePoint{15s}) == Said::dead);
 }
 
 TEST_CASE("an early expiry means nothing") {
   Liveness liveness{{15s, 3}, TimePoint{}};
-  CHECK(liveness.expired(TimePoint{14s}) == Verdict::alive);
+  CHECK(liveness.expired(TimePoint{14s}) == Said::alive);
   CHECK(liveness.unanswered() == 0);
 }
 
 TEST_CASE("traffic that never stops needs no probe") {
   Liveness liveness{{15s, 1}, TimePoint{}};
   for (TimePoint now{}; now < TimePoint{1h}; now += 14s) {
-    CHECK(liveness.expired(now) == Verdict::alive);
+    CHECK(liveness.expired(now) == Said::alive);
     liveness.received_bytes(now);
     liveness.received_packet();
   }
@@ -36,20 +36,20 @@ TEST_CASE("economy: the sshd is asked for a sign of life only after every so man
   Liveness liveness{{60s, 3, 5}, TimePoint{}};
   for (TimePoint acknowledged{}; acknowledged < TimePoint{300s}; acknowledged += 60s) {
     liveness.acknowledged(acknowledged);
-    CHECK(liveness.expired(acknowledged + 1s) == Verdict::alive);
+    CHECK(liveness.expired(acknowledged + 1s) == Said::alive);
   }
   CHECK(liveness.next_deadline() == TimePoint{300s});
-  CHECK(liveness.expired(TimePoint{300s}) == Verdict::send_probe);
+  CHECK(liveness.expired(TimePoint{300s}) == Said::send_probe);
 }
 
 TEST_CASE("economy: a path on which nothing is acknowledged is dead as soon as without it") {
   Liveness liveness{{60s, 3, 5}, TimePoint{}};
   CHECK(liveness.next_deadline() == TimePoint{240s});
   liveness.acknowledged(TimePoint{61s});
-  CHECK(liveness.expired(TimePoint{240s}) == Verdict::alive);
-  CHECK(liveness.expired(TimePoint{300s}) == Verdict::send_probe);
-  CHECK(liveness.expired(TimePoint{300s + 999ms}) == Verdict::alive);
-  CHECK(liveness.expired(TimePoint{301s}) == Verdict::unreachable);
+  CHECK(liveness.expired(TimePoint{240s}) == Said::alive);
+  CHECK(liveness.expired(TimePoint{300s}) == Said::send_probe);
+  CHECK(liveness.expired(TimePoint{300s + 999ms}) == Said::alive);
+  CHECK(liveness.expired(TimePoint{301s}) == Said::unreachable);
 }
 
 TEST_CASE("economy: acknowledgements do not keep a relay alive whose sshd answers no probe") {
@@ -57,12 +57,12 @@ TEST_CASE("economy: acknowledgements do not keep a relay alive whose sshd answer
   Liveness liveness{spec, TimePoint{}};
   unsigned probes = 0;
   TimePoint now{};
-  for (Verdict verdict = Verdict::alive; verdict != Verdict::dead;) {
+  for (Said verdict = Said::alive; verdict != Said::dead;) {
     now = *liveness.next_deadline();
     liveness.acknowledged(now - 1s);
     verdict = liveness.expired(now);
-    REQUIRE(verdict != Verdict::unreachable);
-    if (verdict == Verdict::send_probe) ++probes;
+    REQUIRE(verdict != Said::unreachable);
+    if (verdict == Said::send_probe) ++probes;
   }
   CHECK(probes == 3);
   CHECK(now == TimePoint{480s});
@@ -72,13 +72,13 @@ TEST_CASE("economy: acknowledgements do not keep a relay alive whose sshd answer
 TEST_CASE("without economy an acknowledgement is no sign of life") {
   Liveness liveness{{60s, 0}, TimePoint{}};
   liveness.acknowledged(TimePoint{59s});
-  CHECK(liveness.expired(TimePoint{60s}) == Verdict::dead);
+  CHECK(liveness.expired(TimePoint{60s}) == Said::dead);
 }
 
 TEST_CASE("bytes that never make a packet put death off but do not forget the probes") {
   Liveness liveness{{10s, 1}, TimePoint{}};
-  CHECK(liveness.expired(TimePoint{10s}) == Verdict::send_probe);
+  CHECK(liveness.expired(TimePoint{10s}) == Said::send_probe);
   liveness.received_bytes(TimePoint{15s});
-  CHECK(liveness.expired(TimePoint{20s}) == Verdict::alive);
-  CHECK(liveness.expired(TimePoint{25s}) == Verdict::dead);
+  CHECK(liveness.expired(TimePoint{20s}) == Said::alive);
+  CHECK(liveness.expired(TimePoint{25s}) == Said::dead);
 }
