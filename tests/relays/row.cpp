@@ -135,6 +135,7 @@ Tunnel through(const TcpProxy& network, Tunnel tunnel) {
 }
 
 bool is_evicted(const Holdfast& holdfast) {
+  REQUIRE(holdfast.says(": established"));  // which comes after it
   return holdfast.log().find("ended a dead session of this device") != std::string::npos;
 }
 
