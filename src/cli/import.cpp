@@ -60,7 +60,7 @@ std::vector<std::string> existing(const migrate::SshConfig& ssh, const std::stri
     for (const std::string& value : found->second) {
       std::istringstream names{value};
       for (std::string name; names >> name;) {
-        if (name.starts_with("~/")) name = home + name.substr(1);
+        if (name.starts_with("~/")) name.replace(0, 1, home);
         if (std::filesystem::exists(name, ignored)) there.push_back(name);
       }
     }

@@ -181,6 +181,7 @@ class Translator {
   void set_list(std::string_view key, const std::vector<std::string>& texts) {
     if (texts.size() == 1) return set(key, texts.front());
     std::vector<Node> items;
+    items.reserve(texts.size());
     for (const std::string& text : texts) items.push_back(Node::scalar(text));
     tunnel_.push_back({Node::scalar(std::string{key}), Node::list(std::move(items))});
   }
@@ -252,7 +253,7 @@ class Translator {
     }
     const std::vector<std::string> named = keys();
     if (named.empty()) {
-      result_.to_do.push_back("make a key, and put its public half on the relay: see holdfast init");
+      result_.to_do.emplace_back("make a key, and put its public half on the relay: see holdfast init");
     }
     if (origin_.service_user) return identity_of_service(named);
     set_list("identity_file", named.empty() ? std::vector{origin_.home + "/.config/holdfast/id_ed25519"} : named);

@@ -3,6 +3,7 @@
 #include <libssh/callbacks.h>
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include "ssh/guarded_write.hpp"
@@ -63,6 +64,7 @@ class Channel::State : public std::enable_shared_from_this<State> {
     const std::size_t held = waiting > 0 ? static_cast<std::size_t>(waiting) : 0;
     if (held > 0) came(held, held);
     stalled_ = buffered_ > 0;
+    drop_errors();
     look_for_end();
     note_change();
   }
@@ -330,6 +332,17 @@ class Channel::State : public std::enable_shared_from_this<State> {
     remote_eof_ = remote_eof_ || ssh_channel_is_eof(channel_) != 0;
     remote_closed_ = remote_closed_ || ssh_channel_is_closed(channel_) != 0;
     look_whether_over();
+  }
+
+  /// The second stream's, likewise: a login shell may say why it runs nothing, and end.
+  void drop_errors() {
+    std::array<char, 1024> piece{};
+    for (int waiting = 0; (waiting = ssh_channel_poll(channel_, 1)) > 0;) {
+      const auto length = std::min(piece.size(), static_cast<std::size_t>(waiting));
+      const int count = ssh_channel_read(channel_, piece.data(), static_cast<std::uint32_t>(length), 1);
+      if (count <= 0) return;
+      note_taken(static_cast<std::size_t>(count));
+    }
   }
 
   void end_arrived(bool closed) {
