@@ -2,9 +2,9 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <map>
 #include <optional>
+#include <vector>
 
 #include "holdfast/happening.hpp"
 #include "holdfast/time.hpp"
@@ -36,7 +36,7 @@ class History {
   /// Why there was no session, or not all of its listeners. What a proof found is elsewhere: there the session stands.
   const std::optional<Error>& last_error() const { return last_error_; }
   /// The latest last.
-  const std::deque<End>& ends() const { return ends_; }
+  const std::vector<End>& ends() const { return ends_; }
   /// Of failed attempts and sessions, refused listeners and bad proofs, each time one was told.
   const std::map<Cause, std::uint64_t>& counts() const { return counts_; }
 
@@ -44,7 +44,7 @@ class History {
 
  private:
   std::optional<Error> last_error_;
-  std::deque<End> ends_;
+  std::vector<End> ends_;
   std::map<Cause, std::uint64_t> counts_;
 };
 

@@ -16,7 +16,7 @@ void History::add(const Happening& happening, TimePoint now) {
                         },
                         [&](const SessionEnded& session) {
                           ends_.push_back({session.why, now, session.held});
-                          if (ends_.size() > most_ends) ends_.pop_front();
+                          if (ends_.size() > most_ends) ends_.erase(ends_.begin());
                         },
                         [](const auto&) {}},
              happening);

@@ -23,7 +23,6 @@ LiveAttempt::LiveAttempt(AttemptOwner& owner, const Surroundings& around, Tunnel
       ports_(spec().remote_forward.size()) {}
 
 LiveAttempt::~LiveAttempt() {
-  relay_.last_dial = dialling_.record();
   prover_.stop();
   cut_connections();
 }

@@ -33,7 +33,6 @@ struct RelayMemory {
   TunnelSpec tunnel;  ///< as it is at this relay
   std::shared_ptr<ssh::Learnt> learnt = std::make_shared<ssh::Learnt>();
   std::optional<TimePoint> host_keys_asked{};
-  net::DialRecord last_dial{};  ///< of the last attempt that is over
 };
 
 /// What a tunnel remembers over all its attempts.
