@@ -336,6 +336,9 @@ class CommandLine {
              (foreign ? " of ours: put what is to be imported behind --" : "");
     }
     if (app_.get_subcommands().empty()) return "a command is missing";
+    if (import_->parsed() && import_->get_subcommands().empty()) {
+      return "it is not said what to import: autossh, ssh-config or sidedoor";
+    }
     return stop.what();
   }
 

@@ -62,7 +62,6 @@ class LiveAttempt final : private ssh::SessionObserver {
   bool address_gone(const boost::asio::ip::address& address);
 
   AttemptFacts facts() const;
-  net::DialRecord dialled() const { return dialling_.record(); }
   ssh::Traffic traffic() const { return session_ ? session_->traffic() : ssh::Traffic{}; }
   /// At the IP level, both ways.
   std::uint64_t wire_bytes() const { return session_ ? session_->wire_bytes() : 0; }

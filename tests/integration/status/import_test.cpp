@@ -226,6 +226,7 @@ TEST_CASE("bad input is answered with what to type instead") {
   says(import({"autossh", "--", "-N", "-R", "nonsense", "relay"}), 1, "Bad remote forwarding specification");
   says(import({"autossh", "--", "plink", "-N", "-R", "4649:localhost:22", "relay"}), 2, "is neither autossh nor ssh");
   says(import({"autossh", "--name", "a b", "--", "-N", "-R", "4649:localhost:22", "relay"}), 2, "--name: ");
+  says(import({}), 2, "autossh, ssh-config or sidedoor");
   says(import({"autossh"}, "ls\n"), 2, "there is no autossh or ssh in it");
   const Finished twice = import({"autossh", "--", "-N", "-R", "4649:localhost:22", "-R", "4649:localhost:80", "relay"});
   CHECK(twice.status.code == 1);
