@@ -48,6 +48,61 @@ enum class Cause {
   proof_unanswered,
   operator_request,
   local_error,
+
+  // What no session ends with: a look at the device and at its way to the relay finds it (diagnosis.hpp).
+  under_voltage,
+  clock_wrong,
+  disk_full,
+  disk_read_only,
+  memory_low,
+  modem_no_interface,
+  modem_failed,
+  modem_off,
+  sim_missing,
+  sim_locked,
+  modem_not_registered,
+  registration_denied,
+  bearer_down,
+  signal_weak,
+  link_missing,
+  link_down,
+  no_carrier,
+  link_flapping,
+  no_address,
+  link_local_only,
+  address_expired,
+  address_duplicate,
+  carrier_nat,
+  no_default_route,
+  routes_tied,
+  wrong_interface,
+  route_prohibited,
+  gateway_silent,
+  gateway_unstable,
+  nameserver_missing,
+  nameserver_silent,
+  nameserver_refused,
+  nameserver_lies,
+  nameserver_slow,
+  relay_moved,
+  answered_from_elsewhere,
+  answered_on_the_way,
+  reset_on_the_way,
+  port_blocked,
+  captive_portal,
+  no_banner,
+  relay_too_old,
+  host_key_of_another_type,
+  login_method_missing,
+  certificate_expired,
+  privileged_port,
+  listens_elsewhere,
+  lease_unavailable,
+  lease_outdated,
+  target_elsewhere,
+  target_hangs,
+  target_unexpected,
+  keepalive_too_rare,
 };
 
 enum class Severity {
@@ -56,21 +111,31 @@ enum class Severity {
   error,    ///< no session, or a listener that leads nowhere
 };
 
-/// From the device up to the target. What lies higher can't work while what lies lower does not.
+/// From the device up to the target. Up to `proof`, but for `lease`, what lies higher can't work while what lies lower
+/// does not.
 enum class Layer {
-  device,          ///< this machine, and what was asked of it
+  device,          ///< this machine: power, clock, disk, memory; and what was asked of it
+  modem,           ///< what carries the link, where that is a modem
+  link,            ///< an interface with a carrier
+  address,         ///< of ours on it
+  route,           ///< a way out
+  neighbour,       ///< whose gateway answers
   name,            ///< the relay's addresses
-  route,           ///< ours, and a way out
-  way,             ///< TCP to the relay
+  path,            ///< packets get there and back, large ones too
+  tcp,             ///< the relay's port takes connections
   banner,          ///< what answers there is an SSH server that takes us
   key_exchange,    ///< an encrypted connection
   host_key,        ///< to the relay that is meant
   authentication,  ///< as the account that is meant
   session,         ///< which lasts
   listener,        ///< and listens
+  lease,           ///< and runs our script beside it
   proof,           ///< and leads back to us
   target,          ///< which serves
+  keepalive,       ///< and stays known to whatever translates addresses on the way
 };
+/// "key_exchange" for Layer::key_exchange.
+std::string_view to_string(Layer layer);
 
 /// Each has a schedule of waits (backoff.hpp).
 enum class BackoffFamily { network, listener, refused, penalty };
@@ -110,5 +175,7 @@ std::string_view to_string(Cause cause);
 std::string_view remedy(Cause cause);
 /// Of two faults at the same time the lower one is the answer, and the upper one its consequence.
 bool hides(Cause lower, Cause upper);
+/// Does a fault of the lower layer explain one of the upper?
+bool hides(Layer lower, Layer upper);
 
 }  // namespace holdfast

@@ -106,6 +106,17 @@ constexpr const char* reload_footer = R"(Exit status: 0 reloaded; 1 refused, or 
 Examples:
   holdfast check && holdfast reload)";
 
+constexpr const char* doctor_text =
+    R"(Find out which layer between this device and its relay is at fault, and what to do
+next: power, modem, link, address, route, name, path, port, SSH, login, listener, target.
+It disturbs nothing: a tunnel that is up stays up.)";
+constexpr const char* doctor_footer =
+    R"(Exit status: 0 nothing is wrong; 1 something is worth a look; 2 a layer is at fault, or bad usage.
+
+Examples:
+  holdfast doctor relay
+  holdfast doctor relay --json)";
+
 constexpr const char* reconnect_text = R"(End the session of one tunnel and open a new one, at once.
 
 Open connections may finish for drain_timeout. A tunnel that waits for its next try tries now. Only root and the user
@@ -178,6 +189,11 @@ class CommandLine {
     health_ = &add("health", "One line and an exit status for monitoring", health_text, health_footer, health);
     add_daemon(*health_);
     add_daemon(add("reload", "Have the configuration read again", reload_text, reload_footer, reload));
+    CLI::App& doctor_command =
+        add("doctor", "Find the layer at fault, and the next step", doctor_text, doctor_footer, doctor);
+    doctor_command.add_option("TUNNEL", options_.tunnel, "The tunnel's name in the configuration")->required();
+    doctor_command.add_flag("--json", options_.json, "Print what was found, and what it comes to, as JSON");
+    add_daemon(doctor_command);
     CLI::App& reconnect_command =
         add("reconnect", "Open a tunnel's session anew", reconnect_text, reconnect_footer, reconnect);
     reconnect_command.add_option("TUNNEL", options_.tunnel, "The tunnel's name in the configuration")

@@ -48,6 +48,7 @@ int status(const Options& options);
 int health(const Options& options);
 int reload(const Options& options);
 int reconnect(const Options& options);
+int doctor(const Options& options);
 int import_command(const Options& options);
 int import_ssh_config(const Options& options);
 int import_sidedoor(const Options& options);

@@ -2,6 +2,9 @@
 
 #include <unistd.h>
 
+#include <array>
+#include <cctype>
+#include <cstdio>
 #include <filesystem>
 #include <iostream>
 #include <system_error>
@@ -9,6 +12,7 @@
 #include "cli/places.hpp"
 #include "config/load.hpp"
 #include "status/printable.hpp"
+#include "status/socket_file.hpp"
 
 namespace holdfast::cli {
 namespace {
@@ -55,18 +59,22 @@ std::string look_at(const std::string& socket) {
 }
 
 tl::expected<status::Response, Unanswered> exchange(const Options& options, const std::string& method,
-                                                    const std::string& target) {
+                                                    const std::string& target,
+                                                    const std::function<void(const std::string&)>& line = {}) {
   auto socket = find_socket(options);
   if (!socket) return tl::unexpected{socket.error()};
   const bool of_all = options.only.empty();
   if (!of_all && !options.socket) socket->path = socket_of_tunnel(socket->path, options.only);
   const auto timeout = std::chrono::duration_cast<Duration>(std::chrono::duration<double>{options.timeout_seconds});
   const std::string path = method == "GET" ? socket->path : control_socket(socket->path);
-  auto response = status::request(path, method, target, timeout, look_at(path));
+  auto response = line ? status::stream(path, target, timeout, look_at(path),
+                                        [&](const std::string& text) { line(status::printable(text)); })
+                       : status::request(path, method, target, timeout, look_at(path));
   if (!response) {
     const std::string others = of_all ? processes_of_one_tunnel(socket->path) : " (holdfast@" + options.only + ")";
     const bool denied = ::access(path.c_str(), F_OK) == 0 && ::access(path.c_str(), W_OK) != 0;
-    return tl::unexpected{Unanswered{failed, status::printable(response.error() + others) + socket->doubt, denied}};
+    return tl::unexpected{Unanswered{failed, status::printable(response.error() + others) + socket->doubt, denied,
+                                     !denied && !status::is_held(socket->path)}};
   }
   // The socket may be somebody else's: what it says goes to a terminal, often root's.
   response->body = status::printable(response->body);
@@ -86,12 +94,32 @@ std::vector<std::string> tunnels_of_own_process(const std::string& socket) {
   return names;
 }
 
+std::string percent_encoded(const std::string& text) {
+  std::string encoded;
+  for (const char letter : text) {
+    const auto byte = static_cast<unsigned char>(letter);
+    if (std::isalnum(byte) != 0 || letter == '-' || letter == '.' || letter == '_' || letter == '~') {
+      encoded += letter;
+    } else {
+      std::array<char, 4> escape{};
+      std::snprintf(escape.data(), escape.size(), "%%%02X", static_cast<unsigned>(byte));
+      encoded += escape.data();
+    }
+  }
+  return encoded;
+}
+
 tl::expected<status::Response, Unanswered> ask(const Options& options, const std::string& target) {
   return exchange(options, "GET", target);
 }
 
 tl::expected<status::Response, Unanswered> command(const Options& options, const std::string& target) {
   return exchange(options, "POST", target);
+}
+
+tl::expected<status::Response, Unanswered> stream(const Options& options, const std::string& target,
+                                                  const std::function<void(const std::string&)>& line) {
+  return exchange(options, "POST", target, line);
 }
 
 int complain(int exit_status, const std::string& text) {

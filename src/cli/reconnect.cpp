@@ -1,6 +1,3 @@
-#include <array>
-#include <cctype>
-#include <cstdio>
 #include <iostream>
 
 #include "cli/commands.hpp"
@@ -8,26 +5,6 @@
 #include "status/json.hpp"
 
 namespace holdfast::cli {
-namespace {
-
-/// RFC 3986, 2.3: all but the unreserved characters.
-std::string percent_encoded(const std::string& text) {
-  std::string encoded;
-  for (const char letter : text) {
-    const auto byte = static_cast<unsigned char>(letter);
-    if (std::isalnum(byte) != 0 || letter == '-' || letter == '.' || letter == '_' || letter == '~') {
-      encoded += letter;
-    } else {
-      std::array<char, 4> escape{};
-      std::snprintf(escape.data(), escape.size(), "%%%02X", static_cast<unsigned>(byte));
-      encoded += escape.data();
-    }
-  }
-  return encoded;
-}
-
-}  // namespace
-
 int reconnect(const Options& options) {
   const std::string target = "/v1/tunnels/" + percent_encoded(options.tunnel) + "/reconnect";
   const bool either = options.only.empty() && !options.socket;  // that process of one tunnel, or that of all

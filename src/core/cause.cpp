@@ -2,9 +2,16 @@
 
 #include <array>
 #include <cstddef>
+#include <cstdlib>
 
 namespace holdfast {
 namespace {
+
+/// One that no session ends with.
+constexpr CauseFacts found(Cause cause, std::string_view name, Severity severity, Layer layer,
+                           std::string_view sentence, std::string_view remedy) {
+  return {cause, name, severity, layer, BackoffFamily::network, Blame::nobody, Lies::in_device, sentence, remedy};
+}
 
 constexpr std::array causes = std::to_array<CauseFacts>({
     {Cause::name_not_found, "name_not_found", Severity::error, Layer::name, BackoffFamily::network, Blame::nobody,
@@ -13,16 +20,16 @@ constexpr std::array causes = std::to_array<CauseFacts>({
     {Cause::resolver_unavailable, "resolver_unavailable", Severity::error, Layer::name, BackoffFamily::network,
      Blame::nobody, Lies::on_the_way, "no answer from DNS, or a temporary failure",
      "Check that the device has a network and a DNS server (/etc/resolv.conf)."},
-    {Cause::connection_refused, "connection_refused", Severity::error, Layer::way, BackoffFamily::network,
+    {Cause::connection_refused, "connection_refused", Severity::error, Layer::tcp, BackoffFamily::network,
      Blame::nobody, Lies::beyond, "TCP RST to our SYN: nobody listens, or a firewall rejects",
      "Check that sshd runs on the relay at this port and that no firewall rejects it."},
-    {Cause::connection_timed_out, "connection_timed_out", Severity::error, Layer::way, BackoffFamily::network,
+    {Cause::connection_timed_out, "connection_timed_out", Severity::error, Layer::tcp, BackoffFamily::network,
      Blame::nobody, Lies::on_the_way, "no answer to our SYN",
      "Nothing answers at this address and port: check the relay's firewall and the route to it and back."},
     {Cause::unreachable, "unreachable", Severity::error, Layer::route, BackoffFamily::network, Blame::nobody,
      Lies::on_the_way, "no route, or an ICMP unreachable",
      "The device has no route to the relay: check its link, address and default route."},
-    {Cause::local_address_unavailable, "local_address_unavailable", Severity::error, Layer::route,
+    {Cause::local_address_unavailable, "local_address_unavailable", Severity::error, Layer::address,
      BackoffFamily::network, Blame::nobody, Lies::in_device, "bind_address or bind_interface can't be used",
      "Check that bind_address or bind_interface exists on this device and is up, and that holdfast may use it."},
     {Cause::connection_lost, "connection_lost", Severity::error, Layer::session, BackoffFamily::network, Blame::path,
@@ -49,7 +56,7 @@ constexpr std::array causes = std::to_array<CauseFacts>({
     {Cause::relay_silent, "relay_silent", Severity::error, Layer::session, BackoffFamily::network, Blame::path,
      Lies::beyond, "server_alive_count_max probes unanswered",
      "The link is down or the relay hangs: check that the relay answers other connections."},
-    {Cause::path_mtu, "path_mtu", Severity::error, Layer::way, BackoffFamily::network, Blame::path, Lies::beyond,
+    {Cause::path_mtu, "path_mtu", Severity::error, Layer::path, BackoffFamily::network, Blame::path, Lies::beyond,
      "large packets are lost on the way, small ones pass",
      "Large packets are lost on the way: the next session sends smaller ones. To mend it, let what drops them answer "
      "with ICMP (fragmentation needed, packet too big) or clamp the MSS there, or give the device's link an MTU that "
@@ -145,15 +152,174 @@ constexpr std::array causes = std::to_array<CauseFacts>({
     {Cause::local_error, "local_error", Severity::error, Layer::device, BackoffFamily::network, Blame::nobody,
      Lies::in_device, "out of descriptors or memory, and the like",
      "The device itself is short of something, or an option can't be used: the message names it."},
+
+    found(Cause::under_voltage, "under_voltage", Severity::warning, Layer::device, "the power supply sags",
+          "Give the device a stronger power supply and a short, thick cable: writes and modems fail first when the "
+          "voltage sags."),
+    found(Cause::clock_wrong, "clock_wrong", Severity::warning, Layer::device, "this device's clock is wrong",
+          "Set the clock (timedatectl; systemd-timesyncd or chrony once there is a network), and give the device a "
+          "real-time clock if it starts without a network: certificates are judged by it."),
+    found(Cause::disk_full, "disk_full", Severity::warning, Layer::device, "no room is left on the disk",
+          "Make room (journalctl --vacuum-size=50M, apt-get clean; df -h shows where): what holdfast keeps is in "
+          "memory only."),
+    found(Cause::disk_read_only, "disk_read_only", Severity::warning, Layer::device, "the disk takes no writes",
+          "Look at the kernel's log (dmesg): a file system that turned read-only mostly means a dying SD card. Replace "
+          "it while the device can still be reached."),
+    found(Cause::memory_low, "memory_low", Severity::warning, Layer::device, "hardly any memory is left",
+          "Find what takes it (ps aux --sort=-rss) before the kernel ends something."),
+    found(Cause::modem_no_interface, "modem_no_interface", Severity::error, Layer::modem,
+          "there is a modem, and no network interface of it",
+          "The modem has power, and the computer gets no network from it: look at its mode and driver (lsusb -t, "
+          "dmesg), at usb_modeswitch and ModemManager, then unplug it and plug it in again."),
+    found(
+        Cause::modem_failed, "modem_failed", Severity::error, Layer::modem, "the modem says that it failed",
+        "Unplug the modem and plug it in again, or restart it (mmcli -m any --reset); if it fails again, replace it."),
+    found(Cause::modem_off, "modem_off", Severity::error, Layer::modem, "the modem is switched off",
+          "Switch it on: mmcli -m any --enable, or what configures it (nmcli radio wwan on)."),
+    found(Cause::sim_missing, "sim_missing", Severity::error, Layer::modem, "the modem sees no SIM card",
+          "Look whether the SIM is in its slot the right way round, and clean its contacts."),
+    found(Cause::sim_locked, "sim_locked", Severity::error, Layer::modem, "the SIM asks for a code",
+          "Give the PIN (mmcli -i any --pin=...), or switch it off for this SIM; a PUK comes from the carrier."),
+    found(Cause::modem_not_registered, "modem_not_registered", Severity::error, Layer::modem,
+          "the modem has found no network that takes it",
+          "Look at the antenna and its plug, and at the place; ask the carrier whether this SIM is active."),
+    found(Cause::registration_denied, "registration_denied", Severity::error, Layer::modem,
+          "the mobile network refuses this SIM",
+          "Ask the carrier: the SIM is blocked or its contract is over, or roaming is not permitted here."),
+    found(Cause::bearer_down, "bearer_down", Severity::error, Layer::modem,
+          "the modem is registered, and has no data connection",
+          "Look at the APN, its user and its password (nmcli connection show, mmcli -b any), and at the SIM's data "
+          "volume."),
+    found(Cause::signal_weak, "signal_weak", Severity::warning, Layer::modem, "the mobile signal is weak",
+          "Move the antenna, or put a better one outside."),
+    found(Cause::link_missing, "link_missing", Severity::error, Layer::link, "the network interface is not there",
+          "Look whether it is plugged in and has a driver (ip link, dmesg), and at bind_interface for a typing error."),
+    found(Cause::link_down, "link_down", Severity::error, Layer::link, "the network interface is switched off",
+          "Switch it on: ip link set NAME up, or what configures it (nmcli, ifup, networkctl)."),
+    found(Cause::no_carrier, "no_carrier", Severity::error, Layer::link, "the network interface has no carrier",
+          "Look at the cable and at what stands at its other end; for Wi-Fi, at its name, its password and the "
+          "distance."),
+    found(Cause::link_flapping, "link_flapping", Severity::warning, Layer::link, "the network interface comes and goes",
+          "Change the cable, the plug or the port; for Wi-Fi and modems, look at the signal and at the power supply."),
+    found(Cause::no_address, "no_address", Severity::error, Layer::address, "no interface has an address",
+          "Nobody gave the device an address: look at its DHCP client (journalctl -u NetworkManager -u dhcpcd -u "
+          "systemd-networkd) and at the router's DHCP server."),
+    found(Cause::link_local_only, "link_local_only", Severity::error, Layer::address,
+          "only an address is left that leads to neighbours alone",
+          "DHCP did not answer (169.254.0.0/16 and fe80::/10 lead nowhere else): look at the router's DHCP server and "
+          "at the cable to it."),
+    found(Cause::address_expired, "address_expired", Severity::warning, Layer::address,
+          "the address was given for a time that is over",
+          "Look at the DHCP client: the router does not confirm the address any more."),
+    found(Cause::address_duplicate, "address_duplicate", Severity::error, Layer::address,
+          "another machine on this network has the same address",
+          "Give one of the two another address, or take it from DHCP."),
+    found(Cause::carrier_nat, "carrier_nat", Severity::note, Layer::address, "the address is one of a carrier's NAT",
+          "Nothing to do: this is what a reverse tunnel is for."),
+    found(Cause::no_default_route, "no_default_route", Severity::error, Layer::route, "there is no default route",
+          "Nobody told the device a way out: look at its DHCP client, or at the static configuration's gateway."),
+    found(Cause::routes_tied, "routes_tied", Severity::warning, Layer::route, "two default routes have the same metric",
+          "Give the one that is to be used a lower metric (ipv4.route-metric in NetworkManager, metric in dhcpcd.conf, "
+          "RouteMetric in systemd-networkd)."),
+    found(Cause::wrong_interface, "wrong_interface", Severity::warning, Layer::route,
+          "the way to the relay leads out of another interface than is configured",
+          "Mend bind_interface, or the routes (ip route get ADDRESS shows which one is taken)."),
+    found(Cause::route_prohibited, "route_prohibited", Severity::error, Layer::route,
+          "a rule or a route forbids the way to the relay",
+          "Look at `ip rule` and `ip route show type unreachable` (and blackhole, prohibit): a VPN's kill switch does "
+          "this."),
+    found(Cause::gateway_silent, "gateway_silent", Severity::error, Layer::neighbour, "the gateway does not answer",
+          "The next machine on the way is not there: look whether the router or modem is on, at the cable to it, and "
+          "whether the address of the gateway is right."),
+    found(Cause::gateway_unstable, "gateway_unstable", Severity::warning, Layer::neighbour,
+          "the gateway's hardware address changes",
+          "Two machines answer for the gateway's address: find the second one, or look at the router's failover."),
+    found(Cause::nameserver_missing, "nameserver_missing", Severity::error, Layer::name, "no name server is configured",
+          "Nobody told the device a name server: look at /etc/resolv.conf and at what writes it."),
+    found(Cause::nameserver_silent, "nameserver_silent", Severity::error, Layer::name, "a name server does not answer",
+          "Name another server in /etc/resolv.conf (or where it comes from), and look whether a firewall drops UDP to "
+          "port 53."),
+    found(Cause::nameserver_refused, "nameserver_refused", Severity::error, Layer::name,
+          "a name server refuses to answer us", "This name server does not serve this network: name another one."),
+    found(Cause::nameserver_lies, "nameserver_lies", Severity::error, Layer::name,
+          "a name server gives an address that can't be the relay's",
+          "Something answers in the relay's place, as a captive portal does: log in at the portal, or name another "
+          "name server."),
+    found(Cause::nameserver_slow, "nameserver_slow", Severity::warning, Layer::name, "a name server takes long",
+          "Name a nearer name server."),
+    found(Cause::relay_moved, "relay_moved", Severity::note, Layer::name,
+          "DNS says another address than the one at which the relay was last found",
+          "If the relay has moved, nothing is to be done. If not, DNS is wrong."),
+    found(Cause::answered_from_elsewhere, "answered_from_elsewhere", Severity::error, Layer::path,
+          "the answer comes from another address than the one that was asked",
+          "Something on the way rewrites the answers' source (asymmetric source NAT): mend its NAT rule, so that "
+          "answers leave with the address that was asked."),
+    found(Cause::answered_on_the_way, "answered_on_the_way", Severity::warning, Layer::path,
+          "something nearer than the relay answers in its place",
+          "A middlebox answers for the relay's address: an echo says nothing of the relay here. Look at the modem's or "
+          "router's DMZ, proxy and NAT settings."),
+    found(Cause::reset_on_the_way, "reset_on_the_way", Severity::error, Layer::tcp,
+          "something between here and the relay resets the connection",
+          "A firewall on the way forbids this: ask whoever runs it, or let the relay listen on another port (443) and "
+          "name that in port."),
+    found(Cause::port_blocked, "port_blocked", Severity::error, Layer::tcp,
+          "the relay's port is blocked, while another one passes",
+          "Let the relay's sshd listen on port 443 too (Port 443 in sshd_config), and name that in port."),
+    found(Cause::captive_portal, "captive_portal", Severity::error, Layer::banner,
+          "a web server answers where the relay should",
+          "Log in at the network's portal, or ask whoever runs it to let this device pass; else a proxy stands on the "
+          "way."),
+    found(Cause::no_banner, "no_banner", Severity::error, Layer::banner,
+          "who answers takes the connection and says nothing",
+          "Look whether sshd answers at the relay itself (ssh -v localhost there), at its load and at MaxStartups; "
+          "behind a load balancer, at its backends."),
+    found(Cause::relay_too_old, "relay_too_old", Severity::error, Layer::banner,
+          "the relay speaks a version of SSH that is too old", "Put a current OpenSSH on the relay."),
+    found(Cause::host_key_of_another_type, "host_key_of_another_type", Severity::error, Layer::host_key,
+          "the relay has no key of the type that is known of it",
+          "Compare the relay's fingerprints with what it shows (ssh-keyscan, ssh-keygen -lf), then add its key to "
+          "user_known_hosts_file; or give the relay back its former key."),
+    found(Cause::login_method_missing, "login_method_missing", Severity::error, Layer::authentication,
+          "the relay offers no login by key",
+          "Set PubkeyAuthentication yes on the relay, and look at AuthenticationMethods and at its Match blocks for "
+          "this account."),
+    found(Cause::certificate_expired, "certificate_expired", Severity::error, Layer::authentication,
+          "the certificate is not valid now",
+          "Have the certificate signed anew (ssh-keygen -Lf shows its times), and look at this device's clock."),
+    found(Cause::privileged_port, "privileged_port", Severity::error, Layer::listener,
+          "only root may listen below port 1024 on the relay",
+          "Take a port from 1024 up, or let the account be root (which is not wise)."),
+    found(Cause::listens_elsewhere, "listens_elsewhere", Severity::warning, Layer::listener,
+          "the relay listens on less than was asked for",
+          "Set GatewayPorts clientspecified (or yes) on the relay, or ask for localhost only."),
+    found(Cause::lease_unavailable, "lease_unavailable", Severity::note, Layer::lease,
+          "our script can't run at the relay",
+          "Nothing is wrong; but a dead session's listener is held until the relay notices. Let the account run it: "
+          "docs/relay.md."),
+    found(Cause::lease_outdated, "lease_outdated", Severity::warning, Layer::lease,
+          "the relay has an older script than this device",
+          "Install the current one on the relay: holdfast relay-script (docs/relay.md)."),
+    found(Cause::target_elsewhere, "target_elsewhere", Severity::error, Layer::target,
+          "the target listens on another address than the forward names",
+          "Name that address in the forward, or let the service listen on the one that is named."),
+    found(Cause::target_hangs, "target_hangs", Severity::error, Layer::target,
+          "the target takes the connection and says nothing",
+          "Restart the service at the target, and look at its log."),
+    found(Cause::target_unexpected, "target_unexpected", Severity::warning, Layer::target,
+          "what answers at the target is something else than its port says",
+          "Look whether the forward names the right port."),
+    found(Cause::keepalive_too_rare, "keepalive_too_rare", Severity::warning, Layer::keepalive,
+          "the carrier forgets an idle connection sooner than keepalives are sent",
+          "Set server_alive_interval below the time that was measured."),
 });
 
 constexpr bool in_order() {
   for (std::size_t index = 0; index < causes.size(); ++index) {
     if (static_cast<std::size_t>(causes[index].cause) != index) return false;
   }
-  return causes.back().cause == Cause::local_error;
+  return causes.back().cause == Cause::keepalive_too_rare;
 }
-static_assert(in_order(), "a row for each cause, in the order of the enumeration, whose last is local_error");
+static_assert(in_order(), "a row for each cause, in the order of the enumeration, up to its last");
 
 }  // namespace
 
@@ -174,7 +340,55 @@ std::string_view remedy(Cause cause) {
 }
 
 bool hides(Cause lower, Cause upper) {
-  return facts_of(lower).layer < facts_of(upper).layer;
+  return facts_of(lower).severity == Severity::error && hides(facts_of(lower).layer, facts_of(upper).layer);
+}
+
+bool hides(Layer lower, Layer upper) {
+  return lower < upper && upper <= Layer::proof && lower != Layer::lease && upper != Layer::lease;
+}
+
+std::string_view to_string(Layer layer) {
+  switch (layer) {
+    case Layer::device:
+      return "device";
+    case Layer::modem:
+      return "modem";
+    case Layer::link:
+      return "link";
+    case Layer::address:
+      return "address";
+    case Layer::route:
+      return "route";
+    case Layer::neighbour:
+      return "neighbour";
+    case Layer::name:
+      return "name";
+    case Layer::path:
+      return "path";
+    case Layer::tcp:
+      return "tcp";
+    case Layer::banner:
+      return "banner";
+    case Layer::key_exchange:
+      return "key_exchange";
+    case Layer::host_key:
+      return "host_key";
+    case Layer::authentication:
+      return "authentication";
+    case Layer::session:
+      return "session";
+    case Layer::listener:
+      return "listener";
+    case Layer::lease:
+      return "lease";
+    case Layer::proof:
+      return "proof";
+    case Layer::target:
+      return "target";
+    case Layer::keepalive:
+      return "keepalive";
+  }
+  std::abort();
 }
 
 }  // namespace holdfast

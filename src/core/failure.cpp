@@ -10,7 +10,7 @@ namespace holdfast {
 namespace {
 
 /// Where sshd's options are no help.
-constexpr std::array<std::pair<Cause, std::string_view>, 9> at_dropbear{{
+constexpr std::array<std::pair<Cause, std::string_view>, 12> at_dropbear{{
     {Cause::phase_timed_out,
      "The relay accepted and then stalled: check its load and the link; connect_timeout is the limit."},
     {Cause::relay_penalty, "It ends by itself. Look at what bans addresses on the relay, such as fail2ban."},
@@ -34,6 +34,10 @@ constexpr std::array<std::pair<Cause, std::string_view>, 9> at_dropbear{{
     {Cause::proof_not_permitted,
      "Nothing is known to be wrong; to have it verified, let the account connect to its own listener: Dropbear without "
      "its option -j, and permitopen."},
+    {Cause::port_blocked, "Let the relay's Dropbear listen on port 443 too (its option -p), and name that in port."},
+    {Cause::no_banner,
+     "Look whether Dropbear answers at the relay itself, and at its load; behind a load balancer, at its backends."},
+    {Cause::listens_elsewhere, "Start the relay's Dropbear with its option -a, or ask for localhost only."},
 }};
 
 /// "Connection refused" says no more than "connection refused".

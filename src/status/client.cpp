@@ -71,6 +71,9 @@ class Exchange {
     parser_.body_limit(answer_limit);
   }
 
+  /// Each line of the answer goes to `line` as it comes.
+  void in_lines(std::function<void(const std::string&)> line) { line_ = std::move(line); }
+
   tl::expected<Response, std::string> run(Duration timeout) {
     socket_.async_connect(Protocol::endpoint{path_}, [this](const error_code& error) { connected(error); });
     context_.run_for(timeout);
@@ -89,9 +92,25 @@ class Exchange {
     http::async_write(socket_, request_, [this](const error_code& failure, std::size_t) {
       // A server that refuses at once may have closed already; what it said is still to be read.
       if (failure && failure != boost::system::errc::broken_pipe) return end(broken(failure));
+      if (line_) return read_lines();
       http::async_read(socket_, buffer_, parser_,
                        [this](const error_code& broke, std::size_t) { end(broke ? broken(broke) : std::string{}); });
     });
+  }
+
+  void read_lines() {
+    http::async_read_some(socket_, buffer_, parser_, [this](const error_code& broke, std::size_t) {
+      if (broke) return end(broken(broke));
+      if (parser_.is_header_done() && parser_.get().result_int() == 200) take_lines(parser_.get().body());
+      parser_.is_done() ? end({}) : read_lines();
+    });
+  }
+
+  void take_lines(std::string& text) {
+    std::size_t begin = 0;
+    for (std::size_t end = 0; (end = text.find('\n', begin)) != std::string::npos; begin = end + 1)
+      line_(text.substr(begin, end - begin));
+    text.erase(0, begin);
   }
 
   std::string broken(const error_code& error) const {
@@ -113,20 +132,35 @@ class Exchange {
   http::request<http::empty_body> request_;
   boost::beast::flat_buffer buffer_;
   http::response_parser<http::string_body> parser_;
+  std::function<void(const std::string&)> line_;
   std::string error_;
   bool done_ = false;
   bool stalled_ = false;
 };
 
+tl::expected<Response, std::string> exchange(const std::string& socket_path, const std::string& method,
+                                             const std::string& target, Duration timeout, const std::string& look,
+                                             std::function<void(const std::string&)> line) {
+  try {
+    Exchange exchange{socket_path, method, target, look};
+    exchange.in_lines(std::move(line));
+    return exchange.run(timeout);
+  } catch (const boost::system::system_error& error) {  // Asio throws for a path that no Unix socket can have
+    return tl::unexpected{"can't use " + socket_path + " as a socket's path: " + error.code().message()};
+  }
+}
+
 }  // namespace
 
 tl::expected<Response, std::string> request(const std::string& socket_path, const std::string& method,
                                             const std::string& target, Duration timeout, const std::string& look) {
-  try {
-    return Exchange{socket_path, method, target, look}.run(timeout);
-  } catch (const boost::system::system_error& error) {  // Asio throws for a path that no Unix socket can have
-    return tl::unexpected{"can't use " + socket_path + " as a socket's path: " + error.code().message()};
-  }
+  return exchange(socket_path, method, target, timeout, look, {});
+}
+
+tl::expected<Response, std::string> stream(const std::string& socket_path, const std::string& target, Duration timeout,
+                                           const std::string& look,
+                                           const std::function<void(const std::string&)>& line) {
+  return exchange(socket_path, "POST", target, timeout, look, line);
 }
 
 }  // namespace holdfast::status

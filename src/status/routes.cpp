@@ -1,8 +1,10 @@
 #include "status/routes.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <utility>
 
 #include "status/json.hpp"
 
@@ -64,22 +66,43 @@ std::string known_names(const Source& source) {
   return report.tunnels.size() > most ? names + ", ..." : names;
 }
 
-Answer reconnect(Source& source, std::string_view encoded_name) {
-  const auto name = percent_decoded(encoded_name);
-  if (!name) return problem(400, "the tunnel's name is not correctly percent-encoded");
-  if (!source.reconnect(*name)) return problem(404, "no tunnel is called '" + *name + "'" + known_names(source));
-  return done(202, "reconnecting");
+/// What is asked of the tunnel that `encoded_name` names.
+using Command = std::function<Answer(Source& source, const std::string& tunnel)>;
+
+Answer no_such_tunnel(const Source& source, const std::string& name) {
+  return problem(404, "no tunnel is called '" + name + "'" + known_names(source));
 }
 
-/// The NAME of /v1/tunnels/NAME/reconnect.
-std::optional<std::string_view> reconnect_target(std::string_view path) {
+Answer reconnect(Source& source, const std::string& name) {
+  return source.reconnect(name) ? done(202, "reconnecting") : no_such_tunnel(source, name);
+}
+
+Answer examine(Source& source, const std::string& name) {
+  const auto tunnels = source.report().tunnels;
+  const bool known =
+      std::any_of(tunnels.begin(), tunnels.end(), [&](const auto& tunnel) { return tunnel.name == name; });
+  if (!known) return no_such_tunnel(source, name);
+  Answer answer{200, "application/x-ndjson", "", ""};
+  answer.pieces = [&source, name](Source::Tell tell) { return source.examine(name, std::move(tell)); };
+  return answer;
+}
+
+struct TunnelRequest {
+  std::string_view encoded_name;
+  Command command;
+};
+
+/// Of /v1/tunnels/NAME/reconnect and /v1/tunnels/NAME/doctor.
+std::optional<TunnelRequest> tunnel_request(std::string_view path) {
   constexpr std::string_view before = "/v1/tunnels/";
-  constexpr std::string_view after = "/reconnect";
-  if (path.size() <= before.size() + after.size() || !path.starts_with(before) || !path.ends_with(after))
-    return std::nullopt;
-  path = path.substr(before.size(), path.size() - before.size() - after.size());
-  if (path.find('/') != std::string_view::npos) return std::nullopt;
-  return path;
+  if (!path.starts_with(before)) return std::nullopt;
+  path.remove_prefix(before.size());
+  const std::size_t slash = path.find('/');
+  if (slash == 0 || slash == std::string_view::npos) return std::nullopt;
+  const std::string_view what = path.substr(slash);
+  if (what == "/reconnect") return TunnelRequest{path.substr(0, slash), reconnect};
+  if (what == "/doctor") return TunnelRequest{path.substr(0, slash), examine};
+  return std::nullopt;
 }
 
 std::string_view path_of(const Request& request) {
@@ -96,14 +119,16 @@ Answer answer_at_once(const Request& request, Source& source) {
     const Report report = source.report();
     return path == "/readyz" ? ready(report) : Answer{200, "application/json", to_json(report), ""};
   }
-  const auto tunnel = reconnect_target(path);
+  const auto tunnel = tunnel_request(path);
   if (path != "/v1/reload" && !tunnel) {
-    return problem(
-        404,
-        "there is no such address; these are: /healthz, /readyz, /v1/status, /v1/reload, /v1/tunnels/NAME/reconnect");
+    return problem(404,
+                   "there is no such address; these are: /healthz, /readyz, /v1/status, /v1/reload, "
+                   "/v1/tunnels/NAME/reconnect, /v1/tunnels/NAME/doctor");
   }
   if (!tunnel || request.method != "POST") return not_allowed("POST");
-  return reconnect(source, *tunnel);
+  const auto name = percent_decoded(tunnel->encoded_name);
+  if (!name) return problem(400, "the tunnel's name is not correctly percent-encoded");
+  return tunnel->command(source, *name);
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,9 +22,11 @@ struct Answer {
   std::string content_type;
   std::string body;
   std::string allow;  ///< for 405; else empty
+  /// The body comes in pieces, as Source::examine(): begins them, and is called once if at all. Empty: it is `body`.
+  std::function<std::shared_ptr<void>(Source::Tell)> pieces{};
 };
 
-/// `reply` is called once, from the loop: at once, but for a reload.
+/// `reply` is called once, from the loop: at once, but for a reload. `source` outlives the answer's pieces.
 void answer(const Request& request, Source& source, const std::function<void(Answer)>& reply);
 
 /// {"error": "..."}

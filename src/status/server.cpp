@@ -4,10 +4,13 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <boost/asio/write.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http.hpp>
+#include <charconv>
 #include <chrono>
 #include <utility>
 #include <vector>
@@ -72,6 +75,7 @@ class Server::Impl : public std::enable_shared_from_this<Server::Impl> {
   void forget(const Connection& connection);
   Source& source() { return source_; }
   bool in_place() const { return file_.in_place(); }
+  std::size_t streaming() const;
 
  private:
   void accepted(const error_code& error, Protocol::socket socket);
@@ -104,6 +108,7 @@ class Server::Impl::Connection : public std::enable_shared_from_this<Connection>
   void close() {
     error_code ignored;
     deadline_.cancel();
+    source_of_pieces_.reset();
     socket_.shutdown(Protocol::socket::shutdown_both, ignored);
     socket_.close(ignored);
     if (const auto server = server_.lock()) server->forget(*this);
@@ -111,6 +116,8 @@ class Server::Impl::Connection : public std::enable_shared_from_this<Connection>
 
   /// When it was accepted, or last asked or was answered.
   asio::steady_timer::time_point quiet_since() const { return quiet_since_; }
+  /// Its answer comes in pieces, and is not at its end.
+  bool streams() const { return streams_; }
 
  private:
   void expire_after(asio::steady_timer::duration wait) {
@@ -158,7 +165,8 @@ class Server::Impl::Connection : public std::enable_shared_from_this<Connection>
   }
 
   void send(Answer answer, bool keep_alive) {
-    if (!socket_.is_open()) return;                                     // the source ended the server
+    if (!socket_.is_open()) return;  // the source ended the server
+    if (answer.pieces) return send_pieces(answer);
     const unsigned version = parser_->get().version() == 10 ? 10 : 11;  // whatever a broken request claims
     response_.emplace(static_cast<http::status>(answer.status), version);
     response_->set(http::field::server, "holdfast");
@@ -175,6 +183,61 @@ class Server::Impl::Connection : public std::enable_shared_from_this<Connection>
     });
   }
 
+  // ---- an answer in pieces: a chunk each (RFC 9112, 7.1), and the connection ends with it
+
+  void send_pieces(const Answer& answer) {
+    const auto server = server_.lock();
+    if (!server) return;
+    if (parser_->get().version() == 10)
+      return send(problem(505, "this answer comes in pieces: ask with HTTP/1.1"), false);
+    if (server->streaming() >= limits_.streams)
+      return send(problem(503, "too many look at the same time: try again in half a minute"), false);
+    streams_ = true;
+    deadline_.cancel();
+    unsent_ =
+        "HTTP/1.1 200 OK\r\nServer: holdfast\r\nCache-Control: no-store\r\nConnection: close\r\n"
+        "Transfer-Encoding: chunked\r\nContent-Type: " +
+        answer.content_type + "\r\n\r\n";
+    flush();
+    watch_for_the_end();
+    source_of_pieces_ = answer.pieces([weak = weak_from_this()](const std::string& piece) {
+      if (const auto self = weak.lock()) self->add(piece);
+    });
+    if (!source_of_pieces_) add("");
+  }
+
+  /// The last one is empty, in HTTP as in Source::examine().
+  void add(const std::string& piece) {
+    if (!socket_.is_open() || !streams_) return;
+    std::array<char, 20> size{};
+    const auto end = std::to_chars(size.data(), size.data() + size.size(), piece.size(), 16).ptr;
+    unsent_.append(size.data(), end).append("\r\n").append(piece).append("\r\n");
+    streams_ = !piece.empty();
+    if (unsent_.size() > limits_.unsent_bytes) return close();
+    flush();
+  }
+
+  void flush() {
+    if (sending_.empty() && !unsent_.empty()) {
+      sending_.swap(unsent_);
+      expire_after(limits_.answer);
+      asio::async_write(socket_, asio::buffer(sending_),
+                        [self = shared_from_this()](const error_code& error, std::size_t) {
+                          self->deadline_.cancel();
+                          self->sending_.clear();
+                          if (error || (!self->streams_ && self->unsent_.empty())) return self->close();
+                          self->flush();
+                        });
+    }
+  }
+
+  /// A client that goes away ends the look, and so does one that says something more.
+  void watch_for_the_end() {
+    socket_.async_wait(Protocol::socket::wait_read, [self = shared_from_this()](const error_code& error) {
+      if (!error) self->close();
+    });
+  }
+
   Protocol::socket socket_;
   asio::steady_timer deadline_;
   std::weak_ptr<Impl> server_;
@@ -184,6 +247,10 @@ class Server::Impl::Connection : public std::enable_shared_from_this<Connection>
   boost::beast::flat_buffer buffer_;
   std::optional<http::request_parser<http::string_body>> parser_;
   std::optional<http::response<http::string_body>> response_;
+  std::shared_ptr<void> source_of_pieces_;
+  bool streams_ = false;
+  std::string unsent_;  ///< pieces that wait for those in `sending_`
+  std::string sending_;
 };
 
 void Server::Impl::accept() {
@@ -209,13 +276,20 @@ void Server::Impl::accepted(const error_code& error, Protocol::socket socket) {
   accept();
 }
 
-/// Who has been quiet longest gives way. An honest client is answered within one turn of the loop, or counts from its
-/// request while a reload is read: so clients that stall can't keep it out.
+std::size_t Server::Impl::streaming() const {
+  return static_cast<std::size_t>(std::count_if(connections_.begin(), connections_.end(),
+                                                [](const auto& connection) { return connection->streams(); }));
+}
+
+/// Who has been quiet longest gives way, but for those that wait for the rest of an answer. An honest client is
+/// answered within one turn of the loop, or counts from its request while a reload is read: so clients that stall can't
+/// keep it out.
 void Server::Impl::make_room() {
   if (connections_.size() < limits_.connections) return;
   const auto quietest =
-      std::min_element(connections_.begin(), connections_.end(),
-                       [](const auto& left, const auto& right) { return left->quiet_since() < right->quiet_since(); });
+      std::min_element(connections_.begin(), connections_.end(), [](const auto& left, const auto& right) {
+        return std::pair{left->streams(), left->quiet_since()} < std::pair{right->streams(), right->quiet_since()};
+      });
   const auto connection = *quietest;  // close() takes it out of the list
   connection->close();
 }

@@ -24,8 +24,13 @@ class Source {
   /// as it was.
   using Reloaded = std::function<void(const std::optional<std::string>& refusal)>;
   virtual void reload(Reloaded then) = 0;
+  using Tell = std::function<void(std::string piece)>;
   /// False: no tunnel of that name.
   virtual bool reconnect(const std::string& tunnel) = 0;
+  /// Looks at each layer below a tunnel (findings.hpp). `tell` is called from the loop, never from inside: a line of
+  /// findings_json.hpp each, and an empty text at the end. Destroying what is returned ends the look; null: no tunnel
+  /// of that name.
+  virtual std::shared_ptr<void> examine(const std::string& tunnel, Tell tell) = 0;
 
  protected:
   ~Source() = default;
@@ -39,6 +44,8 @@ struct Limits {
   Duration answer = std::chrono::seconds{10};  ///< from then until its answer is sent
   Duration idle = std::chrono::seconds{30};    ///< between two requests of one connection
   std::size_t connections = 32;                ///< for one more, the one that was quiet longest is closed
+  std::size_t streams = 4;                     ///< answers in pieces, which count as quiet never; no more than these
+  std::size_t unsent_bytes = 256 * 1024;       ///< of such an answer, before its client is too slow for it
   bool obey_own_process = false;               ///< for tests that are server and client at once
 };
 

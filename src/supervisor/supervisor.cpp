@@ -8,11 +8,14 @@
 #include <set>
 
 #include "config/load.hpp"
+#include "doctor/examination.hpp"
+#include "holdfast/relays.hpp"
 #include "holdfast/reload_plan.hpp"
 #include "holdfast/version.hpp"
 #include "log/log.hpp"
 #include "net/state_file.hpp"
 #include "ssh/libssh.hpp"
+#include "status/findings_json.hpp"
 #include "supervisor/configuration.hpp"
 #include "supervisor/memory.hpp"
 #include "supervisor/preflight.hpp"
@@ -433,6 +436,22 @@ void Supervisor::drop_successor(Slot& slot) {
   slot.former.push_back(std::move(slot.successor->runner));
   slot.successor.reset();
   slot.former.back()->handle(StopRequested{});
+}
+
+std::shared_ptr<void> Supervisor::examine(const std::string& tunnel, Tell tell) {
+  const Slot* slot = find(tunnel);
+  if (slot == nullptr) return nullptr;
+  TunnelReport report = report_of(*slot, Clock::now());
+  TunnelSpec there = slot->current.spec;
+  for (const RelaySpec& relay : relays_of(there)) {
+    if (relay_name(relay) != report.relay) continue;
+    there = at_relay(std::move(there), relay);
+    break;
+  }
+  doctor::Patient patient{executor_, resolver_, storage_, std::move(there), state_folder(only_), std::move(report)};
+  return std::make_shared<doctor::Examination>(
+      std::move(patient), [tell](Layer layer, const Finding& finding) { tell(status::to_line(layer, finding)); },
+      [tell] { tell(""); });
 }
 
 bool Supervisor::reconnect(const std::string& tunnel) {

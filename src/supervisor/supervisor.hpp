@@ -50,6 +50,7 @@ class Supervisor final : public status::Source {
   bool wants_restart() const;
   void reload(Reloaded then) override;
   bool reconnect(const std::string& tunnel) override;
+  std::shared_ptr<void> examine(const std::string& tunnel, Tell tell) override;
 
  private:
   /// A configuration of a tunnel, running.

@@ -63,10 +63,11 @@ may_include() {
     forward) echo ssh net core ;;
     relay) echo ssh core ;;
     status) echo core ;;
-    supervisor) echo ssh net forward relay status config log service worker core ;;
+    doctor) echo forward ssh net core ;;
+    supervisor) echo doctor ssh net forward relay status config log service worker core ;;
     setup) echo ssh net config core ;;
     migrate) echo setup config core ;;
-    cli) echo migrate setup supervisor relay status config service log core ;;
+    cli) echo doctor migrate setup supervisor relay status config service log core ;;
     main.cpp) echo cli ;;
   esac
 }

@@ -105,6 +105,11 @@ void Subject::start() {
   tree_.emplace(machine.on(std::move(command)));
 }
 
+std::string Subject::configure() {
+  kind_.command(settings_, dir_.path().string());
+  return dir_ / "holdfast.yaml";
+}
+
 void Subject::set_wall_clock_off(std::chrono::seconds offset) {
   // In place: the subject has the file mapped.
   const std::int64_t seconds = offset.count();

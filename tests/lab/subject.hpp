@@ -56,6 +56,8 @@ class Subject {
   const std::string& name() const { return kind_.name; }
   TunnelSettings& settings() { return settings_; }  ///< take effect at the next start
   void start();
+  /// Writes holdfast's configuration, as start() does, and returns its path.
+  std::string configure();
   /// From the next start on, its wall clock can be set off; see clock.cpp.
   void own_wall_clock() { own_wall_clock_ = true; }
   void set_wall_clock_off(std::chrono::seconds offset);

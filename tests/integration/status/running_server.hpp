@@ -4,6 +4,9 @@
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
+#include <functional>
+#include <future>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <stdexcept>
@@ -36,6 +39,10 @@ class FakeSource final : public status::Source {
     return tunnel == "relay";
   }
 
+  std::shared_ptr<void> examine(const std::string& tunnel, Tell tell) override {
+    return tunnel == "relay" ? on_examine(std::move(tell)) : nullptr;
+  }
+
   void show(Report report) {
     const std::lock_guard lock{mutex_};
     report_ = std::move(report);
@@ -45,6 +52,8 @@ class FakeSource final : public status::Source {
     refusal_ = std::move(why);
   }
 
+  /// Set before the server runs.
+  std::function<std::shared_ptr<void>(Tell)> on_examine = [](const Tell&) { return nullptr; };
   mutable std::atomic<int> reports = 0;
   std::atomic<int> reloads = 0;
   std::atomic<int> reconnects = 0;
@@ -73,6 +82,16 @@ class RunningServer {
   ~RunningServer() { stop(); }
   RunningServer(const RunningServer&) = delete;
   RunningServer& operator=(const RunningServer&) = delete;
+
+  /// Waits until it was called in the servers' thread.
+  void in_loop(const std::function<void()>& call) {
+    std::promise<void> called;
+    boost::asio::post(loop_, [&] {
+      call();
+      called.set_value();
+    });
+    called.get_future().wait();
+  }
 
   /// Ends the servers in its own thread, as the program does, and then the loop.
   void stop() {

@@ -11,6 +11,11 @@
 
 #include <cstring>
 #include <filesystem>
+#include <future>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "integration/status/running_server.hpp"
 #include "status/json.hpp"
@@ -339,6 +344,99 @@ TEST_CASE("a connection that is in use outlives quiet ones when there are too ma
   CHECK(quiet.closed_by_peer());
   used.send(request("GET /healthz"));
   CHECK(first_line(next_response(used)) == "HTTP/1.1 200 OK");
+}
+
+TEST_CASE("an answer in pieces comes as they do, and its end ends the connection") {
+  Lab lab;
+  status::Source::Tell tell;
+  std::promise<void> asked;
+  auto look = std::make_shared<int>();
+  const std::weak_ptr<int> looking = look;
+  lab.source.on_examine = [&](status::Source::Tell given) {
+    tell = std::move(given);
+    asked.set_value();
+    return std::exchange(look, nullptr);
+  };
+  Socket client = lab.connect();
+  client.send(request("POST /v1/tunnels/relay/doctor"));
+  const std::string head = client.receive_until("\r\n\r\n");
+  CHECK(first_line(head) == "HTTP/1.1 200 OK");
+  CHECK(head.find("application/x-ndjson") != std::string::npos);
+  asked.get_future().wait();
+  lab.server.in_loop([&] { tell("one\n"); });
+  CHECK(client.receive_exactly(9) == "4\r\none\n\r\n");
+  CHECK_FALSE(looking.expired());
+  lab.server.in_loop([&] { tell("two\n"), tell(""); });
+  CHECK(client.receive_all() == "4\r\ntwo\n\r\n0\r\n\r\n");
+  CHECK(looking.expired());
+}
+
+TEST_CASE("a client that goes away ends the look that it asked for") {
+  Lab lab;
+  std::promise<void> ended;
+  lab.source.on_examine = [&](const status::Source::Tell&) {
+    return std::shared_ptr<void>{nullptr, [&](void*) { ended.set_value(); }};
+  };
+  Socket client = lab.connect();
+  client.send(request("POST /v1/tunnels/relay/doctor"));
+  client.receive_until("\r\n\r\n");
+  client.close();
+  CHECK(ended.get_future().wait_for(5s) == std::future_status::ready);
+}
+
+TEST_CASE("a client that does not take the pieces loses its connection, and the look ends") {
+  status::Limits limits;
+  limits.unsent_bytes = 1000;
+  Lab lab{limits};
+  status::Source::Tell tell;
+  std::promise<void> asked;
+  std::promise<void> ended;
+  lab.source.on_examine = [&](status::Source::Tell given) {
+    tell = std::move(given);
+    asked.set_value();
+    return std::shared_ptr<void>{new int, [&](int* held) {
+                                   delete held;
+                                   ended.set_value();
+                                 }};
+  };
+  Socket client = lab.connect();
+  client.send(request("POST /v1/tunnels/relay/doctor"));
+  asked.get_future().wait();
+  lab.server.in_loop([&] {
+    for (int count = 0; count < 3; ++count) tell(std::string(900, 'x'));
+  });
+  CHECK(ended.get_future().wait_for(5s) == std::future_status::ready);
+}
+
+TEST_CASE("who waits for pieces counts as quiet never, and there are only so many") {
+  status::Limits limits;
+  limits.connections = 4;
+  limits.streams = 1;
+  Lab lab{limits};
+  status::Source::Tell tell;
+  lab.source.on_examine = [&](status::Source::Tell given) {
+    tell = std::move(given);
+    return std::make_shared<int>();
+  };
+  Socket stream = lab.connect();
+  stream.send(request("POST /v1/tunnels/relay/doctor"));
+  stream.receive_until("\r\n\r\n");
+  CHECK(lab.ask("POST", "/v1/tunnels/relay/doctor").status == 503);
+  std::vector<Socket> silent;
+  for (int count = 0; count < 8; ++count) silent.push_back(lab.connect());
+  CHECK(lab.ask("GET", "/healthz").status == 200);
+  lab.server.in_loop([&] { tell(""); });
+  CHECK(stream.receive_all() == "0\r\n\r\n");
+}
+
+TEST_CASE("a look is for HTTP/1.1, for a tunnel that there is, and for who may command") {
+  Lab lab;
+  CHECK(lab.ask("POST", "/v1/tunnels/nobody/doctor").status == 404);
+  CHECK(lab.ask("GET", "/v1/tunnels/relay/doctor").status == 405);
+  Socket old = lab.connect();
+  old.send("POST /v1/tunnels/relay/doctor HTTP/1.0\r\n\r\n");
+  CHECK(old.receive_all().find(" 505 ") != std::string::npos);
+  CHECK(http_request(lab.status_path, "POST", "/v1/tunnels/relay/doctor").status == 403);
 }
 
 TEST_CASE("the end of the server closes its connections, and nothing is asked of the source any more") {

@@ -21,10 +21,17 @@ struct FakeSource final : status::Source {
     return tunnel == "relay" || tunnel == "a b/c";
   }
 
+  std::shared_ptr<void> examine(const std::string& tunnel, Tell tell) override {
+    examined.push_back(tunnel);
+    tell("a line\n");
+    return std::make_shared<int>();
+  }
+
   Report current = test::example_report();
   std::optional<std::string> refusal;
   int reloads = 0;
   std::vector<std::string> reconnected;
+  std::vector<std::string> examined;
 };
 
 Answer answer(const status::Request& request, FakeSource& source) {
@@ -90,6 +97,19 @@ TEST_CASE("a reconnect names its tunnel, percent-encoded") {
   CHECK(source.reconnected == std::vector<std::string>{"relay", "a b/c"});
 }
 
+TEST_CASE("a look at a tunnel is answered in pieces, once these are begun") {
+  FakeSource source;
+  const Answer answer = post(source, "/v1/tunnels/relay/doctor");
+  CHECK(answer.status == 200);
+  CHECK(source.examined.empty());
+  REQUIRE(answer.pieces);
+  std::string told;
+  CHECK(answer.pieces([&](const std::string& piece) { told += piece; }));
+  CHECK(told == "a line\n");
+  CHECK(source.examined == std::vector<std::string>{"relay"});
+  CHECK(post(source, "/v1/tunnels/relai/doctor").status == 404);
+}
+
 TEST_CASE("a reconnect of an unknown tunnel is 404 and names those that there are") {
   FakeSource source;
   const Answer answer = post(source, "/v1/tunnels/relai/reconnect");
@@ -142,7 +162,7 @@ TEST_CASE("another method is 405 with the methods that there are") {
     CHECK(post(source, target).status == 405);
     CHECK(post(source, target).allow == "GET, HEAD");
   }
-  for (const char* target : {"/v1/reload", "/v1/tunnels/relay/reconnect"}) {
+  for (const char* target : {"/v1/reload", "/v1/tunnels/relay/reconnect", "/v1/tunnels/relay/doctor"}) {
     CHECK(get(source, target).status == 405);
     CHECK(get(source, target).allow == "POST");
   }

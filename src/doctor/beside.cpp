@@ -1,0 +1,45 @@
+#include <boost/asio/post.hpp>
+#include <utility>
+
+#include "doctor/patient.hpp"
+#include "net/disk.hpp"
+
+namespace holdfast::doctor {
+namespace {
+
+class Beside final : public net::Operation {
+ public:
+  Beside(const boost::asio::any_io_executor& executor, std::function<Finding()> look, Then then) : lane_(executor) {
+    const auto call = [look = std::move(look), then = std::move(then)]() -> net::Disk::Then {
+      return [then, finding = look()] { then(finding); };
+    };
+    lane_.read(call);
+  }
+
+ private:
+  net::Disk lane_;  // a thread of its own
+};
+
+class AtOnce final : public net::Operation, public std::enable_shared_from_this<AtOnce> {
+ public:
+  AtOnce(const boost::asio::any_io_executor& executor, std::function<void()> tell) {
+    boost::asio::post(executor, [alive = std::weak_ptr<char>{alive_}, tell = std::move(tell)] {
+      if (!alive.expired()) tell();
+    });
+  }
+
+ private:
+  std::shared_ptr<char> alive_ = std::make_shared<char>();
+};
+
+}  // namespace
+
+Look beside(const boost::asio::any_io_executor& executor, std::function<Finding()> look, Then then) {
+  return std::make_unique<Beside>(executor, std::move(look), std::move(then));
+}
+
+Look at_once(const boost::asio::any_io_executor& executor, std::function<void()> tell) {
+  return std::make_unique<AtOnce>(executor, std::move(tell));
+}
+
+}  // namespace holdfast::doctor

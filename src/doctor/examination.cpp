@@ -1,0 +1,146 @@
+#include "doctor/examination.hpp"
+
+#include <algorithm>
+#include <boost/asio/steady_timer.hpp>
+#include <list>
+#include <utility>
+#include <vector>
+
+namespace holdfast::doctor {
+namespace {
+
+using std::chrono::seconds;
+
+struct Plan {
+  std::vector<Layer> tells;  ///< what the look finds something of
+  std::vector<Layer> after;  ///< what has to be told before it begins
+  seconds limit;             ///< then what it has not told is skipped
+  std::function<Look(const Patient&, const Findings& so_far, Tell)> begin;
+};
+
+/// For a look at one layer that asks for nothing.
+auto alone(Layer layer, Look (*look)(const Patient&, Then)) {
+  return [=](const Patient& patient, const Findings&, Tell tell) {
+    return look(patient, [=, tell = std::move(tell)](Finding finding) { tell(layer, std::move(finding)); });
+  };
+}
+
+auto knowing(Layer layer, Look (*look)(const Patient&, const Findings&, Then)) {
+  return [=](const Patient& patient, const Findings& so_far, Tell tell) {
+    return look(patient, so_far, [=, tell = std::move(tell)](Finding finding) { tell(layer, std::move(finding)); });
+  };
+}
+
+/// The limits along the longest way (name, tcp, session) add up to less than 30 s.
+std::vector<Plan> plans() {
+  return {
+      {{Layer::device}, {}, seconds{3}, alone(Layer::device, look_at_device)},
+      {{Layer::modem}, {}, seconds{4}, alone(Layer::modem, look_at_modem)},
+      {{Layer::link}, {}, seconds{3}, alone(Layer::link, look_at_links)},
+      {{Layer::address}, {}, seconds{3}, alone(Layer::address, look_at_addresses)},
+      {{Layer::name}, {}, seconds{8}, alone(Layer::name, look_at_name)},
+      {{Layer::route}, {Layer::name}, seconds{3}, knowing(Layer::route, look_at_routes)},
+      {{Layer::neighbour}, {Layer::route}, seconds{5}, knowing(Layer::neighbour, look_at_neighbours)},
+      {{Layer::path}, {Layer::name}, seconds{6}, knowing(Layer::path, look_at_path)},
+      {{Layer::tcp}, {Layer::name}, seconds{8}, knowing(Layer::tcp, look_at_tcp)},
+      {{Layer::banner, Layer::key_exchange, Layer::host_key, Layer::authentication},
+       {Layer::tcp},
+       seconds{12},
+       look_at_session},
+      {{Layer::listener, Layer::lease, Layer::proof},
+       {},
+       seconds{3},
+       [](const Patient& patient, const Findings&, Tell tell) { return look_at_listeners(patient, std::move(tell)); }},
+      {{Layer::target}, {}, seconds{5}, alone(Layer::target, look_at_targets)},
+  };
+}
+
+}  // namespace
+
+class Examination::Impl : public std::enable_shared_from_this<Impl> {
+ public:
+  Impl(Patient patient, Tell tell, std::function<void()> done)
+      : patient_(std::move(patient)), tell_(std::move(tell)), done_(std::move(done)) {
+    for (Plan& plan : plans()) visits_.emplace_back(patient_.executor, std::move(plan));
+  }
+
+  void begin() {
+    for (Visit& visit : visits_) {
+      if (visit.begun || !all_told(visit.plan.after)) continue;
+      visit.begun = true;
+      visit.limit.expires_after(visit.plan.limit);
+      visit.limit.async_wait([weak = weak_from_this(), &visit](const boost::system::error_code& error) {
+        const auto self = weak.lock();
+        if (!error && self) self->give_up(visit);
+      });
+      visit.look =
+          visit.plan.begin(patient_, findings_, [weak = weak_from_this(), &visit](Layer layer, Finding finding) {
+            if (const auto self = weak.lock()) self->found(visit, layer, std::move(finding));
+          });
+    }
+  }
+
+  /// Nobody is told any more.
+  void end() {
+    tell_ = {};
+    visits_.clear();
+  }
+
+ private:
+  struct Visit {
+    Visit(const boost::asio::any_io_executor& executor, Plan its) : plan(std::move(its)), limit(executor) {}
+    Plan plan;
+    boost::asio::steady_timer limit;
+    Look look{};
+    bool begun = false;
+  };
+
+  bool all_told(const std::vector<Layer>& layers) const {
+    return std::all_of(layers.begin(), layers.end(), [&](Layer layer) { return findings_.contains(layer); });
+  }
+
+  void found(Visit& visit, Layer layer, Finding finding) {
+    if (!findings_.emplace(layer, finding).second) return;
+    const bool over = all_told(visit.plan.tells);
+    tell_(layer, std::move(finding));
+    if (!tell_) return;  // it ended us
+    if (over) leave(visit);
+  }
+
+  void give_up(Visit& visit) {
+    const std::string why = "there was no answer within " + std::to_string(visit.plan.limit.count()) + " s";
+    for (const Layer layer : std::vector<Layer>{visit.plan.tells}) {
+      if (!findings_.emplace(layer, Skipped{why}).second) continue;
+      tell_(layer, Skipped{why});
+      if (!tell_) return;
+    }
+    leave(visit);
+  }
+
+  void leave(Visit& visit) {
+    visit.limit.cancel();
+    visit.look.reset();
+    begin();
+    const bool over =
+        std::all_of(visits_.begin(), visits_.end(), [&](const Visit& each) { return all_told(each.plan.tells); });
+    if (over && !std::exchange(told_end_, true)) done_();
+  }
+
+  const Patient patient_;
+  Tell tell_;
+  std::function<void()> done_;
+  Findings findings_;
+  std::list<Visit> visits_;
+  bool told_end_ = false;
+};
+
+Examination::Examination(Patient patient, Tell tell, std::function<void()> done)
+    : impl_(std::make_shared<Impl>(std::move(patient), std::move(tell), std::move(done))) {
+  impl_->begin();
+}
+
+Examination::~Examination() {
+  impl_->end();
+}
+
+}  // namespace holdfast::doctor

@@ -1,0 +1,62 @@
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "holdfast/findings.hpp"
+#include "holdfast/report.hpp"
+#include "net/resolver.hpp"
+#include "ssh/storage.hpp"
+
+namespace holdfast::doctor {
+
+/// Whose way to its relay is looked at, and with what.
+struct Patient {
+  boost::asio::any_io_executor executor;
+  net::Resolver& resolver;  ///< outlives the examination
+  std::shared_ptr<ssh::Storage> storage;
+  TunnelSpec there;                       ///< the tunnel as it is at the relay that is meant
+  std::string state_folder;               ///< "/var/lib/holdfast"
+  std::optional<TunnelReport> running{};  ///< what a daemon knows that holds this tunnel
+};
+
+/// What one look at a layer found. Called from the loop, never from inside; the look may be destroyed in it.
+using Then = std::function<void(Finding)>;
+/// Likewise of several layers, as they are reached.
+using Tell = std::function<void(Layer, Finding)>;
+
+/// Destroying a look ends it, and nobody is told any more.
+using Look = std::unique_ptr<net::Operation>;
+
+// ---- one file each
+// ---------------------------------------------------------------------------------------------------
+
+Look look_at_device(const Patient& patient, Then then);
+Look look_at_modem(const Patient& patient, Then then);
+Look look_at_links(const Patient& patient, Then then);
+Look look_at_addresses(const Patient& patient, Then then);
+/// These ask for the addresses that `so_far` has of the name.
+Look look_at_routes(const Patient& patient, const Findings& so_far, Then then);
+Look look_at_neighbours(const Patient& patient, const Findings& so_far, Then then);
+Look look_at_name(const Patient& patient, Then then);
+Look look_at_path(const Patient& patient, const Findings& so_far, Then then);
+Look look_at_tcp(const Patient& patient, const Findings& so_far, Then then);
+/// One connection to the relay, as a session makes it, up to the login; then it says goodbye. Tells of each layer from
+/// the banner to the login. Where a session stands it tells of that one, and connects to nobody.
+Look look_at_session(const Patient& patient, const Findings& so_far, Tell tell);
+/// What the running session has found of its listeners, its lease and its proofs. Sends nothing.
+Look look_at_listeners(const Patient& patient, Tell tell);
+Look look_at_targets(const Patient& patient, Then then);
+
+/// The relay's addresses, as far as they are known: what the system found, else what is remembered.
+std::vector<std::string> addresses_of(const Findings& so_far);
+
+/// Runs `look` on a thread of its own: it may block for as long as it likes, and owns what it touches.
+Look beside(const boost::asio::any_io_executor& executor, std::function<Finding()> look, Then then);
+/// Tells it from the loop.
+Look at_once(const boost::asio::any_io_executor& executor, std::function<void()> tell);
+
+}  // namespace holdfast::doctor

@@ -1,0 +1,167 @@
+#include "status/findings_json.hpp"
+
+#include <array>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <type_traits>
+
+/// Absent is null or no key at all.
+template <typename Value>
+struct nlohmann::adl_serializer<std::optional<Value>> {
+  static void to_json(json& out, const std::optional<Value>& value) { out = value ? json(*value) : json(nullptr); }
+  static void from_json(const json& in, std::optional<Value>& value) {
+    value = in.is_null() ? std::nullopt : std::optional{in.get<Value>()};
+  }
+};
+
+/// A key with the suffix _ms would say it; the documents do.
+template <>
+struct nlohmann::adl_serializer<holdfast::Milliseconds> {
+  static void to_json(json& out, const holdfast::Milliseconds& time) { out = time.count(); }
+  static void from_json(const json& in, holdfast::Milliseconds& time) {
+    time = holdfast::Milliseconds{in.get<std::int64_t>()};
+  }
+};
+
+template <>
+struct nlohmann::adl_serializer<holdfast::Cause> {
+  static void to_json(json& out, const holdfast::Cause& cause) { out = std::string{holdfast::to_string(cause)}; }
+  static void from_json(const json& in, holdfast::Cause& cause) {
+    cause = holdfast::Cause::local_error;  // of a newer holdfast
+    for (const holdfast::CauseFacts& facts : holdfast::all_causes()) {
+      if (facts.name == in.get_ref<const std::string&>()) cause = facts.cause;
+    }
+  }
+};
+
+namespace holdfast {
+
+NLOHMANN_JSON_SERIALIZE_ENUM(NameFindings::Said, {{NameFindings::Said::addresses, "addresses"},
+                                                  {NameFindings::Said::no_such_name, "no_such_name"},
+                                                  {NameFindings::Said::refused, "refused"},
+                                                  {NameFindings::Said::failed, "failed"},
+                                                  {NameFindings::Said::nothing, "nothing"}})
+NLOHMANN_JSON_SERIALIZE_ENUM(TargetFindings::Said, {{TargetFindings::Said::something, "something"},
+                                                    {TargetFindings::Said::nothing, "nothing"},
+                                                    {TargetFindings::Said::closed, "closed"},
+                                                    {TargetFindings::Said::not_connected, "not_connected"}})
+
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Failure, cause, operation, subject, detail, remedy)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Skipped, why)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(DeviceFindings::Place, path, free_bytes, free_files, read_only, error)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(DeviceFindings, clock, relay_clock, at_least, clock_synchronized,
+                                                under_voltage, under_voltage_before, places, descriptors_used,
+                                                descriptors_limit, memory_available, memory_total)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(ModemFindings::Modem, name, state, failed_reason, unlock_required,
+                                                registration, operator_name, signal, bearer_connected, bearer_error,
+                                                apn, interfaces)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(ModemFindings::Device, name, interfaces)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(ModemFindings, managed, modems, devices)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(LinkFindings::Link, name, up, carrier, loopback, physical, losses,
+                                                losses_now)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(LinkFindings, links, wanted)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(AddressFindings::Address, interface, address, link_local, expired,
+                                                duplicate, tentative)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(AddressFindings, addresses, wanted)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(RouteFindings::Default, family, table, metric, interface, gateway)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(RouteFindings::Way, to, interface, source, gateway, error)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(RouteFindings, defaults, ways, rules, wanted)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(NeighbourFindings::Gateway, address, interface, state, link_addresses,
+                                                answered)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(NeighbourFindings, gateways)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(NameFindings::Server, address, said, addresses, took, detail)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(NameFindings, name, literal, servers, found, error, remembered)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(PathFindings::Echo, to, sent, answered, from, ttl, round_trip, detail)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(PathFindings::Large, to, size, passed)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(PathFindings, echoes, not_permitted, large)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(TcpFindings::Try, to, failed, detail, took, answered_from, ttl, hint)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(TcpFindings, tries, others, captured)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(StepFindings, failure, measured, evidence)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(TargetFindings::Target, forward, target, said, words, detail, took,
+                                                listens)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(TargetFindings, targets)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(KeepaliveFindings, interval, survived, forgotten)
+
+namespace status {
+namespace {
+
+using nlohmann::json;
+
+/// In the order of Finding's alternatives.
+constexpr std::array<std::string_view, std::variant_size_v<Finding>> kinds{
+    "skipped", "device", "modem", "link", "address", "route",    "neighbour",
+    "name",    "path",   "tcp",   "step", "target",  "keepalive"};
+
+/// A relay's words need not be UTF-8.
+std::string dumped(const json& value, int indent = -1) {
+  return value.dump(indent, ' ', false, json::error_handler_t::replace) + "\n";
+}
+
+json to_value(Layer layer, const Finding& finding) {
+  return {{"layer", std::string{to_string(layer)}},
+          {"kind", std::string{kinds.at(finding.index())}},
+          {"found", std::visit([](const auto& found) { return json(found); }, finding)}};
+}
+
+json to_value(const Judgement& judgement) {
+  json value{{"layer", std::string{to_string(judgement.layer)}},
+             {"result", std::string{to_string(judgement.result)}},
+             {"measured", judgement.measured},
+             {"evidence", judgement.evidence},
+             {"next_step", judgement.next_step}};
+  value["cause"] = judgement.cause ? json(std::string{to_string(*judgement.cause)}) : json(nullptr);
+  value["hidden_by"] = judgement.hidden_by ? json(std::string{to_string(*judgement.hidden_by)}) : json(nullptr);
+  return value;
+}
+
+template <std::size_t Index = 0>
+std::optional<Finding> read(std::string_view kind, const json& found) {
+  if constexpr (Index < kinds.size()) {
+    if (kinds.at(Index) == kind) return Finding{found.get<std::variant_alternative_t<Index, Finding>>()};
+    return read<Index + 1>(kind, found);
+  }
+  return std::nullopt;
+}
+
+std::optional<Layer> layer_of(std::string_view name) {
+  for (int value = 0; value <= static_cast<int>(Layer::keepalive); ++value) {
+    if (to_string(static_cast<Layer>(value)) == name) return static_cast<Layer>(value);
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::string to_line(Layer layer, const Finding& finding) {
+  json value = to_value(layer, finding);
+  value["schema"] = 1;
+  return dumped(value);
+}
+
+tl::expected<std::pair<Layer, Finding>, std::string> from_line(std::string_view line) {
+  try {
+    const json value = json::parse(line);
+    if (value.value("schema", 0) != 1)
+      return tl::unexpected{std::string{"schema 1 is expected: another version wrote this"}};
+    const auto layer = layer_of(value.value("layer", ""));
+    if (!layer) return tl::unexpected{"no layer is called '" + value.value("layer", "") + "'"};
+    auto finding = read(value.value("kind", ""), value.value("found", json::object()));
+    if (!finding) return tl::unexpected{"no kind of findings is called '" + value.value("kind", "") + "'"};
+    return std::pair{*layer, std::move(*finding)};
+  } catch (const json::exception& error) {
+    return tl::unexpected{std::string{"this is not what a look found: "} + error.what()};
+  }
+}
+
+std::string to_json(const Findings& findings, const Diagnosis& diagnosis) {
+  json value{{"schema", 1}, {"result", std::string{to_string(result_of(diagnosis))}}};
+  value["answer"] = diagnosis.answer ? json(std::string{to_string(*diagnosis.answer)}) : json(nullptr);
+  value["judgements"] = json::array();
+  for (const Judgement& judgement : diagnosis.judgements) value["judgements"].push_back(to_value(judgement));
+  value["findings"] = json::array();
+  for (const auto& [layer, finding] : findings) value["findings"].push_back(to_value(layer, finding));
+  return dumped(value, 2);
+}
+
+}  // namespace status
+}  // namespace holdfast

@@ -1,0 +1,21 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <tl/expected.hpp>
+#include <utility>
+
+#include "holdfast/diagnosis.hpp"
+
+/// What a look found, a line a layer: what the control socket streams and a file can keep (docs/diagnosis.md).
+namespace holdfast::status {
+
+/// {"schema":1,"layer":"link","kind":"link","found":{...}} and a line feed.
+std::string to_line(Layer layer, const Finding& finding);
+/// Keys that are missing have their defaults, others are left out: an older or newer holdfast may have written it.
+tl::expected<std::pair<Layer, Finding>, std::string> from_line(std::string_view line);
+
+/// For `holdfast doctor --json`: the findings, and what they come to.
+std::string to_json(const Findings& findings, const Diagnosis& diagnosis);
+
+}  // namespace holdfast::status

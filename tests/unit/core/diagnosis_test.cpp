@@ -1,0 +1,128 @@
+#include "holdfast/diagnosis.hpp"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <string>
+
+using namespace holdfast;
+
+namespace {
+
+LinkFindings::Link link(const std::string& name, bool up, bool carrier) {
+  LinkFindings::Link link;
+  link.name = name;
+  link.up = up;
+  link.carrier = carrier;
+  link.physical = true;
+  return link;
+}
+
+LinkFindings links(std::vector<LinkFindings::Link> links) {
+  LinkFindings found;
+  found.links = std::move(links);
+  return found;
+}
+
+NameFindings::Server silent(const std::string& address) {
+  NameFindings::Server server;
+  server.address = address;
+  server.said = NameFindings::Said::nothing;
+  return server;
+}
+
+NameFindings name_without_answer() {
+  NameFindings found;
+  found.name = "relay.example";
+  found.servers = {silent("192.0.2.53")};
+  return found;
+}
+
+TcpFindings::Try refused_at(const std::string& where) {
+  TcpFindings::Try one;
+  one.to = where;
+  one.failed = Cause::connection_refused;
+  return one;
+}
+
+StepFindings failed(Cause cause) {
+  StepFindings found;
+  found.failure = Failure{cause, "authenticate to", "relay.example:22", "tried SHA256:abc"};
+  return found;
+}
+
+TargetFindings::Target target_that_is_down() {
+  TargetFindings::Target target;
+  target.forward = "localhost:4649";
+  target.target = "localhost:22";
+  target.said = TargetFindings::Said::not_connected;
+  target.detail = "Connection refused";
+  return target;
+}
+
+const Judgement& of(const Diagnosis& diagnosis, Layer layer) {
+  return *std::find_if(diagnosis.judgements.begin(), diagnosis.judgements.end(),
+                       [&](const Judgement& judgement) { return judgement.layer == layer; });
+}
+
+}  // namespace
+
+TEST_CASE("of two faults the lower is the answer, and the upper its consequence") {
+  const Diagnosis diagnosis =
+      diagnose({{Layer::link, links({link("eth0", true, false)})}, {Layer::name, name_without_answer()}});
+  CHECK(diagnosis.answer == Layer::link);
+  CHECK(of(diagnosis, Layer::link).cause == Cause::no_carrier);
+  CHECK(of(diagnosis, Layer::name).result == CheckResult::fail);
+  CHECK(of(diagnosis, Layer::name).hidden_by == Layer::link);
+  CHECK(result_of(diagnosis) == CheckResult::fail);
+}
+
+TEST_CASE("what lies below a layer that passes only warns") {
+  TcpFindings tcp;
+  tcp.tries.emplace_back();
+  tcp.tries.back().to = "192.0.2.7:22";
+  const Diagnosis diagnosis = diagnose({{Layer::name, name_without_answer()}, {Layer::tcp, tcp}});
+  CHECK(of(diagnosis, Layer::name).result == CheckResult::warn);
+  CHECK(diagnosis.answer == Layer::name);
+  CHECK(result_of(diagnosis) == CheckResult::warn);
+}
+
+TEST_CASE("a target is on the device: nothing on the way explains it") {
+  TargetFindings targets;
+  targets.targets = {target_that_is_down()};
+  const Diagnosis diagnosis = diagnose({{Layer::link, links({link("eth0", true, false)})}, {Layer::target, targets}});
+  CHECK(diagnosis.answer == Layer::link);
+  CHECK(of(diagnosis, Layer::target).result == CheckResult::fail);
+  CHECK_FALSE(of(diagnosis, Layer::target).hidden_by);
+}
+
+TEST_CASE("a layer that could not be looked at is no fault, and says why") {
+  const Diagnosis diagnosis = diagnose({{Layer::path, Skipped{"needs root"}}});
+  CHECK_FALSE(diagnosis.answer);
+  CHECK(of(diagnosis, Layer::path).result == CheckResult::skip);
+  CHECK(of(diagnosis, Layer::path).measured == "needs root");
+}
+
+TEST_CASE("what a skipped layer waits for explains it") {
+  TcpFindings tcp;
+  tcp.tries = {refused_at("192.0.2.7:22")};
+  const Diagnosis diagnosis = diagnose({{Layer::tcp, tcp}, {Layer::banner, Skipped{"the port takes no connection"}}});
+  CHECK(diagnosis.answer == Layer::tcp);
+  CHECK(of(diagnosis, Layer::banner).hidden_by == Layer::tcp);
+}
+
+TEST_CASE("a step that failed says what was met, and the cause's remedy") {
+  const Diagnosis diagnosis = diagnose({{Layer::authentication, failed(Cause::authentication_refused)}});
+  const Judgement& judgement = of(diagnosis, Layer::authentication);
+  CHECK(judgement.result == CheckResult::fail);
+  CHECK(judgement.measured.find("SHA256:abc") != std::string::npos);
+  CHECK(judgement.next_step == remedy(Cause::authentication_refused));
+  CHECK(answer_of(diagnosis).starts_with("the relay took none of our keys ("));
+}
+
+TEST_CASE("nothing wrong is no answer") {
+  const Diagnosis diagnosis = diagnose({{Layer::link, links({link("eth0", true, true)})}});
+  CHECK_FALSE(diagnosis.answer);
+  CHECK(result_of(diagnosis) == CheckResult::pass);
+  CHECK(answer_of(diagnosis).empty());
+}

@@ -1,0 +1,101 @@
+#include "status/findings_json.hpp"
+
+#include <doctest/doctest.h>
+
+#include <string>
+#include <variant>
+
+using namespace holdfast;
+
+namespace {
+
+/// Written and read again, and written again: what is lost on the way shows.
+void survives(Layer layer, const Finding& finding) {
+  const std::string line = status::to_line(layer, finding);
+  CAPTURE(line);
+  const auto read = status::from_line(line);
+  REQUIRE(read);
+  CHECK(read->first == layer);
+  CHECK(read->second.index() == finding.index());
+  CHECK(status::to_line(read->first, read->second) == line);
+}
+
+std::string error_of(const std::string& line) {
+  const auto read = status::from_line(line);
+  return read ? std::string{} : read.error();
+}
+
+}  // namespace
+
+TEST_CASE("what was found is read back as it was written, each kind of it") {
+  survives(Layer::path, Skipped{"needs root"});
+  DeviceFindings device;
+  device.clock = 1764444000;
+  device.under_voltage = false;
+  device.places.push_back({"/var/lib/holdfast", 5, 6, true, "why"});
+  survives(Layer::device, device);
+  ModemFindings modem;
+  modem.modems.emplace_back();
+  modem.modems.back().state = "registered";
+  modem.modems.back().signal = 30;
+  modem.devices.push_back({"12d1:1f01", {"wwan0"}});
+  survives(Layer::modem, modem);
+  LinkFindings links;
+  links.links.emplace_back();
+  links.links.back().losses = 3;
+  survives(Layer::link, links);
+  AddressFindings addresses;
+  addresses.addresses.push_back({"eth0", "192.0.2.2", true, true, true, true});
+  survives(Layer::address, addresses);
+  RouteFindings routes;
+  routes.defaults.push_back({"IPv4", 254, 100, "eth0", "192.0.2.1"});
+  routes.ways.push_back({"198.51.100.2", "eth0", "192.0.2.2", "192.0.2.1", "an error"});
+  survives(Layer::route, routes);
+  NeighbourFindings neighbours;
+  neighbours.gateways.push_back({"192.0.2.1", "eth0", "reachable", {"02:00:00:00:00:01"}, true});
+  survives(Layer::neighbour, neighbours);
+  NameFindings name;
+  name.servers.push_back({"192.0.2.53", NameFindings::Said::refused, {"192.0.2.7"}, Milliseconds{12}, "REFUSED"});
+  survives(Layer::name, name);
+  PathFindings path;
+  path.echoes.push_back({"192.0.2.7", 3, 2, "192.0.2.8", 63, Milliseconds{40}, ""});
+  path.large.push_back({"192.0.2.7", 1500, true});
+  survives(Layer::path, path);
+  TcpFindings tcp;
+  tcp.tries.push_back({"192.0.2.7:22", Cause::connection_refused, "why", Milliseconds{3}, "192.0.2.8", 61, "hint"});
+  survives(Layer::tcp, tcp);
+  StepFindings step;
+  step.failure = Failure{Cause::host_key_changed, "verify", "relay", "SHA256:abc", "look"};
+  step.evidence = {"one", "two"};
+  survives(Layer::host_key, step);
+  TargetFindings target;
+  target.targets.push_back(
+      {"localhost:4649", "localhost:22", TargetFindings::Said::closed, "SSH-2.0", "", Milliseconds{1}, {"[::1]:22"}});
+  survives(Layer::target, target);
+  KeepaliveFindings keepalive;
+  keepalive.forgotten = Milliseconds{90000};
+  survives(Layer::keepalive, keepalive);
+}
+
+TEST_CASE("a line of an older or newer holdfast is read as far as it is known") {
+  const auto read =
+      status::from_line(R"({"schema":1,"layer":"link","kind":"link","found":{"wanted":"wwan0","new":[1]}})");
+  REQUIRE(read);
+  CHECK(std::get<LinkFindings>(read->second).wanted == "wwan0");
+}
+
+TEST_CASE("a line that is none says what is wrong with it") {
+  CHECK(error_of("{").find("not what a look found") != std::string::npos);
+  CHECK(error_of("[]").find("not what a look found") != std::string::npos);
+  CHECK(error_of(R"({"schema":2})").find("schema 1") != std::string::npos);
+  CHECK(error_of(R"({"schema":1,"layer":"moon"})").find("'moon'") != std::string::npos);
+  CHECK(error_of(R"({"schema":1,"layer":"link","kind":"moon"})").find("'moon'") != std::string::npos);
+  CHECK(error_of(R"({"schema":1,"layer":"link","kind":"link","found":{"links":7}})").find("not what") !=
+        std::string::npos);
+}
+
+TEST_CASE("a relay's words need not be UTF-8") {
+  StepFindings step;
+  step.measured = "SSH-2.0-\xff";
+  CHECK(status::from_line(status::to_line(Layer::banner, step)));
+}
