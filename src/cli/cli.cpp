@@ -114,8 +114,10 @@ constexpr const char* doctor_footer =
     R"(Exit status: 0 nothing is wrong; 1 something is worth a look; 2 a layer is at fault, or bad usage.
 
 Examples:
-  holdfast doctor relay
-  holdfast doctor relay --json)";
+  holdfast doctor
+  holdfast doctor relay --json > findings.json
+  holdfast doctor --findings findings.json
+  holdfast doctor --explain path_mtu)";
 
 constexpr const char* reconnect_text = R"(End the session of one tunnel and open a new one, at once.
 
@@ -191,8 +193,14 @@ class CommandLine {
     add_daemon(add("reload", "Have the configuration read again", reload_text, reload_footer, reload));
     CLI::App& doctor_command =
         add("doctor", "Find the layer at fault, and the next step", doctor_text, doctor_footer, doctor);
-    doctor_command.add_option("TUNNEL", options_.tunnel, "The tunnel's name in the configuration")->required();
+    doctor_command.add_option("TUNNEL", options_.tunnel,
+                              "The tunnel's name; without one, those that are not up, or all");
     doctor_command.add_flag("--json", options_.json, "Print what was found, and what it comes to, as JSON");
+    doctor_command
+        .add_option("--explain", options_.explain, "Say what a cause means and what to do, and look at nothing")
+        ->type_name("CAUSE");
+    doctor_command.add_option("--findings", options_.findings, "Judge again what --json printed, and look at nothing")
+        ->type_name("FILE");
     add_daemon(doctor_command);
     CLI::App& reconnect_command =
         add("reconnect", "Open a tunnel's session anew", reconnect_text, reconnect_footer, reconnect);

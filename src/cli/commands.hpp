@@ -34,6 +34,8 @@ struct Options {
   double timeout_seconds = 10;
   bool json = false;
   std::string tunnel;
+  std::string explain;   ///< a cause's name
+  std::string findings;  ///< a file of findings that are to be judged again
   std::string shell;
   std::string import_name = "relay";      ///< what an imported tunnel is called
   std::vector<std::string> import_words;  ///< the command line, or ssh_config's host

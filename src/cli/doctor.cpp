@@ -1,114 +1,141 @@
-#include <boost/asio/io_context.hpp>
+#include <algorithm>
+#include <fstream>
 #include <iostream>
-#include <memory>
+#include <iterator>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "cli/commands.hpp"
 #include "cli/daemon.hpp"
+#include "cli/doctor_face.hpp"
 #include "cli/places.hpp"
 #include "doctor/examination.hpp"
-#include "holdfast/diagnosis.hpp"
 #include "holdfast/relays.hpp"
-#include "net/disk.hpp"
+#include "status/diagnosis_text.hpp"
 #include "status/findings_json.hpp"
 #include "status/json.hpp"
-#include "status/printable.hpp"
 #include "supervisor/configuration.hpp"
+#include "supervisor/share.hpp"
 
 namespace holdfast::cli {
 namespace {
 
-/// A line a layer, as soon as all below it are said.
-class Face {
- public:
-  explicit Face(bool json) : json_(json) {}
+constexpr double longest_examination = 35;  ///< seconds
 
-  void take(Layer layer, Finding finding) {
-    findings_.insert_or_assign(layer, std::move(finding));
-    if (!json_) show(false);
+int explain(const std::string& name) {
+  for (const CauseFacts& facts : all_causes()) {
+    if (facts.name != name) continue;
+    std::cout << status::explanation(facts);
+    return done;
   }
+  std::string like;
+  for (const std::string& cause : status::causes_like(name)) like += (like.empty() ? "; like it: " : ", ") + cause;
+  return complain(misused, "no cause is called '" + name + "'" + like + " (docs/diagnosis.md has them all)");
+}
 
-  int end() {
-    const Diagnosis diagnosis = diagnose(findings_);
-    if (json_) {
-      std::cout << status::to_json(findings_, diagnosis);
-    } else {
-      show(true);
-      std::cout << '\n';
-      if (!diagnosis.answer) std::cout << "Nothing is wrong.\n";
-      for (const Judgement& judgement : diagnosis.judgements) {
-        if (judgement.layer != diagnosis.answer) continue;
-        std::cout << status::printable(answer_of(diagnosis)) << "\nNext: " << judgement.next_step << '\n';
-      }
-    }
-    const CheckResult result = result_of(diagnosis);
-    return result == CheckResult::fail ? 2 : result == CheckResult::warn ? 1 : 0;
+int judge_again(const Options& options) {
+  std::ifstream file(options.findings);
+  if (!file) return complain(misused, "can't read " + options.findings);
+  const std::string text{std::istreambuf_iterator<char>{file}, {}};
+  const auto findings = status::read_findings(text);
+  if (!findings) return complain(misused, options.findings + ": " + findings.error());
+  DoctorFace face{options.json, "", "as recorded in " + options.findings};
+  for (const auto& [layer, finding] : *findings) face.take(layer, finding);
+  return face.end();
+}
+
+/// Of the running daemon: of those that are not up, or of all if they are.
+std::vector<std::string> worth_a_look(const Report& report) {
+  std::vector<std::string> all;
+  std::vector<std::string> down;
+  for (const TunnelReport& tunnel : report.tunnels) {
+    all.push_back(tunnel.name);
+    if (!tunnel.up) down.push_back(tunnel.name);
   }
+  return down.empty() ? all : down;
+}
 
- private:
-  void show(bool all) {
-    for (; next_ <= Layer::keepalive; next_ = static_cast<Layer>(static_cast<int>(next_) + 1)) {
-      const auto found = findings_.find(next_);
-      if (found == findings_.end() && next_ == Layer::session) continue;  // nothing looks at that alone
-      if (found == findings_.end() && !all) return;
-      if (found == findings_.end()) continue;
-      const Judgement judgement = judge(next_, found->second);
-      std::cout << to_string(judgement.result) << "  " << to_string(next_) << ": "
-                << status::printable(judgement.measured) << std::endl;
-    }
+/// By the process that holds it.
+std::optional<int> examine_there(const Options& options, const std::string& tunnel) {
+  DoctorFace face{options.json, tunnel, "by the running holdfast"};
+  std::string broken;
+  const auto take = [&](const std::string& line) {
+    auto found = status::from_line(line);
+    if (!found) broken = found.error();
+    if (found) face.take(found->first, std::move(found->second));
+  };
+  const std::string target = "/v1/tunnels/" + percent_encoded(tunnel) + "/doctor";
+  Options asked = options;
+  asked.timeout_seconds = std::max(options.timeout_seconds, longest_examination);
+  const bool either = options.only.empty() && !options.socket;  // that process of one tunnel, or that of all
+  if (either) asked.only = tunnel;
+  auto response = stream(asked, target, take);
+  if (!response && either && response.error().nobody) {
+    asked.only.clear();
+    response = stream(asked, target, take);
   }
+  if (!response && response.error().nobody && !options.socket) return std::nullopt;
+  if (!response) return complain(response.error().exit_status == misused ? misused : failed, response.error().text);
+  if (response->status == 404 && response->body.find("no such address") != std::string::npos)
+    return complain(failed, "the running holdfast is older than this command: restart it (systemctl restart holdfast)");
+  if (response->status != 200) return complain(failed, status::error_text(response->body));
+  if (!broken.empty()) return complain(failed, "what the running holdfast says can't be read: " + broken);
+  return face.end();
+}
 
-  bool json_;
-  Findings findings_;
-  Layer next_ = Layer::device;
-};
+int examine_here(const Options& options, const TunnelSpec& tunnel) {
+  const std::string own = own_state_folder();
+  DoctorFace face{options.json, tunnel.name, "by this command: no holdfast runs here"};
+  doctor::examine_alone(at_relay(tunnel, relays_of(tunnel).front()), own.empty() ? supervisor::state_folder("") : own,
+                        [&](Layer layer, Finding finding) { face.take(layer, std::move(finding)); });
+  return face.end();
+}
 
 /// Where no daemon runs.
-int examine_here(const Options& options) {
+int examine_all_here(const Options& options) {
   const std::string file = options.config.value_or(default_config());
   const auto loaded = supervisor::load_configuration(file, config::files_outside_service());
   if (!loaded) {
     for (const config::Problem& problem : loaded.error()) std::cerr << config::to_string(problem) << '\n';
-    return complain(misused, file + " can't be used: mend it first");
+    return complain(misused, file + " can't be used: mend that first");
   }
-  const TunnelSpec* tunnel = nullptr;
-  for (const TunnelSpec& each : loaded->config.tunnels) {
-    if (options.tunnel.empty() || each.name == options.tunnel) tunnel = &each;
+  int worst = done;
+  std::string names;
+  bool found = false;
+  for (const TunnelSpec& tunnel : loaded->config.tunnels) {
+    names += (names.empty() ? "" : ", ") + tunnel.name;
+    if (!options.tunnel.empty() && tunnel.name != options.tunnel) continue;
+    found = true;
+    worst = std::max(worst, examine_here(options, tunnel));
   }
-  if (tunnel == nullptr) return complain(misused, "no tunnel is called '" + options.tunnel + "' in " + file);
-  boost::asio::io_context loop{1};
-  net::Resolver resolver{loop.get_executor()};
-  const auto disk = std::make_shared<net::Disk>(loop.get_executor());
-  const auto storage = std::make_shared<ssh::Storage>(loop.get_executor(), disk, [](const std::string&) {});
-  Face face{options.json};
-  doctor::Patient patient{loop.get_executor(), resolver, storage, at_relay(*tunnel, relays_of(*tunnel).front()),
-                          "/var/lib/holdfast"};
-  const doctor::Examination examination{std::move(patient),
-                                        [&](Layer layer, Finding finding) { face.take(layer, std::move(finding)); },
-                                        [&] { loop.stop(); }};
-  loop.run();
-  return face.end();
+  if (found) return worst;
+  return complain(misused, options.tunnel.empty()
+                               ? file + " has no tunnel; 'holdfast init' makes one"
+                               : "no tunnel is called '" + options.tunnel + "'; there are: " + names);
 }
 
 }  // namespace
 
 int doctor(const Options& options) {
-  Face face{options.json};
-  std::string broken;
-  Options patient = options;
-  patient.timeout_seconds = 35;
-  const auto response =
-      stream(patient, "/v1/tunnels/" + percent_encoded(options.tunnel) + "/doctor", [&](const std::string& line) {
-        auto found = status::from_line(line);
-        if (!found) broken = found.error();
-        if (found) face.take(found->first, std::move(found->second));
-      });
-  if (!response && response.error().nobody && !options.socket) return examine_here(options);
-  if (!response) return complain(response.error().exit_status, response.error().text);
-  if (response->status != 200) return complain(failed, status::error_text(response->body));
-  if (!broken.empty()) return complain(failed, broken);
-  return face.end();
+  if (!options.explain.empty()) return explain(options.explain);
+  if (!options.findings.empty()) return judge_again(options);
+  std::vector<std::string> tunnels{options.tunnel};
+  if (options.tunnel.empty()) {
+    const auto response = ask(options, "/v1/status");
+    if (!response && response.error().nobody && !options.socket) return examine_all_here(options);
+    if (!response) return complain(response.error().exit_status, response.error().text);
+    const auto report = status::from_json(response->body);
+    if (!report) return complain(failed, report.error());
+    tunnels = worth_a_look(*report);
+  }
+  int worst = done;
+  for (const std::string& tunnel : tunnels) {
+    const auto result = examine_there(options, tunnel);
+    if (!result) return examine_all_here(options);
+    worst = std::max(worst, *result);
+  }
+  return worst;
 }
 
 }  // namespace holdfast::cli

@@ -1,10 +1,13 @@
 #include "doctor/examination.hpp"
 
 #include <algorithm>
+#include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <list>
 #include <utility>
 #include <vector>
+
+#include "net/disk.hpp"
 
 namespace holdfast::doctor {
 namespace {
@@ -141,6 +144,16 @@ Examination::Examination(Patient patient, Tell tell, std::function<void()> done)
 
 Examination::~Examination() {
   impl_->end();
+}
+
+void examine_alone(TunnelSpec there, std::string state_folder, Tell tell) {
+  boost::asio::io_context loop{1};
+  net::Resolver resolver{loop.get_executor()};
+  const auto disk = std::make_shared<net::Disk>(loop.get_executor());
+  const auto storage = std::make_shared<ssh::Storage>(loop.get_executor(), disk, [](const std::string&) {});
+  Patient patient{loop.get_executor(), resolver, storage, std::move(there), std::move(state_folder)};
+  const Examination examination{std::move(patient), std::move(tell), [&loop] { loop.stop(); }};
+  loop.run();
 }
 
 }  // namespace holdfast::doctor

@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <memory>
+#include <string>
 
 #include "doctor/patient.hpp"
 
@@ -24,5 +25,8 @@ class Examination {
   class Impl;
   std::shared_ptr<Impl> impl_;
 };
+
+/// The whole examination without a daemon: returns at its end. `there`: the tunnel as it is at one relay.
+void examine_alone(TunnelSpec there, std::string state_folder, Tell tell);
 
 }  // namespace holdfast::doctor

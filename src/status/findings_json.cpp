@@ -3,6 +3,7 @@
 #include <array>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <sstream>
 #include <type_traits>
 
 /// Absent is null or no key at all.
@@ -130,6 +131,28 @@ std::optional<Layer> layer_of(std::string_view name) {
   return std::nullopt;
 }
 
+tl::expected<std::pair<Layer, Finding>, std::string> from_value(const json& value) {
+  const auto layer = layer_of(value.value("layer", ""));
+  if (!layer) return tl::unexpected{"no layer is called '" + value.value("layer", "") + "'"};
+  auto finding = read(value.value("kind", ""), value.value("found", json::object()));
+  if (!finding) return tl::unexpected{"no kind of findings is called '" + value.value("kind", "") + "'"};
+  return std::pair{*layer, std::move(*finding)};
+}
+
+std::string refusal_of_schema(const json& value) {
+  return value.value("schema", 0) == 1 ? "" : "schema 1 is expected: another version wrote this";
+}
+
+/// The library throws where a value is of another kind than it should be.
+template <typename Reading>
+auto guarded(Reading reading) -> decltype(reading()) {
+  try {
+    return reading();
+  } catch (const json::exception&) {
+    return tl::unexpected{std::string{"this is not what a look found"}};
+  }
+}
+
 }  // namespace
 
 std::string to_line(Layer layer, const Finding& finding) {
@@ -139,22 +162,44 @@ std::string to_line(Layer layer, const Finding& finding) {
 }
 
 tl::expected<std::pair<Layer, Finding>, std::string> from_line(std::string_view line) {
-  try {
+  return guarded([&]() -> tl::expected<std::pair<Layer, Finding>, std::string> {
     const json value = json::parse(line);
-    if (value.value("schema", 0) != 1)
-      return tl::unexpected{std::string{"schema 1 is expected: another version wrote this"}};
-    const auto layer = layer_of(value.value("layer", ""));
-    if (!layer) return tl::unexpected{"no layer is called '" + value.value("layer", "") + "'"};
-    auto finding = read(value.value("kind", ""), value.value("found", json::object()));
-    if (!finding) return tl::unexpected{"no kind of findings is called '" + value.value("kind", "") + "'"};
-    return std::pair{*layer, std::move(*finding)};
-  } catch (const json::exception& error) {
-    return tl::unexpected{std::string{"this is not what a look found: "} + error.what()};
-  }
+    if (const auto refused = refusal_of_schema(value); !refused.empty()) return tl::unexpected{refused};
+    return from_value(value);
+  });
 }
 
-std::string to_json(const Findings& findings, const Diagnosis& diagnosis) {
-  json value{{"schema", 1}, {"result", std::string{to_string(result_of(diagnosis))}}};
+tl::expected<Findings, std::string> read_findings(const std::string& text) {
+  Findings findings;
+  const auto take = [&](tl::expected<std::pair<Layer, Finding>, std::string> read) -> std::string {
+    if (!read) return read.error();
+    findings.insert_or_assign(read->first, std::move(read->second));
+    return {};
+  };
+  const json document = json::parse(text, nullptr, false);
+  if (document.is_object() && document.contains("findings")) {
+    return guarded([&]() -> tl::expected<Findings, std::string> {
+      if (const auto refused = refusal_of_schema(document); !refused.empty()) return tl::unexpected{refused};
+      for (const json& value : document.at("findings")) {
+        if (const std::string error = take(from_value(value)); !error.empty()) return tl::unexpected{error};
+      }
+      return findings;
+    });
+  }
+  std::istringstream lines{text};
+  std::size_t number = 0;
+  for (std::string line; std::getline(lines, line);) {
+    ++number;
+    if (line.empty()) continue;
+    if (const std::string error = take(from_line(line)); !error.empty())
+      return tl::unexpected{"line " + std::to_string(number) + ": " + error};
+  }
+  if (findings.empty()) return tl::unexpected{std::string{"there are no findings in it"}};
+  return findings;
+}
+
+std::string to_json(const std::string& tunnel, const Findings& findings, const Diagnosis& diagnosis) {
+  json value{{"schema", 1}, {"tunnel", tunnel}, {"result", std::string{to_string(result_of(diagnosis))}}};
   value["answer"] = diagnosis.answer ? json(std::string{to_string(*diagnosis.answer)}) : json(nullptr);
   value["judgements"] = json::array();
   for (const Judgement& judgement : diagnosis.judgements) value["judgements"].push_back(to_value(judgement));

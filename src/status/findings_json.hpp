@@ -16,6 +16,8 @@ std::string to_line(Layer layer, const Finding& finding);
 tl::expected<std::pair<Layer, Finding>, std::string> from_line(std::string_view line);
 
 /// For `holdfast doctor --json`: the findings, and what they come to.
-std::string to_json(const Findings& findings, const Diagnosis& diagnosis);
+std::string to_json(const std::string& tunnel, const Findings& findings, const Diagnosis& diagnosis);
+/// Such a document, or the lines of a stream. The error says what is wrong with it, and where.
+tl::expected<Findings, std::string> read_findings(const std::string& text);
 
 }  // namespace holdfast::status

@@ -112,12 +112,12 @@ configuration_documents_each_key() {
     done
 }
 
-operations_explain_each_cause() {
+diagnosis_explains_each_cause() {
   local name
   [ -f include/holdfast/cause.hpp ] || return
   sed -n '/^enum class Cause/,/^};/s/^ *\([a-z_]*\),.*/\1/p' include/holdfast/cause.hpp |
     while IFS= read -r name; do
-      grep -qsF "\`$name\`" docs/operations.md || echo "$name"
+      grep -qsF "\`$name\`" docs/diagnosis.md || echo "$name"
     done
 }
 
@@ -149,7 +149,7 @@ security_names_tests_that_exist() {
 offences=$(
   for rule in third_party_headers_stay_in_their_folder the_core_includes_std_only includes_follow_the_arrows \
     no_coroutines no_fixed_sleeps the_core_is_told_the_time architecture_names_each_folder \
-    configuration_documents_each_key operations_explain_each_cause security_names_tests_that_exist \
+    configuration_documents_each_key diagnosis_explains_each_cause security_names_tests_that_exist \
     the_package_builds_with_what_is_listed the_package_has_the_programs_version; do
     "$rule" | sed "s,^,$rule: ,"
   done

@@ -47,7 +47,7 @@ expect no_fixed_sleeps src/net/bad.cpp '  ::sleep(1);'
 expect the_core_is_told_the_time src/core/bad.cpp '  auto now = Clock::now();'
 expect architecture_names_each_folder src/orphan/ ''
 expect configuration_documents_each_key src/config/bad.cpp '    key<Number, &Spec::port>("prot"),' prot
-expect operations_explain_each_cause include/holdfast/cause.hpp "$(printf 'enum class Cause {\n  gremlins,\n};')" gremlins
+expect diagnosis_explains_each_cause include/holdfast/cause.hpp "$(printf 'enum class Cause {\n  gremlins,\n};')" gremlins
 expect security_names_tests_that_exist docs/security.md 'unit/bad_test.cpp: nobody wrote this' unit/bad_test.cpp
 expect the_package_builds_with_what_is_listed tools/packages 'build  libnew-dev' libnew-dev
 expect the_package_has_the_programs_version debian/changelog 'holdfast (9.9) unstable; urgency=medium'

@@ -1,0 +1,102 @@
+#include "cli/doctor_face.hpp"
+
+#include <unistd.h>
+
+#include <cstdlib>
+#include <iostream>
+#include <string_view>
+#include <utility>
+
+#include "status/diagnosis_text.hpp"
+#include "status/findings_json.hpp"
+
+namespace holdfast::cli {
+namespace {
+
+Layer above(Layer layer) {
+  return static_cast<Layer>(static_cast<int>(layer) + 1);
+}
+
+}  // namespace
+
+status::Colour colour_of_output() {
+  const char* no_color = std::getenv("NO_COLOR");
+  const char* terminal = std::getenv("TERM");
+  const bool unwanted = no_color != nullptr && *no_color != '\0';
+  const bool unable = terminal == nullptr || std::string_view{terminal} == "dumb";
+  return ::isatty(STDOUT_FILENO) == 1 && !unwanted && !unable ? status::Colour::ansi : status::Colour::no;
+}
+
+DoctorFace::DoctorFace(bool json, std::string tunnel, std::string how)
+    : json_(json),
+      live_(!json && ::isatty(STDOUT_FILENO) == 1),
+      colour_(colour_of_output()),
+      tunnel_(std::move(tunnel)),
+      how_(std::move(how)) {}
+
+/// Once something is known: where the tunnel is not, there is nothing to begin.
+void DoctorFace::begin() {
+  if (how_.empty()) return;
+  std::cout << (tunnel_.empty() ? "" : "Tunnel " + tunnel_ + ", ") << std::exchange(how_, {}) << "\n\n";
+}
+
+void DoctorFace::take(Layer layer, Finding finding) {
+  findings_.insert_or_assign(layer, std::move(finding));
+  if (!json_) show_what_is_next(false);
+}
+
+int DoctorFace::end() {
+  const Diagnosis diagnosis = diagnose(findings_);
+  if (json_) {
+    std::cout << status::to_json(tunnel_, findings_, diagnosis);
+  } else {
+    show_what_is_next(true);
+    std::cout << '\n' << status::conclusion(diagnosis, colour_) << std::flush;
+  }
+  const CheckResult result = result_of(diagnosis);
+  return result == CheckResult::fail ? 2 : result == CheckResult::warn ? 1 : 0;
+}
+
+/// Nobody looks at a layer that is not in `findings_` at the end, nor at `session` by itself.
+void DoctorFace::show_what_is_next(bool all) {
+  begin();
+  clear_waiting();
+  const Diagnosis so_far = diagnose(findings_);
+  for (; next_ <= Layer::keepalive; next_ = above(next_)) {
+    if (!findings_.contains(next_)) {
+      if (!all && next_ != Layer::session && next_ != Layer::keepalive) break;
+      continue;
+    }
+    for (const Judgement& judgement : so_far.judgements) {
+      if (judgement.layer == next_) show(judgement);
+    }
+  }
+  if (all) return show_skipped();
+  std::cout << std::flush;
+  show_waiting();
+}
+
+/// Those that wait for the same share a line.
+void DoctorFace::show(const Judgement& judgement) {
+  if (judgement.result == CheckResult::skip) {
+    if (!skipped_.empty() && skipped_.back().measured != judgement.measured) show_skipped();
+    skipped_.push_back(judgement);
+    return;
+  }
+  show_skipped();
+  std::cout << status::text_of(judgement, colour_);
+}
+
+void DoctorFace::show_skipped() {
+  std::cout << status::not_reached(std::exchange(skipped_, {}), colour_);
+}
+
+void DoctorFace::show_waiting() const {
+  if (live_) std::cout << " ...   " << status::label_of(next_) << std::flush;
+}
+
+void DoctorFace::clear_waiting() const {
+  if (live_) std::cout << "\r\x1b[K";
+}
+
+}  // namespace holdfast::cli

@@ -1,0 +1,43 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "holdfast/diagnosis.hpp"
+#include "status/text.hpp"
+
+namespace holdfast::cli {
+
+/// Shows an examination of one tunnel on standard output: a line a layer, from the device up, each as soon as all below
+/// it are known, and the answer last; or all of it as JSON at the end.
+class DoctorFace {
+ public:
+  /// `how`: by whom it is examined.
+  DoctorFace(bool json, std::string tunnel, std::string how);
+
+  void take(Layer layer, Finding finding);
+  /// Nothing more comes. The exit status.
+  int end();
+
+ private:
+  void begin();
+  void show_what_is_next(bool all);
+  void show(const Judgement& judgement);
+  void show_skipped();
+  void show_waiting() const;
+  void clear_waiting() const;
+
+  const bool json_;
+  const bool live_;  ///< on a terminal, which can take a line back
+  const status::Colour colour_;
+  const std::string tunnel_;
+  std::string how_;  ///< until it is said
+  Findings findings_;
+  Layer next_ = Layer::device;
+  std::vector<Judgement> skipped_;  ///< since the last line, for one reason
+};
+
+/// https://no-color.org, and terminals that can't.
+status::Colour colour_of_output();
+
+}  // namespace holdfast::cli

@@ -1,0 +1,189 @@
+#include "status/diagnosis_text.hpp"
+
+#include <algorithm>
+#include <cstdlib>
+#include <numeric>
+#include <sstream>
+#include <string_view>
+#include <utility>
+
+#include "status/printable.hpp"
+
+namespace holdfast::status {
+namespace {
+
+constexpr std::size_t width = 80;
+constexpr std::size_t indent = 20;
+
+/// The first line begins after `begin`, the others after as many spaces. Letters of UTF-8 count by bytes: a line may be
+/// shorter for it.
+std::string wrapped(const std::string& begin, const std::string& text, std::size_t margin) {
+  std::istringstream words{text};
+  std::string out = begin;
+  std::size_t column = margin;
+  for (std::string word; words >> word;) {
+    const bool first = column == margin;
+    if (!first && column + 1 + word.size() > width) {
+      out += "\n" + std::string(margin, ' ');
+      column = margin;
+    } else if (!first) {
+      out += ' ';
+      ++column;
+    }
+    out += word;
+    column += word.size();
+  }
+  return out + "\n";
+}
+
+std::string coloured(const std::string& text, std::string_view code, Colour colour) {
+  return colour == Colour::ansi ? std::string{code} + text + "\x1b[0m" : text;
+}
+
+std::string mark_of(CheckResult result, Colour colour) {
+  switch (result) {
+    case CheckResult::pass:
+      return coloured(" ok    ", "\x1b[32m", colour);
+    case CheckResult::warn:
+      return coloured(" warn  ", "\x1b[33m", colour);
+    case CheckResult::fail:
+      return coloured(" FAIL  ", "\x1b[1;31m", colour);
+    case CheckResult::skip:
+      return " -     ";
+  }
+  std::abort();
+}
+
+std::string padded(std::string label) {
+  label.resize(std::max(label.size() + 1, indent - 7), ' ');
+  return label;
+}
+
+/// "no answer from DNS (192.0.2.53)"
+std::string what(const Judgement& judgement) {
+  if (!judgement.cause || judgement.result == CheckResult::pass) return judgement.measured;
+  const std::string sentence{facts_of(*judgement.cause).sentence};
+  return judgement.measured.empty() ? sentence : sentence + " (" + judgement.measured + ")";
+}
+
+std::string joined(const std::vector<std::string>& words) {
+  return std::accumulate(
+      words.begin(), words.end(), std::string{},
+      [](const std::string& text, const std::string& word) { return text.empty() ? word : text + ", " + word; });
+}
+
+/// How many letters have to be added, left out or exchanged.
+std::size_t distance(std::string_view left, std::string_view right) {
+  std::vector<std::size_t> row(right.size() + 1);
+  std::iota(row.begin(), row.end(), std::size_t{0});
+  for (std::size_t at = 0; at < left.size(); ++at) {
+    std::size_t diagonal = std::exchange(row[0], at + 1);
+    for (std::size_t to = 0; to < right.size(); ++to) {
+      const std::size_t kept = diagonal + (left[at] == right[to] ? 0 : 1);
+      diagonal = std::exchange(row[to + 1], std::min({kept, row[to] + 1, row[to + 1] + 1}));
+    }
+  }
+  return row.back();
+}
+
+}  // namespace
+
+std::string label_of(Layer layer) {
+  switch (layer) {
+    case Layer::neighbour:
+      return "gateway";
+    case Layer::name:
+      return "relay's name";
+    case Layer::tcp:
+      return "relay's port";
+    case Layer::banner:
+      return "SSH server";
+    case Layer::key_exchange:
+      return "encryption";
+    case Layer::host_key:
+      return "host key";
+    case Layer::authentication:
+      return "login";
+    case Layer::proof:
+      return "way back";
+    case Layer::device:
+    case Layer::modem:
+    case Layer::link:
+    case Layer::address:
+    case Layer::route:
+    case Layer::path:
+    case Layer::session:
+    case Layer::listener:
+    case Layer::lease:
+    case Layer::target:
+    case Layer::keepalive:
+      return std::string{to_string(layer)};
+  }
+  std::abort();
+}
+
+std::string text_of(const Judgement& judgement, Colour colour) {
+  std::string said = printable(what(judgement));
+  if (judgement.hidden_by && judgement.result == CheckResult::fail) {
+    said += "; follows from: " + label_of(*judgement.hidden_by);
+  }
+  std::string text = wrapped(mark_of(judgement.result, colour) + padded(label_of(judgement.layer)), said, indent);
+  if (judgement.result == CheckResult::pass) return text;
+  for (const std::string& line : judgement.evidence) {
+    text += wrapped(std::string(indent, ' '), printable(line), indent);
+  }
+  return text;
+}
+
+std::string not_reached(const std::vector<Judgement>& skipped, Colour colour) {
+  if (skipped.empty()) return {};
+  if (skipped.size() == 1) return text_of(skipped.front(), colour);
+  std::vector<std::string> labels;
+  for (const Judgement& judgement : skipped) labels.push_back(label_of(judgement.layer));
+  return wrapped(mark_of(CheckResult::skip, colour),
+                 joined(labels) + ": not looked at, because " + printable(skipped.front().measured), 7);
+}
+
+std::string conclusion(const Diagnosis& diagnosis, Colour colour) {
+  const auto answer = std::find_if(diagnosis.judgements.begin(), diagnosis.judgements.end(),
+                                   [&](const Judgement& judgement) { return judgement.layer == diagnosis.answer; });
+  if (answer == diagnosis.judgements.end()) return coloured("Nothing is wrong.", "\x1b[32m", colour) + "\n";
+  const bool fails = answer->result == CheckResult::fail;
+  std::string text = wrapped(coloured(fails ? "Fault:  " : "Look:   ", fails ? "\x1b[1;31m" : "\x1b[33m", colour),
+                             printable(answer_of(diagnosis)), 8);
+  std::vector<std::string> consequences;
+  std::vector<std::string> others;
+  for (const Judgement& judgement : diagnosis.judgements) {
+    const bool bad = judgement.result == CheckResult::fail || judgement.result == CheckResult::warn;
+    if (!bad || judgement.layer == diagnosis.answer) continue;
+    (judgement.hidden_by ? consequences : others).push_back(label_of(judgement.layer));
+  }
+  if (!consequences.empty()) text += wrapped("Follows: ", joined(consequences), 9);
+  if (!others.empty()) text += wrapped("Besides: ", joined(others), 9);
+  return text + wrapped("Next:   ", printable(answer->next_step), 8);
+}
+
+std::string explanation(const CauseFacts& facts) {
+  const char* severity = facts.severity == Severity::error     ? "a fault"
+                         : facts.severity == Severity::warning ? "worth a look"
+                                                               : "nothing wrong by itself";
+  return std::string{facts.name} + "\n" + wrapped("  What:   ", std::string{facts.sentence} + ".", 10) +
+         wrapped("  Layer:  ", label_of(facts.layer) + "; " + severity, 10) +
+         wrapped("  Next:   ", std::string{facts.remedy}, 10);
+}
+
+std::vector<std::string> causes_like(const std::string& name) {
+  std::vector<std::pair<std::size_t, std::string>> known;
+  for (const CauseFacts& facts : all_causes()) {
+    const bool within = name.size() > 2 && facts.name.find(name) != std::string_view::npos;
+    known.emplace_back(within ? 0 : distance(name, facts.name), facts.name);
+  }
+  std::sort(known.begin(), known.end());
+  std::vector<std::string> like;
+  for (const auto& [far, cause] : known) {
+    if (like.size() < 3 && far < std::max<std::size_t>(3, name.size() / 2)) like.push_back(cause);
+  }
+  return like;
+}
+
+}  // namespace holdfast::status

@@ -1,0 +1,29 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "holdfast/diagnosis.hpp"
+#include "status/text.hpp"
+
+/// A diagnosis as people read it, in lines of at most 80 letters. Pure; what comes from outside is made printable.
+namespace holdfast::status {
+
+/// " FAIL  name server    no answer from DNS (192.0.2.53)" and below it the evidence of a layer that does not pass.
+std::string text_of(const Judgement& judgement, Colour colour);
+
+/// " -     banner, login  not reached" for layers that only wait for a lower one.
+std::string not_reached(const std::vector<Judgement>& skipped, Colour colour);
+
+/// The answer, what follows from it, and the next step.
+std::string conclusion(const Diagnosis& diagnosis, Colour colour);
+
+/// For `holdfast doctor --explain`.
+std::string explanation(const CauseFacts& facts);
+/// Causes whose names are like it, for who mistyped one.
+std::vector<std::string> causes_like(const std::string& name);
+
+/// What people call it: "gateway" for Layer::neighbour.
+std::string label_of(Layer layer);
+
+}  // namespace holdfast::status

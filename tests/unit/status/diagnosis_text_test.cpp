@@ -1,0 +1,116 @@
+#include "status/diagnosis_text.hpp"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <fstream>
+#include <iterator>
+#include <sstream>
+#include <string>
+
+using namespace holdfast;
+using status::Colour;
+
+namespace {
+
+constexpr const char* begin_of_causes = "<!-- The causes: unit_status writes them. -->\n";
+
+/// The end of docs/diagnosis.md: a table a layer.
+std::string causes() {
+  std::string text = begin_of_causes;
+  for (int value = 0; value <= static_cast<int>(Layer::keepalive); ++value) {
+    const auto layer = static_cast<Layer>(value);
+    std::string rows;
+    for (const CauseFacts& facts : all_causes()) {
+      if (facts.layer != layer) continue;
+      rows += "| `" + std::string{facts.name} + "` | " + std::string{facts.sentence} + " | " +
+              std::string{facts.remedy} + " |\n";
+    }
+    if (rows.empty()) continue;
+    text += "\n### " + status::label_of(layer) + "\n\n| cause | what it is | next step |\n|---|---|---|\n" + rows;
+  }
+  return text;
+}
+
+std::size_t longest_line(const std::string& text) {
+  std::istringstream lines{text};
+  std::size_t longest = 0;
+  for (std::string line; std::getline(lines, line);) longest = std::max(longest, line.size());
+  return longest;
+}
+
+Judgement judgement(Layer layer, CheckResult result, const std::string& measured) {
+  Judgement judgement;
+  judgement.layer = layer;
+  judgement.result = result;
+  judgement.measured = measured;
+  return judgement;
+}
+
+Judgement name_fault() {
+  Judgement fault = judgement(Layer::name, CheckResult::fail, "192.0.2.53, for 5 s");
+  fault.cause = Cause::nameserver_silent;
+  fault.next_step = "Name another server.";
+  fault.evidence = {"192.0.2.54 answers nothing either"};
+  return fault;
+}
+
+}  // namespace
+
+TEST_CASE("docs/diagnosis.md ends with every cause by its layer") {
+  std::ofstream(DIAGNOSIS_WANTED) << causes();
+  std::ifstream page(DIAGNOSIS_MD);
+  const std::string text{std::istreambuf_iterator<char>{page}, std::istreambuf_iterator<char>{}};
+  const auto begin = text.find(begin_of_causes);
+  REQUIRE(begin != std::string::npos);
+  CHECK_MESSAGE(text.substr(begin) == causes(), "the page has to end with " DIAGNOSIS_WANTED);
+}
+
+TEST_CASE("a layer is a line, and the evidence of one that fails stands below") {
+  CHECK(status::text_of(judgement(Layer::link, CheckResult::pass, "eth0 has a carrier"), Colour::no) ==
+        " ok    link         eth0 has a carrier\n");
+  CHECK(status::text_of(name_fault(), Colour::no) ==
+        " FAIL  relay's name a name server does not answer (192.0.2.53, for 5 s)\n"
+        "                    192.0.2.54 answers nothing either\n");
+  CHECK(status::text_of(name_fault(), Colour::ansi).find("\x1b[1;31m") != std::string::npos);
+}
+
+TEST_CASE("what waits for the same shares a line") {
+  const Judgement banner = judgement(Layer::banner, CheckResult::skip, "the port takes no connection");
+  const Judgement login = judgement(Layer::authentication, CheckResult::skip, "the port takes no connection");
+  CHECK(status::not_reached({banner, login}, Colour::no) ==
+        " -     SSH server, login: not looked at, because the port takes no connection\n");
+  CHECK(status::not_reached({}, Colour::no).empty());
+}
+
+TEST_CASE("the answer comes last, with what follows from it and the next step") {
+  Judgement later = judgement(Layer::authentication, CheckResult::fail, "refused");
+  later.cause = Cause::authentication_refused;
+  later.hidden_by = Layer::name;
+  Judgement target = judgement(Layer::target, CheckResult::fail, "down");
+  target.cause = Cause::target_down;
+  const std::string text = status::conclusion({{name_fault(), later, target}, Layer::name}, Colour::no);
+  CHECK(text ==
+        "Fault:  a name server does not answer (192.0.2.53, for 5 s)\n"
+        "Follows: login\n"
+        "Besides: target\n"
+        "Next:   Name another server.\n");
+  CHECK(status::conclusion({}, Colour::no) == "Nothing is wrong.\n");
+}
+
+TEST_CASE("no line is longer than a terminal is wide, and nothing from outside reaches it raw") {
+  Judgement hostile = judgement(Layer::banner, CheckResult::fail, "");
+  hostile.cause = Cause::captive_portal;
+  for (int count = 0; count < 60; ++count) hostile.measured += "words \x1b[2J ";
+  hostile.evidence = {hostile.measured};
+  const std::string text = status::text_of(hostile, Colour::no);
+  CHECK(longest_line(text) <= 80);
+  CHECK(text.find('\x1b') == std::string::npos);
+  for (const CauseFacts& facts : all_causes()) CHECK(longest_line(status::explanation(facts)) <= 80);
+}
+
+TEST_CASE("a mistyped cause finds those that are like it") {
+  CHECK(status::causes_like("mtu").front() == "path_mtu");
+  CHECK(status::causes_like("hostkey_changed").front() == "host_key_changed");
+  CHECK(status::causes_like("zzzzzzzzzzzzzzzzzzzzzzzz").empty());
+}
