@@ -97,6 +97,7 @@ enum class Cause {
   certificate_expired,
   privileged_port,
   listens_elsewhere,
+  no_listener,
   lease_unavailable,
   lease_outdated,
   target_elsewhere,

@@ -117,7 +117,8 @@ Examples:
   holdfast doctor
   holdfast doctor relay --json > findings.json
   holdfast doctor --findings findings.json
-  holdfast doctor --explain path_mtu)";
+  holdfast doctor --explain path_mtu
+  holdfast doctor --from-outside me@relay.example:4649)";
 
 constexpr const char* reconnect_text = R"(End the session of one tunnel and open a new one, at once.
 
@@ -196,6 +197,17 @@ class CommandLine {
     doctor_command.add_option("TUNNEL", options_.tunnel,
                               "The tunnel's name; without one, those that are not up, or all");
     doctor_command.add_flag("--json", options_.json, "Print what was found, and what it comes to, as JSON");
+    doctor_command
+        .add_option("--from-outside", options_.outside.where,
+                    "Look from the relay's side, through your own ssh: does anything listen at this port, whose is it, "
+                    "does it answer")
+        ->type_name("USER@RELAY:PORT");
+    doctor_command.add_option("--ssh-port", options_.outside.ssh_port, "Of the relay's sshd (default: as ssh has it)")
+        ->check(port)
+        ->type_name("PORT");
+    doctor_command.add_option("--pin", options_.outside.pins, "The fingerprint of the device's own host key")
+        ->check(fingerprint)
+        ->type_name("SHA256:...");
     doctor_command
         .add_option("--explain", options_.explain, "Say what a cause means and what to do, and look at nothing")
         ->type_name("CAUSE");

@@ -34,6 +34,11 @@ struct Options {
   double timeout_seconds = 10;
   bool json = false;
   std::string tunnel;
+  struct Outside {
+    std::string where;  ///< "user@relay:4649"
+    std::optional<int> ssh_port;
+    std::vector<std::string> pins;
+  } outside;
   std::string explain;   ///< a cause's name
   std::string findings;  ///< a file of findings that are to be judged again
   std::string shell;

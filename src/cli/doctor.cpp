@@ -1,8 +1,11 @@
 #include <algorithm>
+#include <charconv>
+#include <cstdlib>
 #include <fstream>
 #include <iostream>
 #include <iterator>
 #include <optional>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -11,6 +14,7 @@
 #include "cli/doctor_face.hpp"
 #include "cli/places.hpp"
 #include "doctor/examination.hpp"
+#include "doctor/outside.hpp"
 #include "holdfast/relays.hpp"
 #include "status/diagnosis_text.hpp"
 #include "status/findings_json.hpp"
@@ -40,8 +44,36 @@ int judge_again(const Options& options) {
   const std::string text{std::istreambuf_iterator<char>{file}, {}};
   const auto findings = status::read_findings(text);
   if (!findings) return complain(misused, options.findings + ": " + findings.error());
-  DoctorFace face{options.json, "", "as recorded in " + options.findings};
+  DoctorFace face{options.json, "", "As recorded in " + options.findings, {}};
   for (const auto& [layer, finding] : *findings) face.take(layer, finding);
+  return face.end();
+}
+
+/// "me@relay:4649": who logs in where, and at which port the tunnel should be.
+int look_outside(const Options& options) {
+  const std::string& where = options.outside.where;
+  const auto colon = where.rfind(':');
+  int port = 0;
+  const auto [end, error] =
+      std::from_chars(where.data() + std::min(colon, where.size() - 1) + 1, where.data() + where.size(), port);
+  if (colon == std::string::npos || colon == 0 || error != std::errc{} || end != where.data() + where.size() ||
+      port < 1 || port > 65535)
+    return complain(
+        misused,
+        "'" + where +
+            "' names no port: write USER@RELAY:PORT, with the tunnel's port at the relay, as in me@relay.example:4649");
+  doctor::Outside outside;
+  outside.login = where.substr(0, colon);
+  outside.port = static_cast<std::uint16_t>(port);
+  outside.ssh_port = static_cast<std::uint16_t>(options.outside.ssh_port.value_or(0));
+  outside.pins = options.outside.pins;
+  if (const char* home = std::getenv("HOME"); home != nullptr)
+    outside.known_hosts = std::string{home} + "/.ssh/known_hosts";
+  DoctorFace face{options.json,
+                  "",
+                  "Port " + std::to_string(port) + " at the relay, as seen by " + outside.login,
+                  {doctor::outside_layers.begin(), doctor::outside_layers.end()}};
+  doctor::look_from_outside(outside, [&](Layer layer, Finding finding) { face.take(layer, std::move(finding)); });
   return face.end();
 }
 
@@ -58,7 +90,7 @@ std::vector<std::string> worth_a_look(const Report& report) {
 
 /// By the process that holds it.
 std::optional<int> examine_there(const Options& options, const std::string& tunnel) {
-  DoctorFace face{options.json, tunnel, "by the running holdfast"};
+  DoctorFace face{options.json, tunnel, "by the running holdfast", doctor::examined_layers()};
   std::string broken;
   const auto take = [&](const std::string& line) {
     auto found = status::from_line(line);
@@ -86,7 +118,7 @@ std::optional<int> examine_there(const Options& options, const std::string& tunn
 
 int examine_here(const Options& options, const TunnelSpec& tunnel) {
   const std::string own = own_state_folder();
-  DoctorFace face{options.json, tunnel.name, "by this command: no holdfast runs here"};
+  DoctorFace face{options.json, tunnel.name, "by this command: no holdfast runs here", doctor::examined_layers()};
   doctor::examine_alone(at_relay(tunnel, relays_of(tunnel).front()), own.empty() ? supervisor::state_folder("") : own,
                         [&](Layer layer, Finding finding) { face.take(layer, std::move(finding)); });
   return face.end();
@@ -120,6 +152,7 @@ int examine_all_here(const Options& options) {
 int doctor(const Options& options) {
   if (!options.explain.empty()) return explain(options.explain);
   if (!options.findings.empty()) return judge_again(options);
+  if (!options.outside.where.empty()) return look_outside(options);
   std::vector<std::string> tunnels{options.tunnel};
   if (options.tunnel.empty()) {
     const auto response = ask(options, "/v1/status");

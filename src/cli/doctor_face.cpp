@@ -11,14 +11,6 @@
 #include "status/findings_json.hpp"
 
 namespace holdfast::cli {
-namespace {
-
-Layer above(Layer layer) {
-  return static_cast<Layer>(static_cast<int>(layer) + 1);
-}
-
-}  // namespace
-
 status::Colour colour_of_output() {
   const char* no_color = std::getenv("NO_COLOR");
   const char* terminal = std::getenv("TERM");
@@ -27,12 +19,13 @@ status::Colour colour_of_output() {
   return ::isatty(STDOUT_FILENO) == 1 && !unwanted && !unable ? status::Colour::ansi : status::Colour::no;
 }
 
-DoctorFace::DoctorFace(bool json, std::string tunnel, std::string how)
+DoctorFace::DoctorFace(bool json, std::string tunnel, std::string how, std::set<Layer> expected)
     : json_(json),
       live_(!json && ::isatty(STDOUT_FILENO) == 1),
       colour_(colour_of_output()),
       tunnel_(std::move(tunnel)),
-      how_(std::move(how)) {}
+      how_(std::move(how)),
+      expected_(std::move(expected)) {}
 
 /// Once something is known: where the tunnel is not, there is nothing to begin.
 void DoctorFace::begin() {
@@ -42,7 +35,8 @@ void DoctorFace::begin() {
 
 void DoctorFace::take(Layer layer, Finding finding) {
   findings_.insert_or_assign(layer, std::move(finding));
-  if (!json_) show_what_is_next(false);
+  expected_.insert(layer);
+  if (!json_) show_what_is_next();
 }
 
 int DoctorFace::end() {
@@ -50,28 +44,26 @@ int DoctorFace::end() {
   if (json_) {
     std::cout << status::to_json(tunnel_, findings_, diagnosis);
   } else {
-    show_what_is_next(true);
+    std::erase_if(expected_, [&](Layer layer) { return !findings_.contains(layer); });
+    show_what_is_next();
+    show_skipped();
     std::cout << '\n' << status::conclusion(diagnosis, colour_) << std::flush;
   }
   const CheckResult result = result_of(diagnosis);
   return result == CheckResult::fail ? 2 : result == CheckResult::warn ? 1 : 0;
 }
 
-/// Nobody looks at a layer that is not in `findings_` at the end, nor at `session` by itself.
-void DoctorFace::show_what_is_next(bool all) {
+void DoctorFace::show_what_is_next() {
   begin();
   clear_waiting();
   const Diagnosis so_far = diagnose(findings_);
-  for (; next_ <= Layer::keepalive; next_ = above(next_)) {
-    if (!findings_.contains(next_)) {
-      if (!all && next_ != Layer::session && next_ != Layer::keepalive) break;
-      continue;
-    }
+  while (!expected_.empty() && findings_.contains(*expected_.begin())) {
+    const Layer next = *expected_.begin();
+    expected_.erase(expected_.begin());
     for (const Judgement& judgement : so_far.judgements) {
-      if (judgement.layer == next_) show(judgement);
+      if (judgement.layer == next) show(judgement);
     }
   }
-  if (all) return show_skipped();
   std::cout << std::flush;
   show_waiting();
 }
@@ -92,7 +84,7 @@ void DoctorFace::show_skipped() {
 }
 
 void DoctorFace::show_waiting() const {
-  if (live_) std::cout << " ...   " << status::label_of(next_) << std::flush;
+  if (live_ && !expected_.empty()) std::cout << " ...   " << status::label_of(*expected_.begin()) << std::flush;
 }
 
 void DoctorFace::clear_waiting() const {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <set>
 #include <string>
 #include <vector>
 
@@ -12,8 +13,8 @@ namespace holdfast::cli {
 /// it are known, and the answer last; or all of it as JSON at the end.
 class DoctorFace {
  public:
-  /// `how`: by whom it is examined.
-  DoctorFace(bool json, std::string tunnel, std::string how);
+  /// `how`: by whom it is examined. `expected`: of these something will come.
+  DoctorFace(bool json, std::string tunnel, std::string how, std::set<Layer> expected);
 
   void take(Layer layer, Finding finding);
   /// Nothing more comes. The exit status.
@@ -21,7 +22,7 @@ class DoctorFace {
 
  private:
   void begin();
-  void show_what_is_next(bool all);
+  void show_what_is_next();
   void show(const Judgement& judgement);
   void show_skipped();
   void show_waiting() const;
@@ -33,7 +34,7 @@ class DoctorFace {
   const std::string tunnel_;
   std::string how_;  ///< until it is said
   Findings findings_;
-  Layer next_ = Layer::device;
+  std::set<Layer> expected_;        ///< those that are not shown yet
   std::vector<Judgement> skipped_;  ///< since the last line, for one reason
 };
 

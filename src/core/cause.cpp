@@ -292,6 +292,11 @@ constexpr std::array causes = std::to_array<CauseFacts>({
     found(Cause::listens_elsewhere, "listens_elsewhere", Severity::warning, Layer::listener,
           "the relay listens on less than was asked for",
           "Set GatewayPorts clientspecified (or yes) on the relay, or ask for localhost only."),
+    found(
+        Cause::no_listener, "no_listener", Severity::error, Layer::listener,
+        "nobody listens at the tunnel's port on the relay",
+        "The device holds no tunnel now. If it can be reached another way, `holdfast doctor` there says why; else ask "
+        "somebody at the site whether it and its modem have power, and which lamps are lit."),
     found(Cause::lease_unavailable, "lease_unavailable", Severity::note, Layer::lease,
           "our script can't run at the relay",
           "Nothing is wrong; but a dead session's listener is held until the relay notices. Let the account run it: "

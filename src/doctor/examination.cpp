@@ -146,6 +146,12 @@ Examination::~Examination() {
   impl_->end();
 }
 
+std::set<Layer> examined_layers() {
+  std::set<Layer> layers;
+  for (const Plan& plan : plans()) layers.insert(plan.tells.begin(), plan.tells.end());
+  return layers;
+}
+
 void examine_alone(TunnelSpec there, std::string state_folder, Tell tell) {
   boost::asio::io_context loop{1};
   net::Resolver resolver{loop.get_executor()};

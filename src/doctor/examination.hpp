@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 
 #include "doctor/patient.hpp"
@@ -25,6 +26,9 @@ class Examination {
   class Impl;
   std::shared_ptr<Impl> impl_;
 };
+
+/// What an examination tells of.
+std::set<Layer> examined_layers();
 
 /// The whole examination without a daemon: returns at its end. `there`: the tunnel as it is at one relay.
 void examine_alone(TunnelSpec there, std::string state_folder, Tell tell);

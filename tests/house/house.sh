@@ -63,7 +63,7 @@ may_include() {
     forward) echo ssh net core ;;
     relay) echo ssh core ;;
     status) echo core ;;
-    doctor) echo forward ssh net core ;;
+    doctor) echo setup forward ssh net core ;;
     supervisor) echo doctor ssh net forward relay status config log service worker core ;;
     setup) echo ssh net config core ;;
     migrate) echo setup config core ;;

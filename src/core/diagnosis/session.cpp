@@ -7,6 +7,7 @@ Judgement judge(Layer layer, const StepFindings& found) {
   if (!found.failure) return {layer, CheckResult::pass, found.measured, std::nullopt, found.evidence};
   Judgement judgement = blame(found.failure->cause, describe(*found.failure), std::string{remedy(*found.failure)});
   judgement.evidence = found.evidence;
+  if (judgement.cause == Cause::target_down) judgement.result = CheckResult::fail;  // though the session stands
   return judgement;
 }
 

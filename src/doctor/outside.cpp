@@ -1,0 +1,295 @@
+#include "doctor/outside.hpp"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <spawn.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <optional>
+#include <system_error>
+#include <utility>
+
+#include "holdfast/config.hpp"
+#include "holdfast/time.hpp"
+#include "setup/command.hpp"
+#include "ssh/host_key_look.hpp"
+
+namespace holdfast::doctor {
+namespace {
+
+constexpr int no_login = 255;  // ssh(1), EXIT STATUS
+
+/// A folder for the socket by which several ssh share one login: a password is asked for once.
+class SharedLogin {
+ public:
+  explicit SharedLogin(const Outside& outside)
+      : outside_(outside), folder_((std::filesystem::temp_directory_path() / "holdfast-doctor-XXXXXX").string()) {
+    if (::mkdtemp(folder_.data()) == nullptr) throw std::system_error(errno, std::generic_category(), folder_);
+  }
+  ~SharedLogin() {
+    auto bye = ssh();
+    bye.insert(bye.end(), {"-q", "-O", "exit", "--", outside_.login});
+    if (std::filesystem::exists(folder_ + "/login")) static_cast<void>(setup::run(bye));
+    std::error_code ignored;
+    std::filesystem::remove_all(folder_, ignored);
+  }
+  SharedLogin(const SharedLogin&) = delete;
+  SharedLogin& operator=(const SharedLogin&) = delete;
+
+  /// Up to where the options end.
+  std::vector<std::string> ssh() const {
+    std::vector<std::string> words{"ssh", "-T", "-a", "-x"};
+    if (outside_.ssh_port != 0) words.insert(words.end(), {"-p", std::to_string(outside_.ssh_port)});
+    for (const std::string& option :
+         {std::string{"ConnectTimeout=10"}, std::string{"ClearAllForwardings=yes"}, std::string{"ControlMaster=auto"},
+          std::string{"ControlPersist=60"}, "ControlPath=\"" + folder_ + "/login\""})
+      words.insert(words.end(), {"-o", option});
+    return words;
+  }
+  const std::string& folder() const { return folder_; }
+
+ private:
+  const Outside& outside_;
+  std::string folder_;
+};
+
+/// A connection to the listener through the login, as a socket of ours (ssh -W).
+class Through {
+ public:
+  Through(const SharedLogin& login, const Outside& outside, const std::string& address)
+      : errors_(login.folder() + "/errors") {
+    std::array<int, 2> ends{};
+    if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) != 0)
+      throw std::system_error(errno, std::generic_category(), "socketpair");
+    ours_ = ends[0];
+    auto words = login.ssh();
+    const std::string host = address.find(':') == std::string::npos ? address : "[" + address + "]";
+    words.insert(words.end(), {"-o", "ClearAllForwardings=no", "-W", host + ":" + std::to_string(outside.port), "--",
+                               outside.login});
+    posix_spawn_file_actions_t files{};
+    ::posix_spawn_file_actions_init(&files);
+    ::posix_spawn_file_actions_adddup2(&files, ends[1], STDIN_FILENO);
+    ::posix_spawn_file_actions_adddup2(&files, ends[1], STDOUT_FILENO);
+    ::posix_spawn_file_actions_addopen(&files, STDERR_FILENO, errors_.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    std::vector<char*> arguments;
+    for (std::string& word : words) arguments.push_back(word.data());
+    arguments.push_back(nullptr);
+    const int failed = ::posix_spawnp(&child_, arguments[0], &files, nullptr, arguments.data(), environ);
+    ::posix_spawn_file_actions_destroy(&files);
+    ::close(ends[1]);
+    if (failed != 0) child_ = -1;
+  }
+  ~Through() {
+    ::close(ours_);
+    if (child_ < 0) return;
+    ::kill(child_, SIGTERM);
+    while (::waitpid(child_, nullptr, 0) < 0 && errno == EINTR) {
+    }
+  }
+  Through(const Through&) = delete;
+  Through& operator=(const Through&) = delete;
+
+  int socket() const { return ours_; }
+  std::string errors() const {
+    std::ifstream file(errors_);
+    return {std::istreambuf_iterator<char>{file}, {}};
+  }
+
+  /// Its first line or what of it came, without reading it away; none: nothing came within `patience`. Empty: it was
+  /// closed.
+  std::optional<std::string> first_line(std::chrono::seconds patience) const {
+    const TimePoint end = Clock::now() + patience;
+    std::array<char, 256> bytes{};
+    while (true) {
+      const ssize_t got = ::recv(ours_, bytes.data(), bytes.size(), MSG_PEEK | MSG_DONTWAIT);
+      if (got == 0) return std::string{};
+      if (got > 0) {
+        std::string text(bytes.data(), static_cast<std::size_t>(got));
+        if (const auto line = text.find('\n'); line != std::string::npos)
+          return text.substr(0, text.find_last_not_of("\r\n", line) + 1);
+        if (text.size() == bytes.size() || Clock::now() >= end) return text;
+      }
+      const auto left = std::chrono::ceil<std::chrono::milliseconds>(end - Clock::now()).count();
+      if (left <= 0) return std::nullopt;
+      pollfd ready{ours_, POLLIN, 0};
+      ::poll(&ready, 1, got > 0 ? 50 : static_cast<int>(left));
+    }
+  }
+
+ private:
+  std::string errors_;
+  int ours_ = -1;
+  pid_t child_ = -1;
+};
+
+std::string at(const SeenAtRelay::Listener& listener, std::uint16_t port) {
+  const bool v6 = listener.address.find(':') != std::string::npos;
+  return (v6 ? "[" + listener.address + "]" : listener.address) + ":" + std::to_string(port) + " of user " +
+         listener.user;
+}
+
+StepFindings failed(Failure failure) {
+  StepFindings step;
+  step.failure = std::move(failure);
+  return step;
+}
+
+StepFindings passed(std::string measured) {
+  StepFindings step;
+  step.measured = std::move(measured);
+  return step;
+}
+
+/// Where to connect for it, as the relay sees it.
+std::string door(const SeenAtRelay& seen) {
+  for (const auto& listener : seen.listeners) {
+    if (listener.address == "127.0.0.1" || listener.address == "0.0.0.0" || listener.address == "::")
+      return "127.0.0.1";
+  }
+  return seen.listeners.empty() ? "localhost" : seen.listeners.front().address;
+}
+
+StepFindings listener_of(const SeenAtRelay& seen, std::uint16_t port) {
+  StepFindings step;
+  for (const auto& listener : seen.listeners) step.evidence.push_back(at(listener, port));
+  if (!seen.listeners.empty()) {
+    step.measured = step.evidence.front();
+    step.evidence.erase(step.evidence.begin());
+    return step;
+  }
+  step.failure = Failure{Cause::no_listener, "look for", "port " + std::to_string(port) + " at the relay", ""};
+  return step;
+}
+
+class Visit {
+ public:
+  Visit(const Outside& outside, const std::function<void(Layer, Finding)>& tell)
+      : outside_(outside), tell_(tell), login_(outside) {}
+
+  void run() {
+    auto words = login_.ssh();
+    words.insert(words.end(), {"--", outside_.login, "exec sh -s"});
+    const auto ended = setup::run(words, outside_script(outside_.port));
+    if (!ended) {
+      return skip_all(Layer::authentication,
+                      failed({Cause::local_error, "run", "ssh", std::generic_category().message(ended.error()),
+                              "Install ssh on this machine: apt install openssh-client."}));
+    }
+    const SeenAtRelay seen = read_outside(ended->output);
+    if (!seen.ran && ended->exit_status == no_login) {
+      return skip_all(
+          Layer::authentication,
+          failed({Cause::authentication_refused, "log in to", outside_.login, "ssh says why above",
+                  "Log in to the relay by hand first: ssh " + outside_.login +
+                      ". If that fails too, the relay itself can't be reached from here, whatever the device does."}));
+    }
+    tell_(Layer::authentication, passed("as " + outside_.login));
+    if (!seen.listed) {
+      tell_(Layer::listener, Skipped{"the account at the relay runs no shell, or sees no /proc/net/tcp"});
+      tell_(Layer::lease, Skipped{"likewise"});
+    } else {
+      tell_(Layer::listener, listener_of(seen, outside_.port));
+      if (seen.listeners.empty()) {
+        for (const Layer layer : {Layer::lease, Layer::proof, Layer::target}) tell_(layer, Skipped{"nobody listens"});
+        return;
+      }
+      tell_(Layer::lease, lease_of(seen));
+    }
+    look_through(seen);
+  }
+
+ private:
+  static Finding lease_of(const SeenAtRelay& seen) {
+    if (seen.devices.empty())
+      return Skipped{"user " + seen.user + " sees no lease record: only the tunnel's own account does"};
+    StepFindings step = passed("held by device " + seen.devices.front());
+    for (std::size_t index = 1; index < seen.devices.size(); ++index)
+      step.evidence.push_back("and by device " + seen.devices[index]);
+    return step;
+  }
+
+  void skip_all(Layer layer, Finding finding) {
+    tell_(layer, std::move(finding));
+    for (const Layer above : {Layer::listener, Layer::lease, Layer::proof, Layer::target})
+      tell_(above, Skipped{"there is no login at the relay"});
+  }
+
+  void look_through(const SeenAtRelay& seen) {
+    const std::string where = door(seen) + ":" + std::to_string(outside_.port);
+    const Through through{login_, outside_, door(seen)};
+    const auto line = through.first_line(outside_.patience);
+    if (!line) {
+      tell_(Layer::proof,
+            failed({Cause::listener_held_stale, "connect to", where,
+                    "nothing came within " + std::to_string(outside_.patience.count()) + " s",
+                    "The relay still holds the listener of a session whose device does not answer: look at the "
+                    "device's power and signal. sshd notices by ClientAliveInterval, holdfast evicts it when it is "
+                    "back."}));
+      return tell_(Layer::target, Skipped{"nothing comes through the listener"});
+    }
+    if (line->empty()) return closed(where, through.errors());
+    tell_(Layer::proof, passed(where + " answers"));
+    if (!line->starts_with("SSH-"))
+      return tell_(Layer::target, failed({Cause::target_unexpected, "read from", where, "it says: " + *line}));
+    tell_(Layer::target, host_key_through(through, *line));
+  }
+
+  void closed(const std::string& where, const std::string& errors) {
+    const bool prohibited = errors.find("administratively prohibited") != std::string::npos;
+    const bool refused = errors.find("open failed") != std::string::npos;
+    if (prohibited) {
+      tell_(Layer::proof, Skipped{"this account may not connect to " + where + " (AllowTcpForwarding, permitopen)"});
+    } else if (refused) {
+      tell_(Layer::proof, failed({Cause::no_listener, "connect to", where, errors.substr(0, errors.find('\n'))}));
+    } else {
+      tell_(Layer::proof, passed(where + " takes the connection"));
+      return tell_(Layer::target,
+                   failed({Cause::target_down, "read from", where, "it is closed at once",
+                           "The tunnel stands, and its target on the device does not answer: start what it "
+                           "leads to there (systemctl status ssh)."}));
+    }
+    tell_(Layer::target, Skipped{"no connection came through"});
+  }
+
+  /// Is it the device, or something in between?
+  StepFindings host_key_through(const Through& through, const std::string& banner) const {
+    TunnelSpec spec;
+    spec.host_name = "localhost";
+    spec.user = "nobody";  // who does not log in
+    spec.port = outside_.port;
+    spec.user_known_hosts_file = outside_.known_hosts.empty() ? "/dev/null" : outside_.known_hosts;
+    spec.host_key_fingerprint = outside_.pins;
+    const auto shown = ssh::look_at_host_key(through.socket(), spec, outside_.patience);
+    if (!shown) {
+      StepFindings step = failed(shown.error());
+      step.evidence.push_back(banner);
+      return step;
+    }
+    StepFindings step = passed(banner + ", " + shown->type + " " + shown->fingerprint);
+    const bool known = shown->line.empty();
+    step.evidence.push_back(known ? "its host key is the known one"
+                                  : "its host key is not known here: compare it with the device's own");
+    return step;
+  }
+
+  const Outside& outside_;
+  const std::function<void(Layer, Finding)>& tell_;
+  SharedLogin login_;
+};
+
+}  // namespace
+
+void look_from_outside(const Outside& outside, const std::function<void(Layer, Finding)>& tell) {
+  Visit{outside, tell}.run();
+}
+
+}  // namespace holdfast::doctor
