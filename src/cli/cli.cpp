@@ -118,6 +118,7 @@ Examples:
   holdfast doctor relay --json > findings.json
   holdfast doctor --findings findings.json
   holdfast doctor --explain path_mtu
+  holdfast doctor --bundle for-support.txt
   holdfast doctor --from-outside me@relay.example:4649)";
 
 constexpr const char* reconnect_text = R"(End the session of one tunnel and open a new one, at once.
@@ -208,6 +209,11 @@ class CommandLine {
     doctor_command.add_option("--pin", options_.outside.pins, "The fingerprint of the device's own host key")
         ->check(fingerprint)
         ->type_name("SHA256:...");
+    doctor_command
+        .add_option("--bundle", options_.bundle,
+                    "Write all that somebody far away needs to help: no key, and names and addresses replaced")
+        ->type_name("FILE");
+    doctor_command.add_flag("--plain", options_.plain, "With --bundle: leave names and addresses as they are");
     doctor_command
         .add_option("--explain", options_.explain, "Say what a cause means and what to do, and look at nothing")
         ->type_name("CAUSE");

@@ -39,6 +39,8 @@ struct Options {
     std::optional<int> ssh_port;
     std::vector<std::string> pins;
   } outside;
+  std::string bundle;    ///< the file that is to be written
+  bool plain = false;    ///< with names and addresses
   std::string explain;   ///< a cause's name
   std::string findings;  ///< a file of findings that are to be judged again
   std::string shell;

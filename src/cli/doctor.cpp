@@ -11,6 +11,7 @@
 
 #include "cli/commands.hpp"
 #include "cli/daemon.hpp"
+#include "cli/doctor_bundle.hpp"
 #include "cli/doctor_face.hpp"
 #include "cli/places.hpp"
 #include "doctor/examination.hpp"
@@ -27,6 +28,11 @@ namespace {
 
 constexpr double longest_examination = 35;  ///< seconds
 
+DoctorFace::Show show_of(const Options& options) {
+  if (!options.bundle.empty()) return DoctorFace::Show::both;
+  return options.json ? DoctorFace::Show::json : DoctorFace::Show::text;
+}
+
 int explain(const std::string& name) {
   for (const CauseFacts& facts : all_causes()) {
     if (facts.name != name) continue;
@@ -38,19 +44,19 @@ int explain(const std::string& name) {
   return complain(misused, "no cause is called '" + name + "'" + like + " (docs/diagnosis.md has them all)");
 }
 
-int judge_again(const Options& options) {
+int judge_again(const Options& options, std::ostream& out) {
   std::ifstream file(options.findings);
   if (!file) return complain(misused, "can't read " + options.findings);
   const std::string text{std::istreambuf_iterator<char>{file}, {}};
   const auto findings = status::read_findings(text);
   if (!findings) return complain(misused, options.findings + ": " + findings.error());
-  DoctorFace face{options.json, "", "As recorded in " + options.findings, {}};
+  DoctorFace face{out, show_of(options), "", "As recorded in " + options.findings, {}};
   for (const auto& [layer, finding] : *findings) face.take(layer, finding);
   return face.end();
 }
 
 /// "me@relay:4649": who logs in where, and at which port the tunnel should be.
-int look_outside(const Options& options) {
+int look_outside(const Options& options, std::ostream& out) {
   const std::string& where = options.outside.where;
   const auto colon = where.rfind(':');
   int port = 0;
@@ -69,7 +75,8 @@ int look_outside(const Options& options) {
   outside.pins = options.outside.pins;
   if (const char* home = std::getenv("HOME"); home != nullptr)
     outside.known_hosts = std::string{home} + "/.ssh/known_hosts";
-  DoctorFace face{options.json,
+  DoctorFace face{out,
+                  show_of(options),
                   "",
                   "Port " + std::to_string(port) + " at the relay, as seen by " + outside.login,
                   {doctor::outside_layers.begin(), doctor::outside_layers.end()}};
@@ -89,8 +96,8 @@ std::vector<std::string> worth_a_look(const Report& report) {
 }
 
 /// By the process that holds it.
-std::optional<int> examine_there(const Options& options, const std::string& tunnel) {
-  DoctorFace face{options.json, tunnel, "by the running holdfast", doctor::examined_layers()};
+std::optional<int> examine_there(const Options& options, const std::string& tunnel, std::ostream& out) {
+  DoctorFace face{out, show_of(options), tunnel, "by the running holdfast", doctor::examined_layers()};
   std::string broken;
   const auto take = [&](const std::string& line) {
     auto found = status::from_line(line);
@@ -116,16 +123,17 @@ std::optional<int> examine_there(const Options& options, const std::string& tunn
   return face.end();
 }
 
-int examine_here(const Options& options, const TunnelSpec& tunnel) {
+int examine_here(const Options& options, const TunnelSpec& tunnel, std::ostream& out) {
   const std::string own = own_state_folder();
-  DoctorFace face{options.json, tunnel.name, "by this command: no holdfast runs here", doctor::examined_layers()};
+  DoctorFace face{out, show_of(options), tunnel.name, "by this command: no holdfast runs here",
+                  doctor::examined_layers()};
   doctor::examine_alone(at_relay(tunnel, relays_of(tunnel).front()), own.empty() ? supervisor::state_folder("") : own,
                         [&](Layer layer, Finding finding) { face.take(layer, std::move(finding)); });
   return face.end();
 }
 
 /// Where no daemon runs.
-int examine_all_here(const Options& options) {
+int examine_all_here(const Options& options, std::ostream& out) {
   const std::string file = options.config.value_or(default_config());
   const auto loaded = supervisor::load_configuration(file, config::files_outside_service());
   if (!loaded) {
@@ -139,7 +147,7 @@ int examine_all_here(const Options& options) {
     names += (names.empty() ? "" : ", ") + tunnel.name;
     if (!options.tunnel.empty() && tunnel.name != options.tunnel) continue;
     found = true;
-    worst = std::max(worst, examine_here(options, tunnel));
+    worst = std::max(worst, examine_here(options, tunnel, out));
   }
   if (found) return worst;
   return complain(misused, options.tunnel.empty()
@@ -149,14 +157,11 @@ int examine_all_here(const Options& options) {
 
 }  // namespace
 
-int doctor(const Options& options) {
-  if (!options.explain.empty()) return explain(options.explain);
-  if (!options.findings.empty()) return judge_again(options);
-  if (!options.outside.where.empty()) return look_outside(options);
+int examine(const Options& options, std::ostream& out) {
   std::vector<std::string> tunnels{options.tunnel};
   if (options.tunnel.empty()) {
     const auto response = ask(options, "/v1/status");
-    if (!response && response.error().nobody && !options.socket) return examine_all_here(options);
+    if (!response && response.error().nobody && !options.socket) return examine_all_here(options, out);
     if (!response) return complain(response.error().exit_status, response.error().text);
     const auto report = status::from_json(response->body);
     if (!report) return complain(failed, report.error());
@@ -164,11 +169,19 @@ int doctor(const Options& options) {
   }
   int worst = done;
   for (const std::string& tunnel : tunnels) {
-    const auto result = examine_there(options, tunnel);
-    if (!result) return examine_all_here(options);
+    const auto result = examine_there(options, tunnel, out);
+    if (!result) return examine_all_here(options, out);
     worst = std::max(worst, *result);
   }
   return worst;
+}
+
+int doctor(const Options& options) {
+  if (!options.explain.empty()) return explain(options.explain);
+  if (!options.findings.empty()) return judge_again(options, std::cout);
+  if (!options.outside.where.empty()) return look_outside(options, std::cout);
+  if (!options.bundle.empty()) return write_bundle(options);
+  return examine(options, std::cout);
 }
 
 }  // namespace holdfast::cli

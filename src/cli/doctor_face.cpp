@@ -19,10 +19,11 @@ status::Colour colour_of_output() {
   return ::isatty(STDOUT_FILENO) == 1 && !unwanted && !unable ? status::Colour::ansi : status::Colour::no;
 }
 
-DoctorFace::DoctorFace(bool json, std::string tunnel, std::string how, std::set<Layer> expected)
-    : json_(json),
-      live_(!json && ::isatty(STDOUT_FILENO) == 1),
-      colour_(colour_of_output()),
+DoctorFace::DoctorFace(std::ostream& out, Show show, std::string tunnel, std::string how, std::set<Layer> expected)
+    : out_(out),
+      show_(show),
+      live_(&out == &std::cout && show != Show::json && ::isatty(STDOUT_FILENO) == 1),
+      colour_(&out == &std::cout ? colour_of_output() : status::Colour::no),
       tunnel_(std::move(tunnel)),
       how_(std::move(how)),
       expected_(std::move(expected)) {}
@@ -30,25 +31,25 @@ DoctorFace::DoctorFace(bool json, std::string tunnel, std::string how, std::set<
 /// Once something is known: where the tunnel is not, there is nothing to begin.
 void DoctorFace::begin() {
   if (how_.empty()) return;
-  std::cout << (tunnel_.empty() ? "" : "Tunnel " + tunnel_ + ", ") << std::exchange(how_, {}) << "\n\n";
+  out_ << (tunnel_.empty() ? "" : "Tunnel " + tunnel_ + ", ") << std::exchange(how_, {}) << "\n\n";
 }
 
 void DoctorFace::take(Layer layer, Finding finding) {
   findings_.insert_or_assign(layer, std::move(finding));
   expected_.insert(layer);
-  if (!json_) show_what_is_next();
+  if (show_ != Show::json) show_what_is_next();
 }
 
 int DoctorFace::end() {
   const Diagnosis diagnosis = diagnose(findings_);
-  if (json_) {
-    std::cout << status::to_json(tunnel_, findings_, diagnosis);
-  } else {
+  if (show_ != Show::json) {
     std::erase_if(expected_, [&](Layer layer) { return !findings_.contains(layer); });
     show_what_is_next();
     show_skipped();
-    std::cout << '\n' << status::conclusion(diagnosis, colour_) << std::flush;
+    out_ << '\n' << status::conclusion(diagnosis, colour_);
   }
+  if (show_ != Show::text) out_ << status::to_json(tunnel_, findings_, diagnosis);
+  out_ << std::flush;
   const CheckResult result = result_of(diagnosis);
   return result == CheckResult::fail ? 2 : result == CheckResult::warn ? 1 : 0;
 }
@@ -61,34 +62,34 @@ void DoctorFace::show_what_is_next() {
     const Layer next = *expected_.begin();
     expected_.erase(expected_.begin());
     for (const Judgement& judgement : so_far.judgements) {
-      if (judgement.layer == next) show(judgement);
+      if (judgement.layer == next) show_line(judgement);
     }
   }
-  std::cout << std::flush;
+  out_ << std::flush;
   show_waiting();
 }
 
 /// Those that wait for the same share a line.
-void DoctorFace::show(const Judgement& judgement) {
+void DoctorFace::show_line(const Judgement& judgement) {
   if (judgement.result == CheckResult::skip) {
     if (!skipped_.empty() && skipped_.back().measured != judgement.measured) show_skipped();
     skipped_.push_back(judgement);
     return;
   }
   show_skipped();
-  std::cout << status::text_of(judgement, colour_);
+  out_ << status::text_of(judgement, colour_);
 }
 
 void DoctorFace::show_skipped() {
-  std::cout << status::not_reached(std::exchange(skipped_, {}), colour_);
+  out_ << status::not_reached(std::exchange(skipped_, {}), colour_);
 }
 
 void DoctorFace::show_waiting() const {
-  if (live_ && !expected_.empty()) std::cout << " ...   " << status::label_of(*expected_.begin()) << std::flush;
+  if (live_ && !expected_.empty()) out_ << " ...   " << status::label_of(*expected_.begin()) << std::flush;
 }
 
 void DoctorFace::clear_waiting() const {
-  if (live_) std::cout << "\r\x1b[K";
+  if (live_) out_ << "\r\x1b[K";
 }
 
 }  // namespace holdfast::cli

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <iosfwd>
 #include <set>
 #include <string>
 #include <vector>
@@ -9,12 +10,14 @@
 
 namespace holdfast::cli {
 
-/// Shows an examination of one tunnel on standard output: a line a layer, from the device up, each as soon as all below
-/// it are known, and the answer last; or all of it as JSON at the end.
+/// Shows an examination of one tunnel: a line a layer, from the device up, each as soon as all below it are known, and
+/// the answer last; or all of it as JSON at the end; or one after the other.
 class DoctorFace {
  public:
+  enum class Show { text, json, both };
+
   /// `how`: by whom it is examined. `expected`: of these something will come.
-  DoctorFace(bool json, std::string tunnel, std::string how, std::set<Layer> expected);
+  DoctorFace(std::ostream& out, Show show, std::string tunnel, std::string how, std::set<Layer> expected);
 
   void take(Layer layer, Finding finding);
   /// Nothing more comes. The exit status.
@@ -23,12 +26,13 @@ class DoctorFace {
  private:
   void begin();
   void show_what_is_next();
-  void show(const Judgement& judgement);
+  void show_line(const Judgement& judgement);
   void show_skipped();
   void show_waiting() const;
   void clear_waiting() const;
 
-  const bool json_;
+  std::ostream& out_;
+  const Show show_;
   const bool live_;  ///< on a terminal, which can take a line back
   const status::Colour colour_;
   const std::string tunnel_;

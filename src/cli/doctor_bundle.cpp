@@ -1,0 +1,106 @@
+#include "cli/doctor_bundle.hpp"
+
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include <array>
+#include <fstream>
+#include <iostream>
+#include <sstream>
+#include <utility>
+#include <vector>
+
+#include "cli/daemon.hpp"
+#include "cli/places.hpp"
+#include "config/load.hpp"
+#include "doctor/anonymous.hpp"
+#include "holdfast/relays.hpp"
+#include "holdfast/version.hpp"
+#include "setup/command.hpp"
+#include "setup/files.hpp"
+#include "status/printable.hpp"
+#include "supervisor/configuration.hpp"
+
+namespace holdfast::cli {
+namespace {
+
+std::string output_of(const std::vector<std::string>& command) {
+  const auto ended = setup::run(command);
+  if (!ended) return command.front() + " is not installed here\n";
+  return ended->output.empty() ? "nothing\n" : status::printable(ended->output);
+}
+
+std::string versions() {
+  std::string text = "holdfast " + std::string{holdfast::version} + "\n";
+  utsname system{};
+  if (::uname(&system) == 0) text += std::string{system.sysname} + " " + system.release + " " + system.machine + "\n";
+  std::ifstream release("/etc/os-release");
+  for (std::string line; std::getline(release, line);) {
+    if (line.starts_with("PRETTY_NAME=")) text += line.substr(line.find('=') + 1) + "\n";
+  }
+  return text;
+}
+
+/// Of the last hour: the service's, or the user's own.
+std::string log_of_last_hour() {
+  std::vector<std::string> command{"journalctl", "-u",         "holdfast*", "--since", "-1h", "-o",
+                                   "short-iso",  "--no-pager", "-q",        "-n",      "400"};
+  if (!own_config_folder().empty()) command[1] = "--user-unit";
+  return output_of(command);
+}
+
+using Names = std::vector<doctor::Anonymous::Name>;
+
+void add_names(Names& names, const Config& config) {
+  for (const TunnelSpec& tunnel : config.tunnels) {
+    for (const RelaySpec& relay : relays_of(tunnel)) names.push_back({relay.host_name, "relay"});
+    names.push_back({tunnel.user, "user"});
+    names.push_back({tunnel.device_id, "device"});
+    names.push_back({tunnel.name, "tunnel"});
+    for (const RemoteForward& forward : tunnel.remote_forward) {
+      names.push_back({forward.bind_address, "host"});
+      if (const auto* target = std::get_if<TcpTarget>(&forward.target)) names.push_back({target->host, "host"});
+    }
+  }
+}
+
+std::string section(const std::string& title, const std::string& text) {
+  return "==== " + title + "\n" + text + (text.ends_with('\n') ? "\n" : "\n\n");
+}
+
+}  // namespace
+
+int write_bundle(const Options& options) {
+  if (::access(options.bundle.c_str(), F_OK) == 0)
+    return complain(misused, options.bundle + " is there already: name another file");
+  Names names;
+  std::array<char, 256> host{};
+  if (::gethostname(host.data(), host.size() - 1) == 0) names.push_back({host.data(), "device"});
+  const std::string file = options.config.value_or(default_config());
+  const auto loaded = supervisor::load_configuration(file, config::files_outside_service());
+  std::string configuration;
+  if (loaded) {
+    add_names(names, loaded->config);
+    configuration = config::to_yaml(loaded->config);
+  } else {
+    for (const config::Problem& problem : loaded.error()) configuration += config::to_string(problem) + "\n";
+  }
+  std::ostringstream diagnosis;
+  examine(options, diagnosis);
+  const auto status = ask(options, "/v1/status");
+  const std::string text = section("versions", versions()) + section("diagnosis", diagnosis.str()) +
+                           section("status", status ? status->body : status.error().text) +
+                           section("configuration", configuration) +
+                           section("log of the last hour", log_of_last_hour());
+  doctor::Anonymous anonymous{options.plain ? Names{} : names};
+  const auto made = setup::create_file(options.bundle, options.plain ? text : anonymous(text), 0600);
+  if (!made) return complain(failed, made.error());
+  if (!*made) return complain(misused, options.bundle + " is there already: name another file");
+  std::cout << options.bundle << " has the diagnosis, the status, the configuration, the log of the last hour and "
+            << "versions. No key is in it"
+            << (options.plain ? ", but names and addresses are.\n" : ", and names and addresses are replaced.\n")
+            << "Look through it before you send it.\n";
+  return done;
+}
+
+}  // namespace holdfast::cli
