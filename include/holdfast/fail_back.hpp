@@ -21,7 +21,7 @@
 ///        ▲            │ none               │
 ///        └────────────┘   ▲────────────────┘ the banner is too old by then
 ///
-/// Which one is looked at, and when, Relays says; the session here stands until the tunnel goes.
+/// Which one is looked at, and when, Failover says; the session here stands until the tunnel goes.
 namespace holdfast {
 
 // ---- what came of it ----------------------------------------------------------------------------------------------
@@ -50,11 +50,11 @@ using FailBackAction = std::variant<LookAtRelay, EndLook, AwaitIdle, Happened>;
 class FailBack {
  public:
   /// A session has come to stand on the current relay. None on the preferred one, or with fail_back_after 0.
-  static std::optional<FailBack> plan(const Turn& turn, Relays& relays);
+  static std::optional<FailBack> plan(const Turn& turn, Failover& failover);
 
   /// Call at due() or later; does nothing before.
-  std::vector<FailBackAction> expired(const Turn& turn, Relays& relays);
-  std::vector<FailBackAction> looked_at(const RelayLookedAt& look, const Turn& turn, Relays& relays);
+  std::vector<FailBackAction> expired(const Turn& turn, Failover& failover);
+  std::vector<FailBackAction> looked_at(const RelayLookedAt& look, const Turn& turn, Failover& failover);
   /// Drains, to go back there, unless the answer is too old by now.
   Conclusion<FailBackAction> idle(const Turn& turn);
 
@@ -87,7 +87,7 @@ class FailBack {
   explicit FailBack(LookDue first) : state_(first) {}
 
   LookAtRelay look_at(std::size_t relay, const Turn& turn);
-  Happened not_back(std::size_t relay, const std::string& reason, const Turn& turn, Relays& relays);
+  Happened not_back(std::size_t relay, const std::string& reason, const Turn& turn, Failover& failover);
 
   State state_;
 };

@@ -52,7 +52,7 @@ enum class Reached {
   lasting_session,  ///< held for reset_after
 };
 
-class Relays {
+class Failover {
  public:
   /// As many as there are; does nothing when they are there already.
   void resize(std::size_t count);
@@ -107,7 +107,7 @@ class Relays {
   /// The session here is over, and this better one is next.
   void go_back_to(std::size_t relay);
 
-  friend bool operator==(const Relays&, const Relays&) = default;
+  friend bool operator==(const Failover&, const Failover&) = default;
 
  private:
   bool must_wait(std::size_t relay, TimePoint now) const;

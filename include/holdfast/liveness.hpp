@@ -10,7 +10,7 @@ struct LivenessSpec {
   Duration server_alive_interval{};  ///< zero turns it off
   unsigned server_alive_count_max = 3;
   /// Economy: every so many silent intervals the relay's sshd is asked for a sign of life; meanwhile its kernel's
-  /// acknowledgements are proof enough of the path. 1: it is asked after each, and they count for nothing.
+  /// acknowledgements are sign enough of the path. 1: it is asked after each, and they count for nothing.
   unsigned intervals_per_probe = 1;
 
   bool economy() const { return intervals_per_probe > 1 && server_alive_interval > Duration::zero(); }
@@ -45,7 +45,7 @@ struct SessionAges {
 /// enough in that time that lost packets do not make a dead path.)
 class Liveness {
  public:
-  enum class Verdict {
+  enum class Outcome {
     alive,
     send_probe,
     dead,         ///< probes unanswered
@@ -59,7 +59,7 @@ class Liveness {
   /// TCP had the relay's last acknowledgement then.
   void acknowledged(TimePoint at);
   /// Call at next_deadline() or later.
-  Verdict expired(TimePoint now);
+  Outcome expired(TimePoint now);
   std::optional<TimePoint> next_deadline() const;
   unsigned unanswered() const { return unanswered_; }
   SessionAges ages(TimePoint now) const {

@@ -39,7 +39,7 @@
 /// A tunnel that stands by goes from Opening to StandingBy, logged in and asking for nothing, and from there to
 /// RequestingForwards once it may proceed: the session that it is to replace serves until then.
 ///
-/// Each attempt goes to one relay; which one is for Relays (failover.hpp) to say. While a session stands on another
+/// Each attempt goes to one relay; which one is for Failover (failover.hpp) to say. While a session stands on another
 /// than the preferred one, Established also looks whether that one is back, and then goes Draining, Closing, Opening
 /// there.
 ///
@@ -150,7 +150,7 @@ struct TunnelState {
   Phase phase;
   Attempt attempt = 0;
   bool stands_by = false;  ///< asks for no listener until it may proceed
-  Relays relays;
+  Failover failover;
   /// The start, or the end of the last session that held for reset_after; on whatever relay.
   std::optional<TimePoint> outage_since;
   /// How long the last session was established, known from its way down until the next attempt. None: it never was.

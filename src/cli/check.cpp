@@ -47,7 +47,7 @@ class WithoutCredentials final : public config::Files {
 };
 
 /// What is wrong on the device with a configuration that is good in itself.
-struct Verdict {
+struct Findings {
   config::Problems problems;
   config::Problems warnings;
 
@@ -62,17 +62,17 @@ struct Verdict {
 };
 
 /// Below /run/holdfast systemd makes it for the service.
-void judge_status_socket(const config::Loaded& loaded, const std::string& file, Verdict& verdict) {
+void judge_status_socket(const config::Loaded& loaded, const std::string& file, Findings& found) {
   const std::filesystem::path path = loaded.config.status_socket.path;
   const std::string folder = path.parent_path();
   std::error_code error;
   if ((folder + "/").starts_with("/run/holdfast/") || std::filesystem::is_directory(folder, error)) return;
-  verdict.add({file, 0, 0, "status_socket", "there is no folder " + folder + ": without it nobody can ask or reload"},
-              false);
+  found.add({file, 0, 0, "status_socket", "there is no folder " + folder + ": without it nobody can ask or reload"},
+            false);
 }
 
 /// Root may read what the service may not.
-void judge_as_service(const config::Loaded& loaded, const std::string& file, Verdict& verdict) {
+void judge_as_service(const config::Loaded& loaded, const std::string& file, Findings& found) {
   if (::geteuid() != 0) return;
   const bool own_configuration = file == service_config;
   const auto user = find_service_user(loaded.config.status_socket.path, own_configuration);
@@ -89,12 +89,12 @@ void judge_as_service(const config::Loaded& loaded, const std::string& file, Ver
   if (own_configuration || ::faccessat(AT_FDCWD, file.c_str(), R_OK, AT_EACCESS) == 0) {
     const auto seen = supervisor::load_configuration(file, files);
     if (!seen) {
-      for (const config::Problem& problem : seen.error()) verdict.add(problem, true, seen_by);
+      for (const config::Problem& problem : seen.error()) found.add(problem, true, seen_by);
       return;
     }
   }
   for (supervisor::DeviceFault& fault : supervisor::device_faults(loaded, files)) {
-    verdict.add(std::move(fault.problem), fault.hopeless, seen_by);
+    found.add(std::move(fault.problem), fault.hopeless, seen_by);
   }
 }
 
@@ -108,15 +108,15 @@ std::optional<config::Loaded> find_faults(const std::string& file) {
   const config::Files& files = config::files_outside_service();
   auto loaded = supervisor::load_configuration(file, files);
   if (!loaded) return refused(loaded.error());
-  Verdict verdict;
+  Findings found;
   for (supervisor::DeviceFault& fault : supervisor::device_faults(*loaded, files)) {
-    verdict.add(std::move(fault.problem), fault.hopeless);
+    found.add(std::move(fault.problem), fault.hopeless);
   }
-  judge_status_socket(*loaded, file, verdict);
-  judge_as_service(*loaded, file, verdict);
-  if (!verdict.problems.empty()) return refused(verdict.problems);
+  judge_status_socket(*loaded, file, found);
+  judge_as_service(*loaded, file, found);
+  if (!found.problems.empty()) return refused(found.problems);
   for (const std::string& warning : supervisor::warnings(*loaded)) std::cerr << "warning: " << warning << '\n';
-  for (const config::Problem& warning : verdict.warnings) {
+  for (const config::Problem& warning : found.warnings) {
     std::cerr << "warning: " << config::to_string(warning) << '\n';
   }
   return *std::move(loaded);

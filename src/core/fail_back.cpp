@@ -11,29 +11,29 @@ constexpr Duration look_holds = std::chrono::minutes{1};
 
 }  // namespace
 
-std::optional<FailBack> FailBack::plan(const Turn& turn, Relays& relays) {
-  relays.plan_returns(turn);
-  const auto first = relays.next_look();
+std::optional<FailBack> FailBack::plan(const Turn& turn, Failover& failover) {
+  failover.plan_returns(turn);
+  const auto first = failover.next_look();
   if (!first) return std::nullopt;
   return FailBack{LookDue{*first}};
 }
 
-std::vector<FailBackAction> FailBack::expired(const Turn& turn, Relays& relays) {
+std::vector<FailBackAction> FailBack::expired(const Turn& turn, Failover& failover) {
   using Actions = std::vector<FailBackAction>;
   if (!due() || turn.now < *due()) return {};
   if (const auto* looking = std::get_if<Looking>(&state_)) {
-    return {EndLook{}, not_back(looking->relay, "no answer within " + to_text(look_timeout), turn, relays)};
+    return {EndLook{}, not_back(looking->relay, "no answer within " + to_text(look_timeout), turn, failover)};
   }
-  const auto relay = relays.to_look_at(turn.now);
+  const auto relay = failover.to_look_at(turn.now);
   return relay ? Actions{look_at(*relay, turn)} : Actions{};
 }
 
-std::vector<FailBackAction> FailBack::looked_at(const RelayLookedAt& look, const Turn& turn, Relays& relays) {
+std::vector<FailBackAction> FailBack::looked_at(const RelayLookedAt& look, const Turn& turn, Failover& failover) {
   const auto* looking = std::get_if<Looking>(&state_);
   if (looking == nullptr) return {};
   const std::size_t relay = looking->relay;
-  if (look.failure) return {not_back(relay, describe(*look.failure), turn, relays)};
-  relays.answered(relay, look.address);
+  if (look.failure) return {not_back(relay, describe(*look.failure), turn, failover)};
+  failover.answered(relay, look.address);
   state_ = AwaitingIdle{relay, turn.now};
   return {Happened{BetterRelayAnswers{relay}}, AwaitIdle{}};
 }
@@ -60,9 +60,9 @@ LookAtRelay FailBack::look_at(std::size_t relay, const Turn& turn) {
 }
 
 /// Looked at again later: by this relay's own wait, or that of another better one, which may end sooner.
-Happened FailBack::not_back(std::size_t relay, const std::string& reason, const Turn& turn, Relays& relays) {
-  const Duration wait = relays.not_back(relay, turn);
-  state_ = LookDue{relays.next_look().value_or(turn.now + wait)};
+Happened FailBack::not_back(std::size_t relay, const std::string& reason, const Turn& turn, Failover& failover) {
+  const Duration wait = failover.not_back(relay, turn);
+  state_ = LookDue{failover.next_look().value_or(turn.now + wait)};
   return {BetterRelayNotBack{relay, reason, wait}};
 }
 

@@ -36,11 +36,11 @@ Duration until_return(const RelayProgress& relay, const Turn& turn) {
 
 }  // namespace
 
-void Relays::resize(std::size_t count) {
+void Failover::resize(std::size_t count) {
   if (all_.size() != count) all_.resize(count);
 }
 
-NextTry Relays::failed(const Failure& failure, Reached reached, Duration outage, const Turn& turn) {
+NextTry Failover::failed(const Failure& failure, Reached reached, Duration outage, const Turn& turn) {
   const bool lasted = reached == Reached::lasting_session;
   RelayProgress& relay = here();
   const Cause cause = paced_by(relay, failure);
@@ -75,7 +75,7 @@ NextTry Relays::failed(const Failure& failure, Reached reached, Duration outage,
   return best(turn.now);
 }
 
-NextTry Relays::best(TimePoint now) const {
+NextTry Failover::best(TimePoint now) const {
   NextTry found{0, TimePoint::max()};
   for (std::size_t index = 0; index < all_.size(); ++index) {
     if (!must_wait(index, now)) return {index, now};
@@ -84,7 +84,7 @@ NextTry Relays::best(TimePoint now) const {
   return found;
 }
 
-bool Relays::another_may_listen(TimePoint now) const {
+bool Failover::another_may_listen(TimePoint now) const {
   for (std::size_t index = 0; index < all_.size(); ++index) {
     const auto& failure = all_[index].failure;
     const bool refuses = failure && facts_of(failure->cause).family == BackoffFamily::listener;
@@ -93,7 +93,7 @@ bool Relays::another_may_listen(TimePoint now) const {
   return false;
 }
 
-void Relays::network_changed(bool moved) {
+void Failover::network_changed(bool moved) {
   for (RelayProgress& relay : all_) {
     if (moved) relay.segments = {};
     if (!relay.failure) continue;
@@ -103,11 +103,11 @@ void Relays::network_changed(bool moved) {
   }
 }
 
-void Relays::forgive_addresses() {
+void Failover::forgive_addresses() {
   for (RelayProgress& relay : all_) relay.addresses.forgive();
 }
 
-void Relays::start_over() {
+void Failover::start_over() {
   forgive_addresses();
   for (RelayProgress& relay : all_) {
     relay.next_try.reset();
@@ -119,20 +119,20 @@ void Relays::start_over() {
   came_from_.reset();
 }
 
-void Relays::established() {
+void Failover::established() {
   here().failure.reset();
   here().refusal.reset();
   here().next_try.reset();
 }
 
-void Relays::held_long() {
+void Failover::held_long() {
   here().backoff.reset();
   here().failed_returns = 0;
   here().addresses.lasted();
   came_from_.reset();
 }
 
-void Relays::plan_returns(const Turn& turn) {
+void Failover::plan_returns(const Turn& turn) {
   for (std::size_t index = 0; index < all_.size(); ++index) {
     auto& look_after = all_[index].look_after;
     if (index >= current_ || turn.spec.fail_back_after == Duration::zero()) {
@@ -143,7 +143,7 @@ void Relays::plan_returns(const Turn& turn) {
   }
 }
 
-std::optional<TimePoint> Relays::next_look() const {
+std::optional<TimePoint> Failover::next_look() const {
   std::optional<TimePoint> first;
   for (std::size_t index = 0; index < current_; ++index) {
     const auto& due = all_[index].look_after;
@@ -152,30 +152,30 @@ std::optional<TimePoint> Relays::next_look() const {
   return first;
 }
 
-std::optional<std::size_t> Relays::to_look_at(TimePoint now) const {
+std::optional<std::size_t> Failover::to_look_at(TimePoint now) const {
   for (std::size_t index = 0; index < current_; ++index) {
     if (all_[index].look_after && *all_[index].look_after <= now) return index;
   }
   return std::nullopt;
 }
 
-Duration Relays::not_back(std::size_t relay, const Turn& turn) {
+Duration Failover::not_back(std::size_t relay, const Turn& turn) {
   ++all_[relay].failed_returns;
   const Duration wait = until_return(all_[relay], turn);
   all_[relay].look_after = turn.now + wait;
   return wait;
 }
 
-void Relays::go_back_to(std::size_t relay) {
+void Failover::go_back_to(std::size_t relay) {
   all_[relay].look_after.reset();
   came_from_ = std::exchange(current_, relay);
 }
 
-bool Relays::must_wait(std::size_t relay, TimePoint now) const {
+bool Failover::must_wait(std::size_t relay, TimePoint now) const {
   return all_[relay].next_try && *all_[relay].next_try > now;
 }
 
-std::optional<std::size_t> Relays::best_other(TimePoint now, TimePoint outage_since) const {
+std::optional<std::size_t> Failover::best_other(TimePoint now, TimePoint outage_since) const {
   const auto last_tried = [&](const RelayProgress& relay) {
     return relay.failure && relay.failed_at >= outage_since ? relay.failed_at : TimePoint::min();
   };
@@ -187,7 +187,7 @@ std::optional<std::size_t> Relays::best_other(TimePoint now, TimePoint outage_si
   return found;
 }
 
-void Relays::wait_together(TimePoint until) {
+void Failover::wait_together(TimePoint until) {
   if (!std::all_of(all_.begin(), all_.end(), [](const RelayProgress& relay) { return could_not_be_reached(relay); }))
     return;
   for (RelayProgress& relay : all_) relay.next_try = until;

@@ -34,13 +34,13 @@ void Liveness::acknowledged(TimePoint at) {
   last_sign_ = std::max(last_sign_, at);
 }
 
-Liveness::Verdict Liveness::expired(TimePoint now) {
-  if (!next_deadline() || now < *next_deadline()) return Verdict::alive;
-  if (spec_.economy() && now >= last_sign_ + longest_silence(spec_)) return Verdict::unreachable;
-  if (now < next_) return Verdict::alive;
-  if (++unanswered_ > spec_.server_alive_count_max) return Verdict::dead;
+Liveness::Outcome Liveness::expired(TimePoint now) {
+  if (!next_deadline() || now < *next_deadline()) return Outcome::alive;
+  if (spec_.economy() && now >= last_sign_ + longest_silence(spec_)) return Outcome::unreachable;
+  if (now < next_) return Outcome::alive;
+  if (++unanswered_ > spec_.server_alive_count_max) return Outcome::dead;
   next_ = now + spec_.server_alive_interval;
-  return Verdict::send_probe;
+  return Outcome::send_probe;
 }
 
 std::optional<TimePoint> Liveness::next_deadline() const {

@@ -89,7 +89,7 @@ class Transition {
  public:
   Transition(const TunnelSpec& spec, TunnelState state, TimePoint now, const UnitRandom& jitter)
       : spec_(spec), state_(std::move(state)), now_(now), jitter_(jitter) {
-    state_.relays.resize(relay_count());
+    state_.failover.resize(relay_count());
   }
 
   void run(const TunnelEvent& event) {
@@ -132,7 +132,7 @@ class Transition {
   }
 
   Next on(const ReconnectRequested&) {
-    state_.relays.start_over();
+    state_.failover.start_over();
     const AfterClosing retry = ThenRetry{reconnect_requested(here())};
     return std::visit(
         overloaded{[](Idle&) -> Next { return Stay{}; }, [](BackingOff&) -> Next { return TryAt{0}; },
@@ -185,7 +185,7 @@ class Transition {
       case Timer::proofs:
         return proofs_moved(session(), session().proofs.expired(turn(), state_.proof_history));
       case Timer::fail_back:
-        add_all(std::get<Established>(state_.phase).fail_back->expired(turn(), state_.relays));
+        add_all(std::get<Established>(state_.phase).fail_back->expired(turn(), state_.failover));
         return Stay{};
     }
     std::abort();
@@ -213,14 +213,14 @@ class Transition {
     const auto end = [&](std::string detail) { return too_late(relay_silent(here(), std::move(detail)), transport); };
     const LivenessSpec& spec = session.liveness.spec();
     switch (session.liveness.expired(now_)) {
-      case Liveness::Verdict::dead:
+      case Liveness::Outcome::dead:
         return end(std::to_string(spec.server_alive_count_max) + " probes unanswered");
-      case Liveness::Verdict::unreachable:
+      case Liveness::Outcome::unreachable:
         return end("nothing acknowledged for " + to_text(longest_silence(spec)));
-      case Liveness::Verdict::send_probe:
+      case Liveness::Outcome::send_probe:
         if (!session.lease.has_just_beaten(now_)) add(SendKeepalive{});
         return Stay{};
-      case Liveness::Verdict::alive:
+      case Liveness::Outcome::alive:
         return Stay{};
     }
     std::abort();
@@ -230,8 +230,8 @@ class Transition {
 
   /// The way to the relay may be another one now: what waits is tried at once, what lives has to prove it.
   Next on(const NetworkChanged& change) {
-    state_.relays.forgive_addresses();
-    state_.relays.network_changed(change.moved);
+    state_.failover.forgive_addresses();
+    state_.failover.network_changed(change.moved);
     if (auto* session = live_session(state_.phase)) demand_sign(*session, change);
     if (const auto* waiting = std::get_if<BackingOff>(&state_.phase)) return try_now_unless_refused(*waiting);
     const auto* opening = std::get_if<Opening>(&state_.phase);
@@ -250,7 +250,7 @@ class Transition {
   Next try_now_unless_refused(const BackingOff& waiting) {
     const Cause cause = waiting.failure.cause;
     if (facts_of(cause).lies == Lies::in_device && facts_of(cause).family != BackoffFamily::network) return Stay{};
-    const NextTry next = state_.relays.best(now_);
+    const NextTry next = state_.failover.best(now_);
     if (next.at > now_) return Stay{};
     rejuvenate_outage();
     return TryAt{next.relay};
@@ -276,7 +276,7 @@ class Transition {
         add(OpenSession{});
         return OpenOn{OpeningPhase::banner};
       case OpeningPhase::banner:
-        state_.relays.here().server = completed.server;
+        state_.failover.here().server = completed.server;
         return OpenOn{OpeningPhase::key_exchange};
       case OpeningPhase::key_exchange:
         if (checks_host_key(spec_, relay_spec())) addresses().key_was_right();
@@ -305,7 +305,7 @@ class Transition {
     auto* session = serving_session(state_.phase);
     if (session == nullptr) return Stay{};
     const auto actions = session->listeners.evicted(eviction, turn());
-    if (auto& last = state_.relays.here().last_eviction; last != session->listeners.last_eviction()) {
+    if (auto& last = state_.failover.here().last_eviction; last != session->listeners.last_eviction()) {
       last = session->listeners.last_eviction();
       happened(ListenerFreed{eviction.forward});
     }
@@ -338,7 +338,7 @@ class Transition {
     if (session->lease.ready()) state_.losses.add(LossOf::lease, lost.reason, now_);
     add_all(session->lease.lost(lost.reason, turn()));
     if (const auto timeout = session->lease.timeout()) {
-      state_.relays.here().timeouts.lease_closed_after(*timeout, now_);
+      state_.failover.here().timeouts.lease_closed_after(*timeout, now_);
     }
     return listeners_moved(*session, session->listeners.lease_went(turn()));
   }
@@ -383,7 +383,7 @@ class Transition {
   Next on(const RelayLookedAt& look) {
     auto* established = std::get_if<Established>(&state_.phase);
     if (established == nullptr || !established->fail_back) return Stay{};
-    add_all(established->fail_back->looked_at(look, turn(), state_.relays));
+    add_all(established->fail_back->looked_at(look, turn(), state_.failover));
     return Stay{};
   }
 
@@ -430,7 +430,7 @@ class Transition {
   Next judge(const Listeners& listeners) {
     if (!listeners.settled()) return Stay{};
     if (listeners.all_held() || !spec_.exit_on_forward_failure) return Establish{};
-    const Duration limit = state_.relays.another_may_listen(now_) ? hold_limit_among_relays : hold_limit;
+    const Duration limit = state_.failover.another_may_listen(now_) ? hold_limit_among_relays : hold_limit;
     const bool waited_long = now_ - listeners.refused_since().value() >= limit;
     const ForwardTable& table = listeners.table();
     for (std::size_t index = 0; index < table.size(); ++index) {
@@ -463,13 +463,13 @@ class Transition {
   /// Sessions end here as those do that have no channel open (sshd's UnusedConnectionTimeout), and a lease, whose
   /// channel is one, is not to be had.
   bool wants_channel(const LiveSession& session) {
-    return !session.lease.ready() && state_.relays.here().timeouts.end_sessions();
+    return !session.lease.ready() && state_.failover.here().timeouts.end_sessions();
   }
 
   /// Nothing was answered in time. As likely as the relay it is the way there, of which TCP knows more.
   Next too_late(Failure failure, const std::optional<TransportReport>& transport) {
     if (transport) {
-      state_.relays.here().segments.ended(large_packets_of_silent(*transport), transport->segment_size, now_);
+      state_.failover.here().segments.ended(large_packets_of_silent(*transport), transport->segment_size, now_);
       failure = explained(std::move(failure), *transport);
     }
     return Fail{std::move(failure)};
@@ -480,7 +480,7 @@ class Transition {
     return Close{draining.after};
   }
 
-  Next dial_again() { return drop(TryAt{state_.relays.best(now_).relay}); }
+  Next dial_again() { return drop(TryAt{state_.failover.best(now_).relay}); }
 
   Next drop(Next next) {
     add(DropSession{});
@@ -506,8 +506,8 @@ class Transition {
   Next enter(TryAt at) {
     if (!state_.outage_since) state_.outage_since = now_;
     state_.held_for.reset();
-    state_.relays.try_at(at.relay);
-    state_.relays.here().segments.attempt_begins(now_);
+    state_.failover.try_at(at.relay);
+    state_.failover.here().segments.attempt_begins(now_);
     ++state_.attempt;
     addresses().dial(relay_spec().host_name);
     add(Dial{});
@@ -523,7 +523,7 @@ class Transition {
   Next enter(LoggedIn) {
     const std::size_t count = spec_.remote_forward.size();
     state_.proof_history.paths.resize(count);
-    RelayProgress& relay = state_.relays.here();
+    RelayProgress& relay = state_.failover.here();
     relay.timeouts.session_begins(now_);
     const LivenessSpec liveness = relay.timeouts.outlived_by(spec_.liveness);
     state_.phase =
@@ -542,13 +542,13 @@ class Transition {
 
   Next enter(Establish) {
     LiveSession session{std::move(this->session())};
-    happened(SessionStands{state_.relays.current(), session.listeners.table()});
-    state_.relays.established();
+    happened(SessionStands{state_.failover.current(), session.listeners.table()});
+    state_.failover.established();
     // A hole in the signal delays the answers of an established session as well: whether the relay still lives is for
     // the liveness rule to say, where there is one.
     if (session.liveness.next_deadline()) session.listeners.await_answers();
     add_all(session.proofs.update(session.listeners.table(), turn()));
-    state_.phase = Established{now_, std::move(session), FailBack::plan(turn(), state_.relays)};
+    state_.phase = Established{now_, std::move(session), FailBack::plan(turn(), state_.failover)};
     return Stay{};
   }
 
@@ -609,7 +609,7 @@ class Transition {
     const auto* established = std::get_if<Established>(&state_.phase);
     if (established != nullptr) state_.held_for = now_ - established->since;
 
-    Timeouts& timeouts = state_.relays.here().timeouts;
+    Timeouts& timeouts = state_.failover.here().timeouts;
     const bool closed =
         why != nullptr && (why->cause == Cause::connection_lost || why->cause == Cause::relay_disconnected);
     const auto timeout = timeouts.session_ended(session->liveness.ages(now_), closed, now_);
@@ -637,11 +637,11 @@ class Transition {
     failure = with_remedy_for(server(), std::move(failure));
     const Reached reached = how_far(failure);
     if (reached == Reached::lasting_session) start_over();
-    if (failure.cause == Cause::operator_request) return TryAt{state_.relays.best(now_).relay};
-    if (failure.cause == Cause::relay_penalty) failure.detail += likely_reason(state_.relays.here());
+    if (failure.cause == Cause::operator_request) return TryAt{state_.failover.best(now_).relay};
+    if (failure.cause == Cause::relay_penalty) failure.detail += likely_reason(state_.failover.here());
     failure = addresses().explain(std::move(failure), here());
-    const NextTry next = state_.relays.failed(failure, reached, outage(), turn());
-    const bool elsewhere = next.relay != state_.relays.current();
+    const NextTry next = state_.failover.failed(failure, reached, outage(), turn());
+    const bool elsewhere = next.relay != state_.failover.current();
     happened(AttemptFailed{failure, next.at - now_, elsewhere ? std::optional{next.relay} : std::nullopt});
     state_.phase = BackingOff{next.at, next.relay, std::move(failure)};
     return Stay{};
@@ -649,14 +649,14 @@ class Transition {
 
   Next go_back_to(std::size_t relay) {
     start_over();
-    state_.relays.go_back_to(relay);
+    state_.failover.go_back_to(relay);
     return TryAt{relay};
   }
 
   /// The session that has ended is no part of the outage that now begins.
   void start_over() {
     state_.outage_since = now_;
-    state_.relays.held_long();
+    state_.failover.held_long();
   }
 
   // ---- what comes of the step ----------------------------------------------------------------------------------
@@ -690,10 +690,10 @@ class Transition {
 
   std::size_t relay_count() const { return spec_.relays.empty() ? 1 : spec_.relays.size(); }
   std::string name_of(std::size_t relay) const { return relay_name(relays_of(spec_)[relay]); }
-  std::string here() const { return name_of(state_.relays.current()); }
-  RelaySpec relay_spec() const { return relays_of(spec_)[state_.relays.current()]; }
-  const std::string& server() { return state_.relays.here().server; }
-  Addresses& addresses() { return state_.relays.here().addresses; }
+  std::string here() const { return name_of(state_.failover.current()); }
+  RelaySpec relay_spec() const { return relays_of(spec_)[state_.failover.current()]; }
+  const std::string& server() { return state_.failover.here().server; }
+  Addresses& addresses() { return state_.failover.here().addresses; }
 
   const TunnelSpec& spec_;
   TunnelState state_;

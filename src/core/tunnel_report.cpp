@@ -24,19 +24,19 @@ std::optional<FailureReport> last_error(const History& history, TimePoint now) {
 }
 
 std::optional<TimePoint> next_try(const TunnelState& state, std::size_t relay, TimePoint now) {
-  const RelayProgress& progress = state.relays.all().at(relay);
+  const RelayProgress& progress = state.failover.all().at(relay);
   if (const auto* waiting = std::get_if<BackingOff>(&state.phase)) {
     return waiting->relay == relay ? std::max(waiting->until, now) : progress.next_try;
   }
   if (const auto* established = std::get_if<Established>(&state.phase)) {
-    return established->fail_back && relay < state.relays.current() ? progress.look_after : std::nullopt;
+    return established->fail_back && relay < state.failover.current() ? progress.look_after : std::nullopt;
   }
-  return relay == state.relays.current() ? std::nullopt : progress.next_try;
+  return relay == state.failover.current() ? std::nullopt : progress.next_try;
 }
 
 RelayReport relay_report(const RelaySpec& relay, const TunnelState& state, std::size_t index, TimePoint now) {
-  RelayReport report{relay_name(relay), index == state.relays.current()};
-  const RelayProgress& progress = state.relays.all().at(index);
+  RelayReport report{relay_name(relay), index == state.failover.current()};
+  const RelayProgress& progress = state.failover.all().at(index);
   if (progress.failure) report.failure = FailureReport{*progress.failure, now - progress.failed_at};
   report.timeouts = progress.timeouts.known();
   report.max_segment = progress.segments.bytes();
@@ -99,7 +99,7 @@ TunnelReport report_of(const TunnelSpec& spec, const TunnelState& state, const H
   const std::vector<RelaySpec> relays = relays_of(spec);
   TunnelReport report;
   report.name = spec.name;
-  report.relay = relay_name(relays.at(state.relays.current()));
+  report.relay = relay_name(relays.at(state.failover.current()));
   for (std::size_t index = 0; index < relays.size(); ++index) {
     report.relays.push_back(relay_report(relays[index], state, index, now));
   }
@@ -131,7 +131,7 @@ TunnelReport report_of(const TunnelSpec& spec, const TunnelState& state, const H
 }
 
 ChangeReport change_report_of(const TunnelSpec& spec, const TunnelState& state, const History& history, TimePoint now) {
-  return {relay_name(relays_of(spec).at(state.relays.current())),
+  return {relay_name(relays_of(spec).at(state.failover.current())),
           std::string{phase_name(state.phase)},
           phase_of_opening(state),
           state.attempt,

@@ -52,7 +52,7 @@ class Lease {
   void identify(std::size_t forward, const std::string& address, std::uint16_t port);
   /// The public keys of the relay's sshd. Only of a channel that runs exec_command(true), or a forced command.
   void ask_keys();
-  /// Its echo is a proof of life; the script ends its session when none came for `silence`.
+  /// Its echo is a sign of life; the script ends its session when none came for `silence`.
   void beat();
 
  private:

@@ -26,7 +26,7 @@ tl::expected<Login, std::string> parse_login(std::string_view text);
 std::string to_string(const Login& login);
 
 /// What is said of a tunnel, beside the defaults.
-struct Tunnel {
+struct NewTunnel {
   std::string name;
   Login login;
   std::string identity_file;
@@ -36,7 +36,7 @@ struct Tunnel {
 };
 
 /// A file of conf.d that holds this tunnel alone.
-std::string tunnel_yaml(const Tunnel& tunnel);
+std::string tunnel_yaml(const NewTunnel& tunnel);
 /// A main file, for tunnels that are all in conf.d. `status_socket` empty: the default.
 std::string main_yaml(const std::string& status_socket);
 

@@ -35,7 +35,7 @@ TunnelRunner::TunnelRunner(Surroundings around, TunnelSpec spec, std::function<v
       past_{Clock::now()} {
   for (const RelaySpec& relay : relays_of(spec_)) memory_.relays.push_back({at_relay(spec_, relay)});
   memory_.told_listens_on.resize(spec_.remote_forward.size());
-  state_.relays.resize(memory_.relays.size());
+  state_.failover.resize(memory_.relays.size());
 }
 
 void TunnelRunner::handle(const TunnelEvent& event) {
@@ -81,15 +81,15 @@ void TunnelRunner::note_phase_change() {
 // ---- actions ------------------------------------------------------------------------------------------------------
 
 void TunnelRunner::perform(const Dial& dial) {
-  const std::size_t relay = state_.relays.current();
+  const std::size_t relay = state_.failover.current();
   attempt_ = std::make_unique<LiveAttempt>(static_cast<AttemptOwner&>(*this), around_, memory_, connections_, relay,
-                                           state_.relays.all()[relay].segments.bytes());
+                                           state_.failover.all()[relay].segments.bytes());
   attempt_->perform(dial);
 }
 
 void TunnelRunner::perform(const LookAtRelay& look) {
   attempt_->look_at(look.relay, [this, relay = look.relay](const FoundAddresses& found) {
-    return state_.relays.all()[relay].addresses.order(found, Clock::now());
+    return state_.failover.all()[relay].addresses.order(found, Clock::now());
   });
 }
 
@@ -143,7 +143,7 @@ std::uint64_t TunnelRunner::activity() const {
 
 void TunnelRunner::write_log(LogLevel level, const std::string& text, std::optional<Cause> cause) const {
   const std::string whose = state_.stands_by ? "the changed configuration: " : "";
-  const std::string relay = relay_name(memory_.relays[state_.relays.current()].tunnel);
+  const std::string relay = relay_name(memory_.relays[state_.failover.current()].tunnel);
   log::write(level, whose + text, {spec_.name, relay, phase_name(state_.phase), cause}, log_level_);
 }
 

@@ -140,7 +140,7 @@ void Device::feed_session(SessionEvent event, TimePoint now) {
 void Device::perform(const Deed& deed, TimePoint now) {
   switch (deed.did) {
     case Did::dial:
-      relay_ = state_.relays.current();
+      relay_ = state_.failover.current();
       flow_dead_ = before_login_ = false;
       at_.clear();
       session_ = 0;

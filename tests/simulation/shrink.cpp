@@ -167,7 +167,7 @@ Shrunk shrink(const Setup& setup, const std::vector<Fault>& faults, const Violat
 std::string as_unit_test(const Shrunk& shrunk, const std::string& name) {
   std::string text = "TEST_CASE(\"" + name + "\") {\n";
   for (const Fault& fault : shrunk.faults) text += "  // " + to_text(fault) + "\n";
-  text += code_of(shrunk.setup.spec) + "  Tunnel tunnel{spec};\n";
+  text += code_of(shrunk.setup.spec) + "  SteppedTunnel tunnel{spec};\n";
   TimePoint at = shrunk.fed.empty() ? TimePoint{} : shrunk.fed.front().at;
   double dice = 0.5;
   for (const Fed& fed : shrunk.fed) {

@@ -151,7 +151,7 @@ void Watch::did(const Deed& deed, const TunnelState& after, TimePoint now) {
     case Did::dial:
       if (dialled_ || session_) breaks(Promise::one_session, "a dial beside what stands", now);
       if (after.attempt != attempt_ + 1) breaks(Promise::one_session, "a dial without a number of its own", now);
-      if (std::exchange(to_the_preferred_, false) && after.relays.current() != 0)
+      if (std::exchange(to_the_preferred_, false) && after.failover.current() != 0)
         breaks(Promise::request_goes_to_the_preferred, "another relay is dialled", now);
       attempt_ = after.attempt;
       dialled_ = true;

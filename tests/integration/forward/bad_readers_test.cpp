@@ -6,7 +6,7 @@
 #include <future>
 #include <list>
 
-#include "integration/forward/tunnel.hpp"
+#include "integration/forward/forwarding_session.hpp"
 #include "support/pattern.hpp"
 #include "support/targets.hpp"
 
@@ -21,7 +21,7 @@ Target tcp(std::uint16_t port) {
   return TcpTarget{"127.0.0.1", port};
 }
 
-Socket client_of(const Tunnel& tunnel, std::size_t forward = 0) {
+Socket client_of(const ForwardingSession& tunnel, std::size_t forward = 0) {
   return Socket::connect_tcp("127.0.0.1", tunnel.port(forward), 60s);
 }
 
@@ -65,8 +65,8 @@ TEST_CASE("readers that take nothing are reset when they hold more than max_buff
   Sshd relay;
   Listener nobody_reads = Listener::tcp();
   TargetServer echoing(echo());
-  Tunnel tunnel(relay, {tcp(nobody_reads.port()), tcp(echoing.port())},
-                [](TunnelSpec& spec) { spec.max_buffer = 8 * mebibyte; });
+  ForwardingSession tunnel(relay, {tcp(nobody_reads.port()), tcp(echoing.port())},
+                           [](TunnelSpec& spec) { spec.max_buffer = 8 * mebibyte; });
   constexpr std::size_t count = 20;
   std::vector<Socket> clients;
   std::vector<Socket> targets;
@@ -91,7 +91,7 @@ TEST_CASE("a slow reader gets all, late, and nobody waits for it") {
   Sshd relay;
   Listener slow = Listener::tcp();
   TargetServer echoing(echo());
-  Tunnel tunnel(relay, {tcp(slow.port()), tcp(echoing.port())});
+  ForwardingSession tunnel(relay, {tcp(slow.port()), tcp(echoing.port())});
   Socket client = client_of(tunnel);
   Socket target = slow.accept();
   constexpr std::size_t size = 24 * mebibyte;
@@ -120,7 +120,7 @@ TEST_CASE("a visitor that stops reading holds up nobody who has a word to say at
   const Sshd relay;
   const TargetServer flood(source(3, 4 * mebibyte));
   const TargetServer talk(echo());
-  const Tunnel tunnel(relay, {tcp(flood.port()), tcp(talk.port())});
+  const ForwardingSession tunnel(relay, {tcp(flood.port()), tcp(talk.port())});
   Socket shell = client_of(tunnel, 1);
   std::vector<Socket> stalled;
   const std::string word = "word";
@@ -139,7 +139,7 @@ TEST_CASE("readers that reset in the middle take nobody with them") {
   Sshd relay;
   Listener resetting = Listener::tcp();
   TargetServer echoing(echo());
-  Tunnel tunnel(relay, {tcp(resetting.port()), tcp(echoing.port())});
+  ForwardingSession tunnel(relay, {tcp(resetting.port()), tcp(echoing.port())});
   auto beside = std::async(std::launch::async, [&] { return comes_back(client_of(tunnel, 1), 1, 32 * mebibyte); });
   for (int i = 0; i < 20; ++i) {
     std::vector<Socket> clients;
@@ -159,7 +159,7 @@ TEST_CASE("readers that reset in the middle take nobody with them") {
 TEST_CASE("a flood of openings leaves a transfer as it is") {
   Sshd relay;
   TargetServer echoing(echo());
-  Tunnel tunnel(relay, {tcp(echoing.port())}, [](TunnelSpec& spec) { spec.max_connections = 50; });
+  ForwardingSession tunnel(relay, {tcp(echoing.port())}, [](TunnelSpec& spec) { spec.max_connections = 50; });
   Socket first = client_of(tunnel);  // before the flood, so that it is none of those that are refused
   first.send("x");
   REQUIRE(first.receive() == "x");

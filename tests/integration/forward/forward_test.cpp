@@ -9,7 +9,7 @@
 #include <system_error>
 #include <thread>
 
-#include "integration/forward/tunnel.hpp"
+#include "integration/forward/forwarding_session.hpp"
 #include "support/pattern.hpp"
 #include "support/skip.hpp"
 #include "support/targets.hpp"
@@ -25,7 +25,7 @@ Target tcp(std::uint16_t port, const char* host = "127.0.0.1") {
   return TcpTarget{host, port};
 }
 
-Socket client_of(const Tunnel& tunnel, std::size_t forward = 0) {
+Socket client_of(const ForwardingSession& tunnel, std::size_t forward = 0) {
   return Socket::connect_tcp("127.0.0.1", tunnel.port(forward), 60s);
 }
 
@@ -117,7 +117,7 @@ bool ends_by_reset(Socket& socket) {
 TEST_CASE("a connection reaches its target and is counted") {
   Sshd relay;
   TargetServer target(echo());
-  Tunnel tunnel(relay, {tcp(target.port())});
+  ForwardingSession tunnel(relay, {tcp(target.port())});
   Socket client = client_of(tunnel);
   CHECK(echoes(client, "hello"));
   CHECK(tunnel.counters().open == 1);
@@ -141,7 +141,7 @@ TEST_CASE("targets by name, over IPv6 and on a Unix socket") {
     targets.push_back(tcp(v6->port(), "::1"));
     greetings.push_back("v6\n");
   }
-  Tunnel tunnel(relay, targets);
+  ForwardingSession tunnel(relay, targets);
   for (std::size_t i = 0; i < greetings.size(); ++i) {
     Socket client = client_of(tunnel, i);
     CHECK(client.receive_until("\n") == greetings[i]);
@@ -156,7 +156,7 @@ TEST_CASE("64 MiB each way at once arrive as they were sent") {
   Sshd relay;
   std::promise<bool> at_target;
   TargetServer target([&](Socket& socket) { at_target.set_value(exchange(socket, 1, 2, 64 * mebibyte)); });
-  Tunnel tunnel(relay, {tcp(target.port())});
+  ForwardingSession tunnel(relay, {tcp(target.port())});
   Socket client = client_of(tunnel);
   CHECK(exchange(client, 2, 1, 64 * mebibyte));
   CHECK(at_target.get_future().get());
@@ -166,7 +166,7 @@ TEST_CASE("64 MiB each way at once arrive as they were sent") {
 TEST_CASE("a client that has finished sending still gets its answer") {
   Sshd relay;
   TargetServer target(sink());
-  Tunnel tunnel(relay, {tcp(target.port())});
+  ForwardingSession tunnel(relay, {tcp(target.port())});
   Socket client = client_of(tunnel);
   client.send(Pattern(1).next(3'000'000));
   client.finish_sending();
@@ -176,7 +176,7 @@ TEST_CASE("a client that has finished sending still gets its answer") {
 TEST_CASE("a target that has finished sending still gets the rest") {
   Sshd relay;
   HeldTarget held;
-  Tunnel tunnel(relay, {held.target()});
+  ForwardingSession tunnel(relay, {held.target()});
   Socket client = client_of(tunnel);
   Socket target = held.listener.accept();
   target.send("that was all");
@@ -195,7 +195,7 @@ TEST_CASE("a target that has finished sending still gets the rest") {
 TEST_CASE("a target that resets ends the client's connection at once") {
   Sshd relay;
   HeldTarget held;
-  Tunnel tunnel(relay, {held.target()});
+  ForwardingSession tunnel(relay, {held.target()});
   Socket client = client_of(tunnel);
   Socket target = held.listener.accept();
   target.reset();
@@ -206,7 +206,7 @@ TEST_CASE("a target that resets ends the client's connection at once") {
 TEST_CASE("a target that resets is noticed while the client takes nothing") {
   Sshd relay;
   HeldTarget held;
-  Tunnel tunnel(relay, {held.target()});
+  ForwardingSession tunnel(relay, {held.target()});
   const Socket client = client_of(tunnel);
   Socket target = held.listener.accept();
   CHECK(fill(target, 1, 64 * mebibyte) < 64 * mebibyte);
@@ -217,7 +217,7 @@ TEST_CASE("a target that resets is noticed while the client takes nothing") {
 TEST_CASE("a client that resets ends the target's connection") {
   Sshd relay;
   HeldTarget held;
-  Tunnel tunnel(relay, {held.target()});
+  ForwardingSession tunnel(relay, {held.target()});
   Socket client = client_of(tunnel);
   Socket target = held.listener.accept();
   client.send("x");
@@ -233,7 +233,8 @@ TEST_CASE("a target that refuses closes the client's connection at once, is coun
   Sshd relay;
   TempDir dir;
   const RefusingPort refusing;
-  Tunnel tunnel(relay, {tcp(refusing.port()), UnixTarget{dir / "nobody"}, UnixTarget{std::string(200, 'x')}});
+  ForwardingSession tunnel(relay,
+                           {tcp(refusing.port()), UnixTarget{dir / "nobody"}, UnixTarget{std::string(200, 'x')}});
   for (int i = 0; i < 3; ++i) {
     Socket client = client_of(tunnel);
     CHECK(client.closed_by_peer());
@@ -253,7 +254,7 @@ TEST_CASE("a target that refuses closes the client's connection at once, is coun
 TEST_CASE("a target that does not answer is refused at the deadline") {
   Sshd relay;
   const SilentTarget silent;
-  Tunnel tunnel(relay, {silent.target()}, [](TunnelSpec& spec) { spec.connect_timeout = 1s; });
+  ForwardingSession tunnel(relay, {silent.target()}, [](TunnelSpec& spec) { spec.connect_timeout = 1s; });
   Socket client = client_of(tunnel);
   CHECK(client.closed_by_peer());
   CHECK(tunnel.counters().target_refused == 1);
@@ -265,7 +266,7 @@ TEST_CASE("a target that does not read holds up its own client only, with bounde
   Sshd relay;
   HeldTarget held;
   TargetServer other(echo());
-  Tunnel tunnel(relay, {held.target(), tcp(other.port())});
+  ForwardingSession tunnel(relay, {held.target(), tcp(other.port())});
   Socket client = client_of(tunnel);
   Socket target = held.listener.accept();
   const std::size_t taken = fill(client, 1, 64 * mebibyte);
@@ -281,7 +282,7 @@ TEST_CASE("a client that does not read holds up its own target only, with bounde
   Sshd relay;
   HeldTarget held;
   TargetServer other(echo());
-  Tunnel tunnel(relay, {held.target(), tcp(other.port())});
+  ForwardingSession tunnel(relay, {held.target(), tcp(other.port())});
   Socket client = client_of(tunnel);
   Socket target = held.listener.accept();
   const std::size_t taken = fill(target, 1, 64 * mebibyte);
@@ -295,7 +296,7 @@ TEST_CASE("a client that does not read holds up its own target only, with bounde
 TEST_CASE("200 connections at once each get their own bytes back") {
   Sshd relay;
   TargetServer target(echo());
-  Tunnel tunnel(relay, {tcp(target.port())});
+  ForwardingSession tunnel(relay, {tcp(target.port())});
   constexpr std::size_t count = 200;
   std::vector<Socket> clients;
   for (std::size_t i = 0; i < count; ++i) clients.push_back(client_of(tunnel));
@@ -313,7 +314,7 @@ TEST_CASE("200 connections at once each get their own bytes back") {
 TEST_CASE("more connections than allowed are refused, and told") {
   Sshd relay;
   TargetServer target(echo());
-  Tunnel tunnel(relay, {tcp(target.port())}, [](TunnelSpec& spec) { spec.max_connections = 2; });
+  ForwardingSession tunnel(relay, {tcp(target.port())}, [](TunnelSpec& spec) { spec.max_connections = 2; });
   Socket first = client_of(tunnel);
   Socket second = client_of(tunnel);
   CHECK(echoes(first, "1"));
@@ -332,7 +333,7 @@ TEST_CASE("more connections than allowed are refused, and told") {
 TEST_CASE("a drain lets open connections finish, refuses new ones, and answers once") {
   Sshd relay;
   TargetServer target(echo());
-  Tunnel tunnel(relay, {tcp(target.port())});
+  ForwardingSession tunnel(relay, {tcp(target.port())});
   std::atomic<int> drained = 0;
   Socket client = client_of(tunnel);
   CHECK(echoes(client, "before"));
@@ -348,7 +349,7 @@ TEST_CASE("a drain lets open connections finish, refuses new ones, and answers o
 TEST_CASE("a drain refuses at once those whose target has not answered") {
   Sshd relay;
   const SilentTarget silent;
-  Tunnel tunnel(relay, {silent.target()});
+  ForwardingSession tunnel(relay, {silent.target()});
   std::atomic<bool> drained = false;
   Socket client = client_of(tunnel);
   REQUIRE(wait_until([&] { return tunnel.counters().open == 1; }));
@@ -362,7 +363,7 @@ TEST_CASE("a drain refuses at once those whose target has not answered") {
 
 TEST_CASE("a drain of nothing answers at once, but not from inside") {
   Sshd relay;
-  Tunnel tunnel(relay, {tcp(1)});
+  ForwardingSession tunnel(relay, {tcp(1)});
   std::atomic<bool> drained = false;
   CHECK_FALSE(tunnel.on_loop([&] {
     tunnel.connections().drain([&] { drained = true; });
@@ -374,7 +375,7 @@ TEST_CASE("a drain of nothing answers at once, but not from inside") {
 TEST_CASE("dropping all resets each connection, ends a drain without an answer, and opens again") {
   Sshd relay;
   HeldTarget held;
-  Tunnel tunnel(relay, {held.target()});
+  ForwardingSession tunnel(relay, {held.target()});
   std::atomic<bool> drained = false;
   Socket client = client_of(tunnel);
   Socket target = held.listener.accept();
@@ -397,7 +398,7 @@ TEST_CASE("dropping all resets each connection, ends a drain without an answer, 
 TEST_CASE("a lost session delivers what had come and then resets, so that nobody takes it for the end") {
   Sshd relay;
   HeldTarget held;
-  Tunnel tunnel(relay, {held.target()});
+  ForwardingSession tunnel(relay, {held.target()});
   Socket client = client_of(tunnel);
   Socket target = held.listener.accept();
   fill(client, 1, 64 * mebibyte);
@@ -422,7 +423,7 @@ TEST_CASE("a lost session delivers what had come and then resets, so that nobody
 TEST_CASE("a target that takes nothing is not waited for without end once the relay's end is gone") {
   Sshd relay;
   HeldTarget held;
-  Tunnel tunnel(relay, {held.target()}, [](TunnelSpec&) {}, {.longest_stall = 500ms});
+  ForwardingSession tunnel(relay, {held.target()}, [](TunnelSpec&) {}, {.longest_stall = 500ms});
   const Socket client = client_of(tunnel);
   Socket target = held.listener.accept();
   fill(client, 1, 64 * mebibyte);
@@ -435,7 +436,7 @@ TEST_CASE("a target that takes nothing is not waited for without end once the re
 TEST_CASE("what is still connecting when its session ends leaves nothing behind") {
   Sshd relay;
   HeldTarget held;
-  Tunnel tunnel(relay, {held.target()});
+  ForwardingSession tunnel(relay, {held.target()});
   std::vector<Socket> clients;
   for (int i = 0; i < 20; ++i) clients.push_back(client_of(tunnel));
   relay.kill_sessions();

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "integration/forward/tunnel.hpp"
+#include "integration/forward/forwarding_session.hpp"
 #include "support/pattern.hpp"
 #include "support/skip.hpp"
 #include "support/targets.hpp"
@@ -95,7 +95,7 @@ TEST_CASE("a thousand connections at once each get their own bytes back, and the
   }
   Sshd relay;
   TargetServer echoing(echo());
-  Tunnel tunnel(relay, {TcpTarget{"127.0.0.1", echoing.port()}});
+  ForwardingSession tunnel(relay, {TcpTarget{"127.0.0.1", echoing.port()}});
   std::vector<Visitor> visitors;
   while (visitors.size() < count) {
     // Not more than sshd's queue takes: who comes when it is full tries again only after a second.

@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-#include "integration/forward/tunnel.hpp"
+#include "integration/forward/forwarding_session.hpp"
 #include "support/targets.hpp"
 #include "support/wait.hpp"
 
@@ -21,7 +21,7 @@ struct WatchedProof {
   std::atomic<int> returned = 0;
   std::atomic<int> target_failed = 0;
 
-  explicit WatchedProof(Tunnel& tunnel) {
+  explicit WatchedProof(ForwardingSession& tunnel) {
     forward::ProofMark mark{};
     for (std::size_t i = 0; i < mark.size(); ++i) mark[i] = static_cast<std::byte>(mark_text.at(i));
     tunnel.on_loop([&] {
@@ -32,14 +32,14 @@ struct WatchedProof {
   }
 };
 
-void end_proof(Tunnel& tunnel) {
+void end_proof(ForwardingSession& tunnel) {
   tunnel.on_loop([&] {
     tunnel.connections().end_proof();
     return 0;
   });
 }
 
-Socket client_of(const Tunnel& tunnel) {
+Socket client_of(const ForwardingSession& tunnel) {
   return Socket::connect_tcp("127.0.0.1", tunnel.port());
 }
 
@@ -58,7 +58,7 @@ TEST_CASE("the connection with the mark is ours: not counted, never shown to the
     heard = socket.receive_all();
     ended = true;
   });
-  Tunnel tunnel(relay, {at(target)});
+  ForwardingSession tunnel(relay, {at(target)});
   const WatchedProof proof(tunnel);
   Socket ours = client_of(tunnel);
   REQUIRE(wait_until([&] { return proof.accepted == 1; }));
@@ -77,7 +77,7 @@ TEST_CASE("the connection with the mark is ours: not counted, never shown to the
 TEST_CASE("a visitor at the same moment is served in full, counted, and not taken for the proof") {
   const Sshd relay;
   const TargetServer target(greet_then_echo("hello\n"));
-  Tunnel tunnel(relay, {at(target)});
+  ForwardingSession tunnel(relay, {at(target)});
   const WatchedProof proof(tunnel);
   Socket visitor = client_of(tunnel);
   CHECK(visitor.receive_until("\n") == "hello\n");
@@ -100,7 +100,7 @@ TEST_CASE("a target that floods costs a proof 256 bytes, and a silent visitor ge
   const Sshd relay;
   constexpr std::size_t size = 100000;
   const TargetServer target(source(1, size));
-  Tunnel tunnel(relay, {at(target)});
+  ForwardingSession tunnel(relay, {at(target)});
   const WatchedProof proof(tunnel);
   Socket silent = client_of(tunnel);
   Socket ours = client_of(tunnel);
@@ -118,7 +118,7 @@ TEST_CASE("a target that floods costs a proof 256 bytes, and a silent visitor ge
 TEST_CASE("a proof gets in beside as many visitors as max_connections allows, and takes no visitor's place") {
   const Sshd relay;
   const TargetServer target(echo());
-  Tunnel tunnel(relay, {at(target)}, [](TunnelSpec& spec) { spec.max_connections = 2; });
+  ForwardingSession tunnel(relay, {at(target)}, [](TunnelSpec& spec) { spec.max_connections = 2; });
   Socket first = client_of(tunnel);
   Socket second = client_of(tunnel);
   REQUIRE(wait_until([&] { return tunnel.counters().accepted == 2; }));
@@ -140,7 +140,7 @@ TEST_CASE("a proof gets in beside as many visitors as max_connections allows, an
 TEST_CASE("a target that fails is told to the proof once, and counted and logged for the others") {
   const Sshd relay;
   const RefusingPort refusing;
-  Tunnel tunnel(relay, {TcpTarget{"127.0.0.1", refusing.port()}});
+  ForwardingSession tunnel(relay, {TcpTarget{"127.0.0.1", refusing.port()}});
   const WatchedProof proof(tunnel);
   CHECK(client_of(tunnel).closed_by_peer());
   REQUIRE(wait_until([&] { return proof.target_failed == 1; }));
@@ -160,7 +160,7 @@ TEST_CASE("a mark that comes after the end of its proof never reaches the target
     heard = socket.receive_all();
     ended = true;
   });
-  Tunnel tunnel(relay, {at(target)});
+  ForwardingSession tunnel(relay, {at(target)});
   const WatchedProof proof(tunnel);
   Socket ours = client_of(tunnel);
   REQUIRE(wait_until([&] { return proof.accepted == 1; }));
@@ -179,7 +179,7 @@ TEST_CASE("a drain does not wait for what may be a proof's connection and never 
     socket.receive_all();
     socket.closed_by_peer();
   });
-  Tunnel tunnel(relay, {at(target)});
+  ForwardingSession tunnel(relay, {at(target)});
   const WatchedProof proof(tunnel);
   Socket ours = client_of(tunnel);
   REQUIRE(wait_until([&] { return proof.accepted == 1; }));

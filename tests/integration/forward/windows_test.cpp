@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "integration/forward/tunnel.hpp"
+#include "integration/forward/forwarding_session.hpp"
 #include "ssh/receive_window.hpp"
 #include "support/delay_proxy.hpp"
 #include "support/pattern.hpp"
@@ -51,7 +51,7 @@ struct LongWay {
   DelayProxy delay{relay.port(), 50ms};
   TcpProxy proxy{delay.port()};
   Listener listener = Listener::unix_socket(dir / "target");
-  Tunnel tunnel;
+  ForwardingSession tunnel;
   Socket visitor;
   Socket target;
 };
@@ -128,7 +128,7 @@ TEST_CASE("the relay may send a fixed window's whole size in each round trip" * 
   TcpProxy proxy(relay.port());
   const TempDir dir;
   Listener listener = Listener::unix_socket(dir / "target");
-  const Tunnel tunnel(relay, {UnixTarget{dir / "target"}}, [&](TunnelSpec& spec) {
+  const ForwardingSession tunnel(relay, {UnixTarget{dir / "target"}}, [&](TunnelSpec& spec) {
     spec.port = proxy.port();
     spec.strict_host_key_checking = StrictHostKeyChecking::accept_new;  // it is known by another port
   });

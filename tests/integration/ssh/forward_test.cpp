@@ -26,8 +26,8 @@ std::size_t occurrences(const std::string& text, const std::string& part) {
 }
 
 /// A session that holds one forward.
-struct Tunnel {
-  explicit Tunnel(std::vector<std::string> config = {}, RekeyLimit rekey = {}, bool through_proxy = false)
+struct HeldForward {
+  explicit HeldForward(std::vector<std::string> config = {}, RekeyLimit rekey = {}, bool through_proxy = false)
       : sshd({.config = std::move(config)}), proxy(sshd.port()), client(Client::spec_for(sshd, dir)) {
     client.spec.remote_forward = {forward_to(port)};
     client.spec.rekey_limit = rekey;
@@ -80,7 +80,7 @@ TEST_CASE("a forward is held, a connection through it carries data both ways and
 }
 
 TEST_CASE("a refused open closes the visitor's connection at once") {
-  Tunnel tunnel;
+  HeldForward tunnel;
   tunnel.client.refuse_requests = true;
   Socket visitor = Socket::connect_tcp("127.0.0.1", tunnel.port);
   auto closed = std::async(std::launch::async, [&] { return visitor.closed_by_peer(); });
@@ -89,7 +89,7 @@ TEST_CASE("a refused open closes the visitor's connection at once") {
 }
 
 TEST_CASE("an open may be answered later, and a dropped one is refused") {
-  Tunnel tunnel;
+  HeldForward tunnel;
   tunnel.client.hold_requests = true;
   Socket first = Socket::connect_tcp("127.0.0.1", tunnel.port);
   Socket second = Socket::connect_tcp("127.0.0.1", tunnel.port);
@@ -106,7 +106,7 @@ TEST_CASE("an open may be answered later, and a dropped one is refused") {
 }
 
 TEST_CASE("bulk both ways survives constant re-keying from both sides, byte for byte") {
-  Tunnel tunnel{{"RekeyLimit 1M"}, {1'500'000, {}}};
+  HeldForward tunnel{{"RekeyLimit 1M"}, {1'500'000, {}}};
   constexpr std::size_t size = 24'000'000;
   Socket visitor = Socket::connect_tcp("127.0.0.1", tunnel.port, 60s);
   Peer& peer = tunnel.accept();
@@ -128,7 +128,7 @@ TEST_CASE("bulk both ways survives constant re-keying from both sides, byte for 
 }
 
 TEST_CASE("a relay that stops reading blocks no call, and no descriptor is in blocking mode") {
-  Tunnel tunnel;
+  HeldForward tunnel;
   const Socket visitor = Socket::connect_tcp("127.0.0.1", tunnel.port);
   Peer& peer = tunnel.accept();
   const auto descriptors = descriptors_to(tunnel.sshd.port());
@@ -147,7 +147,7 @@ TEST_CASE("a relay that stops reading blocks no call, and no descriptor is in bl
 }
 
 TEST_CASE("a visitor that stops reading shuts its own channel only") {
-  Tunnel tunnel;
+  HeldForward tunnel;
   Socket slow = Socket::connect_tcp("127.0.0.1", tunnel.port);
   Peer& stuck = tunnel.accept();
   Socket other = Socket::connect_tcp("127.0.0.1", tunnel.port);
@@ -161,7 +161,7 @@ TEST_CASE("a visitor that stops reading shuts its own channel only") {
 }
 
 TEST_CASE("every channel that is let go is closed at the relay too, with output pending") {
-  Tunnel tunnel{{"LogLevel DEBUG1"}};
+  HeldForward tunnel{{"LogLevel DEBUG1"}};
   constexpr std::size_t count = 200;
   std::vector<Socket> visitors;
   for (std::size_t i = 0; i < count; ++i) {
@@ -189,7 +189,7 @@ TEST_CASE("every channel that is let go is closed at the relay too, with output 
 }
 
 TEST_CASE("a channel that the visitor ended is told, with all of its data first") {
-  Tunnel tunnel;
+  HeldForward tunnel;
   {
     Socket visitor = Socket::connect_tcp("127.0.0.1", tunnel.port);
     visitor.send("last words");
@@ -203,7 +203,7 @@ TEST_CASE("a channel that the visitor ended is told, with all of its data first"
 }
 
 TEST_CASE("a dead session is told to its channels, which stay safe to use") {
-  Tunnel tunnel;
+  HeldForward tunnel;
   const Socket visitor = Socket::connect_tcp("127.0.0.1", tunnel.port);
   Peer& peer = tunnel.accept();
   tunnel.sshd.kill_sessions();
@@ -220,7 +220,7 @@ TEST_CASE("a dead session is told to its channels, which stay safe to use") {
 }
 
 TEST_CASE("a dropped session tells its channels from the loop") {
-  Tunnel tunnel;
+  HeldForward tunnel;
   const Socket visitor = Socket::connect_tcp("127.0.0.1", tunnel.port);
   Peer& peer = tunnel.accept();
   const auto calls = peer.ready_calls;
@@ -232,7 +232,7 @@ TEST_CASE("a dropped session tells its channels from the loop") {
 }
 
 TEST_CASE("close() writes what is pending and closes the channels before it leaves") {
-  Tunnel tunnel{{"LogLevel DEBUG1"}};
+  HeldForward tunnel{{"LogLevel DEBUG1"}};
   Socket visitor = Socket::connect_tcp("127.0.0.1", tunnel.port);
   Peer& peer = tunnel.accept();
   peer.send(std::string(300'000, 'x'));
@@ -248,7 +248,7 @@ TEST_CASE("close() writes what is pending and closes the channels before it leav
 }
 
 TEST_CASE("close() over a dead link waits for its owner, who may drop it") {
-  Tunnel tunnel{{}, {}, true};
+  HeldForward tunnel{{}, {}, true};
   tunnel.proxy.freeze();
   tunnel.client.session->close();
   tunnel.client.run_for(200ms);

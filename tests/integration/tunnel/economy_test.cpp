@@ -1,4 +1,4 @@
-// What a tunnel costs: TCP's acknowledgements as the proof of life, what they keep up and what they do not hide; and
+// What a tunnel costs: TCP's acknowledgements as the sign of life, what they keep up and what they do not hide; and
 // the bytes that are counted.
 #include <doctest/doctest.h>
 #include <signal.h>

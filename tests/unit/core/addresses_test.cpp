@@ -25,17 +25,17 @@ bool fail(Addresses& addresses, const FoundAddresses& found, TimePoint now, Caus
   return addresses.failed(cause, now);
 }
 
-Tunnel dialled(const FoundAddresses& found) {
-  Tunnel tunnel{spec_with(1)};
+SteppedTunnel dialled(const FoundAddresses& found) {
+  SteppedTunnel tunnel{spec_with(1)};
   tunnel.after(Start{}).session(PhaseCompleted{OpeningPhase::resolve, "", found});
   return tunnel;
 }
 
-Tunnel& connect(Tunnel& tunnel, const std::string& address) {
+SteppedTunnel& connect(SteppedTunnel& tunnel, const std::string& address) {
   return tunnel.session(PhaseCompleted{OpeningPhase::connect, "", {}, address});
 }
 
-Tunnel& redial(Tunnel& tunnel, const FoundAddresses& found, const std::string& address) {
+SteppedTunnel& redial(SteppedTunnel& tunnel, const FoundAddresses& found, const std::string& address) {
   tunnel.wait().session(PhaseCompleted{OpeningPhase::resolve, "", found});
   return connect(tunnel, address);
 }
@@ -183,7 +183,7 @@ TEST_CASE("no more than the last thirty-two addresses that failed are remembered
 
 TEST_CASE("an address that failed after TCP stood is followed by the next one after a short pause, and is named") {
   const FoundAddresses found{{v6, v4}, {}};
-  Tunnel tunnel = dialled(found);
+  SteppedTunnel tunnel = dialled(found);
   CHECK(tunnel.actions == Actions{Connect{{{v6, v4}, 2}}});
   connect(tunnel, v6).session(SessionFailed{{Cause::connection_lost, "read the banner of", "relay.example:22", ""}});
   CHECK(tunnel.in<BackingOff>().until == tunnel.now + 500ms);
@@ -193,16 +193,16 @@ TEST_CASE("an address that failed after TCP stood is followed by the next one af
 }
 
 TEST_CASE("a login that is refused waits as ever, whatever other addresses there are") {
-  Tunnel tunnel = dialled({{v6, v4}, {}});
+  SteppedTunnel tunnel = dialled({{v6, v4}, {}});
   connect(tunnel, v6).session(PhaseCompleted{OpeningPhase::banner}).session(PhaseCompleted{OpeningPhase::key_exchange});
   tunnel.session(SessionFailed{{Cause::authentication_refused, "authenticate to", "relay.example:22", ""}});
   CHECK(tunnel.in<BackingOff>().until == tunnel.now + 30s);
 }
 
 TEST_CASE("with another address to turn to, a silent one is left after three seconds") {
-  Tunnel alone = dialled({{v6}, {}});
+  SteppedTunnel alone = dialled({{v6}, {}});
   CHECK(connect(alone, v6).in<Opening>().deadline == alone.now + 30s);
-  Tunnel tunnel = dialled({{v6}, {v4}});
+  SteppedTunnel tunnel = dialled({{v6}, {v4}});
   CHECK(connect(tunnel, v6).in<Opening>().deadline == tunnel.now + 3s);
   redial(tunnel.wait(), {{v6}, {v4}}, v4);
   CHECK(tunnel.in<Opening>().deadline == tunnel.now + 30s);
@@ -210,7 +210,7 @@ TEST_CASE("with another address to turn to, a silent one is left after three sec
 
 TEST_CASE("an address where a young session was lost is still better than one that never gave any") {
   const FoundAddresses found{{v6, v4}, {}};
-  Tunnel tunnel = dialled(found);
+  SteppedTunnel tunnel = dialled(found);
   connect(tunnel, v6).session(SessionFailed{lost()});
   redial(tunnel, found, v4);
   for (const auto phase : {OpeningPhase::banner, OpeningPhase::key_exchange, OpeningPhase::authenticate}) {
@@ -226,7 +226,7 @@ TEST_CASE("an address where a young session was lost is still better than one th
 
 TEST_CASE("another network, or somebody who asks for a reconnect, has every address tried as if none had failed") {
   const FoundAddresses found{{v6, v4}, {}};
-  Tunnel tunnel = dialled(found);
+  SteppedTunnel tunnel = dialled(found);
   connect(tunnel, v6).session(SessionFailed{lost()});
   SUBCASE("another network") {
     tunnel.after(NetworkChanged{});
@@ -242,7 +242,7 @@ TEST_CASE("who let us in is the relay, where no host key is asked for: what it s
   TunnelSpec spec = spec_with(1);
   spec.strict_host_key_checking = StrictHostKeyChecking::no;
   const FoundAddresses found{{v6, v4}, {}};
-  Tunnel tunnel{spec};
+  SteppedTunnel tunnel{spec};
   tunnel.after(Start{}).session(PhaseCompleted{OpeningPhase::resolve, "", found});
   connect(tunnel, v6);
   for (const auto phase : {OpeningPhase::banner, OpeningPhase::key_exchange, OpeningPhase::authenticate}) {
@@ -256,7 +256,7 @@ TEST_CASE("who let us in is the relay, where no host key is asked for: what it s
 
 TEST_CASE("an address where a session lasted is first choice again, though it failed before") {
   const FoundAddresses found{{v6, v4}, {}};
-  Tunnel tunnel = dialled(found);
+  SteppedTunnel tunnel = dialled(found);
   connect(tunnel, v6).session(SessionFailed{lost()});
   redial(tunnel, found, v4).session(SessionFailed{lost()});
   redial(tunnel, found, v4);
@@ -273,7 +273,7 @@ TEST_CASE("an address where a session lasted is first choice again, though it fa
 TEST_CASE("the next address of a relay comes before the next relay") {
   TunnelSpec spec = spec_with(1);
   spec.relays = {{"a.example", 22, "/known", {}}, {"b.example", 22, "/known", {}}};
-  Tunnel tunnel{spec};
+  SteppedTunnel tunnel{spec};
   tunnel.after(Start{}).session(PhaseCompleted{OpeningPhase::resolve, "", {{v6, v4}, {}}});
   connect(tunnel, v6).session(SessionFailed{lost()});
   CHECK(tunnel.in<BackingOff>().relay == 0);
@@ -284,7 +284,7 @@ TEST_CASE("the next address of a relay comes before the next relay") {
 TEST_CASE("the name of a relay that is an address is not said twice") {
   TunnelSpec spec = spec_with(1);
   spec.host_name = v6;
-  Tunnel tunnel{spec};
+  SteppedTunnel tunnel{spec};
   tunnel.after(Start{}).session(PhaseCompleted{OpeningPhase::resolve, "", {{v6}, {}}});
   connect(tunnel, v6).session(SessionFailed{{Cause::connection_lost, "read the banner of", "[2001:db8::1]:22", ""}});
   CHECK(tunnel.in<BackingOff>().failure.subject == "[2001:db8::1]:22");
@@ -294,7 +294,7 @@ TEST_CASE("the name of a relay that is an address is not said twice") {
 
 TEST_CASE("a wrong key where DNS leads now and the relay is not known to be: the network's waits, and no rash advice") {
   const FoundAddresses found{{other}, {v4}, 20min + 5s};
-  Tunnel tunnel = dialled(found);
+  SteppedTunnel tunnel = dialled(found);
   CHECK(tunnel.actions == Actions{Connect{{{other, v4}, 1}}});
   connect(tunnel, other).session(SessionFailed{wrong_key()});
   CHECK(tunnel.in<BackingOff>().until == tunnel.now + 500ms);
@@ -312,7 +312,7 @@ TEST_CASE("a wrong key where DNS leads now and the relay is not known to be: the
 
 TEST_CASE("how long ago an address was right is told in whole minutes, and from an hour on in hours") {
   const auto words_after = [](Duration age) {
-    Tunnel tunnel = dialled({{v4}, {v4}, age});
+    SteppedTunnel tunnel = dialled({{v4}, {v4}, age});
     connect(tunnel, v4).session(SessionFailed{wrong_key()});
     const std::string detail = tunnel.in<BackingOff>().failure.detail;
     return detail.substr(detail.find("was right"));
@@ -345,7 +345,7 @@ TEST_CASE(
 
 TEST_CASE("what is known of a relay's addresses is said where who answers may be another one, and only there") {
   const auto detail_of = [](Cause cause) {
-    Tunnel tunnel = dialled({{v4}, {v4}, 20min});
+    SteppedTunnel tunnel = dialled({{v4}, {v4}, 20min});
     connect(tunnel, v4).session(SessionFailed{{cause, "read the banner of", "relay.example:22", "it says HTTP"}});
     return tunnel.in<BackingOff>().failure.detail;
   };
@@ -359,7 +359,7 @@ TEST_CASE("what is known of a relay's addresses is said where who answers may be
 }
 
 TEST_CASE("a wrong key at the address that was right, and that DNS still names, waits for minutes") {
-  Tunnel tunnel = dialled({{v4}, {v4}, 20min});
+  SteppedTunnel tunnel = dialled({{v4}, {v4}, 20min});
   connect(tunnel, v4).session(SessionFailed{wrong_key()});
   CHECK(tunnel.in<BackingOff>().until == tunnel.now + 30s);
   CHECK(tunnel.in<BackingOff>().failure.detail.ends_with("192.0.2.1 was right until 20 min ago"));
@@ -376,19 +376,19 @@ TEST_CASE(
     found.said = {other};
     words = "; relay.example means 198.51.100.7 now, 192.0.2.1 was right until 1 d 2 h ago";
   }
-  Tunnel tunnel = dialled(found);
+  SteppedTunnel tunnel = dialled(found);
   connect(tunnel, v4).session(SessionFailed{wrong_key()});
   CHECK(tunnel.in<BackingOff>().until == tunnel.now + 500ms);
-  CHECK(tunnel.state.relays.here().addresses.is_stranger(Cause::host_key_changed));
+  CHECK(tunnel.state.failover.here().addresses.is_stranger(Cause::host_key_changed));
   CHECK(tunnel.in<BackingOff>().failure.detail.ends_with(words));
 }
 
 TEST_CASE("a name without a line in known_hosts is the device's own lack, if the relay was never found before") {
   Failure unknown = wrong_key();
   unknown.cause = Cause::host_key_unknown;
-  Tunnel tunnel = dialled({{v4}, {}});
+  SteppedTunnel tunnel = dialled({{v4}, {}});
   connect(tunnel, v4).session(SessionFailed{unknown});
-  CHECK_FALSE(tunnel.state.relays.here().addresses.is_stranger(Cause::host_key_unknown));
+  CHECK_FALSE(tunnel.state.failover.here().addresses.is_stranger(Cause::host_key_unknown));
   CHECK(tunnel.in<BackingOff>().until == tunnel.now + 30s);
 }
 
@@ -401,17 +401,17 @@ TEST_CASE("where no host key is asked for, a refused login may be anybody's") {
     spec.host_key_fingerprint = {"SHA256:x"};
     strange = false;
   }
-  Tunnel tunnel{spec};
+  SteppedTunnel tunnel{spec};
   tunnel.after(Start{}).session(PhaseCompleted{OpeningPhase::resolve, "", {{other}, {v4}, 20min}});
   connect(tunnel, other).session(PhaseCompleted{OpeningPhase::banner});
   tunnel.session(PhaseCompleted{OpeningPhase::key_exchange});
   tunnel.session(SessionFailed{{Cause::authentication_refused, "authenticate to", "relay.example:22", ""}});
-  CHECK(tunnel.state.relays.here().addresses.is_stranger(Cause::authentication_refused) == strange);
+  CHECK(tunnel.state.failover.here().addresses.is_stranger(Cause::authentication_refused) == strange);
   CHECK(tunnel.in<BackingOff>().until == tunnel.now + (strange ? Duration{500ms} : Duration{30s}));
 }
 
 TEST_CASE("who is no SSH server is not the network's: the waits grow although the outage is young") {
-  Tunnel tunnel = dialled({{v4}, {}});
+  SteppedTunnel tunnel = dialled({{v4}, {}});
   for (int attempt = 0; attempt < 8; ++attempt) {
     connect(tunnel, v4)
         .session(SessionFailed{{Cause::protocol_mismatch, "read the banner of", "relay.example:22", ""}});

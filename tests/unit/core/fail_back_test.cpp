@@ -17,27 +17,27 @@ struct Stand {
     for (std::size_t index = 0; index < count; ++index) {
       spec.relays.push_back({std::string(1, static_cast<char>('a' + index)) + ".example", 22, "/known", {}});
     }
-    relays.resize(count);
-    relays.try_at(count - 1);
+    failover.resize(count);
+    failover.try_at(count - 1);
     fail_back = plan();
   }
 
   Turn turn() const { return {spec, now, jitter}; }
-  std::optional<FailBack> plan() { return FailBack::plan(turn(), relays); }
+  std::optional<FailBack> plan() { return FailBack::plan(turn(), failover); }
   FailBack& planned() { return fail_back.value(); }
-  Asked expired() { return planned().expired(turn(), relays); }
+  Asked expired() { return planned().expired(turn(), failover); }
   Asked wait() {
     now = planned().due().value();
     return expired();
   }
-  Asked answers() { return planned().looked_at({}, turn(), relays); }
+  Asked answers() { return planned().looked_at({}, turn(), failover); }
   Asked refuses() {
-    return planned().looked_at({Failure{Cause::connection_refused, "connect", "a.example:22", ""}}, turn(), relays);
+    return planned().looked_at({Failure{Cause::connection_refused, "connect", "a.example:22", ""}}, turn(), failover);
   }
   Conclusion<FailBackAction> idle() { return planned().idle(turn()); }
 
   TunnelSpec spec = spec_with(1);
-  Relays relays;
+  Failover failover;
   TimePoint now{1h};
   double dice = 0.5;
   UnitRandom jitter = [this] { return dice; };

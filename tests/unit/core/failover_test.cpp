@@ -22,12 +22,12 @@ Failure failure(Cause cause) {
   return {cause, "connect", "x", ""};
 }
 
-std::size_t current(const Tunnel& tunnel) {
-  return tunnel.state.relays.current();
+std::size_t current(const SteppedTunnel& tunnel) {
+  return tunnel.state.failover.current();
 }
 
 /// From wherever it waits to a session on the relay that is next.
-Tunnel& establish_next(Tunnel& tunnel) {
+SteppedTunnel& establish_next(SteppedTunnel& tunnel) {
   tunnel.wait();
   for (const OpeningPhase phase : {OpeningPhase::resolve, OpeningPhase::connect, OpeningPhase::banner,
                                    OpeningPhase::key_exchange, OpeningPhase::authenticate}) {
@@ -39,10 +39,10 @@ Tunnel& establish_next(Tunnel& tunnel) {
 }
 
 /// On the second relay, since the first one refused the connection.
-Tunnel on_the_second(TunnelSpec spec = among(2)) {
+SteppedTunnel on_the_second(TunnelSpec spec = among(2)) {
   spec.liveness.server_alive_interval = 0s;  // so that the only deadline is the next look
   spec.verify_interval = 0s;
-  Tunnel tunnel{spec};
+  SteppedTunnel tunnel{spec};
   tunnel.after(Start{}).session(SessionFailed{failure(Cause::connection_refused)});
   establish_next(tunnel);
   REQUIRE(current(tunnel) == 1);
@@ -57,7 +57,7 @@ TEST_CASE("an untried relay is next after a short pause, whatever the wait of th
   for (const Cause cause : {Cause::connection_refused, Cause::connection_timed_out, Cause::name_not_found,
                             Cause::unreachable, Cause::authentication_refused, Cause::host_key_changed}) {
     CAPTURE(to_string(cause));
-    Tunnel tunnel{among(3)};
+    SteppedTunnel tunnel{among(3)};
     tunnel.after(Start{}).session(SessionFailed{failure(cause)});
     CHECK(tunnel.in<BackingOff>().relay == 1);
     CHECK(tunnel.in<BackingOff>().until == tunnel.now + 500ms);
@@ -68,7 +68,7 @@ TEST_CASE("an untried relay is next after a short pause, whatever the wait of th
 }
 
 TEST_CASE("of relays that were not tried in this outage the preferred one is next, whenever they failed before") {
-  Tunnel tunnel{among(3)};
+  SteppedTunnel tunnel{among(3)};
   tunnel.after(Start{}).session(SessionFailed{failure(Cause::connection_refused)});
   for (const std::size_t relay : {1U, 2U, 0U}) {
     tunnel.wait();
@@ -85,9 +85,9 @@ TEST_CASE("of relays that were not tried in this outage the preferred one is nex
 }
 
 TEST_CASE("a relay whose wait has just ended may be tried, after the pause that spreads a fleet") {
-  Tunnel tunnel{among(2)};
+  SteppedTunnel tunnel{among(2)};
   tunnel.after(Start{}).session(SessionFailed{failure(Cause::connection_refused)});
-  REQUIRE(tunnel.state.relays.all()[0].next_try == tunnel.now + 500ms);
+  REQUIRE(tunnel.state.failover.all()[0].next_try == tunnel.now + 500ms);
   tunnel.wait().session(SessionFailed{failure(Cause::connection_refused)});
   CHECK(tunnel.in<BackingOff>().relay == 0);
   CHECK(tunnel.in<BackingOff>().until == tunnel.now + 500ms);
@@ -97,7 +97,7 @@ TEST_CASE("what lies in the device is tried again at the same relay") {
   for (const Cause cause :
        {Cause::local_address_unavailable, Cause::local_error, Cause::identity_unusable, Cause::agent_unusable}) {
     CAPTURE(to_string(cause));
-    Tunnel tunnel{among(2)};
+    SteppedTunnel tunnel{among(2)};
     tunnel.after(Start{});
     for (int n = 0; n < 3; ++n) {
       tunnel.session(SessionFailed{failure(cause)});
@@ -109,7 +109,7 @@ TEST_CASE("what lies in the device is tried again at the same relay") {
 }
 
 TEST_CASE("relays that refuse wait each for itself, and the one whose wait ends first is next") {
-  Tunnel tunnel{among(2)};
+  SteppedTunnel tunnel{among(2)};
   tunnel.after(Start{}).session(SessionFailed{failure(Cause::authentication_refused)});  // 30 s
   tunnel.wait().session(SessionFailed{failure(Cause::connection_refused)});              // 0.5 s
   CHECK(tunnel.in<BackingOff>().relay == 1);
@@ -128,7 +128,7 @@ TEST_CASE("relays that refuse wait each for itself, and the one whose wait ends 
 }
 
 TEST_CASE("when none can be reached they wait together, and the preferred one is the first to be tried again") {
-  Tunnel tunnel{among(3)};
+  SteppedTunnel tunnel{among(3)};
   tunnel.after(Start{});
   for (int round = 0; round < 5; ++round) {
     for (std::size_t relay = 0; relay < 3; ++relay) {
@@ -140,13 +140,13 @@ TEST_CASE("when none can be reached they wait together, and the preferred one is
 }
 
 TEST_CASE("a session that had lasted and is lost is tried again at its relay first, one that had not is left") {
-  Tunnel tunnel{among(2)};
+  SteppedTunnel tunnel{among(2)};
   tunnel.establish();
   tunnel.now += 59s;
   tunnel.session(SessionFailed{lost()});
   CHECK(tunnel.in<BackingOff>().relay == 1);
 
-  Tunnel lasting{among(2)};
+  SteppedTunnel lasting{among(2)};
   lasting.establish();
   lasting.now += 60s;
   lasting.session(SessionFailed{lost()});
@@ -156,20 +156,20 @@ TEST_CASE("a session that had lasted and is lost is tried again at its relay fir
 }
 
 TEST_CASE("a change of the network ends the waits of what could not be reached, not of what refused the key") {
-  Tunnel tunnel{among(2)};
+  SteppedTunnel tunnel{among(2)};
   tunnel.after(Start{}).session(SessionFailed{failure(Cause::authentication_refused)});
   tunnel.wait().session(SessionFailed{failure(Cause::connection_timed_out)});
   CHECK(tunnel.after(NetworkChanged{}).actions == Actions{Dial{}});
   CHECK(current(tunnel) == 1);
 
-  Tunnel refused{among(2)};
+  SteppedTunnel refused{among(2)};
   refused.after(Start{}).session(SessionFailed{failure(Cause::authentication_refused)});
   refused.wait().session(SessionFailed{failure(Cause::authentication_refused)});
   CHECK(refused.after(NetworkChanged{}).actions.empty());
 }
 
 TEST_CASE("a reconnect on request ends the waits of all relays") {
-  Tunnel tunnel{among(2)};
+  SteppedTunnel tunnel{among(2)};
   tunnel.after(Start{}).session(SessionFailed{failure(Cause::authentication_refused)});
   tunnel.wait().session(SessionFailed{failure(Cause::authentication_refused)});
   CHECK(tunnel.after(ReconnectRequested{}).actions == Actions{Dial{}});
@@ -180,9 +180,9 @@ TEST_CASE("a reconnect on request ends the waits of all relays") {
 }
 
 TEST_CASE("a change of the network under a session ends the waits of the other relays too") {
-  Tunnel tunnel{among(2)};
+  SteppedTunnel tunnel{among(2)};
   tunnel.after(Start{}).session(SessionFailed{failure(Cause::connection_timed_out)});
-  tunnel.state.relays.here().next_try = tunnel.now + 60s;
+  tunnel.state.failover.here().next_try = tunnel.now + 60s;
   establish_next(tunnel);
   REQUIRE(current(tunnel) == 1);
   tunnel.after(NetworkChanged{}).session(SessionFailed{lost()});
@@ -192,7 +192,7 @@ TEST_CASE("a change of the network under a session ends the waits of the other r
 TEST_CASE("a listener that somebody holds is asked for at the next relay after ten seconds") {
   TunnelSpec spec = among(2);
   spec.liveness.server_alive_interval = 0s;
-  Tunnel tunnel{spec};
+  SteppedTunnel tunnel{spec};
   tunnel.authenticate().session(ForwardAnswered{0, std::nullopt}).session(Knocked{0, KnockAnswer::answered});
   const TimePoint refused = tunnel.now;
   while (tunnel.phase() == "requesting_forwards") {
@@ -220,16 +220,16 @@ TEST_CASE(
   }
   TunnelSpec spec = among(relays);
   spec.liveness.server_alive_interval = 0s;
-  Tunnel tunnel{spec};
+  SteppedTunnel tunnel{spec};
   tunnel.authenticate().session(ForwardAnswered{0, std::nullopt}).session(Knocked{0, KnockAnswer::answered});
-  const auto refused_again_at = [](Tunnel& at, TimePoint when) {
+  const auto refused_again_at = [](SteppedTunnel& at, TimePoint when) {
     at.now = when;
     REQUIRE(at.after(TimerExpired{}).actions == Actions{RequestForward{0}});
     at.session(ForwardAnswered{0, std::nullopt});
     if (at.actions == Actions{Knock{0, "localhost"}}) at.session(Knocked{0, KnockAnswer::answered});
     return at.phase();
   };
-  Tunnel sooner = tunnel;
+  SteppedTunnel sooner = tunnel;
   CHECK(refused_again_at(sooner, tunnel.now + limit - 1ns) == "requesting_forwards");
   CHECK(refused_again_at(tunnel, tunnel.now + limit) == "closing");
 }
@@ -237,7 +237,7 @@ TEST_CASE(
 TEST_CASE("a relay that could not be reached and may be tried again is one that may give a held listener") {
   TunnelSpec spec = among(2);
   spec.liveness.server_alive_interval = 0s;
-  Tunnel tunnel{spec};
+  SteppedTunnel tunnel{spec};
   tunnel.after(Start{}).session(SessionFailed{failure(Cause::connection_refused)}).wait();
   REQUIRE(current(tunnel) == 1);
   for (const OpeningPhase phase : {OpeningPhase::resolve, OpeningPhase::connect, OpeningPhase::banner,
@@ -251,18 +251,18 @@ TEST_CASE("a relay that could not be reached and may be tried again is one that 
 }
 
 TEST_CASE("what a relay failed with, and its wait, are forgotten once a session stands there") {
-  Tunnel tunnel{spec_with(1)};
+  SteppedTunnel tunnel{spec_with(1)};
   tunnel.after(Start{}).session(SessionFailed{failure(Cause::authentication_refused)});
-  REQUIRE(tunnel.state.relays.here().failure);
-  REQUIRE(tunnel.state.relays.here().refusal);
+  REQUIRE(tunnel.state.failover.here().failure);
+  REQUIRE(tunnel.state.failover.here().refusal);
   establish_next(tunnel);
-  CHECK_FALSE(tunnel.state.relays.here().failure);
-  CHECK_FALSE(tunnel.state.relays.here().refusal);
-  CHECK_FALSE(tunnel.state.relays.here().next_try);
+  CHECK_FALSE(tunnel.state.failover.here().failure);
+  CHECK_FALSE(tunnel.state.failover.here().refusal);
+  CHECK_FALSE(tunnel.state.failover.here().next_try);
 }
 
 TEST_CASE("among several relays a name server is waited for six seconds, and longer in an outage that is old") {
-  Tunnel tunnel{among(2)};
+  SteppedTunnel tunnel{among(2)};
   tunnel.after(Start{});
   CHECK(next_deadline(tunnel.state) == tunnel.now + 6s);
   const auto limit_after = [&](Duration outage) {
@@ -279,10 +279,10 @@ TEST_CASE("among several relays a name server is waited for six seconds, and lon
 }
 
 TEST_CASE("among several relays a banner is waited for no longer than a connection") {
-  Tunnel tunnel{among(2)};
+  SteppedTunnel tunnel{among(2)};
   tunnel.open_until(OpeningPhase::banner);
   CHECK(next_deadline(tunnel.state) == tunnel.now + 3s);
-  Tunnel alone{spec_with(1)};
+  SteppedTunnel alone{spec_with(1)};
   alone.open_until(OpeningPhase::banner);
   CHECK(next_deadline(alone.state) == alone.now + 30s);
 }
@@ -290,7 +290,7 @@ TEST_CASE("among several relays a banner is waited for no longer than a connecti
 // ---- failing back -------------------------------------------------------------------------------------------------
 
 TEST_CASE("on the preferred relay nothing is looked at, nor with fail_back_after 0") {
-  Tunnel preferred{among(2)};
+  SteppedTunnel preferred{among(2)};
   CHECK_FALSE(preferred.establish().in<Established>().fail_back);
   TunnelSpec spec = among(2);
   spec.fail_back_after = 0s;
@@ -298,9 +298,9 @@ TEST_CASE("on the preferred relay nothing is looked at, nor with fail_back_after
 }
 
 TEST_CASE("the better relay is looked at after fail_back_after and a random part of it, and gone back to when idle") {
-  Tunnel tunnel = on_the_second();
+  SteppedTunnel tunnel = on_the_second();
   CHECK(next_deadline(tunnel.state) == tunnel.now + 15min);
-  CHECK_FALSE(tunnel.state.relays.here().look_after);
+  CHECK_FALSE(tunnel.state.failover.here().look_after);
   CHECK(tunnel.wait().actions == Actions{LookAtRelay{0}});
   CHECK(tunnel.session(RelayLookedAt{}).actions == Actions{AwaitIdle{}});
   CHECK_FALSE(next_deadline(tunnel.state));
@@ -309,13 +309,13 @@ TEST_CASE("the better relay is looked at after fail_back_after and a random part
   tunnel.session(ListenerCancelled{0}).session(ConnectionsDrained{});
   CHECK(tunnel.session(SessionClosed{}).actions == Actions{DropSession{}, Dial{}});
   CHECK(current(tunnel) == 0);
-  CHECK_FALSE(tunnel.state.relays.here().look_after);
+  CHECK_FALSE(tunnel.state.failover.here().look_after);
   tunnel.session(PhaseCompleted{OpeningPhase::resolve});
   CHECK(next_deadline(tunnel.state) == tunnel.now + 3s);  // nothing was lost: it is no old outage
 }
 
 TEST_CASE("an answer that is older than a minute when the last connection ends is asked for again") {
-  Tunnel tunnel = on_the_second();
+  SteppedTunnel tunnel = on_the_second();
   tunnel.wait().session(RelayLookedAt{});
   tunnel.now += 61s;
   CHECK(tunnel.session(ConnectionsIdle{}).actions == Actions{LookAtRelay{0}});
@@ -324,7 +324,7 @@ TEST_CASE("an answer that is older than a minute when the last connection ends i
 }
 
 TEST_CASE("a relay that does not answer is looked at ever more rarely, at most every four to eight hours") {
-  Tunnel tunnel = on_the_second();
+  SteppedTunnel tunnel = on_the_second();
   std::vector<Duration> waits;
   for (int look = 0; look < 8; ++look) {
     const TimePoint before = tunnel.now;
@@ -343,7 +343,7 @@ TEST_CASE("a relay that does not answer is looked at ever more rarely, at most e
 }
 
 TEST_CASE("a relay that was gone back to in vain is left for the one that held, and left alone for longer") {
-  Tunnel tunnel = on_the_second(among(3));
+  SteppedTunnel tunnel = on_the_second(among(3));
   tunnel.wait().session(RelayLookedAt{}).session(ConnectionsIdle{});
   tunnel.session(ListenerCancelled{0}).session(ConnectionsDrained{}).session(SessionClosed{});
   REQUIRE(current(tunnel) == 0);
@@ -357,7 +357,7 @@ TEST_CASE("a relay that was gone back to in vain is left for the one that held, 
 TEST_CASE("a relay that was gone back to in vain is left for the one that held, though another is preferred to that") {
   TunnelSpec spec = among(3);
   spec.liveness.server_alive_interval = 0s;
-  Tunnel tunnel{spec};
+  SteppedTunnel tunnel{spec};
   tunnel.after(Start{}).session(SessionFailed{failure(Cause::connection_refused)});
   tunnel.wait().session(SessionFailed{failure(Cause::connection_refused)});
   establish_next(tunnel);
@@ -370,7 +370,7 @@ TEST_CASE("a relay that was gone back to in vain is left for the one that held, 
 }
 
 TEST_CASE("sessions that end sooner than a better relay is due to be looked at do not put the look off") {
-  Tunnel tunnel = on_the_second();
+  SteppedTunnel tunnel = on_the_second();
   const TimePoint due = tunnel.now + 15min;
   REQUIRE(next_deadline(tunnel.state) == due);
   for (const Duration held : {8min, 3min}) {
@@ -392,7 +392,7 @@ TEST_CASE("sessions that end sooner than a better relay is due to be looked at d
 }
 
 TEST_CASE("a relay that was gone back to and then held is not left for the other one when its path breaks") {
-  Tunnel tunnel = on_the_second();
+  SteppedTunnel tunnel = on_the_second();
   tunnel.wait().session(RelayLookedAt{}).session(ConnectionsIdle{});
   tunnel.session(ListenerCancelled{0}).session(ConnectionsDrained{}).session(SessionClosed{});
   tunnel.spec.verify_interval = 1h;
@@ -405,11 +405,11 @@ TEST_CASE("a relay that was gone back to and then held is not left for the other
   tunnel.after(TimerExpired{}).session(ProofAdvanced{0, ProofNews::nobody_listens});
   tunnel.session(ListenerCancelled{0}).session(ConnectionsDrained{}).session(SessionClosed{});
   CHECK(tunnel.in<BackingOff>().relay == 0);
-  CHECK(tunnel.state.relays.all()[0].failed_returns == 0);
+  CHECK(tunnel.state.failover.all()[0].failed_returns == 0);
 }
 
 TEST_CASE("a relay that was gone back to and held is as good as any when it is lost later") {
-  Tunnel tunnel = on_the_second();
+  SteppedTunnel tunnel = on_the_second();
   tunnel.wait().session(RelayLookedAt{}).session(ConnectionsIdle{});
   tunnel.session(ListenerCancelled{0}).session(ConnectionsDrained{});
   SUBCASE("it held for reset_after") {
@@ -427,21 +427,21 @@ TEST_CASE("a relay that was gone back to and held is as good as any when it is l
   }
   REQUIRE(current(tunnel) == 0);
   tunnel.session(SessionFailed{failure(Cause::connection_refused)});
-  CHECK(tunnel.state.relays.all()[0].failed_returns == 0);
+  CHECK(tunnel.state.failover.all()[0].failed_returns == 0);
   establish_next(tunnel);
   REQUIRE(current(tunnel) == 1);
   CHECK(next_deadline(tunnel.state) == tunnel.now + 15min);
 }
 
 TEST_CASE("a stop while the tunnel goes back wins") {
-  Tunnel tunnel = on_the_second();
+  SteppedTunnel tunnel = on_the_second();
   tunnel.wait().session(RelayLookedAt{}).session(ConnectionsIdle{}).after(StopRequested{});
   tunnel.session(ListenerCancelled{0}).session(ConnectionsDrained{}).session(SessionClosed{});
   CHECK(tunnel.phase() == "stopped");
 }
 
 TEST_CASE("news of a look or of idleness that nobody waits for change nothing") {
-  Tunnel tunnel = on_the_second();
+  SteppedTunnel tunnel = on_the_second();
   const TunnelState before = tunnel.state;
   CHECK(tunnel.session(RelayLookedAt{}).actions.empty());
   CHECK(tunnel.session(ConnectionsIdle{}).actions.empty());
@@ -449,7 +449,7 @@ TEST_CASE("news of a look or of idleness that nobody waits for change nothing") 
 }
 
 TEST_CASE("a reconnect on request goes to the preferred relay") {
-  Tunnel tunnel = on_the_second();
+  SteppedTunnel tunnel = on_the_second();
   tunnel.after(ReconnectRequested{}).session(ListenerCancelled{0}).session(ConnectionsDrained{});
   CHECK(tunnel.session(SessionClosed{}).actions == Actions{DropSession{}, Dial{}});
   CHECK(current(tunnel) == 0);

@@ -34,7 +34,7 @@ TEST_CASE("the last eight ends of sessions are kept, the latest last") {
 }
 
 TEST_CASE("a session that stood tells once how it ended, one that never stood does not") {
-  Tunnel tunnel{spec_with(1)};
+  SteppedTunnel tunnel{spec_with(1)};
   tunnel.establish();
   tunnel.now += 2h;
   tunnel.session(SessionFailed{lost()});
@@ -47,7 +47,7 @@ TEST_CASE("a session that stood tells once how it ended, one that never stood do
 }
 
 TEST_CASE("an end that somebody asked for has no reason, and is no error") {
-  Tunnel tunnel{spec_with(1)};
+  SteppedTunnel tunnel{spec_with(1)};
   tunnel.establish();
   tunnel.now += 1h;
   tunnel.after(ReconnectRequested{});

@@ -402,18 +402,18 @@ TEST_CASE("only a request that is not answered makes the session worthless") {
 namespace {
 
 /// Established without its listener, which somebody else has, and nothing else is due.
-Tunnel without_its_listener() {
+SteppedTunnel without_its_listener() {
   TunnelSpec spec = spec_with(1);
   spec.exit_on_forward_failure = false;
   spec.liveness.server_alive_interval = 0s;
-  Tunnel tunnel{spec};
+  SteppedTunnel tunnel{spec};
   tunnel.authenticate().session(ForwardAnswered{0, std::nullopt}).session(Knocked{0, KnockAnswer::answered});
   REQUIRE(tunnel.phase() == "established");
   return tunnel;
 }
 
 /// Asked for again at that moment, and refused again.
-Actions refused_again(Tunnel& tunnel, TimePoint at) {
+Actions refused_again(SteppedTunnel& tunnel, TimePoint at) {
   tunnel.now = at;
   REQUIRE(tunnel.after(TimerExpired{}).actions == Actions{RequestForward{0}});
   return tunnel.session(ForwardAnswered{0, std::nullopt}).actions;
@@ -422,17 +422,17 @@ Actions refused_again(Tunnel& tunnel, TimePoint at) {
 }  // namespace
 
 TEST_CASE("the relay has five seconds to answer a knock") {
-  Tunnel tunnel{spec_with(1)};
+  SteppedTunnel tunnel{spec_with(1)};
   tunnel.authenticate().session(ForwardAnswered{0, std::nullopt});
   REQUIRE(tunnel.actions == Actions{Knock{0, "localhost"}});
   CHECK(next_deadline(tunnel.state) == tunnel.now + 5s);
 }
 
 TEST_CASE("what is live is knocked on again after a minute, and then after twice as long each time") {
-  Tunnel tunnel = without_its_listener();
+  SteppedTunnel tunnel = without_its_listener();
   const TimePoint refused = tunnel.now;
   for (const Duration after : {1min, 2min, 4min, 8min}) {
-    Tunnel sooner = tunnel;
+    SteppedTunnel sooner = tunnel;
     CHECK(refused_again(sooner, refused + after - 1ns).empty());
     CHECK(refused_again(tunnel, refused + after) == Actions{Knock{0, "localhost"}});
     tunnel.session(Knocked{0, KnockAnswer::answered});
@@ -443,7 +443,7 @@ TEST_CASE(
     "a refused listener is asked for again after a thirtieth of the time, a quarter more or less, once a minute at "
     "least") {
   const auto wait_after = [](Duration lasted, double dice) {
-    Tunnel tunnel = without_its_listener();
+    SteppedTunnel tunnel = without_its_listener();
     tunnel.dice = dice;
     if (!refused_again(tunnel, tunnel.now + lasted).empty()) tunnel.session(Knocked{0, KnockAnswer::answered});
     return next_deadline(tunnel.state).value() - tunnel.now;
@@ -458,9 +458,9 @@ TEST_CASE(
 
 TEST_CASE("a minute after an eviction, and no sooner, there may be another one") {
   const auto evicts_after = [](Duration last) {
-    Tunnel tunnel{leased(1)};
+    SteppedTunnel tunnel{leased(1)};
     tunnel.open_until(OpeningPhase::authenticate);
-    tunnel.state.relays.here().last_eviction = tunnel.now - last;
+    tunnel.state.failover.here().last_eviction = tunnel.now - last;
     tunnel.session(PhaseCompleted{OpeningPhase::authenticate}).session(LeaseOpened{});
     tunnel.session(ForwardAnswered{0, std::nullopt}).session(Knocked{0, KnockAnswer::not_permitted});
     return tunnel.actions == Actions{Evict{0}};
@@ -473,11 +473,11 @@ TEST_CASE("of two ports that the relay is to choose the first is asked for first
   TunnelSpec spec = spec_with(2);
   spec.remote_forward[0].port = 0;
   spec.remote_forward[1].port = 0;
-  CHECK(Tunnel{spec}.authenticate().actions == Actions{RequestForward{0}});
+  CHECK(SteppedTunnel{spec}.authenticate().actions == Actions{RequestForward{0}});
 }
 
 TEST_CASE("an answer for a listener that there is not changes nothing") {
-  Tunnel tunnel{spec_with(1)};
+  SteppedTunnel tunnel{spec_with(1)};
   tunnel.authenticate();
   const TunnelState before = tunnel.state;
   CHECK(tunnel.session(ForwardAnswered{1, 4650}).actions.empty());
@@ -485,7 +485,7 @@ TEST_CASE("an answer for a listener that there is not changes nothing") {
 }
 
 TEST_CASE("who holds a listener is told, and of a silent one until when") {
-  Tunnel tunnel{leased(1)};
+  SteppedTunnel tunnel{leased(1)};
   tunnel.authenticate().session(LeaseOpened{}).session(ForwardAnswered{0, std::nullopt});
   std::string detail;
   SUBCASE("it answers") {
@@ -509,7 +509,7 @@ TEST_CASE("who holds a listener is told, and of a silent one until when") {
 TEST_CASE("nobody can be listening on a port that the relay was to choose: it is forbidden, and no more is said") {
   TunnelSpec spec = spec_with(1);
   spec.remote_forward[0].port = 0;
-  Tunnel tunnel{spec};
+  SteppedTunnel tunnel{spec};
   tunnel.authenticate().session(ForwardAnswered{0, std::nullopt});
   CHECK(tunnel.lines.at(0).failure.value().detail == "the relay's rules forbid it");
 }

@@ -4,7 +4,7 @@
 
 using namespace holdfast;
 using namespace std::chrono_literals;
-using Said = Liveness::Verdict;
+using Said = Liveness::Outcome;
 
 TEST_CASE("an interval of zero never probes and never dies") {
   Liveness liveness{{0s, 3}, TimePoint{}};

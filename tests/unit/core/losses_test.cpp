@@ -17,7 +17,7 @@ std::size_t times(const TunnelState& state, LossOf of, TimePoint now) {
 }
 
 /// An attempt that is due already, up to a session that holds its listener.
-void establish_again(Tunnel& tunnel) {
+void establish_again(SteppedTunnel& tunnel) {
   if (tunnel.phase() == "backing_off") tunnel.wait();
   for (const OpeningPhase phase : {OpeningPhase::resolve, OpeningPhase::connect, OpeningPhase::banner,
                                    OpeningPhase::key_exchange, OpeningPhase::authenticate}) {
@@ -49,7 +49,7 @@ TEST_CASE("losses are counted for ten minutes, each kind for itself, and no more
 }
 
 TEST_CASE("a session that is lost counts, one that somebody ended does not") {
-  Tunnel tunnel{spec_with(1)};
+  SteppedTunnel tunnel{spec_with(1)};
   tunnel.establish().session(SessionFailed{lost()});
   CHECK(tunnel.state.losses.recent(tunnel.now) == std::vector<RecentLosses>{{LossOf::session, 1, "connection lost"}});
   establish_again(tunnel);
@@ -60,7 +60,7 @@ TEST_CASE("a session that is lost counts, one that somebody ended does not") {
 }
 
 TEST_CASE("an attempt that fails is no loss: the tunnel was down already") {
-  Tunnel tunnel{spec_with(1)};
+  SteppedTunnel tunnel{spec_with(1)};
   tunnel.after(Start{}).session(SessionFailed{lost()});
   tunnel.wait().session(SessionFailed{lost()});
   CHECK(tunnel.state.losses.recent(tunnel.now).empty());
@@ -68,7 +68,7 @@ TEST_CASE("an attempt that fails is no loss: the tunnel was down already") {
 
 TEST_CASE("proofs, leases and listeners that come and go are counted") {
   SUBCASE("a path") {
-    Tunnel tunnel{spec_with(1, 1min)};
+    SteppedTunnel tunnel{spec_with(1, 1min)};
     tunnel.spec.liveness.server_alive_interval = 0s;
     tunnel.establish();
     for (int n = 0; n < 3; ++n) {
@@ -80,14 +80,14 @@ TEST_CASE("proofs, leases and listeners that come and go are counted") {
     CHECK(tunnel.state.losses.recent(tunnel.now).at(0).last == "target down");
   }
   SUBCASE("a lease") {
-    Tunnel tunnel{leased(1)};
+    SteppedTunnel tunnel{leased(1)};
     tunnel.establish().session(LeaseLost{"the relay runs no commands for this account"});
     CHECK(times(tunnel.state, LossOf::lease, tunnel.now) == 0);  // there never was one
     tunnel.session(LeaseOpened{}).session(LeaseLost{"its script ended"});
     CHECK(times(tunnel.state, LossOf::lease, tunnel.now) == 1);
   }
   SUBCASE("a listener") {
-    Tunnel tunnel{spec_with(1)};
+    SteppedTunnel tunnel{spec_with(1)};
     tunnel.spec.exit_on_forward_failure = false;
     tunnel.authenticate().session(ForwardAnswered{0, std::nullopt}).session(Knocked{0, KnockAnswer::answered});
     CHECK(times(tunnel.state, LossOf::listener, tunnel.now) == 1);

@@ -9,10 +9,10 @@ using namespace holdfast::test;
 namespace {
 
 /// Nothing is due but what belongs to the proof.
-Tunnel being_proven() {
+SteppedTunnel being_proven() {
   TunnelSpec spec = spec_with(1, 1h);
   spec.liveness.server_alive_interval = 0s;
-  Tunnel tunnel{spec};
+  SteppedTunnel tunnel{spec};
   tunnel.establish();
   tunnel.now += 1s;
   return tunnel;
@@ -21,7 +21,7 @@ Tunnel being_proven() {
 }  // namespace
 
 TEST_CASE("each step of a proof has its own time: to open, at the next name, to come back, for the target to speak") {
-  Tunnel tunnel = being_proven();
+  SteppedTunnel tunnel = being_proven();
   CHECK(next_deadline(tunnel.state) == tunnel.now + 9s);
   tunnel.session(ProofAdvanced{0, ProofNews::not_connected, "Name or service not known"});
   CHECK(tunnel.actions == Actions{Prove{0, "127.0.0.1"}});
@@ -35,7 +35,7 @@ TEST_CASE("each step of a proof has its own time: to open, at the next name, to 
 }
 
 TEST_CASE("what a proof found is told, and is not the last error: that is why a session ended") {
-  Tunnel tunnel = being_proven();
+  SteppedTunnel tunnel = being_proven();
   tunnel.session(ProofAdvanced{0, ProofNews::target_failed, "connection refused"});
   REQUIRE(tunnel.lines.size() == 1);
   CHECK(tunnel.lines[0].failure);
@@ -43,7 +43,7 @@ TEST_CASE("what a proof found is told, and is not the last error: that is why a 
 }
 
 TEST_CASE("each session that is given up for a broken path is counted until a path is good") {
-  Tunnel tunnel = being_proven();
+  SteppedTunnel tunnel = being_proven();
   tunnel.session(ProofAdvanced{0, ProofNews::nobody_listens})
       .wait()
       .session(ProofAdvanced{0, ProofNews::nobody_listens});
@@ -52,27 +52,27 @@ TEST_CASE("each session that is given up for a broken path is counted until a pa
 }
 
 TEST_CASE("a relay's failure is forgotten once a session stands there") {
-  Tunnel tunnel{spec_with(1)};
+  SteppedTunnel tunnel{spec_with(1)};
   tunnel.after(Start{}).session(SessionFailed{lost()});
-  REQUIRE(tunnel.state.relays.here().failure);
+  REQUIRE(tunnel.state.failover.here().failure);
   tunnel.state.phase = Idle{};
   tunnel.establish();
-  CHECK_FALSE(tunnel.state.relays.here().failure);
+  CHECK_FALSE(tunnel.state.failover.here().failure);
 }
 
 TEST_CASE("among several relays a name server that does not answer is waited for six seconds, alone for thirty") {
-  Tunnel alone{spec_with(1)};
+  SteppedTunnel alone{spec_with(1)};
   alone.after(Start{});
   CHECK(alone.in<Opening>().deadline == alone.now + 30s);
   TunnelSpec spec = spec_with(1);
   spec.relays = {{"a.example", 22, "/known", {}}, {"b.example", 22, "/known", {}}};
-  Tunnel among{spec};
+  SteppedTunnel among{spec};
   among.after(Start{});
   CHECK(among.in<Opening>().deadline == among.now + 6s);
 }
 
 TEST_CASE("the answer to a cancellation of a listener that there is not changes nothing") {
-  Tunnel tunnel{spec_with(1)};
+  SteppedTunnel tunnel{spec_with(1)};
   tunnel.establish().after(StopRequested{});
   const TunnelState before = tunnel.state;
   CHECK(tunnel.session(ListenerCancelled{1}).actions.empty());

@@ -27,18 +27,18 @@ TunnelSpec among_two() {
 }
 
 /// The next try by its timer, until the relay speaks.
-Tunnel& dial(Tunnel& tunnel) {
+SteppedTunnel& dial(SteppedTunnel& tunnel) {
   return tunnel.wait().session(PhaseCompleted{OpeningPhase::resolve}).session(PhaseCompleted{OpeningPhase::connect});
 }
 
 }  // namespace
 
 TEST_CASE("a penalty is waited for at least fifteen seconds, and longer each time, spread over as long again") {
-  Tunnel tunnel{spec_with(1)};
+  SteppedTunnel tunnel{spec_with(1)};
   tunnel.after(Start{});
   for (const auto limit : {15s, 30s, 60s, 120s, 120s}) {
     for (const double dice : {0.0, 0.5, 0.999}) {
-      Tunnel copy = tunnel;
+      SteppedTunnel copy = tunnel;
       copy.dice = dice;
       copy.session(SessionFailed{said_no()});
       CHECK(copy.in<BackingOff>().until - copy.now ==
@@ -49,7 +49,7 @@ TEST_CASE("a penalty is waited for at least fifteen seconds, and longer each tim
 }
 
 TEST_CASE("sshd says one sentence for two things: which it is more likely is told by what came before") {
-  Tunnel tunnel{spec_with(1)};
+  SteppedTunnel tunnel{spec_with(1)};
   const auto detail = [&] { return tunnel.in<BackingOff>().failure.detail; };
   tunnel.after(Start{}).session(SessionFailed{said_no()});
   CHECK(detail() == "it said \"Not allowed at this time\": MaxStartups, or a penalty for others behind this address");
@@ -65,7 +65,7 @@ TEST_CASE("sshd says one sentence for two things: which it is more likely is tol
 }
 
 TEST_CASE("the refusal that brought a penalty about is kept until a session stands, and its own schedule goes on") {
-  Tunnel tunnel{spec_with(1)};
+  SteppedTunnel tunnel{spec_with(1)};
   tunnel.after(Start{}).session(SessionFailed{refused()});
   CHECK(tunnel.in<BackingOff>().until == tunnel.now + 30s);
   const TimePoint refused_at = tunnel.now;
@@ -73,24 +73,24 @@ TEST_CASE("the refusal that brought a penalty about is kept until a session stan
   CHECK(tunnel.in<BackingOff>().until == tunnel.now + 60s);
   dial(tunnel).session(SessionFailed{said_no()});
   CHECK(tunnel.in<BackingOff>().until == tunnel.now + 120s);
-  CHECK(tunnel.state.relays.here().refusal == refused());
-  CHECK(tunnel.state.relays.here().refused_at == refused_at);
+  CHECK(tunnel.state.failover.here().refusal == refused());
+  CHECK(tunnel.state.failover.here().refused_at == refused_at);
 
   dial(tunnel).session(PhaseCompleted{OpeningPhase::banner}).session(PhaseCompleted{OpeningPhase::key_exchange});
   tunnel.session(PhaseCompleted{OpeningPhase::authenticate}).session(ForwardAnswered{0, 4649});
   REQUIRE(is_up(tunnel.state));
-  CHECK_FALSE(tunnel.state.relays.here().refusal);
+  CHECK_FALSE(tunnel.state.failover.here().refusal);
 }
 
 TEST_CASE("who has mended something and asks for a reconnect is not held to what was refused before") {
-  Tunnel tunnel{spec_with(1)};
+  SteppedTunnel tunnel{spec_with(1)};
   tunnel.after(Start{}).session(SessionFailed{refused()}).after(ReconnectRequested{});
   tunnel.session(SessionFailed{said_no()});
   CHECK(tunnel.in<BackingOff>().until == tunnel.now + 22500ms);
 }
 
 TEST_CASE("a penalty is the address's: a change of the network ends the wait only if it brings another one") {
-  Tunnel tunnel{spec_with(1)};
+  SteppedTunnel tunnel{spec_with(1)};
   tunnel.after(Start{}).session(SessionFailed{said_no()});
   CHECK(tunnel.after(NetworkChanged{}).actions.empty());
   CHECK(tunnel.phase() == "backing_off");
@@ -99,20 +99,20 @@ TEST_CASE("a penalty is the address's: a change of the network ends the wait onl
   CHECK(tunnel.after(moved).actions == Actions{Dial{}});
 
   // A refused key would earn the new address a penalty as well.
-  Tunnel stranger{spec_with(1)};
+  SteppedTunnel stranger{spec_with(1)};
   stranger.after(Start{}).session(SessionFailed{refused()});
   dial(stranger).session(SessionFailed{said_no()});
   CHECK(stranger.after(moved).actions.empty());
 }
 
 TEST_CASE("another relay is tried at once, and the one with the penalty when that is over") {
-  Tunnel tunnel{among_two()};
+  SteppedTunnel tunnel{among_two()};
   tunnel.after(Start{}).session(SessionFailed{said_no()});
   CHECK(tunnel.in<BackingOff>().relay == 1);
   CHECK(tunnel.in<BackingOff>().until == tunnel.now + 500ms);
   const TimePoint began = tunnel.now;
   int tries = 0;
-  while (dial(tunnel).state.relays.current() == 1) {
+  while (dial(tunnel).state.failover.current() == 1) {
     ++tries;
     tunnel.session(SessionFailed{lost()});
   }
@@ -122,8 +122,8 @@ TEST_CASE("another relay is tried at once, and the one with the penalty when tha
 }
 
 TEST_CASE("what ends in the login, where sshd counts it, is tried ever more rarely in a young outage too") {
-  Tunnel in_the_login{spec_with(1)};
-  Tunnel before{spec_with(1)};
+  SteppedTunnel in_the_login{spec_with(1)};
+  SteppedTunnel before{spec_with(1)};
   in_the_login.open_until(OpeningPhase::key_exchange);
   before.open_until(OpeningPhase::banner);
   for (const auto wait : {500ms, 1000ms, 2000ms, 4000ms}) {
@@ -168,7 +168,7 @@ struct Device {
   bool opening() const { return std::holds_alternative<Opening>(tunnel.state.phase); }
   TimePoint due() const { return opening() ? answer_at : next_deadline(tunnel.state).value(); }
 
-  Tunnel tunnel{spec_with(1)};
+  SteppedTunnel tunnel{spec_with(1)};
   TimePoint answer_at = tunnel.now;  ///< while opening
   bool good;
   bool let_in = false;  ///< past the banner
@@ -188,7 +188,7 @@ struct Fleet {
       const auto next = std::min_element(devices.begin(), devices.end(), [](const Device& one, const Device& other) {
         return one.due() < other.due();
       });
-      Tunnel& tunnel = next->tunnel;
+      SteppedTunnel& tunnel = next->tunnel;
       tunnel.now = next->due();
       if (tunnel.now - began >= limit) return limit;
       if (!next->opening()) {
@@ -209,7 +209,7 @@ struct Fleet {
     }
   }
 
-  void fail(Tunnel& tunnel, const Failure& failure) {
+  void fail(SteppedTunnel& tunnel, const Failure& failure) {
     tunnel.dice = std::uniform_real_distribution{0.0, 1.0}(random);
     tunnel.session(SessionFailed{failure});
   }

@@ -8,40 +8,40 @@ using namespace holdfast::test;
 namespace {
 
 /// Established, with the proof of the first forward under way. No liveness and no lease: every deadline is a proof's.
-Tunnel proving(std::size_t forwards = 1) {
+SteppedTunnel proving(std::size_t forwards = 1) {
   TunnelSpec spec = spec_with(forwards, 1h);
   spec.liveness.server_alive_interval = 0s;
-  Tunnel tunnel{spec};
+  SteppedTunnel tunnel{spec};
   tunnel.establish();
   return tunnel;
 }
 
-Tunnel& news(Tunnel& tunnel, ProofNews what, std::size_t forward = 0, bool in_use = false) {
+SteppedTunnel& news(SteppedTunnel& tunnel, ProofNews what, std::size_t forward = 0, bool in_use = false) {
   return tunnel.session(
       ProofAdvanced{forward, what, what == ProofNews::target_failed ? "Connection refused" : "", in_use});
 }
 
-const Proof& result(const Tunnel& tunnel, std::size_t forward = 0) {
+const Proof& result(const SteppedTunnel& tunnel, std::size_t forward = 0) {
   const Proof* proof = proof_of(tunnel.state.phase, forward);
   REQUIRE(proof != nullptr);
   return *proof;
 }
 
-Tunnel& verify(Tunnel& tunnel) {
+SteppedTunnel& verify(SteppedTunnel& tunnel) {
   news(tunnel, ProofNews::opened);
   news(tunnel, ProofNews::returned);
   return news(tunnel, ProofNews::answered);
 }
 
 /// The relay does not answer, whatever it is asked for.
-Tunnel& never_answer(Tunnel& tunnel) {
+SteppedTunnel& never_answer(SteppedTunnel& tunnel) {
   CHECK(tunnel.wait().actions == Actions{Prove{0, "127.0.0.1"}});
   CHECK(tunnel.wait().actions == Actions{Prove{0, "::1"}});
   return tunnel.wait();
 }
 
 /// The relay knows no localhost, and permits nothing else.
-Tunnel& fail_to_look_up(Tunnel& tunnel) {
+SteppedTunnel& fail_to_look_up(SteppedTunnel& tunnel) {
   tunnel.session(ProofAdvanced{0, ProofNews::not_connected, "Name or service not known"});
   CHECK(tunnel.actions == Actions{Prove{0, "127.0.0.1"}});
   CHECK(news(tunnel, ProofNews::not_permitted).actions == Actions{Prove{0, "::1"}});
@@ -49,13 +49,13 @@ Tunnel& fail_to_look_up(Tunnel& tunnel) {
 }
 
 /// The connection opens and never comes back.
-Tunnel& fail_to_return(Tunnel& tunnel, bool in_use = false) {
+SteppedTunnel& fail_to_return(SteppedTunnel& tunnel, bool in_use = false) {
   news(tunnel, ProofNews::opened, 0, in_use);
   return tunnel.wait();
 }
 
 /// Goes on with broken paths, proof after proof, until the session is given up; how long that took.
-Duration until_given_up(Tunnel& tunnel) {
+Duration until_given_up(SteppedTunnel& tunnel) {
   const TimePoint began = tunnel.now;
   while (tunnel.phase() == "established") {
     REQUIRE(tunnel.now - began < 100h);
@@ -66,7 +66,7 @@ Duration until_given_up(Tunnel& tunnel) {
 }
 
 /// From the drain to the next session's first proof.
-void renew(Tunnel& tunnel) {
+void renew(SteppedTunnel& tunnel) {
   REQUIRE(tunnel.phase() == "draining");
   tunnel.wait().wait();
   REQUIRE(tunnel.phase() == "backing_off");
@@ -82,7 +82,7 @@ void renew(Tunnel& tunnel) {
 }  // namespace
 
 TEST_CASE("a forward is proven as soon as it is held, and the tunnel is up without waiting for it") {
-  Tunnel tunnel = proving();
+  SteppedTunnel tunnel = proving();
   CHECK(tunnel.actions == Actions{Prove{0, "localhost"}});
   CHECK(is_up(tunnel.state));
   CHECK(proof_of(tunnel.state.phase, 0) == nullptr);
@@ -93,12 +93,12 @@ TEST_CASE("a forward is proven as soon as it is held, and the tunnel is up witho
 }
 
 TEST_CASE("with verify_interval 0 nothing is proven") {
-  Tunnel tunnel{spec_with(1, 0s)};
+  SteppedTunnel tunnel{spec_with(1, 0s)};
   CHECK(tunnel.establish().actions.empty());
 }
 
 TEST_CASE("bytes that come before the mark count once that has come") {
-  Tunnel tunnel = proving();
+  SteppedTunnel tunnel = proving();
   news(tunnel, ProofNews::opened);
   CHECK(news(tunnel, ProofNews::answered).actions.empty());
   CHECK(news(tunnel, ProofNews::returned).actions == Actions{EndProof{}});
@@ -106,7 +106,7 @@ TEST_CASE("bytes that come before the mark count once that has come") {
 }
 
 TEST_CASE("bytes without the mark are somebody else's") {
-  Tunnel tunnel = proving();
+  SteppedTunnel tunnel = proving();
   news(tunnel, ProofNews::opened);
   news(tunnel, ProofNews::answered);
   CHECK(tunnel.wait().actions == Actions{EndProof{}});
@@ -115,7 +115,7 @@ TEST_CASE("bytes without the mark are somebody else's") {
 }
 
 TEST_CASE("a target that took the connection and is silent, or ends it, is connected") {
-  Tunnel tunnel = proving();
+  SteppedTunnel tunnel = proving();
   news(tunnel, ProofNews::opened);
   news(tunnel, ProofNews::returned);
   SUBCASE("silent") {
@@ -130,7 +130,7 @@ TEST_CASE("a target that took the connection and is silent, or ends it, is conne
 }
 
 TEST_CASE("each way in which a proof fails has its own result") {
-  Tunnel tunnel = proving();
+  SteppedTunnel tunnel = proving();
   SUBCASE("the relay never answers") {
     CHECK(never_answer(tunnel).actions == Actions{EndProof{}});
     CHECK(result(tunnel).result == ProofResult::unanswered);
@@ -173,7 +173,7 @@ TEST_CASE("each way in which a proof fails has its own result") {
 
 TEST_CASE("a good proof is repeated after the interval, a quarter more or less, and is too old after two") {
   for (const double dice : {0.0, 0.5, 1.0}) {
-    Tunnel tunnel = proving();
+    SteppedTunnel tunnel = proving();
     tunnel.dice = dice;
     verify(tunnel);
     const TimePoint proven = tunnel.now;
@@ -185,7 +185,7 @@ TEST_CASE("a good proof is repeated after the interval, a quarter more or less, 
 }
 
 TEST_CASE("a target that is down is looked at again after half a minute, then ever more rarely, never reconnected") {
-  Tunnel tunnel = proving();
+  SteppedTunnel tunnel = proving();
   std::vector<Duration> waits;
   for (int n = 0; n < 9; ++n) {
     news(tunnel, ProofNews::opened);
@@ -203,7 +203,7 @@ TEST_CASE("a target that is down is looked at again after half a minute, then ev
 }
 
 TEST_CASE("what is not permitted is told once, is no failure, and is not asked again on this session") {
-  Tunnel tunnel = proving();
+  SteppedTunnel tunnel = proving();
   news(tunnel, ProofNews::not_permitted);
   CHECK(result(tunnel).failures == 0);
   REQUIRE(tunnel.lines.size() == 1);
@@ -213,7 +213,7 @@ TEST_CASE("what is not permitted is told once, is no failure, and is not asked a
 }
 
 TEST_CASE("a relay that can't look localhost up is asked for the address, from then on at once") {
-  Tunnel tunnel = proving();
+  SteppedTunnel tunnel = proving();
   SUBCASE("it says so") {
     tunnel.session(ProofAdvanced{0, ProofNews::not_connected, "Name or service not known"});
   }
@@ -228,7 +228,7 @@ TEST_CASE("a relay that can't look localhost up is asked for the address, from t
 }
 
 TEST_CASE("where only the name is permitted nothing is known: no failure, told once, and looked at again each time") {
-  Tunnel tunnel = proving();
+  SteppedTunnel tunnel = proving();
   fail_to_look_up(tunnel);
   CHECK(tunnel.actions == Actions{EndProof{}});
   CHECK(result(tunnel).result == ProofResult::lookup_failed);
@@ -252,7 +252,7 @@ TEST_CASE("where only the name is permitted nothing is known: no failure, told o
 }
 
 TEST_CASE("a relay that did not connect to an address either did not look, and keeps its session") {
-  Tunnel tunnel = proving();
+  SteppedTunnel tunnel = proving();
   for (unsigned n = 1; n < 50; ++n) {
     for (const std::string host : {"localhost", "127.0.0.1", "::1"}) {
       CHECK(tunnel.actions == Actions{Prove{0, host}});
@@ -267,7 +267,7 @@ TEST_CASE("a relay that did not connect to an address either did not look, and k
 }
 
 TEST_CASE("nobody on either address, where localhost can't be looked up, is a broken path") {
-  Tunnel tunnel = proving();
+  SteppedTunnel tunnel = proving();
   news(tunnel, ProofNews::not_connected);
   news(tunnel, ProofNews::nobody_listens);
   news(tunnel, ProofNews::nobody_listens);
@@ -278,7 +278,7 @@ TEST_CASE("nobody on either address, where localhost can't be looked up, is a br
 TEST_CASE("several forwards are proven one after another, and one that is held later as soon as it is") {
   TunnelSpec spec = spec_with(3, 1h);
   spec.exit_on_forward_failure = false;
-  Tunnel tunnel{spec};
+  SteppedTunnel tunnel{spec};
   tunnel.authenticate().session(ForwardAnswered{0, 4649}).session(ForwardAnswered{1, 4650});
   tunnel.session(ForwardAnswered{2, std::nullopt}).session(Knocked{2, KnockAnswer::not_permitted});
   REQUIRE(tunnel.phase() == "established");
@@ -296,7 +296,7 @@ TEST_CASE("several forwards are proven one after another, and one that is held l
 }
 
 TEST_CASE("a tunnel is proven when the last of its forwards is") {
-  Tunnel tunnel = proving(2);
+  SteppedTunnel tunnel = proving(2);
   verify(tunnel);
   CHECK_FALSE(is_proven(tunnel.state, tunnel.spec, tunnel.now));
   news(tunnel, ProofNews::opened, 1);
@@ -307,7 +307,7 @@ TEST_CASE("a tunnel is proven when the last of its forwards is") {
 
 TEST_CASE(
     "a path is broken from the first proof that found it so until one finds something else, not if none answers") {
-  Tunnel tunnel = proving();
+  SteppedTunnel tunnel = proving();
   const auto broken_since = [&] { return tunnel.state.proof_history.paths.at(0).broken_since; };
   news(tunnel, ProofNews::nobody_listens);
   const TimePoint broken = tunnel.now;
@@ -323,7 +323,7 @@ TEST_CASE(
 TEST_CASE("a forward that is not held is not proven") {
   TunnelSpec spec = spec_with(2, 1h);
   spec.exit_on_forward_failure = false;
-  Tunnel tunnel{spec};
+  SteppedTunnel tunnel{spec};
   tunnel.authenticate().session(ForwardAnswered{0, 4649});
   tunnel.session(ForwardAnswered{1, std::nullopt}).session(Knocked{1, KnockAnswer::answered});
   REQUIRE(tunnel.actions == Actions{Prove{0, "localhost"}});
@@ -333,7 +333,7 @@ TEST_CASE("a forward that is not held is not proven") {
 }
 
 TEST_CASE("news of another forward, or of a proof that is over, changes nothing") {
-  Tunnel tunnel = proving(2);
+  SteppedTunnel tunnel = proving(2);
   const TunnelState before = tunnel.state;
   CHECK(news(tunnel, ProofNews::answered, 1).actions.empty());
   CHECK(news(tunnel, ProofNews::answered, 7).actions.empty());
@@ -341,7 +341,7 @@ TEST_CASE("news of another forward, or of a proof that is over, changes nothing"
 }
 
 TEST_CASE("a path that is broken twice ends the session politely, so that a new one is made") {
-  Tunnel tunnel = proving();
+  SteppedTunnel tunnel = proving();
   fail_to_return(tunnel);
   REQUIRE(tunnel.phase() == "established");
   tunnel.wait();
@@ -354,7 +354,7 @@ TEST_CASE("a path that is broken twice ends the session politely, so that a new 
 }
 
 TEST_CASE("once broken, then something else, then broken again is not twice in a row") {
-  Tunnel tunnel = proving();
+  SteppedTunnel tunnel = proving();
   fail_to_return(tunnel).wait();
   SUBCASE("unanswered") {
     never_answer(tunnel);
@@ -371,7 +371,7 @@ TEST_CASE("once broken, then something else, then broken again is not twice in a
 }
 
 TEST_CASE("a session that visitors use is not ended for a broken path") {
-  Tunnel tunnel = proving();
+  SteppedTunnel tunnel = proving();
   for (int n = 0; n < 5; ++n) fail_to_return(tunnel, true).wait();
   CHECK(tunnel.phase() == "established");
   fail_to_return(tunnel, false);
@@ -379,7 +379,7 @@ TEST_CASE("a session that visitors use is not ended for a broken path") {
 }
 
 TEST_CASE("sessions for a broken path are minutes apart, and further each time, up to about an hour") {
-  Tunnel tunnel = proving();
+  SteppedTunnel tunnel = proving();
   CHECK(until_given_up(tunnel) < 2min);
   std::vector<Duration> apart;
   for (int n = 0; n < 7; ++n) {
@@ -399,8 +399,8 @@ TEST_CASE("sessions for a broken path are minutes apart, and further each time, 
 }
 
 TEST_CASE("a second session for a broken path is due after five minutes, the next after twice as long, up to an hour") {
-  Tunnel tunnel = proving();
-  const auto broken_again_at = [](Tunnel& at, TimePoint when) {
+  SteppedTunnel tunnel = proving();
+  const auto broken_again_at = [](SteppedTunnel& at, TimePoint when) {
     at.now = when;
     REQUIRE(at.after(TimerExpired{}).actions == Actions{Prove{0, "localhost"}});
     news(at, ProofNews::nobody_listens);
@@ -413,7 +413,7 @@ TEST_CASE("a second session for a broken path is due after five minutes, the nex
     const TimePoint last = tunnel.now;
     renew(tunnel);
     news(tunnel, ProofNews::nobody_listens);
-    Tunnel too_soon = tunnel;
+    SteppedTunnel too_soon = tunnel;
     CHECK(broken_again_at(too_soon, last + apart - 1ns) == "established");
     CHECK(too_soon.wait().actions == Actions{Prove{0, "localhost"}});  // only the next result ends it
     REQUIRE(broken_again_at(tunnel, last + apart) == "draining");
@@ -421,18 +421,18 @@ TEST_CASE("a second session for a broken path is due after five minutes, the nex
 }
 
 TEST_CASE("a stop hangs up on a proof and does not wait for it") {
-  Tunnel tunnel = proving();
+  SteppedTunnel tunnel = proving();
   CHECK(tunnel.after(StopRequested{}).actions == Actions{EndProof{}, DrainConnections{}, CancelForward{0}});
 }
 
 TEST_CASE("a changed network asks for no further proof") {
-  Tunnel tunnel = proving();
+  SteppedTunnel tunnel = proving();
   verify(tunnel);
   CHECK(tunnel.after(NetworkChanged{}).actions == Actions{SendKeepalive{}});
 }
 
 TEST_CASE("wedged is a path that worked, and that new sessions did not mend for two hours") {
-  Tunnel tunnel = proving();
+  SteppedTunnel tunnel = proving();
   bool worked = true;
   SUBCASE("it worked") {
     verify(tunnel).wait();
@@ -458,7 +458,7 @@ TEST_CASE("wedged is a path that worked, and that new sessions did not mend for 
 }
 
 TEST_CASE("neither a target that is down, nor a relay that is away or forbids proofs, is wedged") {
-  Tunnel tunnel = proving();
+  SteppedTunnel tunnel = proving();
   verify(tunnel).wait();
   fail_to_return(tunnel).wait();
   fail_to_return(tunnel);

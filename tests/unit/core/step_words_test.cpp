@@ -14,7 +14,7 @@ struct Told {
   LogLevel level{};
 };
 
-Told told(const Tunnel& tunnel, const TunnelEvent& event) {
+Told told(const SteppedTunnel& tunnel, const TunnelEvent& event) {
   const Step result = step(tunnel.spec, tunnel.state, event, tunnel.now, [] { return 0.5; });
   return {describe_step(tunnel.phase(), event, result), detail_of_step(tunnel.phase(), event, result)};
 }
@@ -22,7 +22,7 @@ Told told(const Tunnel& tunnel, const TunnelEvent& event) {
 }  // namespace
 
 TEST_CASE("a step that moves the tunnel or makes it act is told at debug") {
-  Tunnel tunnel{spec_with(1)};
+  SteppedTunnel tunnel{spec_with(1)};
   Told start = told(tunnel, Start{});
   CHECK(start.text == "idle + Start -> opening [Dial]");
   CHECK(start.level == LogLevel::debug);
@@ -32,7 +32,7 @@ TEST_CASE("a step that moves the tunnel or makes it act is told at debug") {
 }
 
 TEST_CASE("what changes nothing is told deeper, and bytes that came deepest") {
-  Tunnel tunnel{spec_with(1)};
+  SteppedTunnel tunnel{spec_with(1)};
   tunnel.establish();
   const Told proceed = told(tunnel, Proceed{});
   CHECK(proceed.text == "established + Proceed -> established []");

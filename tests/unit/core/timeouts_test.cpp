@@ -193,7 +193,7 @@ Failure closed() {
 }
 
 /// From wherever it waits to a session, which is closed after `age` and never said a word.
-Tunnel& live(Tunnel& tunnel, Duration age) {
+SteppedTunnel& live(SteppedTunnel& tunnel, Duration age) {
   if (tunnel.phase() == "idle") {
     tunnel.establish();
   } else {
@@ -211,7 +211,7 @@ Tunnel& live(Tunnel& tunnel, Duration age) {
 }  // namespace
 
 TEST_CASE("sessions that are closed when idle are told as that, and the next is probed more often") {
-  Tunnel tunnel{spec_with(1)};
+  SteppedTunnel tunnel{spec_with(1)};
   live(tunnel, 20s);
   live(tunnel, 20s);
   CHECK(tunnel.in<BackingOff>().failure.cause == Cause::connection_lost);
@@ -239,7 +239,7 @@ TEST_CASE("sessions that are closed when idle are told as that, and the next is 
 TEST_CASE("where nothing is probed no sign of life is promised against an idle timeout") {
   TunnelSpec spec = spec_with(1);
   spec.liveness.server_alive_interval = 0s;
-  Tunnel tunnel{spec};
+  SteppedTunnel tunnel{spec};
   for (int n = 0; n < 3; ++n) live(tunnel, 20s);
   CHECK(tunnel.in<BackingOff>().failure.cause == Cause::idle_timeout);
   CHECK(tunnel.in<BackingOff>().failure.detail ==
@@ -247,7 +247,7 @@ TEST_CASE("where nothing is probed no sign of life is promised against an idle t
 }
 
 TEST_CASE("what ends at the same age in spite of the probes is told as that, and opened again at once") {
-  Tunnel tunnel{spec_with(1)};
+  SteppedTunnel tunnel{spec_with(1)};
   for (int n = 0; n < 3; ++n) live(tunnel, 20s);
   tunnel.wait();
   for (const OpeningPhase phase : {OpeningPhase::resolve, OpeningPhase::connect, OpeningPhase::banner,
@@ -269,16 +269,16 @@ TEST_CASE("what ends at the same age in spite of the probes is told as that, and
 
 TEST_CASE("where sessions without a channel are ended and there is no lease, the channel of a proof is kept") {
   TunnelSpec spec = spec_with(1, 1h);
-  const auto prove = [](Tunnel& tunnel) {
+  const auto prove = [](SteppedTunnel& tunnel) {
     tunnel.session(ProofAdvanced{0, ProofNews::opened}).session(ProofAdvanced{0, ProofNews::returned});
     tunnel.session(ProofAdvanced{0, ProofNews::answered});
     return tunnel.actions;
   };
-  Tunnel first{spec};
+  SteppedTunnel first{spec};
   first.establish();
   CHECK(prove(first) == Actions{EndProof{}});
 
-  Tunnel tunnel{spec};
+  SteppedTunnel tunnel{spec};
   for (int n = 0; n < 3; ++n) live(tunnel, 20s);
   tunnel.wait();
   for (const OpeningPhase phase : {OpeningPhase::resolve, OpeningPhase::connect, OpeningPhase::banner,
@@ -291,15 +291,15 @@ TEST_CASE("where sessions without a channel are ended and there is no lease, the
 
 TEST_CASE("a session that the relay disconnects is closed as well, one that breaks is not") {
   const auto after_three = [](Cause cause) {
-    Tunnel tunnel{spec_with(1)};
+    SteppedTunnel tunnel{spec_with(1)};
     Timeouts timeouts;
     for (int n = 0; n < 3; ++n) {
       tunnel.state = {};
-      tunnel.state.relays.here().timeouts = timeouts;
+      tunnel.state.failover.here().timeouts = timeouts;
       tunnel.establish();
       tunnel.now += 20s;
       tunnel.session(SessionFailed{{cause, "hold the session with", "relay.example:22", ""}});
-      timeouts = tunnel.state.relays.here().timeouts;
+      timeouts = tunnel.state.failover.here().timeouts;
     }
     return tunnel.in<BackingOff>().failure.cause;
   };
@@ -309,7 +309,7 @@ TEST_CASE("a session that the relay disconnects is closed as well, one that brea
 }
 
 TEST_CASE("a session that we end between two that are closed is no timeout's, and those are not in a row") {
-  Tunnel tunnel{spec_with(1)};
+  SteppedTunnel tunnel{spec_with(1)};
   live(tunnel, 20s);
   live(tunnel, 20s);
   tunnel.wait();
@@ -329,19 +329,19 @@ TEST_CASE("a session that we end between two that are closed is no timeout's, an
     tunnel.session(ForwardAnswered{0, std::nullopt});
     REQUIRE(tunnel.phase() == "closing");
   }
-  CHECK(tunnel.state.relays.here().timeouts.known().empty());
+  CHECK(tunnel.state.failover.here().timeouts.known().empty());
   tunnel.state.phase = BackingOff{tunnel.now, 0, closed()};
   live(tunnel, 20s);
   CHECK(tunnel.in<BackingOff>().failure.cause == Cause::connection_lost);
 }
 
 TEST_CASE("a timeout that is known for a day is forgotten when the next session begins") {
-  Tunnel tunnel{spec_with(1)};
+  SteppedTunnel tunnel{spec_with(1)};
   const Relay known = idle_relay();
-  tunnel.state.relays.here().timeouts = known.timeouts;
+  tunnel.state.failover.here().timeouts = known.timeouts;
   tunnel.now = known.now + 24h;
   tunnel.establish();
-  CHECK(tunnel.state.relays.here().timeouts.known().empty());
+  CHECK(tunnel.state.failover.here().timeouts.known().empty());
   CHECK(next_deadline(tunnel.state) == tunnel.now + 60s);
 }
 
@@ -349,19 +349,19 @@ TEST_CASE("with another relay to turn to, sessions of twenty seconds are no reas
   TunnelSpec spec = spec_with(1);
   spec.host_name.clear();
   spec.relays = {{"a.example", 22, "/known", {}}, {"b.example", 22, "/known", {}}};
-  Tunnel tunnel{spec};
+  SteppedTunnel tunnel{spec};
   for (int n = 0; n < 6; ++n) {
     live(tunnel, 20s);
-    CHECK(tunnel.in<BackingOff>().relay != tunnel.state.relays.current());
+    CHECK(tunnel.in<BackingOff>().relay != tunnel.state.failover.current());
   }
 }
 
 TEST_CASE("a session that outlasts a timeout makes it forgotten, also when we end it") {
-  Tunnel tunnel{spec_with(1, 1h)};
-  tunnel.state.relays.here().timeouts = idle_relay().timeouts;
+  SteppedTunnel tunnel{spec_with(1, 1h)};
+  tunnel.state.failover.here().timeouts = idle_relay().timeouts;
   tunnel.establish().session(ProofAdvanced{0, ProofNews::nobody_listens});
   tunnel.now += 60s;
   tunnel.session(Received{true}).after(TimerExpired{}).session(ProofAdvanced{0, ProofNews::nobody_listens});
   REQUIRE(tunnel.phase() == "draining");
-  CHECK(tunnel.state.relays.here().timeouts.known().empty());
+  CHECK(tunnel.state.failover.here().timeouts.known().empty());
 }

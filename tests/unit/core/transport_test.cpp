@@ -161,34 +161,34 @@ TEST_CASE("a limit that was only tried is dropped when it does not help") {
 }
 
 TEST_CASE("a session whose large packets are lost is given up, and the next one sends smaller ones") {
-  Tunnel tunnel{spec_with(1)};
+  SteppedTunnel tunnel{spec_with(1)};
   tunnel.establish().session(TransportStalled{full_segments_lost()});
   CHECK(tunnel.actions == Actions{ParkSession{}});
   CHECK(tunnel.in<BackingOff>().failure.cause == Cause::path_mtu);
-  CHECK(tunnel.state.relays.here().segments.bytes() == 1220);
+  CHECK(tunnel.state.failover.here().segments.bytes() == 1220);
 
   SUBCASE("at the same relay, whatever others there are") {
-    Tunnel two{spec_with(1)};
+    SteppedTunnel two{spec_with(1)};
     two.spec.relays = {{"a.example", 22, "/known", {}}, {"b.example", 22, "/known", {}}};
     two.establish().session(TransportStalled{full_segments_lost()});
     CHECK(two.in<BackingOff>().relay == 0);
   }
   SUBCASE("not for another network") {
     tunnel.after(NetworkChanged{.moved = true});
-    CHECK_FALSE(tunnel.state.relays.here().segments.bytes());
+    CHECK_FALSE(tunnel.state.failover.here().segments.bytes());
   }
   SUBCASE("not after a reconnect on request") {
     tunnel.after(ReconnectRequested{});
-    CHECK_FALSE(tunnel.state.relays.here().segments.bytes());
+    CHECK_FALSE(tunnel.state.failover.here().segments.bytes());
   }
 }
 
 TEST_CASE("a relay whose segments were lowered and that then refuses is left for the next one") {
   TunnelSpec spec = spec_with(1);
   spec.relays = {{"a.example", 22, "/known", {}}, {"b.example", 22, "/known", {}}};
-  Tunnel tunnel{spec};
+  SteppedTunnel tunnel{spec};
   tunnel.establish().session(TransportStalled{full_segments_lost()}).wait();
-  REQUIRE(tunnel.state.relays.current() == 0);
+  REQUIRE(tunnel.state.failover.current() == 0);
   tunnel.session(SessionFailed{{Cause::connection_refused, "connect", "a.example:22", ""}});
   CHECK(tunnel.in<BackingOff>().relay == 1);
 }
@@ -196,7 +196,7 @@ TEST_CASE("a relay whose segments were lowered and that then refuses is left for
 TEST_CASE("an answer that is late while TCP was seen not to move gets five seconds more") {
   TransportReport outage = nothing_arrives();
   outage.unacknowledged = 100;
-  Tunnel tunnel{spec_with(1, 1h)};
+  SteppedTunnel tunnel{spec_with(1, 1h)};
   tunnel.establish().session(ProofAdvanced{0, ProofNews::opened});
   tunnel.now += 14s;
   CHECK(tunnel.session(TransportStalled{outage}).actions.empty());
@@ -207,7 +207,7 @@ TEST_CASE("an answer that is late while TCP was seen not to move gets five secon
 }
 
 TEST_CASE("where something of the relay's is missing a probe shows whether what is small passes") {
-  Tunnel tunnel{spec_with(1)};
+  SteppedTunnel tunnel{spec_with(1)};
   TransportReport missing = segment_of_relay_lost();
   missing.acknowledged_ago = 9s;
   tunnel.establish().session(TransportStalled{missing});
@@ -217,7 +217,7 @@ TEST_CASE("where something of the relay's is missing a probe shows whether what 
 }
 
 TEST_CASE("while TCP does not move no answer is late") {
-  const auto expire = [](Tunnel& tunnel, TransportReport transport) {
+  const auto expire = [](SteppedTunnel& tunnel, TransportReport transport) {
     tunnel.now = next_deadline(tunnel.state).value();
     tunnel.after(TimerExpired{.transport = transport});
   };
@@ -225,7 +225,7 @@ TEST_CASE("while TCP does not move no answer is late") {
   outage.unacknowledged = 100;
 
   SUBCASE("of a proof") {
-    Tunnel tunnel{spec_with(1, 1h)};
+    SteppedTunnel tunnel{spec_with(1, 1h)};
     tunnel.establish().session(ProofAdvanced{0, ProofNews::opened});
     expire(tunnel, outage);
     CHECK(tunnel.lines.empty());
@@ -236,7 +236,7 @@ TEST_CASE("while TCP does not move no answer is late") {
     CHECK(tunnel.in<Established>().session.proofs.result(0)->failure->cause == Cause::path_broken);
   }
   SUBCASE("of the lease") {
-    Tunnel tunnel{leased(1)};
+    SteppedTunnel tunnel{leased(1)};
     tunnel.establish();
     expire(tunnel, outage);
     CHECK(tunnel.actions.empty());
@@ -244,13 +244,13 @@ TEST_CASE("while TCP does not move no answer is late") {
     CHECK(tunnel.in<Established>().session.lease.is_lost());
   }
   SUBCASE("of a listener that was asked for, but the way there") {
-    Tunnel tunnel{spec_with(1)};
+    SteppedTunnel tunnel{spec_with(1)};
     tunnel.authenticate();
     expire(tunnel, outage);
     CHECK(tunnel.in<BackingOff>().failure.cause == Cause::relay_silent);
   }
   SUBCASE("of the login, but the way there") {
-    Tunnel tunnel{spec_with(1)};
+    SteppedTunnel tunnel{spec_with(1)};
     tunnel.open_until(OpeningPhase::authenticate);
     expire(tunnel, outage);
     CHECK(tunnel.in<BackingOff>().failure.cause == Cause::relay_silent);

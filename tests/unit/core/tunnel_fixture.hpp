@@ -32,12 +32,12 @@ inline TunnelSpec leased(std::size_t forwards) {
 }
 
 /// A tunnel whose clock and dice the test holds.
-class Tunnel {
+class SteppedTunnel {
  public:
-  explicit Tunnel(TunnelSpec tunnel_spec) : spec(std::move(tunnel_spec)) {}
+  explicit SteppedTunnel(TunnelSpec tunnel_spec) : spec(std::move(tunnel_spec)) {}
 
   /// Feeds one event; what came of it is in `actions` and `lines`.
-  Tunnel& after(const TunnelEvent& event) {
+  SteppedTunnel& after(const TunnelEvent& event) {
     Step result = step(spec, state, event, now, [this] { return dice; });
     state = std::move(result.next);
     actions.clear();
@@ -53,15 +53,15 @@ class Tunnel {
     return *this;
   }
 
-  Tunnel& session(SessionEvent event) { return after(OfSession{state.attempt, std::move(event)}); }
+  SteppedTunnel& session(SessionEvent event) { return after(OfSession{state.attempt, std::move(event)}); }
 
   /// Jumps to the next deadline and lets the timer expire.
-  Tunnel& wait() {
+  SteppedTunnel& wait() {
     now = next_deadline(state).value();
     return after(TimerExpired{});
   }
 
-  Tunnel& open_until(OpeningPhase last, bool stand_by = false) {
+  SteppedTunnel& open_until(OpeningPhase last, bool stand_by = false) {
     after(Start{stand_by});
     for (const OpeningPhase phase : {OpeningPhase::resolve, OpeningPhase::connect, OpeningPhase::banner,
                                      OpeningPhase::key_exchange, OpeningPhase::authenticate}) {
@@ -71,17 +71,17 @@ class Tunnel {
     return *this;
   }
 
-  Tunnel& authenticate() {
+  SteppedTunnel& authenticate() {
     open_until(OpeningPhase::authenticate);
     return session(PhaseCompleted{OpeningPhase::authenticate});
   }
 
-  Tunnel& stand_by() {
+  SteppedTunnel& stand_by() {
     open_until(OpeningPhase::authenticate, true);
     return session(PhaseCompleted{OpeningPhase::authenticate});
   }
 
-  Tunnel& establish() {
+  SteppedTunnel& establish() {
     authenticate();
     for (std::size_t index = 0; index < spec.remote_forward.size(); ++index) {
       session(ForwardAnswered{index, spec.remote_forward[index].port});

@@ -9,17 +9,17 @@ using namespace holdfast::test;
 
 namespace {
 
-TunnelFacts facts_of(const Tunnel& tunnel) {
+TunnelFacts facts_of(const SteppedTunnel& tunnel) {
   TunnelFacts facts;
   facts.phase_entered = tunnel.now;
   facts.counters.resize(tunnel.spec.remote_forward.size());
   return facts;
 }
 
-TunnelReport report(const Tunnel& tunnel, const TunnelFacts& facts) {
+TunnelReport report(const SteppedTunnel& tunnel, const TunnelFacts& facts) {
   return report_of(tunnel.spec, tunnel.state, tunnel.history, facts, tunnel.now);
 }
-TunnelReport report(const Tunnel& tunnel) {
+TunnelReport report(const SteppedTunnel& tunnel) {
   return report(tunnel, facts_of(tunnel));
 }
 
@@ -30,7 +30,7 @@ Failure refused() {
 }  // namespace
 
 TEST_CASE("a tunnel that is up is reported with what is known of its session, and with its counters") {
-  Tunnel tunnel(spec_with(2, 1h));
+  SteppedTunnel tunnel(spec_with(2, 1h));
   tunnel.establish();
   TunnelFacts facts = facts_of(tunnel);
   facts.sessions_established = 3;
@@ -76,7 +76,7 @@ TEST_CASE("a tunnel that is up is reported with what is known of its session, an
 TEST_CASE("up is not proven with readiness: verified, until each listener was") {
   TunnelSpec spec = spec_with(1, 1h);
   spec.readiness = Readiness::verified;
-  Tunnel tunnel(spec);
+  SteppedTunnel tunnel(spec);
   tunnel.establish();
   CHECK(report(tunnel).unproven);
   for (const ProofNews news : {ProofNews::opened, ProofNews::returned, ProofNews::answered}) {
@@ -91,7 +91,7 @@ TEST_CASE("up is not proven with readiness: verified, until each listener was") 
 }
 
 TEST_CASE("how sessions ended, and how often each cause was met, is reported") {
-  Tunnel tunnel(spec_with(1));
+  SteppedTunnel tunnel(spec_with(1));
   tunnel.establish();
   tunnel.now += 2h;
   tunnel.session(SessionFailed{lost()});
@@ -105,7 +105,7 @@ TEST_CASE("how sessions ended, and how often each cause was met, is reported") {
 }
 
 TEST_CASE("what a session does not know is not reported: while it opens, only how far that is") {
-  Tunnel tunnel(spec_with(1));
+  SteppedTunnel tunnel(spec_with(1));
   tunnel.open_until(OpeningPhase::banner);
   const TunnelReport shown = report(tunnel);
   CHECK(shown.state == "opening");
@@ -120,8 +120,8 @@ TEST_CASE("what a session does not know is not reported: while it opens, only ho
 TEST_CASE("a tunnel that waits reports its next try, its last error, and how each of its relays is") {
   TunnelSpec spec = spec_with(1);
   spec.relays = {{"relay.example", 22, "", {}}, {"other.example", 2222, "", {}}};
-  Tunnel tunnel(spec);
-  while (tunnel.phase() != "backing_off" || tunnel.state.relays.current() == 0) {
+  SteppedTunnel tunnel(spec);
+  while (tunnel.phase() != "backing_off" || tunnel.state.failover.current() == 0) {
     if (tunnel.phase() == "idle") {
       tunnel.after(Start{});
     } else if (tunnel.phase() == "backing_off") {
@@ -159,7 +159,7 @@ TEST_CASE("a tunnel that waits reports its next try, its last error, and how eac
 }
 
 TEST_CASE("the lease is reported from its opening to its loss, with why it can't be recorded") {
-  Tunnel tunnel(leased(1));
+  SteppedTunnel tunnel(leased(1));
   TunnelFacts facts = facts_of(tunnel);
   CHECK(report(tunnel, facts).lease.empty());
   tunnel.establish();
@@ -174,7 +174,7 @@ TEST_CASE("the lease is reported from its opening to its loss, with why it can't
 }
 
 TEST_CASE("a refused listener is reported with why, and with who holds it") {
-  Tunnel tunnel(leased(1));
+  SteppedTunnel tunnel(leased(1));
   tunnel.authenticate();
   tunnel.session(LeaseOpened{});
   tunnel.session(ForwardAnswered{0, std::nullopt});

@@ -17,7 +17,7 @@ struct NamedState {
 /// One of each state, all with one forward and at attempt 1; a proof is under way where there can be one.
 std::vector<NamedState> all_states() {
   std::vector<NamedState> states;
-  Tunnel tunnel{spec_with(1, 1h)};
+  SteppedTunnel tunnel{spec_with(1, 1h)};
   states.push_back({"idle", tunnel.state});
   tunnel.after(Start{});
   states.push_back({"opening", tunnel.state});

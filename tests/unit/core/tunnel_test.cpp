@@ -8,7 +8,7 @@ using namespace holdfast;
 using namespace holdfast::test;
 
 TEST_CASE("a tunnel opens phase by phase and each phase has its own deadline") {
-  Tunnel tunnel{spec_with(1)};
+  SteppedTunnel tunnel{spec_with(1)};
   CHECK(tunnel.after(Start{}).actions == Actions{Dial{}});
   CHECK(tunnel.in<Opening>() == Opening{OpeningPhase::resolve, tunnel.now, tunnel.now + 30s});
 
@@ -30,7 +30,7 @@ TEST_CASE("a tunnel opens phase by phase and each phase has its own deadline") {
 }
 
 TEST_CASE("a phase reported out of order changes nothing") {
-  Tunnel tunnel{spec_with(1)};
+  SteppedTunnel tunnel{spec_with(1)};
   tunnel.after(Start{});
   const TunnelState before = tunnel.state;
   CHECK(tunnel.session(PhaseCompleted{OpeningPhase::authenticate}).actions.empty());
@@ -56,7 +56,7 @@ TEST_CASE("each phase that stalls ends at its deadline with its own cause") {
                "authenticate at relay.example:22: phase timed out (no answer within 30 s)"},
        }) {
     CAPTURE(row.text);
-    Tunnel tunnel{spec_with(1)};
+    SteppedTunnel tunnel{spec_with(1)};
     tunnel.open_until(row.phase);
     REQUIRE(tunnel.in<Opening>().phase == row.phase);
     tunnel.now = tunnel.in<Opening>().deadline - 1ns;
@@ -69,7 +69,7 @@ TEST_CASE("each phase that stalls ends at its deadline with its own cause") {
 }
 
 TEST_CASE("a forward request that is never answered ends at its deadline") {
-  Tunnel tunnel{spec_with(2)};
+  SteppedTunnel tunnel{spec_with(2)};
   tunnel.authenticate().session(ForwardAnswered{0, 4649});
   CHECK(next_deadline(tunnel.state) == tunnel.now + 30s);
   CHECK(tunnel.wait().actions == Actions{ParkSession{}});
@@ -77,7 +77,7 @@ TEST_CASE("a forward request that is never answered ends at its deadline") {
 }
 
 TEST_CASE("a failure backs off with jitter, says so once, and is tried again as the next attempt") {
-  Tunnel tunnel{spec_with(1)};
+  SteppedTunnel tunnel{spec_with(1)};
   tunnel.after(Start{});
   const Failure refused{Cause::connection_refused, "connect", "192.0.2.1:22", "Connection refused"};
   CHECK(tunnel.session(SessionFailed{refused}).actions == Actions{DropSession{}});
@@ -92,7 +92,7 @@ TEST_CASE("a failure backs off with jitter, says so once, and is tried again as 
 }
 
 TEST_CASE("a failure that only repeats itself is told once a minute, with how often it came meanwhile") {
-  Tunnel tunnel{spec_with(1)};
+  SteppedTunnel tunnel{spec_with(1)};
   tunnel.after(Start{});
   const TimePoint began = tunnel.now;
   const Failure refused{Cause::connection_refused, "connect", "192.0.2.1:22", "Connection refused"};
@@ -124,7 +124,7 @@ TEST_CASE("a failure that only repeats itself is told once a minute, with how of
 }
 
 TEST_CASE("an event of an earlier session is ignored in every state") {
-  Tunnel tunnel{spec_with(1)};
+  SteppedTunnel tunnel{spec_with(1)};
   tunnel.establish().session(SessionFailed{lost()}).wait();
   REQUIRE(tunnel.state.attempt == 2);
   tunnel.authenticate();
@@ -139,7 +139,7 @@ TEST_CASE("an event of an earlier session is ignored in every state") {
 }
 
 TEST_CASE("a young outage is met by short attempts, an old one by longer ones") {
-  Tunnel tunnel{spec_with(1)};
+  SteppedTunnel tunnel{spec_with(1)};
   tunnel.after(Start{});
   const TimePoint began = tunnel.now;
   std::vector<Duration> limits;
@@ -157,7 +157,7 @@ TEST_CASE("a young outage is met by short attempts, an old one by longer ones") 
 }
 
 TEST_CASE("it never gives up: a thousand failures in a row end in the thousandth wait, never longer than the cap") {
-  Tunnel tunnel{spec_with(1)};
+  SteppedTunnel tunnel{spec_with(1)};
   tunnel.dice = 0.999;
   tunnel.after(Start{});
   for (int attempt = 0; attempt < 1000; ++attempt) {
@@ -170,7 +170,7 @@ TEST_CASE("it never gives up: a thousand failures in a row end in the thousandth
 }
 
 TEST_CASE("the backoff starts over only after the tunnel held for reset_after") {
-  Tunnel tunnel{spec_with(1)};
+  SteppedTunnel tunnel{spec_with(1)};
   const auto wait_after_holding = [&](Duration held) {
     tunnel.establish();
     tunnel.now += held;
@@ -190,8 +190,8 @@ TEST_CASE("the backoff starts over only after the tunnel held for reset_after") 
 }
 
 /// As after a boot without a network: the waits have grown, and the phases may take long.
-Tunnel after_a_long_outage(TunnelSpec spec) {
-  Tunnel tunnel{std::move(spec)};
+SteppedTunnel after_a_long_outage(TunnelSpec spec) {
+  SteppedTunnel tunnel{std::move(spec)};
   tunnel.dice = 0.999;
   tunnel.after(Start{});
   tunnel.now += 1h;
@@ -202,7 +202,7 @@ Tunnel after_a_long_outage(TunnelSpec spec) {
 }
 
 TEST_CASE("after a session that held for reset_after a reconnect on request starts over, one that had not goes on") {
-  Tunnel tunnel = after_a_long_outage(spec_with(1));
+  SteppedTunnel tunnel = after_a_long_outage(spec_with(1));
   const auto reconnect_after_holding = [&](Duration held) {
     tunnel.establish();
     tunnel.now += held;
@@ -223,7 +223,7 @@ TEST_CASE("after a session that held for reset_after a reconnect on request star
 }
 
 TEST_CASE("a session that held for reset_after and is renewed for a broken path starts over") {
-  Tunnel tunnel = after_a_long_outage(spec_with(1, 1h));
+  SteppedTunnel tunnel = after_a_long_outage(spec_with(1, 1h));
   const auto renew_after_holding = [&](Duration held) {
     tunnel.establish().session(ProofAdvanced{0, ProofNews::nobody_listens});
     tunnel.now += held;
@@ -244,7 +244,7 @@ TEST_CASE("a session that held for reset_after and is renewed for a broken path 
 TEST_CASE("a session that never came to stand is not taken for the one before it, which had lasted") {
   TunnelSpec spec = spec_with(1);
   spec.relays = {{"a.example", 22, "/known", {}}, {"b.example", 22, "/known", {}}};
-  Tunnel tunnel{spec};
+  SteppedTunnel tunnel{spec};
   tunnel.establish();
   CHECK(tunnel.lines.at(0).text == "established at a.example:22: localhost:4649 -> localhost:22");
   tunnel.now += 60s;
@@ -265,7 +265,7 @@ TEST_CASE("a session that never came to stand is not taken for the one before it
 TEST_CASE("forwards are asked for one at a time, those whose port the relay chooses first") {
   TunnelSpec spec = spec_with(3);
   spec.remote_forward[1].port = 0;
-  Tunnel tunnel{spec};
+  SteppedTunnel tunnel{spec};
   CHECK(tunnel.authenticate().actions == Actions{RequestForward{1}});
   CHECK(tunnel.session(ForwardAnswered{1, 40001}).actions == Actions{RequestForward{0}});
   CHECK(tunnel.session(ForwardAnswered{0, 4649}).actions == Actions{RequestForward{2}});
@@ -276,7 +276,7 @@ TEST_CASE("forwards are asked for one at a time, those whose port the relay choo
 }
 
 TEST_CASE("an answer to a question that was not asked is ignored") {
-  Tunnel tunnel{spec_with(2)};
+  SteppedTunnel tunnel{spec_with(2)};
   tunnel.authenticate();
   const TunnelState before = tunnel.state;
   tunnel.session(ForwardAnswered{1, 4650});
@@ -286,7 +286,7 @@ TEST_CASE("an answer to a question that was not asked is ignored") {
 }
 
 TEST_CASE("with exit_on_forward_failure a forward that the relay's rules refuse ends the session politely") {
-  Tunnel tunnel{spec_with(2)};
+  SteppedTunnel tunnel{spec_with(2)};
   tunnel.authenticate().session(ForwardAnswered{0, 4649});
   CHECK(tunnel.session(ForwardAnswered{1, std::nullopt}).actions == Actions{Knock{1, "localhost"}});
   CHECK(tunnel.session(Knocked{1, KnockAnswer::nobody_listens}).actions == Actions{RequestForward{1}});
@@ -303,7 +303,7 @@ TEST_CASE("with exit_on_forward_failure a forward that the relay's rules refuse 
 }
 
 TEST_CASE("what a relay that is Dropbear can do about a failure is said in Dropbear's words, also once it is gone") {
-  Tunnel tunnel{spec_with(1)};
+  SteppedTunnel tunnel{spec_with(1)};
   tunnel.open_until(OpeningPhase::banner).session(PhaseCompleted{OpeningPhase::banner, "SSH-2.0-dropbear_2022.83"});
   tunnel.session(PhaseCompleted{OpeningPhase::key_exchange}).session(PhaseCompleted{OpeningPhase::authenticate});
   tunnel.session(ForwardAnswered{0, std::nullopt}).session(Knocked{0, KnockAnswer::opened}).wait();
@@ -318,7 +318,7 @@ TEST_CASE("what a relay that is Dropbear can do about a failure is said in Dropb
 }
 
 TEST_CASE("a proof that a Dropbear relay does not permit is explained in Dropbear's words") {
-  Tunnel tunnel{spec_with(1, 1h)};
+  SteppedTunnel tunnel{spec_with(1, 1h)};
   tunnel.open_until(OpeningPhase::banner).session(PhaseCompleted{OpeningPhase::banner, "SSH-2.0-dropbear_2022.83"});
   tunnel.session(PhaseCompleted{OpeningPhase::key_exchange}).session(PhaseCompleted{OpeningPhase::authenticate});
   tunnel.session(ForwardAnswered{0, 4649}).session(ProofAdvanced{0, ProofNews::not_permitted});
@@ -330,7 +330,7 @@ TEST_CASE("a proof that a Dropbear relay does not permit is explained in Dropbea
 TEST_CASE("with exit_on_forward_failure a held listener keeps the session, not up, for ten minutes") {
   TunnelSpec spec = spec_with(1);
   spec.liveness.server_alive_interval = 0s;
-  Tunnel tunnel{spec};
+  SteppedTunnel tunnel{spec};
   tunnel.authenticate().session(ForwardAnswered{0, std::nullopt}).session(Knocked{0, KnockAnswer::answered});
   CHECK(tunnel.phase() == "requesting_forwards");
   CHECK_FALSE(is_up(tunnel.state));
@@ -351,7 +351,7 @@ TEST_CASE("with exit_on_forward_failure a held listener keeps the session, not u
 }
 
 TEST_CASE("with exit_on_forward_failure a listener that is freed makes the tunnel, on the same session") {
-  Tunnel tunnel{spec_with(1)};
+  SteppedTunnel tunnel{spec_with(1)};
   tunnel.authenticate().session(ForwardAnswered{0, std::nullopt}).session(Knocked{0, KnockAnswer::answered});
   CHECK(tunnel.wait().actions == Actions{RequestForward{0}});
   tunnel.session(ForwardAnswered{0, 4649});
@@ -364,7 +364,7 @@ TEST_CASE("without exit_on_forward_failure the session is established, is not up
   TunnelSpec spec = spec_with(3);
   spec.exit_on_forward_failure = false;
   spec.liveness.server_alive_interval = 0s;
-  Tunnel tunnel{spec};
+  SteppedTunnel tunnel{spec};
   tunnel.authenticate().session(ForwardAnswered{0, std::nullopt}).session(Knocked{0, KnockAnswer::answered});
   tunnel.session(ForwardAnswered{1, 4650}).session(ForwardAnswered{2, std::nullopt});
   CHECK(tunnel.session(Knocked{2, KnockAnswer::answered}).actions.empty());
@@ -388,7 +388,7 @@ TEST_CASE("a forward asked for again and never answered ends the session") {
   TunnelSpec spec = spec_with(1);
   spec.exit_on_forward_failure = false;
   spec.liveness.server_alive_interval = 0s;
-  Tunnel tunnel{spec};
+  SteppedTunnel tunnel{spec};
   tunnel.authenticate().session(ForwardAnswered{0, std::nullopt}).session(Knocked{0, KnockAnswer::answered}).wait();
   REQUIRE(tunnel.actions == Actions{RequestForward{0}});
   CHECK(next_deadline(tunnel.state) == tunnel.now + 30s);
@@ -399,7 +399,7 @@ TEST_CASE("a forward asked for again and never answered ends the session") {
 TEST_CASE("a hole in the signal while a forward is asked for again is judged by the liveness rule alone") {
   TunnelSpec spec = spec_with(2);
   spec.exit_on_forward_failure = false;
-  Tunnel tunnel{spec};
+  SteppedTunnel tunnel{spec};
   tunnel.authenticate().session(ForwardAnswered{0, 4649}).session(ForwardAnswered{1, std::nullopt});
   tunnel.session(Knocked{1, KnockAnswer::answered}).wait();
   REQUIRE(tunnel.actions == Actions{RequestForward{1}});
@@ -410,7 +410,7 @@ TEST_CASE("a hole in the signal while a forward is asked for again is judged by 
 // ---- the lease ----------------------------------------------------------------------------------------------------
 
 TEST_CASE("the lease is opened beside the forwards, records what is held, and beats at every interval") {
-  Tunnel tunnel{leased(2)};
+  SteppedTunnel tunnel{leased(2)};
   tunnel.authenticate();
   CHECK(tunnel.actions == Actions{RequestForward{0}, OpenLease{240s}});
   tunnel.session(ForwardAnswered{0, 4649});
@@ -427,7 +427,7 @@ TEST_CASE("the lease is opened beside the forwards, records what is held, and be
 }
 
 TEST_CASE("no keepalive goes out beside a heartbeat that is on its way, and a relay that echoes none is found dead") {
-  Tunnel tunnel{leased(1)};
+  SteppedTunnel tunnel{leased(1)};
   tunnel.establish().session(LeaseOpened{});
   for (int beat = 1; beat <= 5; ++beat) {
     CHECK(tunnel.wait().actions == Actions{SendHeartbeat{}});
@@ -446,7 +446,7 @@ TEST_CASE("no keepalive goes out beside a heartbeat that is on its way, and a re
 TEST_CASE("economy: heartbeats are rarer, the guard more patient, and acknowledgements keep the session between them") {
   TunnelSpec spec = leased(1);
   spec.liveness.intervals_per_probe = 5;
-  Tunnel tunnel{spec};
+  SteppedTunnel tunnel{spec};
   tunnel.authenticate();
   CHECK(tunnel.actions == Actions{RequestForward{0}, OpenLease{480s}});
   tunnel.session(ForwardAnswered{0, 4649}).session(LeaseOpened{});
@@ -463,7 +463,7 @@ TEST_CASE("economy: heartbeats are rarer, the guard more patient, and acknowledg
 TEST_CASE("economy: a path without acknowledgements is given up after the usual time, and the dead socket kept") {
   TunnelSpec spec = spec_with(1);
   spec.liveness.intervals_per_probe = 5;
-  Tunnel tunnel{spec};
+  SteppedTunnel tunnel{spec};
   tunnel.establish();
   const TimePoint heard = tunnel.now;
   tunnel.now += 240s;
@@ -473,7 +473,7 @@ TEST_CASE("economy: a path without acknowledgements is given up after the usual 
 }
 
 TEST_CASE("a stale listener of ours is evicted as soon as the lease is open, and the tunnel stands") {
-  Tunnel tunnel{leased(1)};
+  SteppedTunnel tunnel{leased(1)};
   tunnel.authenticate().session(ForwardAnswered{0, std::nullopt}).session(Knocked{0, KnockAnswer::opened});
   CHECK(tunnel.session(LeaseOpened{}).actions.empty());
   CHECK(tunnel.wait().actions == Actions{EndKnock{}, Evict{0}});
@@ -481,18 +481,18 @@ TEST_CASE("a stale listener of ours is evicted as soon as the lease is open, and
   CHECK(tunnel.lines[0].text == "ended a dead session of this device, which held localhost:4649");
   CHECK(tunnel.session(ForwardAnswered{0, 4649}).actions == Actions{RecordLease{0}});
   CHECK(is_up(tunnel.state));
-  CHECK(tunnel.state.relays.here().last_eviction == tunnel.now);
+  CHECK(tunnel.state.failover.here().last_eviction == tunnel.now);
 }
 
 TEST_CASE("without a lease the keepalives do the heartbeats' work") {
-  Tunnel tunnel{leased(1)};
+  SteppedTunnel tunnel{leased(1)};
   tunnel.establish().session(LeaseLost{"the account has no shell"});
   CHECK(tunnel.lines[0].text == "no lease on the relay: the account has no shell");
   CHECK(tunnel.wait().actions == Actions{SendKeepalive{}});
 }
 
 TEST_CASE("a lease that was lost is tried again, if it ever worked on this session") {
-  Tunnel tunnel{leased(1)};
+  SteppedTunnel tunnel{leased(1)};
   tunnel.establish().session(LeaseOpened{}).session(LeaseLost{"the relay's script has ended"});
   const TimePoint lost = tunnel.now;
   CHECK(tunnel.wait().actions == Actions{OpenLease{240s}});
@@ -504,7 +504,7 @@ TEST_CASE("a lease that was lost is tried again, if it ever worked on this sessi
 TEST_CASE("a lease whose script never answers is given up, and so is what waited for it") {
   TunnelSpec spec = leased(1);
   spec.liveness.server_alive_interval = 0s;
-  Tunnel tunnel{spec};
+  SteppedTunnel tunnel{spec};
   tunnel.establish();
   CHECK(next_deadline(tunnel.state) == tunnel.now + 30s);
   CHECK(tunnel.wait().actions == Actions{EndLease{}});
@@ -512,7 +512,7 @@ TEST_CASE("a lease whose script never answers is given up, and so is what waited
 }
 
 TEST_CASE("what was asked of a lease that went stays open, and the ladder goes on") {
-  Tunnel tunnel{leased(1)};
+  SteppedTunnel tunnel{leased(1)};
   tunnel.authenticate().session(LeaseOpened{}).session(ForwardAnswered{0, std::nullopt});
   REQUIRE(tunnel.session(Knocked{0, KnockAnswer::answered}).actions == Actions{Identify{0}});
   tunnel.session(LeaseLost{"the relay's script has ended"});
@@ -522,7 +522,7 @@ TEST_CASE("what was asked of a lease that went stays open, and the ladder goes o
 TEST_CASE("the lease is not asked for beside a forward whose port the relay is to choose") {
   TunnelSpec spec = leased(2);
   spec.remote_forward[1].port = 0;
-  Tunnel tunnel{spec};
+  SteppedTunnel tunnel{spec};
   CHECK(tunnel.authenticate().actions == Actions{RequestForward{1}});
   CHECK(tunnel.session(ForwardAnswered{1, 41000}).actions == Actions{RequestForward{0}, OpenLease{240s}});
 }
@@ -530,7 +530,7 @@ TEST_CASE("the lease is not asked for beside a forward whose port the relay is t
 TEST_CASE("a lease that is lost while the connections drain is neither fed nor opened again") {
   TunnelSpec spec = leased(1);
   spec.drain_timeout = 10min;
-  Tunnel tunnel{spec};
+  SteppedTunnel tunnel{spec};
   tunnel.establish().session(LeaseOpened{}).after(StopRequested{});
   REQUIRE(next_deadline(tunnel.state) == tunnel.now + 60s);
   tunnel.session(LeaseLost{"the relay's script has ended"});
@@ -538,23 +538,23 @@ TEST_CASE("a lease that is lost while the connections drain is neither fed nor o
 }
 
 TEST_CASE("a lease that is lost twice after the same silence has a timeout, which is known of the relay") {
-  Tunnel tunnel{leased(1)};
+  SteppedTunnel tunnel{leased(1)};
   tunnel.establish();
   for (int loss = 0; loss < 2; ++loss) {
-    CHECK(tunnel.state.relays.here().timeouts.known().empty());
+    CHECK(tunnel.state.failover.here().timeouts.known().empty());
     tunnel.session(LeaseOpened{});
     tunnel.now += 20s;
     tunnel.session(LeaseLost{"the relay's script has ended"});
     if (loss == 0) REQUIRE(tunnel.wait().actions == Actions{OpenLease{240s}});
   }
-  CHECK(tunnel.state.relays.here().timeouts.known() == std::vector<Timeout>{{TimeoutOf::idle_lease, 20s}});
+  CHECK(tunnel.state.failover.here().timeouts.known() == std::vector<Timeout>{{TimeoutOf::idle_lease, 20s}});
 }
 
 TEST_CASE(
     "a listener that is held for too long ends the session, also if the lease's timer is the first to come then") {
   TunnelSpec spec = leased(1);
   spec.relays = {{"a.example", 22, "/known", {}}, {"b.example", 22, "/known", {}}};
-  Tunnel tunnel{spec};
+  SteppedTunnel tunnel{spec};
   tunnel.authenticate().session(ForwardAnswered{0, std::nullopt}).session(Knocked{0, KnockAnswer::answered});
   tunnel.now += 30s;
   CHECK(tunnel.after(TimerExpired{}).actions == Actions{EndLease{}, CloseSession{}});
@@ -563,7 +563,7 @@ TEST_CASE(
 TEST_CASE("the guard on the relay is fed until the connections are drained") {
   TunnelSpec spec = leased(1);
   spec.drain_timeout = 10min;
-  Tunnel tunnel{spec};
+  SteppedTunnel tunnel{spec};
   tunnel.establish().session(LeaseOpened{}).after(StopRequested{});
   for (int beat = 1; beat <= 9; ++beat) {
     CHECK(tunnel.wait().actions == Actions{SendHeartbeat{}});
@@ -574,14 +574,14 @@ TEST_CASE("the guard on the relay is fed until the connections are drained") {
 TEST_CASE("a guard bears one late heartbeat even where no probe may go unanswered") {
   TunnelSpec spec = leased(1);
   spec.liveness = {10s, 0};
-  Tunnel tunnel{spec};
+  SteppedTunnel tunnel{spec};
   CHECK(tunnel.authenticate().actions == Actions{RequestForward{0}, OpenLease{20s}});
 }
 
 // ---- the network --------------------------------------------------------------------------------------------------
 
 TEST_CASE("a change of the network ends a wait, and a dial that may be on a dead route") {
-  Tunnel tunnel{spec_with(1)};
+  SteppedTunnel tunnel{spec_with(1)};
   tunnel.after(Start{}).session(SessionFailed{lost()});
   CHECK(tunnel.after(NetworkChanged{}).actions == Actions{Dial{}});
   tunnel.session(PhaseCompleted{OpeningPhase::resolve});
@@ -590,7 +590,7 @@ TEST_CASE("a change of the network ends a wait, and a dial that may be on a dead
 }
 
 TEST_CASE("after a change of the network a long outage is met like a young one") {
-  Tunnel tunnel{spec_with(1)};
+  SteppedTunnel tunnel{spec_with(1)};
   tunnel.after(Start{}).session(PhaseCompleted{OpeningPhase::resolve});
   tunnel.now += 1h;
   tunnel.after(TimerExpired{});
@@ -604,7 +604,7 @@ TEST_CASE("after a change of the network a long outage is met like a young one")
 }
 
 TEST_CASE("after a change of the network a wait that has grown long is followed by short attempts") {
-  Tunnel tunnel = after_a_long_outage(spec_with(1));
+  SteppedTunnel tunnel = after_a_long_outage(spec_with(1));
   tunnel.state.phase = BackingOff{tunnel.now + 30s, 0, lost()};
   CHECK(tunnel.after(NetworkChanged{}).actions == Actions{Dial{}});
   tunnel.session(PhaseCompleted{OpeningPhase::resolve});
@@ -613,7 +613,7 @@ TEST_CASE("after a change of the network a wait that has grown long is followed 
 
 TEST_CASE("a change of the network ends the wait for an address of the device's, not for its key") {
   const auto after_a_change = [](Cause cause) {
-    Tunnel tunnel{spec_with(1)};
+    SteppedTunnel tunnel{spec_with(1)};
     tunnel.after(Start{}).session(SessionFailed{{cause, "bind", "192.0.2.7", ""}});
     return tunnel.after(NetworkChanged{}).actions;
   };
@@ -623,7 +623,7 @@ TEST_CASE("a change of the network ends the wait for an address of the device's,
 }
 
 TEST_CASE("a change of the network does not make a refused key knock again") {
-  Tunnel tunnel{spec_with(1)};
+  SteppedTunnel tunnel{spec_with(1)};
   tunnel.open_until(OpeningPhase::authenticate);
   tunnel.session(SessionFailed{{Cause::authentication_refused, "authenticate at", "relay.example:22", ""}});
   CHECK(tunnel.after(NetworkChanged{}).actions.empty());
@@ -631,7 +631,7 @@ TEST_CASE("a change of the network does not make a refused key knock again") {
 }
 
 TEST_CASE("a live session has five seconds to prove itself after a change of the network") {
-  Tunnel tunnel{spec_with(1)};
+  SteppedTunnel tunnel{spec_with(1)};
   CHECK(tunnel.establish().after(NetworkChanged{}).actions == Actions{SendKeepalive{}});
   CHECK(tunnel.after(NetworkChanged{}).actions.empty());
   tunnel.session(Received{true});
@@ -645,7 +645,7 @@ TEST_CASE("a live session has five seconds to prove itself after a change of the
 }
 
 TEST_CASE("a live session whose packets now leave by another link has one second") {
-  Tunnel tunnel{spec_with(1)};
+  SteppedTunnel tunnel{spec_with(1)};
   tunnel.establish().after(NetworkChanged{});
   CHECK(next_deadline(tunnel.state) == tunnel.now + 5s);
   CHECK(tunnel.after(NetworkChanged{true}).actions.empty());  // the question is under way
@@ -658,7 +658,7 @@ TEST_CASE("a live session whose packets now leave by another link has one second
 }
 
 TEST_CASE("what TCP is about to repeat after a hole gets the time for it") {
-  Tunnel tunnel{spec_with(1)};
+  SteppedTunnel tunnel{spec_with(1)};
   tunnel.establish().after(NetworkChanged{false, 13s});
   CHECK(next_deadline(tunnel.state) == tunnel.now + 18s);
   tunnel.after(NetworkChanged{false, 100s});
@@ -666,7 +666,7 @@ TEST_CASE("what TCP is about to repeat after a hole gets the time for it") {
 }
 
 TEST_CASE("the dead session's socket is reset as soon as there is a path to the relay again") {
-  Tunnel tunnel{spec_with(1)};
+  SteppedTunnel tunnel{spec_with(1)};
   CHECK(tunnel.establish().session(SessionFailed{lost()}).actions == Actions{ParkSession{}});
   tunnel.wait().session(PhaseCompleted{OpeningPhase::resolve});
   CHECK(tunnel.session(PhaseCompleted{OpeningPhase::connect}).actions == Actions{ResetParked{}, OpenSession{}});
@@ -675,7 +675,7 @@ TEST_CASE("the dead session's socket is reset as soon as there is a path to the 
 // ---- liveness -----------------------------------------------------------------------------------------------------
 
 TEST_CASE("a silent relay is declared dead after three unanswered probes, 240 s after the last packet") {
-  Tunnel tunnel{spec_with(1)};
+  SteppedTunnel tunnel{spec_with(1)};
   tunnel.establish();
   const TimePoint last_packet = tunnel.now;
   for (int probe = 1; probe <= 3; ++probe) {
@@ -688,7 +688,7 @@ TEST_CASE("a silent relay is declared dead after three unanswered probes, 240 s 
 }
 
 TEST_CASE("any whole packet starts the count over; bytes of half a packet only move the clock") {
-  Tunnel tunnel{spec_with(1)};
+  SteppedTunnel tunnel{spec_with(1)};
   tunnel.establish().wait().wait();
   REQUIRE(tunnel.in<Established>().session.liveness.unanswered() == 2);
   tunnel.now += 30s;
@@ -702,7 +702,7 @@ TEST_CASE("any whole packet starts the count over; bytes of half a packet only m
 // ---- the way down -------------------------------------------------------------------------------------------------
 
 TEST_CASE("a stop cancels every listener, waits for the answers and the connections, and then closes") {
-  Tunnel tunnel{spec_with(2)};
+  SteppedTunnel tunnel{spec_with(2)};
   CHECK(tunnel.establish().after(StopRequested{}).actions ==
         Actions{DrainConnections{}, CancelForward{0}, CancelForward{1}});
   CHECK(tunnel.session(ListenerCancelled{1}).actions.empty());
@@ -713,7 +713,7 @@ TEST_CASE("a stop cancels every listener, waits for the answers and the connecti
 }
 
 TEST_CASE("a drain ends at drain_timeout and a teardown after five seconds, whatever the relay does") {
-  Tunnel tunnel{spec_with(1)};
+  SteppedTunnel tunnel{spec_with(1)};
   tunnel.establish().after(StopRequested{});
   CHECK(next_deadline(tunnel.state) == tunnel.now + 5s);
   CHECK(tunnel.wait().actions == Actions{CloseSession{}});
@@ -723,7 +723,7 @@ TEST_CASE("a drain ends at drain_timeout and a teardown after five seconds, what
 }
 
 TEST_CASE("a forward that is being asked for when the stop comes is cancelled too") {
-  Tunnel tunnel{spec_with(3)};
+  SteppedTunnel tunnel{spec_with(3)};
   tunnel.authenticate().session(ForwardAnswered{0, 4649});
   CHECK(tunnel.after(StopRequested{}).actions == Actions{DrainConnections{}, CancelForward{0}, CancelForward{1}});
   CHECK(tunnel.session(ForwardAnswered{1, 4650}).actions.empty());
@@ -733,7 +733,7 @@ TEST_CASE("a forward that is being asked for when the stop comes is cancelled to
 }
 
 TEST_CASE("the way down is told: what is given up, and that it has stopped") {
-  Tunnel tunnel{spec_with(1)};
+  SteppedTunnel tunnel{spec_with(1)};
   tunnel.establish().after(StopRequested{});
   REQUIRE(tunnel.lines.size() == 1);
   CHECK(tunnel.lines[0].text == "giving up the listeners and draining connections");
@@ -743,7 +743,7 @@ TEST_CASE("the way down is told: what is given up, and that it has stopped") {
 }
 
 TEST_CASE("a reconnect gives the listeners back first and then dials at once") {
-  Tunnel tunnel{spec_with(1)};
+  SteppedTunnel tunnel{spec_with(1)};
   CHECK(tunnel.establish().after(ReconnectRequested{}).actions == Actions{DrainConnections{}, CancelForward{0}});
   CHECK(tunnel.session(ListenerCancelled{0}).session(ConnectionsDrained{}).actions == Actions{CloseSession{}});
   CHECK(tunnel.session(SessionClosed{}).actions == Actions{DropSession{}, Dial{}});
@@ -752,29 +752,29 @@ TEST_CASE("a reconnect gives the listeners back first and then dials at once") {
 }
 
 TEST_CASE("a stop that comes during a reconnect wins") {
-  Tunnel tunnel{spec_with(1)};
+  SteppedTunnel tunnel{spec_with(1)};
   tunnel.establish().after(ReconnectRequested{}).after(StopRequested{});
   tunnel.session(ListenerCancelled{0}).session(ConnectionsDrained{}).session(SessionClosed{});
   CHECK(tunnel.phase() == "stopped");
 
-  Tunnel refused{spec_with(1)};
+  SteppedTunnel refused{spec_with(1)};
   refused.authenticate().session(ForwardAnswered{0, std::nullopt}).session(Knocked{0, KnockAnswer::nobody_listens});
   refused.session(ForwardAnswered{0, std::nullopt}).after(StopRequested{}).session(SessionClosed{});
   CHECK(refused.phase() == "stopped");
 }
 
 TEST_CASE("a session that fails on its way down is dropped and what was to follow follows") {
-  Tunnel stopping{spec_with(1)};
+  SteppedTunnel stopping{spec_with(1)};
   CHECK(stopping.establish().after(StopRequested{}).session(SessionFailed{lost()}).actions == Actions{DropSession{}});
   CHECK(stopping.phase() == "stopped");
 
-  Tunnel reconnecting{spec_with(1)};
+  SteppedTunnel reconnecting{spec_with(1)};
   reconnecting.establish().after(ReconnectRequested{});
   CHECK(reconnecting.session(SessionFailed{lost()}).actions == Actions{DropSession{}, Dial{}});
 }
 
 TEST_CASE("a tunnel that stands by logs in, asks for nothing, and asks for its listeners when it may proceed") {
-  Tunnel tunnel{leased(2)};
+  SteppedTunnel tunnel{leased(2)};
   tunnel.open_until(OpeningPhase::key_exchange, true);
   CHECK(tunnel.session(PhaseCompleted{OpeningPhase::key_exchange}).actions == Actions{Authenticate{false}});
   CHECK(tunnel.session(PhaseCompleted{OpeningPhase::authenticate}).actions.empty());
@@ -791,14 +791,14 @@ TEST_CASE("a tunnel that stands by logs in, asks for nothing, and asks for its l
 }
 
 TEST_CASE("a tunnel that may proceed before it is logged in is as any other") {
-  Tunnel tunnel{spec_with(1)};
+  SteppedTunnel tunnel{spec_with(1)};
   tunnel.open_until(OpeningPhase::key_exchange, true).after(Proceed{});
   CHECK(tunnel.session(PhaseCompleted{OpeningPhase::key_exchange}).actions == Actions{Authenticate{}});
   CHECK(tunnel.session(PhaseCompleted{OpeningPhase::authenticate}).actions == Actions{RequestForward{0}});
 }
 
 TEST_CASE("a tunnel that stands by and loses its session stands by again") {
-  Tunnel tunnel{spec_with(1)};
+  SteppedTunnel tunnel{spec_with(1)};
   tunnel.stand_by().session(SessionFailed{lost()});
   CHECK(tunnel.phase() == "backing_off");
   tunnel.wait();
@@ -810,7 +810,7 @@ TEST_CASE("a tunnel that stands by and loses its session stands by again") {
 }
 
 TEST_CASE("a tunnel has no listener once the relay has confirmed that they are cancelled, or the session is gone") {
-  Tunnel tunnel{spec_with(2)};
+  SteppedTunnel tunnel{spec_with(2)};
   tunnel.establish();
   CHECK_FALSE(has_no_listener(tunnel.state.phase));
   tunnel.after(StopRequested{}).session(ListenerCancelled{0});

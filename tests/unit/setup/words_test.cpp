@@ -12,7 +12,7 @@ namespace {
 const ssh::PublicKey key{"ssh-ed25519", "AAAAC3NzaC1lZDI1NTE5AAAAIIk0"};
 const RemoteForward forward{"localhost", 4649, TcpTarget{"localhost", 22}};
 
-Tunnel example() {
+NewTunnel example() {
   return {"relay", {"tunnel", "relay.example", 22}, "/home/pi/.config/holdfast/id_ed25519", "", "", forward};
 }
 
@@ -29,7 +29,7 @@ struct AnyFiles final : config::Files {
   std::string congestion_controls() const override { return {}; }
 };
 
-TunnelSpec read_back(const Tunnel& tunnel) {
+TunnelSpec read_back(const NewTunnel& tunnel) {
   const auto loaded = config::parse({{"main", main_yaml("")}, {"drop-in", tunnel_yaml(tunnel)}}, AnyFiles{});
   REQUIRE_MESSAGE(loaded, config::to_string(loaded.error().front()));
   REQUIRE(loaded->config.tunnels.size() == 1);
@@ -85,7 +85,7 @@ TEST_CASE("a tunnel's file says only what differs from the defaults, and reads b
 }
 
 TEST_CASE("what a tunnel's file has to quote reads back") {
-  Tunnel tunnel = example();
+  NewTunnel tunnel = example();
   tunnel.name = "true";
   tunnel.login = {"1e3", "2001:db8::", 2222};
   tunnel.identity_file = "${CREDENTIALS_DIRECTORY}/id_ed25519";
@@ -106,11 +106,11 @@ TEST_CASE("a tunnel may have any name, whatever YAML takes it for") {
   for (const char* name : {"null", "Null", "true", "yes", "no", "on", "y", "7", "0x1f", "0o7", "1e3", "1_000", "1.5",
                            "2026-01-01", "relay", "gateway-7", "a.b", "_"}) {
     CAPTURE(name);
-    Tunnel tunnel = example();
+    NewTunnel tunnel = example();
     tunnel.name = name;
     CHECK(read_back(tunnel).name == name);
   }
-  Tunnel tunnel = example();
+  NewTunnel tunnel = example();
   tunnel.name = "null";
   tunnel.login.host = "192.0.2.7";
   CHECK(tunnel_yaml(tunnel).find("\n  \"null\":\n") != std::string::npos);

@@ -1,12 +1,12 @@
-#include "integration/forward/tunnel.hpp"
+#include "integration/forward/forwarding_session.hpp"
 
 #include <boost/asio/ip/tcp.hpp>
 #include <stdexcept>
 
 namespace holdfast::test {
 
-Tunnel::Tunnel(const Sshd& relay, const std::vector<Target>& targets, const std::function<void(TunnelSpec&)>& change,
-               forward::Limits limits) {
+ForwardingSession::ForwardingSession(const Sshd& relay, const std::vector<Target>& targets,
+                                     const std::function<void(TunnelSpec&)>& change, forward::Limits limits) {
   spec_.name = "relay";
   spec_.host_name = relay.host();
   spec_.port = relay.port();
@@ -30,11 +30,11 @@ Tunnel::Tunnel(const Sshd& relay, const std::vector<Target>& targets, const std:
   throw std::runtime_error(problem);
 }
 
-Tunnel::~Tunnel() {
+ForwardingSession::~ForwardingSession() {
   end();
 }
 
-void Tunnel::end() {
+void ForwardingSession::end() {
   on_loop([this] {
     connections_.reset();
     session_.reset();
@@ -43,16 +43,16 @@ void Tunnel::end() {
   thread_.join();
 }
 
-std::vector<std::string> Tunnel::log() const {
+std::vector<std::string> ForwardingSession::log() const {
   const std::lock_guard lock(mutex_);
   return log_;
 }
 
-forward::Counters Tunnel::counters(std::size_t forward) {
+forward::Counters ForwardingSession::counters(std::size_t forward) {
   return on_loop([this, forward] { return connections_->counters(forward); });
 }
 
-void Tunnel::open() {
+void ForwardingSession::open() {
   using boost::asio::ip::tcp;
   tcp::socket socket(loop_);
   socket.connect({boost::asio::ip::make_address(spec_.host_name), spec_.port});
@@ -61,7 +61,7 @@ void Tunnel::open() {
   session_->open();
 }
 
-void Tunnel::on_event(SessionEvent event) {
+void ForwardingSession::on_event(SessionEvent event) {
   if (const auto* done = std::get_if<PhaseCompleted>(&event)) {
     if (done->phase == OpeningPhase::key_exchange) session_->authenticate();
     if (done->phase != OpeningPhase::authenticate) return;

@@ -1,7 +1,5 @@
 #pragma once
 
-#include <utility>
-//
 #include <atomic>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
@@ -12,6 +10,7 @@
 #include <mutex>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "forward/connections.hpp"
@@ -25,14 +24,14 @@ namespace holdfast::test {
 
 /// A session with its forwards and Connections, on a thread of its own, so that the test may use blocking sockets at
 /// both ends. Each forward listens on localhost, on a free port.
-class Tunnel final : public ssh::SessionObserver {
+class ForwardingSession final : public ssh::SessionObserver {
  public:
-  Tunnel(
+  ForwardingSession(
       const Sshd& relay, const std::vector<Target>& targets,
       const std::function<void(TunnelSpec&)>& change = [](TunnelSpec&) {}, forward::Limits limits = {});
-  ~Tunnel();
-  Tunnel(const Tunnel&) = delete;
-  Tunnel& operator=(const Tunnel&) = delete;
+  ~ForwardingSession();
+  ForwardingSession(const ForwardingSession&) = delete;
+  ForwardingSession& operator=(const ForwardingSession&) = delete;
 
   std::uint16_t port(std::size_t forward = 0) const { return ports_.at(forward); }
   bool session_failed() const { return failed_; }
