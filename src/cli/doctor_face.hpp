@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "holdfast/diagnosis.hpp"
-#include "status/text.hpp"
+#include "status/table.hpp"
 
 namespace holdfast::cli {
 

@@ -4,7 +4,7 @@
 #include "cli/daemon.hpp"
 #include "holdfast/report.hpp"
 #include "status/json.hpp"
-#include "status/text.hpp"
+#include "status/plugin_line.hpp"
 
 namespace holdfast::cli {
 namespace {

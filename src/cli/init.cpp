@@ -662,7 +662,7 @@ class Init {
 
   InitOptions options_;
   Places places_;
-  setup::Tunnel tunnel_;
+  setup::NewTunnel tunnel_;
   std::string drop_in_;          ///< its text
   bool drop_in_exists_ = false;  ///< with this text
   std::string main_;             ///< the main file's text, if there is none yet

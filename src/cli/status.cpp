@@ -4,7 +4,7 @@
 #include "cli/daemon.hpp"
 #include "cli/doctor_face.hpp"
 #include "status/json.hpp"
-#include "status/text.hpp"
+#include "status/table.hpp"
 
 namespace holdfast::cli {
 int status(const Options& options) {

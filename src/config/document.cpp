@@ -11,7 +11,7 @@
 #include <sstream>
 #include <utility>
 
-#include "config/text.hpp"
+#include "config/wording.hpp"
 
 namespace holdfast::config {
 namespace {

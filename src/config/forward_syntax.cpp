@@ -8,7 +8,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "config/text.hpp"
+#include "config/wording.hpp"
 
 namespace holdfast::config {
 namespace {

@@ -5,8 +5,8 @@
 #include <cctype>
 
 #include "config/forward_syntax.hpp"
-#include "config/text.hpp"
 #include "config/types.hpp"
+#include "config/wording.hpp"
 
 namespace holdfast::config {
 namespace {

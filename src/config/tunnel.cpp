@@ -4,8 +4,8 @@
 
 #include "config/forward_syntax.hpp"
 #include "config/relays.hpp"
-#include "config/text.hpp"
 #include "config/tunnel_keys.hpp"
+#include "config/wording.hpp"
 #include "holdfast/relays.hpp"
 
 namespace holdfast::config {

@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "config/duration.hpp"
-#include "config/text.hpp"
 #include "config/value.hpp"
+#include "config/wording.hpp"
 #include "holdfast/config.hpp"
 
 /// The types of values: each reads one from a Value, or refuses it there and changes nothing, and writes it so that

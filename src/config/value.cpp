@@ -1,6 +1,6 @@
 #include "config/value.hpp"
 
-#include "config/text.hpp"
+#include "config/wording.hpp"
 
 namespace holdfast::config {
 namespace {

@@ -16,7 +16,7 @@
 #define SD_JOURNAL_SUPPRESS_LOCATION
 #include <systemd/sd-journal.h>
 
-#include "log/text.hpp"
+#include "log/line.hpp"
 #include "worker/worker.hpp"
 
 namespace holdfast::log {

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "config/forward_syntax.hpp"
-#include "config/text.hpp"
+#include "config/wording.hpp"
 #include "holdfast/knock_hosts.hpp"
 
 namespace holdfast::setup {
@@ -175,7 +175,7 @@ std::string to_string(const Login& login) {
   return login.user + "@" + host + (login.port == 22 ? "" : ":" + std::to_string(login.port));
 }
 
-std::string tunnel_yaml(const Tunnel& tunnel) {
+std::string tunnel_yaml(const NewTunnel& tunnel) {
   std::string text =
       "# Made by 'holdfast init'. Whatever is not said here has its default: holdfast.yaml(5).\ntunnels:\n";
   const auto add = [&text](const std::string& key, const std::string& value) {

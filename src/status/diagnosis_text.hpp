@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "holdfast/diagnosis.hpp"
-#include "status/text.hpp"
+#include "status/table.hpp"
 
 /// A diagnosis as people read it, in lines of at most 80 letters. Pure; what comes from outside is made printable.
 namespace holdfast::status {

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "fuzz/fuzz.hpp"
-#include "log/text.hpp"
+#include "log/line.hpp"
 
 namespace {
 

@@ -1,7 +1,8 @@
 #include "fuzz/fuzz.hpp"
 #include "status/json.hpp"
+#include "status/plugin_line.hpp"
 #include "status/printable.hpp"
-#include "status/text.hpp"
+#include "status/table.hpp"
 
 namespace {
 

@@ -6,7 +6,8 @@
 
 #include "integration/status/running_server.hpp"
 #include "status/json.hpp"
-#include "status/text.hpp"
+#include "status/plugin_line.hpp"
+#include "status/table.hpp"
 #include "support/net.hpp"
 #include "support/process.hpp"
 #include "support/skip.hpp"

@@ -6,7 +6,7 @@
 #include <sstream>
 #include <string>
 
-#include "log/text.hpp"
+#include "log/line.hpp"
 
 using namespace holdfast;
 

@@ -10,7 +10,7 @@
 #include <array>
 #include <functional>
 
-#include "log/text.hpp"
+#include "log/line.hpp"
 
 using namespace holdfast;
 using namespace holdfast::log;

@@ -4,13 +4,8 @@
 
 #include "holdfast/report.hpp"
 
-/// A report as people and monitoring read it. Pure.
+/// A report as monitoring reads it. Pure.
 namespace holdfast::status {
-
-enum class Colour { no, ansi };
-
-/// The table of `holdfast status`: a row for each forward, and below each tunnel what is worth knowing of it.
-std::string table(const Report& report, Colour colour);
 
 /// The line of `holdfast health`, as the Monitoring Plugins guidelines want it:
 /// "HOLDFAST OK - 1 of 1 tunnel up | tunnels_up=1;;;0;1 ...". Without a newline.

@@ -1,4 +1,4 @@
-#include "log/text.hpp"
+#include "log/line.hpp"
 
 #include <fmt/format.h>
 #include <sys/stat.h>

@@ -1,4 +1,4 @@
-#include "config/text.hpp"
+#include "config/wording.hpp"
 
 #include <algorithm>
 #include <cstdint>
