@@ -1,5 +1,16 @@
-# One static library a folder; a folder links only what it may include, so the arrows of ARCHITECTURE.md are the
-# linker's and not a habit.
+# One static library a folder; a folder links what src/arrows.txt lets it include, so the arrows are the linker's and not
+# a habit.
+
+# HOLDFAST_FOLDERS: core worker ...; HOLDFAST_ARROWS_log: holdfast::core holdfast::worker
+set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/src/arrows.txt")
+file(STRINGS "${PROJECT_SOURCE_DIR}/src/arrows.txt" lines REGEX "^[a-z]")
+foreach(line IN LISTS lines)
+  string(REGEX MATCHALL "[a-z.]+" words "${line}")
+  list(POP_FRONT words from)
+  list(TRANSFORM words PREPEND holdfast:: OUTPUT_VARIABLE HOLDFAST_ARROWS_${from})
+  list(APPEND HOLDFAST_FOLDERS ${from})
+endforeach()
+list(REMOVE_ITEM HOLDFAST_FOLDERS main.cpp)
 
 # Options that every target of ours is compiled with.
 add_library(holdfast_options INTERFACE)
@@ -32,12 +43,13 @@ if(MOLD_PROGRAM AND CMAKE_BUILD_TYPE STREQUAL "Debug")
   add_link_options(-fuse-ld=mold)
 endif()
 
-# holdfast_library(core SOURCES a.cpp b.cpp [LINK target ...]) makes holdfast_core, known as holdfast::core.
+# holdfast_library(core SOURCES a.cpp b.cpp [LINK target ...]) makes holdfast_core, known as holdfast::core. It links its
+# arrows and LINK, which is for other people's libraries.
 function(holdfast_library name)
   cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES;LINK")
   add_library(holdfast_${name} STATIC ${arg_SOURCES})
   add_library(holdfast::${name} ALIAS holdfast_${name})
   target_include_directories(holdfast_${name} PUBLIC "${PROJECT_SOURCE_DIR}/src" "${PROJECT_SOURCE_DIR}/include"
                                                     "${PROJECT_BINARY_DIR}/include")
-  target_link_libraries(holdfast_${name} PUBLIC ${arg_LINK} PRIVATE holdfast_options)
+  target_link_libraries(holdfast_${name} PUBLIC ${HOLDFAST_ARROWS_${name}} ${arg_LINK} PRIVATE holdfast_options)
 endfunction()

@@ -14,8 +14,8 @@
 #include "cli/places.hpp"
 #include "cli/service_user.hpp"
 #include "config/load.hpp"
-#include "supervisor/configuration.hpp"
-#include "supervisor/preflight.hpp"
+#include "preflight/configuration.hpp"
+#include "preflight/device_faults.hpp"
 
 namespace holdfast::cli {
 namespace {
@@ -87,13 +87,13 @@ void judge_as_service(const config::Loaded& loaded, const std::string& file, Fin
   const WithoutCredentials files;
   // A file that is not in place yet may be out of the service's reach.
   if (own_configuration || ::faccessat(AT_FDCWD, file.c_str(), R_OK, AT_EACCESS) == 0) {
-    const auto seen = supervisor::load_configuration(file, files);
+    const auto seen = preflight::load_configuration(file, files);
     if (!seen) {
       for (const config::Problem& problem : seen.error()) found.add(problem, true, seen_by);
       return;
     }
   }
-  for (supervisor::DeviceFault& fault : supervisor::device_faults(loaded, files)) {
+  for (preflight::DeviceFault& fault : preflight::device_faults(loaded, files)) {
     found.add(std::move(fault.problem), fault.hopeless, seen_by);
   }
 }
@@ -106,16 +106,16 @@ std::optional<config::Loaded> find_faults(const std::string& file) {
     return std::nullopt;
   };
   const config::Files& files = config::files_outside_service();
-  auto loaded = supervisor::load_configuration(file, files);
+  auto loaded = preflight::load_configuration(file, files);
   if (!loaded) return refused(loaded.error());
   Findings found;
-  for (supervisor::DeviceFault& fault : supervisor::device_faults(*loaded, files)) {
+  for (preflight::DeviceFault& fault : preflight::device_faults(*loaded, files)) {
     found.add(std::move(fault.problem), fault.hopeless);
   }
   judge_status_socket(*loaded, file, found);
   judge_as_service(*loaded, file, found);
   if (!found.problems.empty()) return refused(found.problems);
-  for (const std::string& warning : supervisor::warnings(*loaded)) std::cerr << "warning: " << warning << '\n';
+  for (const std::string& warning : preflight::warnings(*loaded)) std::cerr << "warning: " << warning << '\n';
   for (const config::Problem& warning : found.warnings) {
     std::cerr << "warning: " << config::to_string(warning) << '\n';
   }

@@ -17,10 +17,10 @@
 #include "doctor/examination.hpp"
 #include "doctor/outside.hpp"
 #include "holdfast/relays.hpp"
+#include "preflight/configuration.hpp"
 #include "status/diagnosis_text.hpp"
 #include "status/findings_json.hpp"
 #include "status/json.hpp"
-#include "supervisor/configuration.hpp"
 #include "supervisor/share.hpp"
 
 namespace holdfast::cli {
@@ -135,7 +135,7 @@ int examine_here(const Options& options, const TunnelSpec& tunnel, std::ostream&
 /// Where no daemon runs.
 int examine_all_here(const Options& options, std::ostream& out) {
   const std::string file = options.config.value_or(default_config());
-  const auto loaded = supervisor::load_configuration(file, config::files_outside_service());
+  const auto loaded = preflight::load_configuration(file, config::files_outside_service());
   if (!loaded) {
     for (const config::Problem& problem : loaded.error()) std::cerr << config::to_string(problem) << '\n';
     return complain(misused, file + " can't be used: mend that first");

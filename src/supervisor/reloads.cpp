@@ -17,7 +17,7 @@ constexpr std::size_t most_that_hang = 8;  ///< each with a thread
 ConfigurationRead read_configuration(const std::string& path, const std::string& only, const DeviceId& device_id) {
   ConfigurationRead read{load_share(path, only, config::files_in_service())};
   if (!read.loaded) return read;
-  read.faults = device_faults(*read.loaded);
+  read.faults = preflight::device_faults(*read.loaded);
   for (const TunnelSpec& spec : read.loaded->config.tunnels) read.names.emplace(spec.name, device_id.of(spec));
   return read;
 }

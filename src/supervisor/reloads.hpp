@@ -13,8 +13,8 @@
 
 #include "config/load.hpp"
 #include "net/disk.hpp"
+#include "preflight/device_faults.hpp"
 #include "supervisor/device_id.hpp"
-#include "supervisor/preflight.hpp"
 
 namespace holdfast::supervisor {
 
@@ -24,7 +24,7 @@ struct ConfigurationRead {
   using Names = std::map<std::string, DeviceNames>;
 
   tl::expected<config::Loaded, config::Problems> loaded;
-  std::vector<DeviceFault> faults{};
+  std::vector<preflight::DeviceFault> faults{};
   Names names{};
 };
 

@@ -24,14 +24,14 @@
 #include "log/log.hpp"
 #include "net/resolver.hpp"
 #include "net/state_file.hpp"
+#include "preflight/configuration.hpp"
+#include "preflight/device_faults.hpp"
 #include "service/service.hpp"
 #include "ssh/libssh.hpp"
 #include "status/client.hpp"
 #include "status/server.hpp"
 #include "status/socket_file.hpp"
-#include "supervisor/configuration.hpp"
 #include "supervisor/memory.hpp"
-#include "supervisor/preflight.hpp"
 #include "supervisor/share.hpp"
 #include "supervisor/supervisor.hpp"
 #include "worker/worker.hpp"
@@ -162,11 +162,12 @@ std::optional<Config> configuration(const std::string& config_path, const std::s
     for (const config::Problem& problem : loaded.error()) log::write(LogLevel::error, to_string(problem));
     return std::nullopt;
   }
-  for (const std::string& warning : warnings(*loaded)) log::write(LogLevel::info, "warning: " + warning);
+  for (const std::string& warning : preflight::warnings(*loaded)) log::write(LogLevel::info, "warning: " + warning);
   // What is wrong with the device may heal while the tunnels are tried: no start fails for it.
   Worker reader{1};
-  const auto faults = within(reader, std::chrono::seconds{2}, [share = *loaded] { return device_faults(share); });
-  for (const DeviceFault& fault : faults.value_or(std::vector<DeviceFault>{})) {
+  const auto faults =
+      within(reader, std::chrono::seconds{2}, [share = *loaded] { return preflight::device_faults(share); });
+  for (const preflight::DeviceFault& fault : faults.value_or(std::vector<preflight::DeviceFault>{})) {
     log::write(LogLevel::info, "warning: " + to_string(fault.problem));
   }
   return std::move(loaded->config);

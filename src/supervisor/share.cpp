@@ -5,7 +5,7 @@
 #include <set>
 #include <utility>
 
-#include "supervisor/configuration.hpp"
+#include "preflight/configuration.hpp"
 
 namespace holdfast::supervisor {
 namespace {
@@ -76,13 +76,13 @@ std::vector<std::string> files_beside(const std::string& name, const Config& sha
 
 tl::expected<config::Loaded, config::Problems> load_share(const std::string& path, const std::string& only,
                                                           const config::Files& files) {
-  if (only.empty()) return load_configuration(path, files);
+  if (only.empty()) return preflight::load_configuration(path, files);
   // Once to find the tunnel, and once more to look at the files that are this tunnel's.
-  auto loaded = load_configuration(path, FilesOfOne{files, {}});
+  auto loaded = preflight::load_configuration(path, FilesOfOne{files, {}});
   if (!loaded) return loaded;
   auto share = keep_only(std::move(loaded->config), only);
   if (!share) return tl::unexpected(config::Problems{{path, 0, 0, "tunnels", share.error()}});
-  loaded = load_configuration(path, FilesOfOne{files, files_of(share->tunnels[0])});
+  loaded = preflight::load_configuration(path, FilesOfOne{files, files_of(share->tunnels[0])});
   if (!loaded) return loaded;
   std::erase_if(loaded->warnings, [&](const config::Problem& warning) { return is_of_another(warning, only); });
   loaded->config = *std::move(share);

@@ -22,8 +22,8 @@ std::vector<std::string> files_beside(const std::string& name, const Config& sha
 /// which tunnels there are.
 tl::expected<Config, std::string> keep_only(Config config, const std::string& tunnel);
 
-/// load_configuration(), and of it this process's share. All of it has to be good, but for the keys and certificates of
-/// other tunnels: those need not be there for this process.
+/// preflight::load_configuration(), and of it this process's share. All of it has to be good, but for the keys and
+/// certificates of other tunnels: those need not be there for this process.
 tl::expected<config::Loaded, config::Problems> load_share(const std::string& path, const std::string& only,
                                                           const config::Files& files = config::system_files());
 

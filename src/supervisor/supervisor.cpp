@@ -14,11 +14,11 @@
 #include "holdfast/version.hpp"
 #include "log/log.hpp"
 #include "net/state_file.hpp"
+#include "preflight/configuration.hpp"
+#include "preflight/device_faults.hpp"
 #include "ssh/libssh.hpp"
 #include "status/findings_json.hpp"
-#include "supervisor/configuration.hpp"
 #include "supervisor/memory.hpp"
-#include "supervisor/preflight.hpp"
 #include "supervisor/share.hpp"
 
 namespace holdfast::supervisor {
@@ -352,8 +352,8 @@ std::optional<std::string> Supervisor::take_over(const ConfigurationRead& read) 
   const auto& loaded = read.loaded;
   if (!loaded) return refuse_reload(loaded.error());
   config::Problems hopeless;
-  std::vector<std::string> told = warnings(*loaded);
-  for (const DeviceFault& fault : read.faults) {
+  std::vector<std::string> told = preflight::warnings(*loaded);
+  for (const preflight::DeviceFault& fault : read.faults) {
     // What the session of a tunnel that is not touched was opened with may be gone by now: that is no reason.
     if (fault.hopeless && is_touched(spec_of(loaded->config, fault.tunnel))) {
       hopeless.push_back(fault.problem);

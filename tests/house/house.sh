@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Holds the rules of the house (ARCHITECTURE.md) that no compiler knows. Usage: house.sh [TREE]
 # Prints one line an offence, "rule: file:line: text", and exits 1 if there was one.
-# shellcheck disable=SC2317  # the rules are called by name
+# shellcheck disable=SC2317,SC2016  # the rules are called by name; backticks are Markdown's
 set -u
 export LC_ALL=C
 cd "${1:-$(dirname "$0")/../..}" || exit 2
@@ -54,31 +54,56 @@ the_core_includes_std_only() {
   in_code '^ *#include *"' include src/core | grep -vE '"(holdfast|core)/'
 }
 
-# What each folder may include besides itself and the core's contracts ("holdfast/...").
-may_include() {
-  case $1 in
-    config) echo core ;;
-    log | service | net) echo worker core ;;
-    ssh) echo net core ;;
-    forward) echo ssh net core ;;
-    relay) echo ssh core ;;
-    status) echo core ;;
-    doctor) echo setup forward ssh net core ;;
-    supervisor) echo doctor ssh net forward relay status config log service worker core ;;
-    setup) echo ssh net config core ;;
-    migrate) echo setup config core ;;
-    cli) echo doctor migrate setup supervisor relay status config service log core ;;
-    main.cpp) echo cli ;;
-  esac
+# The one list of who may use whom, src/arrows.txt: "FOLDER: what it may use".
+arrows() {
+  grep -s '^[a-z]' src/arrows.txt
 }
 
+# What a folder includes besides the core's contracts ("holdfast/..."), one line each: "file:line: text".
 includes_follow_the_arrows() {
   local part folder allowed
   for part in $(parts); do
     folder=${part#src/}
-    allowed="holdfast $folder $(may_include "$folder")"
+    allowed=$(arrows | sed -n "s/^$folder://p")
+    allowed="holdfast $folder${allowed}"
     in_code '^ *#include *"' "$part" | grep -vE "\"(${allowed// /|})/"
   done
+}
+
+each_folder_has_its_arrows() {
+  diff <(parts | sed 's,^src/,,') <(arrows | sed 's/:.*//' | sort) | sed -n 's/^[<>] //p'
+}
+
+arrows_go_up_the_list() {
+  local folder used above=' '
+  while IFS=: read -r folder used; do
+    for used in $used; do
+      case $above in *" $used "*) ;; *) echo "$folder: $used" ;; esac
+    done
+    above+="$folder "
+  done < <(arrows)
+}
+
+# The core's use is that of its contracts, too.
+no_arrow_is_idle() {
+  local folder used
+  while IFS=: read -r folder used; do
+    for used in $used; do
+      sources "src/$folder" | xargs -r grep -qsE "^ *#include *\"(${used/#core/core|holdfast})/" || echo "$folder: $used"
+    done
+  done < <(arrows)
+}
+
+# CMake links by the list alone: holdfast_library().
+cmake_adds_no_arrow() {
+  grep -n 'holdfast::' src/CMakeLists.txt src/*/CMakeLists.txt 2>/dev/null
+}
+
+# In the last column of its table of folders.
+architecture_shows_the_arrows() {
+  [ -f ARCHITECTURE.md ] || return
+  diff <(sed -n 's,^| `src/\([a-z.]*\)/*` |.*| \(.*\) |$,\1: \2,p' ARCHITECTURE.md | sort) \
+    <(arrows | sed 's/:$/: –/; s/\([a-z]\) /\1, /g' | sort) | sed -n 's/^[<>] //p'
 }
 
 # g++ 12 miscompiles them; docs/decisions/ has the cases.
@@ -98,8 +123,18 @@ the_core_is_told_the_time() {
 architecture_names_each_folder() {
   local folder
   [ -f ARCHITECTURE.md ] || return
-  for folder in src/*/ tests/*/; do
+  for folder in tests/*/; do
     grep -qE "\b$(basename "$folder")\b" ARCHITECTURE.md || echo "$folder"
+  done
+}
+
+# At 100 columns, but for tables, what stands in a fence, and a line of one word.
+prose_wraps() {
+  local file
+  for file in *.md docs/*.md docs/decisions/*.md tests/*/*.md; do
+    [ -f "$file" ] && awk -v file="$file" '/^ *```/ { fenced = !fenced }
+      { text = $0; gsub(/[\200-\277]/, "", text) }  # of UTF-8, all bytes but the first
+      length(text) > 100 && !fenced && !/^ *\|/ && NF > 1 { print file ":" NR ": " $0 }' "$file"
   done
 }
 
@@ -148,6 +183,8 @@ security_names_tests_that_exist() {
 
 offences=$(
   for rule in third_party_headers_stay_in_their_folder the_core_includes_std_only includes_follow_the_arrows \
+    each_folder_has_its_arrows arrows_go_up_the_list no_arrow_is_idle cmake_adds_no_arrow \
+    architecture_shows_the_arrows prose_wraps \
     no_coroutines no_fixed_sleeps the_core_is_told_the_time architecture_names_each_folder \
     configuration_documents_each_key diagnosis_explains_each_cause security_names_tests_that_exist \
     the_package_builds_with_what_is_listed the_package_has_the_programs_version; do

@@ -7,7 +7,7 @@
 
 /// What the device can know by itself of whether a configuration's tunnels can come up, before a session is given up
 /// for it: its keys, certificates, known_hosts, addresses and sockets, as they are now.
-namespace holdfast::supervisor {
+namespace holdfast::preflight {
 
 struct DeviceFault {
   std::string tunnel;
@@ -19,4 +19,4 @@ struct DeviceFault {
 std::vector<DeviceFault> device_faults(const config::Loaded& loaded,
                                        const config::Files& files = config::system_files());
 
-}  // namespace holdfast::supervisor
+}  // namespace holdfast::preflight

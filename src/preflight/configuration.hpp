@@ -6,7 +6,7 @@
 #include "config/load.hpp"
 
 /// What of a configuration only the libraries can judge, beside what config/ finds by reading it.
-namespace holdfast::supervisor {
+namespace holdfast::preflight {
 
 /// config::load(), and no algorithm in it that libssh does not know: such a tunnel could never come up.
 tl::expected<config::Loaded, config::Problems> load_configuration(const std::string& path,
@@ -16,4 +16,4 @@ tl::expected<config::Loaded, config::Problems> load_configuration(const std::str
 /// what that can't do for it.
 std::vector<std::string> warnings(const config::Loaded& loaded);
 
-}  // namespace holdfast::supervisor
+}  // namespace holdfast::preflight

@@ -1,10 +1,10 @@
-#include "supervisor/configuration.hpp"
+#include "preflight/configuration.hpp"
 
 #include "ssh/ciphers.hpp"
 #include "ssh/libssh.hpp"
 #include "ssh/options.hpp"
 
-namespace holdfast::supervisor {
+namespace holdfast::preflight {
 
 tl::expected<config::Loaded, config::Problems> load_configuration(const std::string& path, const config::Files& files) {
   auto loaded = config::load(path, files);
@@ -29,4 +29,4 @@ std::vector<std::string> warnings(const config::Loaded& loaded) {
   return lines;
 }
 
-}  // namespace holdfast::supervisor
+}  // namespace holdfast::preflight

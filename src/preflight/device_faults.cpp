@@ -1,4 +1,4 @@
-#include "supervisor/preflight.hpp"
+#include "preflight/device_faults.hpp"
 
 #include <net/if.h>
 #include <sys/stat.h>
@@ -11,7 +11,7 @@
 
 #include "ssh/local_faults.hpp"
 
-namespace holdfast::supervisor {
+namespace holdfast::preflight {
 namespace {
 
 /// What the kernel says to a socket of that address; empty: the device has it.
@@ -69,4 +69,4 @@ std::vector<DeviceFault> device_faults(const config::Loaded& loaded, const confi
   return found;
 }
 
-}  // namespace holdfast::supervisor
+}  // namespace holdfast::preflight
