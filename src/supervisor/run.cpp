@@ -1,14 +1,10 @@
 #include "supervisor/run.hpp"
 
-#include <sys/inotify.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sysexits.h>
-#include <unistd.h>
 
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/posix/stream_descriptor.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <cerrno>
 #include <chrono>
 #include <cstdlib>
@@ -29,7 +25,7 @@
 #include "service/service.hpp"
 #include "ssh/libssh.hpp"
 #include "status/client.hpp"
-#include "status/server.hpp"
+#include "status/kept_socket.hpp"
 #include "status/socket_file.hpp"
 #include "supervisor/memory.hpp"
 #include "supervisor/share.hpp"
@@ -50,81 +46,6 @@ void raise_descriptor_limit() {
 std::string counted(std::size_t tunnels) {
   return std::to_string(tunnels) + (tunnels == 1 ? " tunnel" : " tunnels");
 }
-
-/// A socket of ours, as soon as it can be had, and again when its file is gone: a full /run, a wrong group or a
-/// cleaned-up directory must neither keep the tunnels down nor blind whoever watches them.
-class KeptSocket {
- public:
-  KeptSocket(boost::asio::io_context& loop, StatusSocketSpec spec, status::Role role, status::Source& source)
-      : loop_(loop), spec_(std::move(spec)), role_(role), source_(source), again_(loop), watch_(loop) {}
-
-  bool is_open() const { return server_.has_value(); }
-
-  void open() {
-    server_.reset();  // and with it the lock
-    auto server = status::Server::listen(loop_.get_executor(), spec_, role_, source_);
-    if (server) {
-      server_.emplace(std::move(*server));
-    } else if (server.error() != told_) {
-      log::write(LogLevel::error, server.error() + "; trying again, the tunnels go on without");
-    }
-    told_ = server ? "" : server.error();
-    watch();
-    look_after(server_ ? between_looks : between_tries);
-  }
-
- private:
-  static constexpr std::chrono::seconds between_tries{10};
-  /// For what inotify does not tell: a file system that is mounted over it, or that there are too many watches.
-  static constexpr std::chrono::seconds between_looks{60};
-  static constexpr std::chrono::seconds after_an_event{1};  ///< for they may come one after the other
-
-  /// The kernel tells when the file goes. (IN_DELETE_SELF would only come with the end of our socket, which keeps the
-  /// inode: what comes is IN_ATTRIB, for one link less.)
-  void watch() {
-    boost::system::error_code error;
-    watch_.close(error);
-    const int descriptor = server_ ? ::inotify_init1(IN_NONBLOCK | IN_CLOEXEC) : -1;
-    if (descriptor < 0) return;
-    watch_.assign(descriptor, error);
-    if (error) {
-      ::close(descriptor);
-      return;
-    }
-    // The watch is made anew for each event, which saves reading them. If there can be none, the timer has to do.
-    ::inotify_add_watch(descriptor, path().c_str(), IN_ATTRIB | IN_MOVE_SELF);
-    watch_.async_wait(boost::asio::posix::descriptor_base::wait_read, [this](const boost::system::error_code& failed) {
-      if (!failed) look_after(after_an_event);
-    });
-  }
-
-  void look_after(std::chrono::seconds wait) {
-    again_.expires_after(wait);
-    again_.async_wait([this](const boost::system::error_code& error) {
-      if (!error) look();
-    });
-  }
-
-  void look() {
-    if (server_ && server_->in_place()) {
-      watch();
-      return look_after(between_looks);
-    }
-    if (server_) log::write(LogLevel::info, "socket " + path() + " was removed; making it again");
-    open();
-  }
-
-  std::string path() const { return status::path_of(spec_, role_); }
-
-  boost::asio::io_context& loop_;
-  const StatusSocketSpec spec_;
-  const status::Role role_;
-  status::Source& source_;
-  boost::asio::steady_timer again_;
-  boost::asio::posix::stream_descriptor watch_;  ///< inotify(7)
-  std::optional<status::Server> server_;
-  std::string told_;
-};
 
 /// "libssh 0.10.6, build 9f..., known faults: endless_write": what a fleet's logs are searched for.
 std::string told(const LibsshReport& libssh) {
@@ -198,9 +119,10 @@ int hold(const std::string& config_path, const std::string& only) {
                         [&] { loop.stop(); }};
   running = &supervisor;
 
-  KeptSocket for_status{loop, status_socket, status::Role::status, supervisor};
+  const auto tell = [](LogLevel level, const std::string& text) { log::write(level, text); };
+  status::KeptSocket for_status{loop.get_executor(), status_socket, status::Role::status, supervisor, tell};
   for_status.open();
-  KeptSocket for_commands{loop, status_socket, status::Role::control, supervisor};
+  status::KeptSocket for_commands{loop.get_executor(), status_socket, status::Role::control, supervisor, tell};
   for_commands.open();
   service::Signals signals{loop.get_executor(),
                            {[&] {
