@@ -19,7 +19,7 @@
 #include "setup/command.hpp"
 #include "setup/files.hpp"
 #include "status/printable.hpp"
-#include "supervisor/configuration.hpp"
+#include "preflight/configuration.hpp"
 
 namespace holdfast::cli {
 namespace {
@@ -77,7 +77,7 @@ int write_bundle(const Options& options) {
   std::array<char, 256> host{};
   if (::gethostname(host.data(), host.size() - 1) == 0) names.push_back({host.data(), "device"});
   const std::string file = options.config.value_or(default_config());
-  const auto loaded = supervisor::load_configuration(file, config::files_outside_service());
+  const auto loaded = preflight::load_configuration(file, config::files_outside_service());
   std::string configuration;
   if (loaded) {
     add_names(names, loaded->config);
