@@ -76,6 +76,7 @@ check "and is configured" status installed
 check "it has a user of its own" grep -q '^_holdfast:x:[0-9]*:[0-9]*:.*:/var/lib/holdfast:/usr/sbin/nologin$' "$root/etc/passwd"
 check "the configuration is dpkg's" eval "inside dpkg-query -W -f '\${Conffiles}' holdfast | grep -q /etc/holdfast/holdfast.yaml"
 check "nobody else's: tmpfiles knows none" not grep -rqs holdfast.yaml "$root/usr/lib/tmpfiles.d"
+check "the schema lies where the configuration says" test -f "$root$(sed -n 's/^# yaml-language-server: $schema=//p' "$yaml")"
 check "no service is enabled yet" not sh -c 'find "$1/etc/systemd/system" -name "holdfast*" | grep .' sh "$root"
 check "all of it is as it was packed" inside dpkg --verify holdfast
 check "a tunnel comes up" inside unshare --net sh -c 'ip link set lo up && /root/upgrade_inside.sh'

@@ -12,7 +12,8 @@ rm -f "$stage.log"
 
 # ---- everything lies where it belongs, and nothing else was put anywhere ----------------------------------------
 for file in bin/holdfast lib/systemd/system/holdfast.service lib/systemd/system/holdfast@.service lib/sysusers.d/holdfast.conf lib/tmpfiles.d/holdfast.conf \
-  lib/systemd/user/holdfast.service share/holdfast/holdfast.yaml share/doc/holdfast/README.md share/doc/holdfast/docs/operations.md; do
+  lib/systemd/user/holdfast.service share/holdfast/holdfast.yaml share/holdfast/holdfast.schema.json \
+  share/doc/holdfast/README.md share/doc/holdfast/docs/operations.md; do
   [ -f "$stage/usr/$file" ] || fail "not installed: /usr/$file"
 done
 [ "$(ls "$stage")" = usr ] || fail "installed outside the prefix: $(ls "$stage")"

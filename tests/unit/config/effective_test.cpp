@@ -12,7 +12,7 @@ using namespace std::chrono_literals;
 namespace {
 
 Config parsed(const std::string& text, const Files& files = FakeFiles{}) {
-  auto loaded = parse(text, "h.yaml", files);
+  auto loaded = examined(text, files);
   REQUIRE_MESSAGE(loaded, problems_of(text, files));
   return std::move(loaded->config);
 }
@@ -142,7 +142,7 @@ TEST_CASE("the effective configuration reads back as the same") {
     const std::string text = to_yaml(config);
     CAPTURE(seed);
     CAPTURE(text);
-    const auto again = parse(text, "h.yaml", FakeFiles{});
+    const auto again = examined(text);
     REQUIRE_MESSAGE(again, problems_of(text));
     REQUIRE(again->config == config);
   }

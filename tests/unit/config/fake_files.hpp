@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstdlib>
+#include <fstream>
 #include <map>
 #include <optional>
 #include <string>
@@ -27,9 +29,25 @@ class FakeFiles final : public Files {
   }
 };
 
+/// parse(), of which schema.py gets to know: each text as HOLDFAST_EXAMPLES/N.yaml, what is wrong with it as
+/// N.problems.
+inline tl::expected<Loaded, Problems> examined(std::string_view text, const Files& files = FakeFiles{}) {
+  auto loaded = parse(text, "h.yaml", files);
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): nobody sets it
+  if (const char* const folder = std::getenv("HOLDFAST_EXAMPLES")) {
+    static int number = 0;
+    const std::string path = std::string(folder) + "/" + std::to_string(++number);
+    std::ofstream(path + ".yaml") << text;
+    std::ofstream problems(path + ".problems");
+    if (!loaded)
+      for (const Problem& problem : loaded.error()) problems << to_string(problem) << '\n';
+  }
+  return loaded;
+}
+
 /// What parse() says about the text as "h.yaml": one line a problem, empty if there is none.
 inline std::string problems_of(std::string_view text, const Files& files = FakeFiles{}) {
-  const auto loaded = parse(text, "h.yaml", files);
+  const auto loaded = examined(text, files);
   std::string lines;
   if (!loaded)
     for (const Problem& problem : loaded.error()) lines += to_string(problem) + "\n";

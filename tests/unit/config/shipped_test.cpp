@@ -1,7 +1,9 @@
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <fstream>
 #include <iterator>
+#include <map>
 #include <sstream>
 
 #include "config/tunnel_keys.hpp"
@@ -38,7 +40,7 @@ FakeFiles service_files() {
 
 Loaded loaded(const std::string& text) {
   const FakeFiles files = service_files();
-  auto result = parse(text, "holdfast.yaml", files);
+  auto result = examined(text, files);
   REQUIRE_MESSAGE(result, problems_of(text, files));
   return *std::move(result);
 }
@@ -47,6 +49,46 @@ Loaded loaded(const std::string& text) {
 void collect(const std::string& path, const Node& node, std::vector<std::pair<std::string, std::string>>& leaves) {
   if (node.kind == Node::Kind::scalar) leaves.emplace_back(path, node.text);
   for (const Entry& entry : node.entries) collect(path + "." + entry.key.text, entry.value, leaves);
+}
+
+/// What the top of a file may have, by the parser's own words.
+std::vector<std::string> known_here(const std::string& text) {
+  const std::string refusal = problems_of(text);
+  const std::string words = "known here: ";
+  const auto at = refusal.find(words);
+  REQUIRE(at != std::string::npos);
+  std::istringstream list(refusal.substr(at + words.size(), refusal.find('\n', at) - at - words.size()));
+  std::vector<std::string> names;
+  for (std::string name; std::getline(list >> std::ws, name, ',');) names.push_back(name);
+  return names;
+}
+
+std::vector<std::string> cells_of(const std::string& row) {
+  std::vector<std::string> cells;
+  std::istringstream line(row.substr(1));
+  for (std::string cell; std::getline(line, cell, '|');)
+    cells.push_back(cell.size() < 2 ? "" : cell.substr(1, cell.size() - 2));
+  return cells;
+}
+
+/// The tables of keys: of each row the key, or what stands between the first and the last backtick of its cell, and
+/// what it says of the default.
+std::vector<std::pair<std::string, std::string>> key_rows(const std::string& manual) {
+  std::vector<std::pair<std::string, std::string>> rows;
+  std::size_t default_column = 0;
+  std::istringstream lines(manual);
+  for (std::string line; std::getline(lines, line);) {
+    if (line.starts_with("| Key |")) {
+      const std::vector<std::string> heads = cells_of(line);
+      default_column = static_cast<std::size_t>(std::find(heads.begin(), heads.end(), "Default") - heads.begin());
+    } else if (!line.starts_with('|')) {
+      default_column = 0;
+    } else if (default_column != 0 && line.starts_with("| `")) {
+      const std::vector<std::string> cells = cells_of(line);
+      rows.emplace_back(cells.at(0).substr(1, cells.at(0).size() - 2), cells.at(default_column));
+    }
+  }
+  return rows;
 }
 
 }  // namespace
@@ -110,17 +152,33 @@ TEST_CASE("the shipped configuration shows every key of a tunnel") {
   }
 }
 
-TEST_CASE("the manual has a row for every key of a tunnel, with its default") {
-  const std::string manual = contents("docs/configuration.md");
-  TunnelSpec defaults;
-  defaults.user_known_hosts_file = default_known_hosts;
+TEST_CASE("the manual has one row for each key, with its default, and no row for anything else") {
+  TunnelSpec spec;
+  spec.user_known_hosts_file = default_known_hosts;
+  std::map<std::string, std::string> defaults;  // empty: said in words
+  for (const std::string& key : known_here("nothing: 1\n")) defaults[key] = "";
+  defaults["status_socket"] = "`" + StatusSocketSpec{}.path + "`";
+  defaults["watchdog"] = "`loop`";
   for (const auto& key : tunnel_keys()) {
-    CAPTURE(key.name);
-    const std::size_t begin = manual.find("\n| `" + std::string(key.name) + "` |");
-    REQUIRE(begin != std::string::npos);
-    const std::string row = manual.substr(begin + 1, manual.find('\n', begin + 1) - begin - 1);
-    CAPTURE(row);
-    const Node built_in = key.write(defaults);
-    if (built_in.kind == Node::Kind::scalar) CHECK(row.find("| `" + built_in.text + "` |") != std::string::npos);
+    const Node built_in = key.write(spec);
+    defaults[std::string(key.name)] = built_in.kind == Node::Kind::scalar ? "`" + built_in.text + "`" : "";
+    if (key.name != "backoff") continue;
+    for (const Entry& each : built_in.entries) {
+      const bool alone = each.value.kind == Node::Kind::scalar;
+      defaults["backoff." + each.key.text + (alone ? "" : ".first`, `.cap")] =
+          alone ? "`" + each.value.text + "`"
+                : "`" + each.value.entries.at(0).value.text + "`, `" + each.value.entries.at(1).value.text + "`";
+    }
+  }
+  std::map<std::string, int> documented;
+  for (const auto& [key, stated] : key_rows(contents("docs/configuration.md"))) {
+    CAPTURE(key);
+    CHECK(++documented[key] == 1);
+    REQUIRE(defaults.count(key) == 1);
+    if (!defaults[key].empty()) CHECK(stated == defaults[key]);
+  }
+  for (const auto& [key, built_in] : defaults) {
+    CAPTURE(key);
+    CHECK(documented.count(key) == 1);
   }
 }

@@ -14,7 +14,7 @@ std::string warnings_of(const std::string& lines, const Files& files = FakeFiles
       "    identity_file: /etc/holdfast/key\n" +
       lines + (lines.find("user:") == std::string::npos ? "    user: device\n" : "") +
       (lines.find("remote_forward:") == std::string::npos ? "    remote_forward: 4649:localhost:22\n" : "");
-  const auto loaded = parse(text, "h.yaml", files);
+  const auto loaded = examined(text, files);
   REQUIRE_MESSAGE(loaded, problems_of(text, files));
   std::string warnings;
   for (const Problem& warning : loaded->warnings) warnings += to_string(warning) + "\n";
@@ -118,7 +118,7 @@ TEST_CASE("a relay of a list that has a known_hosts file of its own is warned ab
         "tunnels:\n  relay:\n    host_name: [one, {host_name: two, user_known_hosts_file: /var/lib/holdfast/two}]\n"
         "    user: u\n    identity_agent: /a\n    remote_forward: 4649:h:1\n" +
         rest;
-    const auto loaded = parse(text, "h.yaml", files);
+    const auto loaded = examined(text, files);
     REQUIRE_MESSAGE(loaded, problems_of(text, files));
     std::string all;
     for (const Problem& warning : loaded->warnings) all += to_string(warning) + "\n";
