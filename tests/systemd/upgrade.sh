@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# A device whose Debian 12 becomes 13: installs holdfast in a bare 12 as the README says, takes away what only the build
+# A device whose Debian 12 becomes 13: installs holdfast in a bare 12 as docs/operations.md says, takes away what only the build
 # needed, upgrades, cleans up as apt proposes, and sees a tunnel come up each time. Usage: upgrade.sh BUILD_FOLDER
 # Needs root and the network. 77: this machine can't do it; the last line says why.
 # shellcheck disable=SC2016  # expanded by the shells inside
@@ -42,7 +42,7 @@ check() {
   fi
 }
 
-# ---- a bare Debian 12 with what the README installs -------------------------------------------------------------
+# ---- a bare Debian 12 with what operations.md installs -------------------------------------------------------------
 
 # Of the build packages only the libraries that the program links: they were nobody's wish but the -dev packages'.
 mapfile -t libraries < <(ldd "$build/src/holdfast" | awk '$3 ~ /^\// { print $3 }' | xargs -rn1 readlink -f |
@@ -56,9 +56,9 @@ printf '127.0.0.1 localhost\n::1 localhost\n' >"$root/etc/hosts"
 install -m 755 "$here/upgrade_inside.sh" "$root/root/upgrade_inside.sh"
 DESTDIR=$root cmake --install "$build" --prefix /usr >"$work/log" 2>&1 || { cat "$work/log"; exit 1; }
 inside none apt-mark auto "${libraries[@]}" >/dev/null
-mark=$(grep '^apt-mark manual ' "$here/../../README.md") || { echo "FAILED: the README marks nothing as wanted"; exit 1; }
-check "the README's '$mark'" inside none sh -c "$mark"
-# A sanitizer's libraries are the test's, not the README's.
+mark=$(grep -m 1 '^apt-mark manual ' "$here/../../docs/operations.md") || { echo "FAILED: operations.md marks nothing as wanted"; exit 1; }
+check "the '$mark' of operations.md" inside none sh -c "$mark"
+# A sanitizer's libraries are the test's, not a device's.
 printf '%s\n' "${libraries[@]}" | grep 'san[0-9]' | xargs -r -I{} chroot "$root" apt-mark manual {} >/dev/null
 
 # ---- the build packages go, then the Debian ---------------------------------------------------------------------
