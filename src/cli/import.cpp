@@ -108,6 +108,8 @@ int print(const Options& options, const migrate::Command& command) {
   origin.monitor_port = arguments->monitor_port;
   origin.remote_command = arguments->remote_command;
   origin.password = command.password;
+  origin.left_out = command.left_out;
+  origin.left_out.insert(origin.left_out.end(), arguments->left_out.begin(), arguments->left_out.end());
   origin.home = home();
   origin.user = user_name();
   origin.existing = existing(*effective, origin.home);
@@ -128,6 +130,12 @@ std::string standard_input() {
   return {std::istreambuf_iterator<char>{std::cin}, std::istreambuf_iterator<char>{}};
 }
 
+std::optional<std::string> content_of(const std::string& path) {
+  std::ifstream file{path};
+  if (!file) return std::nullopt;
+  return std::string{std::istreambuf_iterator<char>{file}, std::istreambuf_iterator<char>{}};
+}
+
 }  // namespace
 
 int import_command(const Options& options) {
@@ -137,7 +145,7 @@ int import_command(const Options& options) {
   }
   // A line in quotes, or a file.
   if (words.size() <= 1) {
-    const auto command = migrate::find_command(words.empty() ? standard_input() : words.front());
+    const auto command = migrate::find_command(words.empty() ? standard_input() : words.front(), content_of);
     if (!command) return complain(misused, command.error());
     return print(options, *command);
   }
@@ -166,19 +174,24 @@ int import_ssh_config(const Options& options) {
 
 /// /usr/bin/sidedoor runs `ssh -NT -F /etc/sidedoor/config $OPTIONS $REMOTE_SERVER`.
 int import_sidedoor(const Options& options) {
-  std::ifstream file{sidedoor_file};
-  if (!file) return complain(failed, std::string{sidedoor_file} + " can't be read: is sidedoor configured here?");
-  const std::string text{std::istreambuf_iterator<char>{file}, std::istreambuf_iterator<char>{}};
-  const auto commands = migrate::shell_commands(text);
+  const auto text = content_of(sidedoor_file);
+  if (!text) return complain(failed, std::string{sidedoor_file} + " can't be read: is sidedoor configured here?");
+  const auto commands = migrate::shell_commands(*text);
   if (!commands) return complain(failed, std::string{sidedoor_file} + ": " + commands.error());
   migrate::Command command{false, {}, {"-F", sidedoor_ssh_config}, "", false};
   std::string server;
   for (const migrate::Words& words : *commands) {
     for (const std::string& word : words) {
-      if (word.starts_with("REMOTE_SERVER=")) server = word.substr(word.find('=') + 1);
-      if (!word.starts_with("OPTIONS=")) continue;
-      std::istringstream given{word.substr(word.find('=') + 1)};
-      for (std::string option; given >> option;) command.arguments.push_back(option);
+      const std::string name = word.substr(0, word.find('='));
+      const std::string value = name.size() < word.size() ? word.substr(name.size() + 1) : "";
+      std::istringstream given{value};
+      if (name == "REMOTE_SERVER") {
+        server = value;
+      } else if (name == "OPTIONS") {
+        for (std::string option; given >> option;) command.arguments.push_back(option);
+      } else if (name.size() < word.size()) {
+        command.left_out.push_back(word + ": sidedoor's service reads OPTIONS and REMOTE_SERVER only; ports are in -R");
+      }
     }
   }
   if (!server.empty()) command.arguments.push_back(server);

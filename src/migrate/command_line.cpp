@@ -111,6 +111,60 @@ std::optional<std::string> specifier_in(const std::string& command) {
   return std::nullopt;
 }
 
+/// "NAME=value NAME='another value'"; answers what is in the way.
+std::optional<std::string> assign_all(Variables& environment, const std::string& text) {
+  const auto split = shell_commands(text, environment);
+  if (!split) return split.error();
+  for (const Words& words : *split) {
+    for (const std::string& word : words) {
+      if (is_assignment(word)) assign(environment, word);
+    }
+  }
+  return std::nullopt;
+}
+
+/// A line is NAME=value to its end, in quotes or not, and nothing in it is expanded (systemd.exec(5)).
+Variables environment_file(std::string_view text) {
+  Variables environment;
+  for (const std::string& line : lines_of(text)) {
+    if (line.starts_with('#') || line.starts_with(';') || !is_assignment(line)) continue;
+    const auto equals = line.find('=');
+    std::string value = trimmed(std::string_view{line}.substr(equals + 1));
+    const bool quoted =
+        value.size() >= 2 && value.front() == value.back() && (value.front() == '"' || value.front() == '\'');
+    if (quoted) value = value.substr(1, value.size() - 2);
+    environment[trimmed(std::string_view{line}.substr(0, equals))] = value;
+  }
+  return environment;
+}
+
+/// What a unit sets for its command, wherever in it that stands.
+struct Surroundings {
+  Variables environment;
+  std::string user;
+  Words left_out;
+};
+
+tl::expected<Surroundings, std::string> surroundings_of(const std::vector<std::string>& lines, const ReadFile& read) {
+  Surroundings all;
+  Variables of_files;
+  for (const std::string& line : lines) {
+    if (const auto named = value_of(line, "User=")) all.user = *named;
+    if (const auto set = value_of(line, "Environment=")) {
+      if (const auto problem = assign_all(all.environment, *set)) return tl::unexpected(*problem);
+    }
+    const auto file = value_of(line, "EnvironmentFile=");
+    if (!file || file->empty()) continue;
+    const auto content = specifier_in(*file) ? std::nullopt : read(*file);
+    if (!content) all.left_out.push_back("EnvironmentFile=" + *file + ": it can't be read here");
+    for (const auto& [name, value] : environment_file(content.value_or(""))) of_files[name] = value;
+  }
+  // As systemd has it: files count for more than Environment=.
+  of_files.merge(all.environment);
+  all.environment = std::move(of_files);
+  return all;
+}
+
 bool takes_value(char option, bool autossh) {
   if (option == 'M') return autossh;
   return std::string_view{"BbcDEeFIiJLlmOoPpQRSWw"}.find(option) != std::string_view::npos;
@@ -136,26 +190,18 @@ std::optional<Command> command_in(const Words& words) {
   return std::nullopt;
 }
 
-tl::expected<Command, std::string> find_command(std::string_view text) {
+tl::expected<Command, std::string> find_command(std::string_view text, const ReadFile& read) {
   const std::vector<std::string> lines = lines_of(text);
   const bool unit =
       std::any_of(lines.begin(), lines.end(), [](const auto& line) { return line.starts_with("ExecStart="); });
-  Variables environment;
-  std::string user;
+  auto surroundings = unit ? surroundings_of(lines, read) : Surroundings{};
+  if (!surroundings) return tl::unexpected(surroundings.error());
+  Variables& environment = surroundings->environment;
   std::vector<Command> found;
   for (const std::string& line : lines) {
     if (line.starts_with('#')) continue;
-    if (const auto named = value_of(line, "User=")) user = *named;
-    std::optional<std::string> set = value_of(line, "Environment=");
-    if (!set && !unit && is_assignment(line)) set = line;
-    if (set) {
-      const auto split = shell_commands(*set, environment);
-      if (!split) return tl::unexpected(split.error());
-      for (const Words& words : *split) {
-        for (const std::string& word : words) {
-          if (is_assignment(word)) assign(environment, word);
-        }
-      }
+    if (!unit && is_assignment(line)) {
+      if (const auto problem = assign_all(environment, line)) return tl::unexpected(*problem);
     }
     std::string command = line;
     if (unit) {
@@ -171,7 +217,8 @@ tl::expected<Command, std::string> find_command(std::string_view text) {
   if (found.size() > 1) return tl::unexpected<std::string>("it runs ssh more than once: give one command at a time");
   Command command = std::move(found.front());
   command.environment.merge(environment);
-  if (command.user.empty()) command.user = user;
+  if (command.user.empty()) command.user = surroundings->user;
+  command.left_out = std::move(surroundings->left_out);
   return command;
 }
 
@@ -208,6 +255,9 @@ tl::expected<SshArguments, std::string> take_apart(const Command& command) {
       }
       if (option == 'M') {
         taken.monitor_port = value;
+      } else if (option == 'E') {
+        // Nor may `ssh -G` make the file.
+        taken.left_out.push_back("-E " + value + ": the log is in the journal: journalctl -u holdfast");
       } else {
         taken.for_ssh.push_back("-" + std::string(1, option));
         taken.for_ssh.push_back(value);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -16,13 +17,17 @@ struct Command {
   Words arguments;
   std::string user;       ///< whom it is run as, if that is said: sudo -u, su, User= of a unit
   bool password = false;  ///< sshpass gives one
+  Words left_out{};       ///< of what runs it, and why; a line each
 
   friend bool operator==(const Command&, const Command&) = default;
 };
 
+/// A file's content, if it can be read: of a unit's EnvironmentFile=.
+using ReadFile = std::function<std::optional<std::string>(const std::string&)>;
 /// Finds it in a command line, a crontab's line, a systemd unit or a script. The error says what is in the way: none,
 /// or more than one, or what only a shell knows.
-tl::expected<Command, std::string> find_command(std::string_view text);
+tl::expected<Command, std::string> find_command(
+    std::string_view text, const ReadFile& read = [](const auto&) { return std::nullopt; });
 /// Of words that a shell has split already.
 std::optional<Command> command_in(const Words& words);
 
@@ -31,6 +36,7 @@ struct SshArguments {
   Words for_ssh;                            ///< what `ssh -G` takes: options and the destination
   std::optional<std::string> monitor_port;  ///< autossh's -M
   Words remote_command;
+  Words left_out;  ///< and why; a line each
 };
 /// The error names an option without its value, or says that the relay is missing.
 tl::expected<SshArguments, std::string> take_apart(const Command& command);

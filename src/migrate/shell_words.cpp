@@ -36,7 +36,7 @@ class Shell {
         return add(escaped());
       case '$':
       case '`':
-        return add(expansion(c));
+        return add_words(expansion(c));
       case '>':
       case '<':
         return redirection();
@@ -61,6 +61,17 @@ class Shell {
   }
 
   void add(const std::string& text) { word_ = word_.value_or("") + text; }
+
+  /// Of what stands outside of quotes the blanks separate words.
+  void add_words(const std::string& text) {
+    for (const char c : text) {
+      if (c == ' ' || c == '\t') {
+        end_word();
+      } else {
+        add(std::string(1, c));
+      }
+    }
+  }
 
   std::string quoted() {
     const auto end = rest_.find('\'');

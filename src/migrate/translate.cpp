@@ -62,6 +62,10 @@ constexpr std::array reasons{
     Reason{"pkcs11provider", "load the key into an agent (ssh-add -s) and name that as identity_agent"},
     Reason{"hostkeyalias", "the relay is looked up in known_hosts by host_name and port: add its key under that name"},
     Reason{"verifyhostkeydns", "use host_key_fingerprint to pin the relay's key"},
+    Reason{"controlmaster", "the session is holdfast's own: no other ssh shares it"},
+    Reason{"controlpath", "the session is holdfast's own: no other ssh shares it"},
+    Reason{"controlpersist", "the session is holdfast's own, and stays"},
+    Reason{"setenv", "holdfast runs nothing on the relay that would read it"},
     Reason{"hostbasedauthentication", "holdfast logs in with a key"},
     Reason{"pubkeyauthentication", "holdfast logs in with a key: the relay's account needs one"},
 };
@@ -76,11 +80,7 @@ constexpr std::array needless{
     "escapechar",
     "batchmode",
     "gatewayports",
-    "controlmaster",
-    "controlpath",
-    "controlpersist",
     "sendenv",
-    "setenv",
     "identitiesonly",
     "hashknownhosts",
     "connectionattempts",
@@ -382,10 +382,26 @@ class Translator {
 
   /// As ssh_config(5) has it, of those that are told of.
   static std::string spelt(std::string_view keyword) {
-    for (const std::string_view known :
-         {"LocalForward", "DynamicForward", "ProxyJump", "ProxyCommand", "Compression", "ForwardAgent", "ForwardX11",
-          "RemoteCommand", "LocalCommand", "PermitLocalCommand", "Tunnel", "PKCS11Provider", "HostKeyAlias",
-          "VerifyHostKeyDNS", "HostbasedAuthentication", "PubkeyAuthentication"}) {
+    for (const std::string_view known : {"LocalForward",
+                                         "DynamicForward",
+                                         "ProxyJump",
+                                         "ProxyCommand",
+                                         "Compression",
+                                         "ForwardAgent",
+                                         "ForwardX11",
+                                         "RemoteCommand",
+                                         "LocalCommand",
+                                         "PermitLocalCommand",
+                                         "Tunnel",
+                                         "PKCS11Provider",
+                                         "HostKeyAlias",
+                                         "VerifyHostKeyDNS",
+                                         "ControlMaster",
+                                         "ControlPath",
+                                         "ControlPersist",
+                                         "SetEnv",
+                                         "HostbasedAuthentication",
+                                         "PubkeyAuthentication"}) {
       const auto same = [](char left, char right) { return std::tolower(static_cast<unsigned char>(left)) == right; };
       if (std::equal(known.begin(), known.end(), keyword.begin(), keyword.end(), same)) return std::string{known};
     }
@@ -429,6 +445,7 @@ class Translator {
     if (!origin_.remote_command.empty()) {
       drop("the command \"" + joined(origin_.remote_command) + "\"", reason_for("remotecommand"));
     }
+    for (const std::string& line : origin_.left_out) result_.dropped.push_back(line);
     if (origin_.password) drop("sshpass", "holdfast logs in with a key: the relay's account needs one");
     if (origin_.monitor_port && *origin_.monitor_port != "0") {
       drop("-M " + *origin_.monitor_port,

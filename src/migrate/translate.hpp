@@ -23,6 +23,7 @@ struct Origin {
   std::optional<std::string> monitor_port{};
   Words remote_command{};
   bool password = false;  ///< sshpass gives one
+  Words left_out{};       ///< already, and why; a line each
 
   // The device
   std::string home{};                         ///< what ~ stands for

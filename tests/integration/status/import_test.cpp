@@ -189,6 +189,19 @@ ExecStart=/usr/bin/autossh -M 0 -N -o "ServerAliveInterval 60" -R 4649:localhost
   CHECK(crontab.errors.find("dropped  -M 20000: ") != std::string::npos);
 }
 
+TEST_CASE("a unit's EnvironmentFile= is read, and what ssh has for itself alone is told, and not done") {
+  TempDir directory;
+  write_file(directory / "default", "OPTIONS=-N -o SetEnv=SITE=cabin -o ControlMaster=auto -R 4649:localhost:22\n");
+  const Finished unit = import({"autossh"}, "[Service]\nEnvironmentFile=-" + (directory / "default") +
+                                                "\nEnvironmentFile=/nonexistent\nExecStart=/usr/bin/autossh -M 0 -E " +
+                                                (directory / "log") + " $OPTIONS user@relay\n");
+  CHECK(tunnel_of(unit).remote_forward.size() == 1);
+  for (const std::string told : {"SetEnv SITE=cabin: ", "ControlMaster auto: ", "EnvironmentFile=/nonexistent: "})
+    CHECK_MESSAGE(unit.errors.find("dropped  " + told) != std::string::npos, unit.errors);
+  CHECK(unit.errors.find("dropped  -E " + (directory / "log") + ": ") != std::string::npos);
+  CHECK_FALSE(std::filesystem::exists(directory / "log"));
+}
+
 TEST_CASE("an autossh line that is imported is held") {
   Sshd relay;
   TargetServer target(greet_then_echo("hello\n"));

@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
+
 using namespace holdfast::migrate;
 
 namespace {
@@ -49,6 +51,25 @@ Restart=always
   CHECK(command.environment.at("AUTOSSH_POLL") == "60");
 }
 
+TEST_CASE("a unit's files of variables are read, wherever they stand in it, and one that can't be is told") {
+  const auto read = [](const std::string& path) -> std::optional<std::string> {
+    if (path != "/etc/default/tunnel") return std::nullopt;
+    return "# the tunnel\n; and more\nAUTOSSH_POLL=60\nOPTIONS=-N -R 4649:localhost:22\nRELAY='pi@relay'\n";
+  };
+  const auto command = find_command(
+      "[Service]\n"
+      "ExecStart=/usr/bin/autossh -M 0 $OPTIONS ${RELAY}\n"
+      "Environment=AUTOSSH_POLL=30\n"
+      "EnvironmentFile=-/etc/default/tunnel\n"
+      "EnvironmentFile=/etc/default/gone\n"
+      "EnvironmentFile=\n",
+      read);
+  REQUIRE_MESSAGE(command, command.error());
+  CHECK(command->arguments == Words{"-M", "0", "-N", "-R", "4649:localhost:22", "pi@relay"});
+  CHECK(command->environment.at("AUTOSSH_POLL") == "60");
+  CHECK(command->left_out == Words{"EnvironmentFile=/etc/default/gone: it can't be read here"});
+}
+
 TEST_CASE("a variable before the command is its own, on a crontab's line of its own, too") {
   CHECK(found("AUTOSSH_POLL=60\n@reboot autossh -M 0 relay").environment.at("AUTOSSH_POLL") == "60");
   CHECK(found("AUTOSSH_GATETIME=0 autossh -M 0 relay").environment.at("AUTOSSH_GATETIME") == "0");
@@ -85,6 +106,15 @@ TEST_CASE("autossh's own options are taken out, wherever they stand") {
   taken = apart({"-NMf", "relay"}, false);
   CHECK_FALSE(taken.monitor_port);
   CHECK(taken.for_ssh == Words{"-NMf", "relay"});
+}
+
+TEST_CASE("a log file of ssh's own is told, and ssh -G does not get to make it") {
+  for (const Words& arguments : {Words{"-M0", "-E", "/var/log/tunnel", "relay"}, {"-NE/var/log/tunnel", "relay"}}) {
+    const SshArguments taken = apart(arguments);
+    CHECK(taken.left_out == Words{"-E /var/log/tunnel: the log is in the journal: journalctl -u holdfast"});
+    CHECK(std::count(taken.for_ssh.begin(), taken.for_ssh.end(), "-E") == 0);
+    CHECK(taken.for_ssh.back() != "/var/log/tunnel");
+  }
 }
 
 TEST_CASE("behind the relay comes a command") {

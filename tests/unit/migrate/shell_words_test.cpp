@@ -42,6 +42,8 @@ TEST_CASE("commands are told apart, and what is no part of them is left out") {
 TEST_CASE("what was set before is known") {
   CHECK(shell_commands("ssh -R ${PORT}:localhost:22 \"$USER@relay\"", {{"PORT", "4649"}, {"USER", "pi"}}).value() ==
         Commands{{"ssh", "-R", "4649:localhost:22", "pi@relay"}});
+  CHECK(shell_commands("ssh $NONE $ALL\"$ALL\" a", {{"NONE", ""}, {"ALL", "-N  -p 1"}}).value() ==
+        Commands{{"ssh", "-N", "-p", "1-N  -p 1", "a"}});
 }
 
 TEST_CASE("what only a running shell knows is named") {

@@ -107,20 +107,27 @@ localforward 8080 [intranet]:80
 proxyjump jump.example
 compression yes
 stricthostkeychecking false
+controlmaster auto
+controlpath ~/.ssh/%C
+controlpersist 600
+setenv SITE=cabin
+sendenv LANG
 )");
+  from.left_out = {"-E /var/log/tunnel: the log is in the journal"};
   from.monitor_port = "20000";
   from.environment = {{"AUTOSSH_GATETIME", "0"}, {"LANG", "C"}};
   from.remote_command = {"sleep", "99"};
   const std::vector<std::string> dropped = translated(from).dropped;
   for (const char* beginning :
-       {"RemoteForward 1080: ", "RemoteForward /tmp/socket ",
-        "LocalForward 8080 [intranet]:80: ", "ProxyJump jump.example: ", "Compression yes: ",
-        "StrictHostKeyChecking no: ", "-M 20000: ", "AUTOSSH_GATETIME=0: ", "the command \"sleep 99\": "}) {
+       {"RemoteForward 1080: ", "RemoteForward /tmp/socket ", "LocalForward 8080 [intranet]:80: ",
+        "ProxyJump jump.example: ", "Compression yes: ", "StrictHostKeyChecking no: ", "-M 20000: ",
+        "AUTOSSH_GATETIME=0: ", "the command \"sleep 99\": ", "ControlMaster auto: ", "ControlPath ~/.ssh/%C: ",
+        "ControlPersist 600: ", "SetEnv SITE=cabin: ", "-E /var/log/tunnel: "}) {
     CHECK_MESSAGE(std::any_of(dropped.begin(), dropped.end(),
                               [&](const std::string& line) { return line.starts_with(beginning); }),
                   beginning);
   }
-  CHECK(dropped.size() == 9);
+  CHECK(dropped.size() == 14);
 }
 
 TEST_CASE("an agent, and a key of one's own") {
