@@ -168,6 +168,18 @@ std::vector<std::string> change_notes(const ChangeReport& change) {
   return notes;
 }
 
+/// "lost in the last 10 min: the session 2 times (idle timeout), the lease once (its script ended)".
+std::string losses_note(const std::vector<RecentLosses>& all) {
+  const auto minutes = losses_window / std::chrono::minutes{1};
+  std::string note = "lost in the last " + std::to_string(minutes) + " min:";
+  for (const RecentLosses& losses : all) {
+    const std::string times = losses.times == 1 ? "once" : std::to_string(losses.times) + " times";
+    note += std::string{&losses == &all.front() ? "" : ","} + " the " + std::string{to_string(losses.of)} +
+            (losses.times == most_losses ? " at least " : " ") + times + " (" + losses.last + ")";
+  }
+  return note;
+}
+
 std::vector<std::string> notes_on(const TunnelReport& tunnel) {
   std::vector<std::string> notes;
   if (tunnel.change) notes = change_notes(*tunnel.change);
@@ -177,6 +189,7 @@ std::vector<std::string> notes_on(const TunnelReport& tunnel) {
   if (tunnel.state == "established") notes.push_back(session_note(tunnel));
   if (tunnel.data) notes.push_back(data_note(*tunnel.data));
   for (std::string& note : way_notes(tunnel)) notes.push_back(std::move(note));
+  if (!tunnel.losses.empty()) notes.push_back(losses_note(tunnel.losses));
   if (lease_is_missing(tunnel)) notes.push_back("no lease: " + tunnel.lease);
   if (tunnel.last_error) {
     const Failure& failure = tunnel.last_error->failure;

@@ -23,6 +23,7 @@ relay   established  3 h 10 min  relay.example:22     localhost:4649 -> localhos
     on the wire 15.1 kB today and 4.6 MB this month (UTC); idle 13.7 kB an hour, which makes 9.9 MB of the month
     connections are closed after 20 s of silence; a sign of life every 10 s
     large packets were lost on the way: segments of at most 1220 bytes
+    lost in the last 10 min: the session once (connection lost)
     last error 3 h 11 min ago: read from relay.example:22: connection lost (Connection reset by peer)
 )" + std::string{"    verify *:41234: proof not permitted. "} +
             std::string{remedy(Cause::proof_not_permitted)} + R"(
@@ -50,6 +51,7 @@ relay   established  3 h 10 min  relay.example:22  localhost:4649 -> localhost:2
                                                    localhost:80 -> localhost:80    refused: held_stale                      0 open, 0 in all
     session 2 to 192.0.2.7:22, aes128-gcm@openssh.com (configured), round trip 31 ms, 1.2 MB received, 999 B sent
     on the wire 15.1 kB today and 4.6 MB this month (UTC); idle 13.7 kB an hour, which makes 9.9 MB of the month
+    lost in the last 10 min: the session once (connection lost)
     no lease: the relay runs no commands for this account
 )");
 }
@@ -67,7 +69,19 @@ relay   established  3 h 10 min  b.example:22  localhost:4649 -> localhost:22  h
             R"(
     session 2 to 192.0.2.7:22, aes128-gcm@openssh.com (configured), round trip 31 ms, 1.2 MB received, 999 B sent
     on the wire 15.1 kB today and 4.6 MB this month (UTC); idle 13.7 kB an hour, which makes 9.9 MB of the month
+    lost in the last 10 min: the session once (connection lost)
 )");
+}
+
+TEST_CASE("of each kind of loss the table has how often it was, and why the last time") {
+  Report report = test::refused_report();
+  report.tunnels.at(0).losses = {{LossOf::session, 2, "idle timeout"},
+                                 {LossOf::lease, most_losses, "its script ended"}};
+  CHECK(status::table(report, Colour::no)
+            .find("    lost in the last 10 min: the session 2 times (idle timeout), the lease at least 100 times (its "
+                  "script ended)\n") != std::string::npos);
+  report.tunnels.at(0).losses.clear();
+  CHECK(status::table(report, Colour::no).find("lost in the last") == std::string::npos);
 }
 
 TEST_CASE("a lease that is ready, off or on its way is no line of the table") {
