@@ -2,27 +2,10 @@
 
 #include <doctest/doctest.h>
 
-#include <fstream>
 #include <set>
 #include <string>
-#include <vector>
 
 using namespace holdfast;
-
-TEST_CASE("docs/operations.md lists each cause that a session ends with, from the outside in") {
-  std::vector<std::string> rows;
-  for (const CauseFacts& facts : all_causes()) {
-    if (facts.cause > Cause::local_error) break;  // those are no tunnel's ends
-    rows.push_back("| `" + std::string{facts.name} + "` | " + std::string{facts.sentence} + " | " +
-                   std::string{facts.remedy} + " |");
-  }
-  std::vector<std::string> documented;
-  std::ifstream page(HOLDFAST_OPERATIONS_MD);
-  for (std::string line; std::getline(page, line) && documented.size() < rows.size();) {
-    if (!documented.empty() || line == rows.front()) documented.push_back(line);
-  }
-  CHECK(documented == rows);
-}
 
 TEST_CASE("every cause has a name of its own and a remedy that ends as a sentence") {
   std::set<std::string_view> names;
