@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs inside the container of boot.sh, as root, once it has booted. Prints a line a check.
+# Runs inside the container of boot.sh, as root, each time that it has booted. Prints a line a check.
 # shellcheck disable=SC2317,SC2016  # the conditions are called by name, or evaluated later
 set -uo pipefail
 failed=0
@@ -27,6 +27,51 @@ status_text() { property StatusText | tee /dev/stderr | grep -q "$1"; }
 journal_has() { journalctl --no-pager --output=cat -u holdfast | grep -q -- "$1"; }
 as_nobody_in() { setpriv --reuid=nobody --regid=nogroup --groups="$1" "${@:2}"; }
 denied() { [[ $(as_nobody_in nogroup holdfast health) == *'permission denied'* ]]; }
+
+as_pi() { runuser -u pi -- env HOME=/home/pi "XDG_RUNTIME_DIR=/run/user/$(id -u pi)" "$@"; }
+log_in() { ssh -o StrictHostKeyChecking=no -o BatchMode=yes -p 4649 pi@localhost true; }
+
+# ---- after a reboot ---------------------------------------------------------------------------------------------
+
+state=/var/lib/boot-test
+rm -f "$state/then"
+# end VERB: systemctl's, once a line says that this boot passed.
+end() {
+  [ "$failed" != 0 ] || echo passed >>"$state/passed"
+  echo "$1" >"$state/then"
+  exit 0
+}
+comes_up() {
+  check "after the reboot it runs by itself" 30 is ActiveState active
+  check "with its tunnel" 30 eval 'holdfast health && listens 4649'
+  check "and so does the user's own" 30 listens 4700
+  check "one can log in through the relay" 15 log_in
+}
+# The next Debian's packages were fetched before.
+next_debian() {
+  local pid
+  pid=$(property MainPID)
+  check "the Debian is upgraded below it" 1 eval 'DEBIAN_FRONTEND=noninteractive apt-get full-upgrade -qy --no-download \
+    -o Dpkg::Options::=--force-confold && DEBIAN_FRONTEND=noninteractive apt-get autoremove --purge -qy'
+  check "it is the next one" 1 grep -q '^VERSION_CODENAME=trixie' /etc/os-release
+  check "the daemon is the same process" 1 eval 'is MainPID "$pid" && is ActiveState active'
+  check "and its tunnel is up" 1 eval 'holdfast health && listens 4649'
+  systemctl restart boot-relay # as ssh.service is by its package: an old sshd can't start a new one's sessions
+  check "one can log in through it" 15 log_in
+  check "it gets a new session" 30 eval 'holdfast reconnect && holdfast health && log_in && is MainPID "$pid"'
+  check "the next Debian's package is installed" 60 dpkg --force-confold --install /root/next-debian.deb
+  check "and the tunnel is back" 30 eval 'is_not MainPID "$pid" && holdfast health && log_in'
+}
+if [ -f "$state/rebooted" ]; then
+  comes_up
+  if [ -f /root/next-debian.deb ] && ! [ -f /root/next-debian.done ]; then
+    next_debian
+    touch /root/next-debian.done
+    end reboot
+  fi
+  end poweroff
+fi
+touch "$state/rebooted"
 
 # ---- the README's steps -----------------------------------------------------------------------------------------
 
@@ -71,7 +116,7 @@ check "STATUS says so" 5 status_text '1 of 1 tunnel'
 check "it runs as its own user" 1 test "$(ps -o user:32= -p "$(property MainPID)")" = "$user"
 check "the key in /etc is root's alone" 1 test "$(stat -c %U:%a /etc/holdfast/id_ed25519)" = root:600
 check "known_hosts was written below /var/lib" 1 grep -q 127.0.0.1 /var/lib/holdfast/known_hosts
-check "one can log in through the relay" 15 ssh -o StrictHostKeyChecking=no -o BatchMode=yes -p 4649 pi@localhost true
+check "one can log in through the relay" 15 log_in
 check "the journal has it by field" 1 eval 'journalctl -q HOLDFAST_TUNNEL=relay HOLDFAST_STATE=established | grep .'
 check "health is ok for root" 5 holdfast health
 check "and for a member of the group $user" 5 as_nobody_in "$user" holdfast health
@@ -106,6 +151,12 @@ pid=$(property MainPID)
 kill -KILL "$pid"
 check "so it does after a crash" 20 eval 'is NRestarts 2 && is ActiveState active'
 check "with the listeners" 30 eval 'listens 4649 && listens 4650'
+
+# ---- systemd itself is upgraded ---------------------------------------------------------------------------------
+
+pid=$(property MainPID)
+check "systemd executes itself anew" 10 systemctl daemon-reexec
+check "and the daemon stays" 1 eval 'is MainPID "$pid" && is ActiveState active && holdfast health'
 
 # ---- stop -------------------------------------------------------------------------------------------------------
 
@@ -176,7 +227,6 @@ cp /etc/systemd/system/holdfast.service.d/test.conf /etc/systemd/user/holdfast.s
 cp /root/.ssh/id_ed25519 ~pi/.ssh/ && chown pi: ~pi/.ssh/id_ed25519
 cat /root/.ssh/id_ed25519.pub >>~tunnel/.ssh/authorized_keys
 loginctl enable-linger pi
-as_pi() { runuser -u pi -- env HOME=/home/pi "XDG_RUNTIME_DIR=/run/user/$(id -u pi)" "$@"; }
 check "a user has a manager" 20 as_pi systemctl --user is-active default.target
 check "init sets up that user's own service" 1 \
   as_pi holdfast init --relay tunnel@127.0.0.1:2222 --port 4700 --yes --install-key
@@ -192,5 +242,4 @@ systemd-run --quiet --unit=visitor --property=DefaultDependencies=no \
   bash -c 'exec 3<>/dev/tcp/127.0.0.1/4649 && exec sleep infinity' || failed=1
 check "a visitor is connected" 10 eval 'holdfast status | grep "1 open"'
 
-[ "$failed" = 0 ] && touch /var/lib/boot-test/passed
-exit 0
+end reboot
