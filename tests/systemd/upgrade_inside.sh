@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs inside the root of upgrade.sh, as root, in a network with nothing but a loopback: holdfast holds a listener on a
-# relay that is this machine's own sshd, and one gets through it to that sshd again.
+# relay that is this machine's own sshd, and one gets through it to that sshd again, with a megabyte.
 set -euo pipefail
 
 holdfast version
@@ -27,6 +27,9 @@ until holdfast health -c /root/holdfast.yaml; do
   [ "$SECONDS" -lt "$end" ]
   sleep 0.1
 done
-ssh -o BatchMode=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -p 4649 root@localhost true
+head -c 1000000 /dev/urandom >/tmp/sent
+echoed=$(ssh -o BatchMode=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -p 4649 root@localhost \
+  cat </tmp/sent | sha256sum)
+[ "$echoed" = "$(sha256sum </tmp/sent)" ]
 kill %1
 wait %1
