@@ -16,6 +16,19 @@ tl::expected<bool, std::string> create_file(const std::string& path, const std::
 /// With all above it, which get the same mode, whatever the umask is. True: made. False: it is there.
 tl::expected<bool, std::string> create_folder(const std::string& path, mode_t mode);
 
+/// While it lives, no other process has the lock of this folder; to get it, it waits. A folder that can't be opened is
+/// not locked: nobody can write there either.
+class FolderLock {
+ public:
+  explicit FolderLock(const std::string& path);
+  ~FolderLock();
+  FolderLock(const FolderLock&) = delete;
+  FolderLock& operator=(const FolderLock&) = delete;
+
+ private:
+  int descriptor_;
+};
+
 /// The whole text, of at most 256 KiB.
 tl::expected<std::string, std::string> read_file(const std::string& path);
 

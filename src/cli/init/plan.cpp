@@ -69,32 +69,34 @@ void write(const std::string& file, const std::string& text) {
     throw Stopped{file + " was made meanwhile by somebody else, and is not what this command would write"};
 }
 
+/// The configuration as it is to become.
+Config load_planned(const Wish& wish, const Plan& plan) {
+  const std::string file = wish.places.drop_in(wish.tunnel.name);
+  std::vector<config::Source> planned{{file, plan.drop_in}};
+  if (!plan.main.empty()) planned.push_back({wish.places.main_file(), plan.main});
+  const auto loaded = config::load(wish.places.main_file(), WithKey{wish.places.key()}, planned);
+  if (loaded) return loaded->config;
+  std::string problems;
+  for (const config::Problem& problem : loaded.error()) problems += "\n  " + config::to_string(problem);
+  throw Stopped{"with " + file + " the configuration could not be used:" + problems +
+                    "\nIt was left as it is. Mend it first; another tunnel takes another --name and another --port",
+                is_collision(wish, loaded.error().front()) && loaded.error().size() == 1 ? wish.with_other_name() : ""};
+}
+
 }  // namespace
 
 Plan make_plan(const Wish& wish) {
   Plan plan;
   plan.drop_in = setup::tunnel_yaml(wish.tunnel);
-  const std::string file = wish.places.drop_in(wish.tunnel.name);
-  std::vector<config::Source> planned{{file, plan.drop_in}};
-  if (!exists(wish.places.main_file())) {
+  if (!exists(wish.places.main_file()))
     plan.main = setup::main_yaml(wish.places.is_service() ? "" : wish.places.state_folder + "/status.sock");
-    planned.push_back({wish.places.main_file(), plan.main});
-  }
-  refuse_other_content(file, wish, plan);
-  const auto loaded = config::load(wish.places.main_file(), WithKey{wish.places.key()}, planned);
-  if (!loaded) {
-    std::string problems;
-    for (const config::Problem& problem : loaded.error()) problems += "\n  " + config::to_string(problem);
-    throw Stopped{
-        "with " + file + " the configuration could not be used:" + problems +
-            "\nNothing was written. Mend it first; another tunnel takes another --name and another --port",
-        is_collision(wish, loaded.error().front()) && loaded.error().size() == 1 ? wish.with_other_name() : ""};
-  }
-  plan.status_socket = loaded->config.status_socket.path;
-  for (const TunnelSpec& spec : loaded->config.tunnels) {
+  refuse_other_content(wish.places.drop_in(wish.tunnel.name), wish, plan);
+  const Config config = load_planned(wish, plan);
+  plan.status_socket = config.status_socket.path;
+  for (const TunnelSpec& spec : config.tunnels) {
     if (spec.name == wish.tunnel.name) plan.spec = spec;
   }
-  for (const TunnelSpec& spec : loaded->config.tunnels) {
+  for (const TunnelSpec& spec : config.tunnels) {
     if (!share_a_line(spec, plan.spec)) continue;
     ++plan.tunnels_of_key;
     for (const RemoteForward& forward : spec.remote_forward) {
@@ -122,6 +124,8 @@ bool write_configuration(const Wish& wish, const Plan& plan) {
   }
   const mode_t folder_mode = wish.places.is_service() ? 0755 : 0700;
   make_folder(wish.places.config_folder + "/conf.d", folder_mode);
+  const setup::FolderLock turn{wish.places.config_folder};
+  static_cast<void>(load_planned(wish, plan));  // another init may have been faster
   // The main file last: without it nothing is read.
   write(file, plan.drop_in);
   if (!plan.main.empty()) write(wish.places.main_file(), plan.main);

@@ -8,7 +8,9 @@
 #include <filesystem>
 #include <list>
 #include <map>
+#include <optional>
 
+#include "setup/files.hpp"
 #include "support/holdfast.hpp"
 #include "support/http_unix.hpp"
 #include "support/keys.hpp"
@@ -470,6 +472,29 @@ TEST_CASE("several at once are not in each other's way") {
     inits.emplace_back(std::move(command));
   }
   for (Process& init : inits) CHECK_MESSAGE(init.wait(60s) == success, init.errors());
+  CHECK(run({{holdfast_binary(), "check", "-c", device.config + "/holdfast.yaml"}}).status == success);
+}
+
+TEST_CASE("of two that want one listener at the same time one gets it") {
+  const Device device;
+  // Both have found it free, and wait for their turn to write.
+  std::filesystem::create_directories(device.config);
+  std::optional<setup::FolderLock> turn{device.config};
+  std::list<Process> inits;
+  for (const char* const name : {"one", "two"})
+    inits.emplace_back(device.command({"--yes", "--name", name, "--no-start"}));
+  for (Process& init : inits) REQUIRE(wait_until([&] { return contains(init.output(), "relay's host key: "); }, 30s));
+  turn.reset();
+  int made = 0;
+  for (Process& init : inits) {
+    if (init.wait(60s) == success) {
+      ++made;
+    } else {
+      CHECK(contains(init.errors(), " collides with "));
+      CHECK(contains(init.errors(), "another --name and another --port"));
+    }
+  }
+  CHECK(made == 1);
   CHECK(run({{holdfast_binary(), "check", "-c", device.config + "/holdfast.yaml"}}).status == success);
 }
 
