@@ -106,6 +106,17 @@ FolderLock::~FolderLock() {
   if (descriptor_ >= 0) ::close(descriptor_);
 }
 
+bool is_enabled(const std::string& folder, const std::string& unit_template) {
+  std::error_code error;
+  for (const auto& wants : std::filesystem::directory_iterator{folder, error}) {
+    if (wants.path().extension() != ".wants") continue;
+    for (const auto& unit : std::filesystem::directory_iterator{wants.path(), error}) {
+      if (unit.path().filename().string().starts_with(unit_template)) return true;
+    }
+  }
+  return false;
+}
+
 tl::expected<std::string, std::string> read_file(const std::string& path) {
   constexpr std::size_t largest = std::size_t{256} * 1024;
   auto text = ssh::read_file(path, largest);

@@ -29,6 +29,10 @@ class FolderLock {
   int descriptor_;
 };
 
+/// Whether systemd starts a unit of this template at boot, such as "holdfast@" of "holdfast@relay.service". `folder`
+/// holds what is enabled.
+bool is_enabled(const std::string& folder, const std::string& unit_template);
+
 /// The whole text, of at most 256 KiB.
 tl::expected<std::string, std::string> read_file(const std::string& path);
 

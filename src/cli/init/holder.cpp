@@ -8,6 +8,7 @@
 #include "cli/daemon.hpp"
 #include "cli/init/way_in.hpp"
 #include "setup/command.hpp"
+#include "setup/files.hpp"
 #include "status/json.hpp"
 
 namespace holdfast::cli::steps {
@@ -50,8 +51,9 @@ Options Holder::of_daemon() const {
   return asking(own_process_ ? socket_of_tunnel(plan_.status_socket, wish_.tunnel.name) : plan_.status_socket);
 }
 
-/// The units conflict: to start the process of all would end those of one tunnel.
+/// The units conflict: to start the process of all would end those of one tunnel, or keep them from the next boot.
 bool Holder::is_one_process_a_tunnel() const {
+  if (wish_.places.is_service() && setup::is_enabled("/etc/systemd/system", "holdfast@")) return true;
   const auto tunnels = tunnels_of_own_process(plan_.status_socket);
   return std::any_of(tunnels.begin(), tunnels.end(),
                      [&](const std::string& tunnel) { return answers(socket_of_tunnel(plan_.status_socket, tunnel)); });

@@ -91,6 +91,18 @@ TEST_CASE("a folder has the mode that it is to have under a strict umask, too") 
   CHECK(mode_of(dir / "a/b") == 0755);
 }
 
+TEST_CASE("a unit of a template is enabled where a target wants it, and nowhere else") {
+  const TempDir dir;
+  CHECK_FALSE(setup::is_enabled(dir / "none", "holdfast@"));
+  std::filesystem::create_directories(dir / "multi-user.target.wants");
+  std::filesystem::create_directories(dir / "holdfast@relay.service.d");
+  write_file(dir / "multi-user.target.wants/holdfast.service", "");
+  CHECK_FALSE(setup::is_enabled(dir.path(), "holdfast@"));
+  std::filesystem::create_symlink("/lib/systemd/system/holdfast@.service",
+                                  dir / "multi-user.target.wants/holdfast@relay.service");
+  CHECK(setup::is_enabled(dir.path(), "holdfast@"));
+}
+
 TEST_CASE("a key is made once, for nobody else to read, and ssh-keygen reads it") {
   const TempDir dir;
   const std::string file = dir / "id_ed25519";

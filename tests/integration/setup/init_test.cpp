@@ -658,12 +658,17 @@ TEST_CASE("the process of all is not started where it would end the processes of
     for i in $(seq 200); do [ -S /run/holdfast/only/relay/status.sock ] && break; sleep 0.05; done
     echo again:
     timeout 3 "$@" --name second --port "$SECOND" || true
-    kill $daemon; wait $daemon)";
+    kill $daemon; wait $daemon
+    mkdir -p /etc/systemd/system/multi-user.target.wants
+    ln -s /lib/systemd/system/holdfast@.service /etc/systemd/system/multi-user.target.wants/holdfast@relay.service
+    timeout 3 "$@" --name third --port "$THIRD" || true)";
   const Finished made = run({.argv = {"unshare", "--mount", "sh", "-c", scene, "sh", device.dir.path(),
                                       holdfast_binary(), "init", "--relay", device.login(), "--yes"},
-                             .env = {{"SECOND", std::to_string(free_port())}}});
+                             .env = {{"SECOND", std::to_string(free_port())}, {"THIRD", std::to_string(free_port())}}});
   INFO(made.output << made.errors);
   CHECK(contains(made.errors, "systemctl enable --now holdfast@second\n"));
+  // Enabled, and not running.
+  CHECK(contains(made.errors, "systemctl enable --now holdfast@third\n"));
 }
 
 TEST_CASE("a user without root has folders of its own, and the other commands find them") {
