@@ -28,10 +28,11 @@ Look look_at_name(const Patient& patient, Then then) {
       found.name, patient.there.port, patient.there.address_family,
       [found, then = std::move(then)](const tl::expected<net::Endpoints, Failure>& said) mutable {
         if (!said) {
-          found.error = describe(said.error());
-        } else {
-          for (const auto& endpoint : *said) found.found.push_back(endpoint.address().to_string());
+          StepFindings failed;
+          failed.failure = said.error();
+          return then(failed);
         }
+        for (const auto& endpoint : *said) found.found.push_back(endpoint.address().to_string());
         then(found);
       });
 }

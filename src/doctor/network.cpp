@@ -80,21 +80,20 @@ Look look_at_routes(const Patient& patient, const Findings& so_far, Then then) {
   RouteFindings found;
   found.wanted = patient.there.bind_interface;
   for (const std::string& literal : addresses_of(so_far)) {
-    const auto source = net::source_address(patient.executor, {boost::asio::ip::make_address(literal), 22});
     RouteFindings::Way way;
     way.to = literal;
-    if (source) {
+    const boost::asio::ip::tcp::endpoint relay{boost::asio::ip::make_address(literal), patient.there.port};
+    if (const auto source = net::source_address(patient.executor, relay)) {
       way.source = source->to_string();
     } else {
       way.error = "there is no route";
     }
     found.ways.push_back(std::move(way));
   }
-  return at_once(patient.executor, [then = std::move(then), found = std::move(found)] { then(found); });
-}
-
-Look look_at_neighbours(const Patient& patient, const Findings&, Then then) {
-  return at_once(patient.executor, [then = std::move(then)] { then(NeighbourFindings{}); });
+  return at_once(patient.executor, [then = std::move(then), found = std::move(found)] {
+    if (found.ways.empty()) return then(Skipped{"the relay's address is not known"});
+    then(found);
+  });
 }
 
 }  // namespace holdfast::doctor

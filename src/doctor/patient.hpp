@@ -35,14 +35,11 @@ using Look = std::unique_ptr<net::Operation>;
 // ---------------------------------------------------------------------------------------------------
 
 Look look_at_device(const Patient& patient, Then then);
-Look look_at_modem(const Patient& patient, Then then);
 Look look_at_links(const Patient& patient, Then then);
 Look look_at_addresses(const Patient& patient, Then then);
-/// These ask for the addresses that `so_far` has of the name.
+/// This and the one at TCP ask for the addresses that `so_far` has of the name.
 Look look_at_routes(const Patient& patient, const Findings& so_far, Then then);
-Look look_at_neighbours(const Patient& patient, const Findings& so_far, Then then);
 Look look_at_name(const Patient& patient, Then then);
-Look look_at_path(const Patient& patient, const Findings& so_far, Then then);
 Look look_at_tcp(const Patient& patient, const Findings& so_far, Then then);
 /// One connection to the relay, as a session makes it, up to the login; then it says goodbye. Tells of each layer from
 /// the banner to the login. Where a session stands it tells of that one, and connects to nobody.

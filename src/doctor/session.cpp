@@ -123,8 +123,32 @@ Look look_at_session(const Patient& patient, const Findings& so_far, Tell tell) 
 
 Look look_at_listeners(const Patient& patient, Tell tell) {
   std::vector<std::pair<Layer, Finding>> findings;
-  for (const Layer layer : {Layer::listener, Layer::lease, Layer::proof})
-    findings.emplace_back(layer, Skipped{"no session stands"});
+  const bool stands = patient.running && patient.running->cipher;
+  if (!stands) {
+    for (const Layer layer : {Layer::listener, Layer::lease, Layer::proof})
+      findings.emplace_back(layer, Skipped{"no session stands"});
+    return tell_all(patient, std::move(findings), std::move(tell));
+  }
+  StepFindings listener;
+  StepFindings proof;
+  bool proven = false;
+  for (const ForwardReport& forward : patient.running->forwards) {
+    const std::string said = forward.listener + ": " + condition(forward);
+    (listener.measured.empty() ? listener.measured : listener.evidence.emplace_back()) = said;
+    if (forward.state == ForwardState::refused && !listener.failure && patient.running->last_error)
+      listener.failure = patient.running->last_error->failure;
+    if (!forward.proof) continue;
+    proven = true;
+    proof.measured = said;
+    if (forward.proof->failure && !proof.failure) proof.failure = forward.proof->failure;
+  }
+  StepFindings lease;
+  lease.measured = patient.running->lease;
+  if (lease.measured != lease_ready && lease.measured != lease_off && lease.measured != lease_opening)
+    lease.failure = Failure{Cause::lease_unavailable, "run the lease at", relay_name(patient.there), lease.measured};
+  findings.emplace_back(Layer::listener, std::move(listener));
+  findings.emplace_back(Layer::lease, std::move(lease));
+  findings.emplace_back(Layer::proof, proven ? Finding{std::move(proof)} : Finding{Skipped{"nothing was proven yet"}});
   return tell_all(patient, std::move(findings), std::move(tell));
 }
 

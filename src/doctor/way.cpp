@@ -46,10 +46,6 @@ class TcpLook final : public net::Operation {
 
 }  // namespace
 
-Look look_at_path(const Patient& patient, const Findings&, Then then) {
-  return at_once(patient.executor, [then = std::move(then)] { then(Skipped{"no echo was sent"}); });
-}
-
 Look look_at_tcp(const Patient& patient, const Findings& so_far, Then then) {
   const auto addresses = addresses_of(so_far);
   if (addresses.empty()) {

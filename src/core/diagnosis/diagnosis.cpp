@@ -9,11 +9,6 @@ namespace holdfast {
 
 namespace {
 
-/// Packets go through them, so that one which passes shows that all below it do.
-bool carries(Layer layer) {
-  return hides(layer, Layer::proof) && layer != Layer::device;
-}
-
 Judgement* lowest(std::vector<Judgement>& judgements, CheckResult result) {
   const auto found = std::find_if(judgements.begin(), judgements.end(), [&](const Judgement& judgement) {
     return judgement.result == result && !judgement.hidden_by;
@@ -21,13 +16,14 @@ Judgement* lowest(std::vector<Judgement>& judgements, CheckResult result) {
   return found == judgements.end() ? nullptr : &*found;
 }
 
-/// What fails below a layer that passes is not needed: another interface, server or address serves.
+/// What fails below a layer that the relay's packets come through is not needed: another interface, server or address
+/// serves.
 void soften(std::vector<Judgement>& judgements) {
   bool carried = false;
   for (auto judgement = judgements.rbegin(); judgement != judgements.rend(); ++judgement) {
-    if (!carries(judgement->layer)) continue;
+    if (!hides(judgement->layer, Layer::proof) || judgement->layer == Layer::device) continue;
     if (carried && judgement->result == CheckResult::fail) judgement->result = CheckResult::warn;
-    carried = carried || judgement->result == CheckResult::pass;
+    carried = carried || (judgement->layer >= Layer::tcp && judgement->result == CheckResult::pass);
   }
 }
 

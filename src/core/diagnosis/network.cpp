@@ -35,15 +35,16 @@ Judgement judge(const RouteFindings& found) {
   std::vector<std::string> ways;
   std::vector<std::string> errors;
   for (const RouteFindings::Way& way : found.ways) {
-    if (!way.error.empty()) {
+    if (way.error.empty()) {
+      ways.push_back("to " + way.to + " from " + way.source);
+    } else {
       errors.push_back(way.to + ": " + way.error);
-      continue;
     }
-    ways.push_back(way.interface + (way.gateway.empty() ? "" : " by " + way.gateway));
   }
-  if (!ways.empty()) return pass(Layer::route, "to the relay: " + ways.front());
-  if (found.defaults.empty()) return blame(Cause::no_default_route, listed(errors));
-  return blame(Cause::unreachable, listed(errors));
+  if (ways.empty()) return blame(Cause::unreachable, listed(errors));
+  Judgement judgement = pass(Layer::route, ways.front());
+  judgement.evidence = std::move(errors);
+  return judgement;
 }
 
 Judgement judge(const NeighbourFindings& found) {
