@@ -81,6 +81,7 @@ class Through {
     ::posix_spawn_file_actions_adddup2(&files, ends[1], STDOUT_FILENO);
     ::posix_spawn_file_actions_addopen(&files, STDERR_FILENO, errors_.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
     std::vector<char*> arguments;
+    arguments.reserve(words.size() + 1);
     for (std::string& word : words) arguments.push_back(word.data());
     arguments.push_back(nullptr);
     const int failed = ::posix_spawnp(&child_, arguments[0], &files, nullptr, arguments.data(), environ);
@@ -276,8 +277,8 @@ class Visit {
     }
     StepFindings step = passed(banner + ", " + shown->type + " " + shown->fingerprint);
     const bool known = shown->line.empty();
-    step.evidence.push_back(known ? "its host key is the known one"
-                                  : "its host key is not known here: compare it with the device's own");
+    step.evidence.emplace_back(known ? "its host key is the known one"
+                                     : "its host key is not known here: compare it with the device's own");
     return step;
   }
 

@@ -139,6 +139,7 @@ std::string not_reached(const std::vector<Judgement>& skipped, Colour colour) {
   if (skipped.empty()) return {};
   if (skipped.size() == 1) return text_of(skipped.front(), colour);
   std::vector<std::string> labels;
+  labels.reserve(skipped.size());
   for (const Judgement& judgement : skipped) labels.push_back(label_of(judgement.layer));
   return wrapped(mark_of(CheckResult::skip, colour),
                  joined(labels) + ": not looked at, because " + printable(skipped.front().measured), 7);

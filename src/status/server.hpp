@@ -45,8 +45,8 @@ struct Limits {
   Duration idle = std::chrono::seconds{30};    ///< between two requests of one connection
   std::size_t connections = 32;                ///< for one more, the one that was quiet longest is closed
   std::size_t streams = 4;                     ///< answers in pieces, which count as quiet never; no more than these
-  std::size_t unsent_bytes = 256 * 1024;       ///< of such an answer, before its client is too slow for it
-  bool obey_own_process = false;               ///< for tests that are server and client at once
+  std::size_t unsent_bytes = std::size_t{256} * 1024;  ///< of such an answer, before its client is too slow for it
+  bool obey_own_process = false;                       ///< for tests that are server and client at once
 };
 
 /// HTTP/1.1 on a Unix socket; the routes and the JSON are in docs/status.md.

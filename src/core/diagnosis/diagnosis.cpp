@@ -20,11 +20,11 @@ Judgement* lowest(std::vector<Judgement>& judgements, CheckResult result) {
 /// serves.
 void soften(std::vector<Judgement>& judgements) {
   bool carried = false;
-  for (auto judgement = judgements.rbegin(); judgement != judgements.rend(); ++judgement) {
-    if (!hides(judgement->layer, Layer::proof) || judgement->layer == Layer::device) continue;
-    if (carried && judgement->result == CheckResult::fail) judgement->result = CheckResult::warn;
-    carried = carried || (judgement->layer >= Layer::tcp && judgement->result == CheckResult::pass);
-  }
+  std::for_each(judgements.rbegin(), judgements.rend(), [&](Judgement& judgement) {
+    if (!hides(judgement.layer, Layer::proof) || judgement.layer == Layer::device) return;
+    if (carried && judgement.result == CheckResult::fail) judgement.result = CheckResult::warn;
+    carried = carried || (judgement.layer >= Layer::tcp && judgement.result == CheckResult::pass);
+  });
 }
 
 void explain(std::vector<Judgement>& judgements) {
