@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <utility>
 
 #include "core/diagnosis/judges.hpp"
 
@@ -9,9 +10,16 @@ namespace holdfast {
 
 namespace {
 
-/// Packets go through them, so that one which passes shows that all below it do.
+/// What it passes with has crossed all below it.
 bool carries(Layer layer) {
-  return hides(layer, Layer::proof) && layer != Layer::device;
+  return layer == Layer::neighbour || (layer >= Layer::path && hides(layer, Layer::proof));
+}
+
+/// A handful of small packets shows nothing of large ones, and a connection nothing of whom it leads to.
+bool shows_otherwise(Layer passed, const Judgement& judgement) {
+  if (judgement.cause == Cause::path_mtu) return passed >= Layer::key_exchange;
+  if (judgement.cause == Cause::nameserver_lies) return passed >= Layer::host_key;
+  return true;
 }
 
 Judgement* lowest(std::vector<Judgement>& judgements, CheckResult result) {
@@ -23,11 +31,15 @@ Judgement* lowest(std::vector<Judgement>& judgements, CheckResult result) {
 
 /// What fails below a layer that passes is not needed: another interface, server or address serves.
 void soften(std::vector<Judgement>& judgements) {
-  bool carried = false;
+  std::optional<Layer> carried;  // the highest that passes
   for (auto judgement = judgements.rbegin(); judgement != judgements.rend(); ++judgement) {
-    if (!carries(judgement->layer)) continue;
-    if (carried && judgement->result == CheckResult::fail) judgement->result = CheckResult::warn;
-    carried = carried || judgement->result == CheckResult::pass;
+    if (!hides(judgement->layer, Layer::proof) || judgement->layer == Layer::device) continue;
+    if (carried && shows_otherwise(*carried, *judgement)) {
+      if (judgement->result == CheckResult::fail) judgement->result = CheckResult::warn;
+      // Somebody answers echoes in the relay's place, and hands on the rest.
+      if (judgement->cause == Cause::answered_on_the_way) judgement->result = CheckResult::pass;
+    }
+    if (!carried && carries(judgement->layer) && judgement->result == CheckResult::pass) carried = judgement->layer;
   }
 }
 
@@ -71,9 +83,25 @@ Judgement judge(Layer layer, const Finding& finding) {
   return judgement;
 }
 
+namespace {
+
+template <typename Kind>
+const Kind* find(const Findings& findings, Layer layer) {
+  const auto found = findings.find(layer);
+  return found == findings.end() ? nullptr : std::get_if<Kind>(&found->second);
+}
+
+}  // namespace
+
 Diagnosis diagnose(const Findings& findings) {
   Diagnosis diagnosis;
-  for (const auto& [layer, finding] : findings) diagnosis.judgements.push_back(judge(layer, finding));
+  for (const auto& [layer, finding] : findings) {
+    Judgement judgement = judge(layer, finding);
+    if (const auto* tcp = find<TcpFindings>(findings, Layer::tcp); tcp != nullptr && layer == Layer::tcp)
+      judgement = diagnosis::judge(*tcp, find<PathFindings>(findings, Layer::path));
+    judgement.layer = layer;
+    diagnosis.judgements.push_back(std::move(judgement));
+  }
   soften(diagnosis.judgements);
   explain(diagnosis.judgements);
   const Judgement* fault = lowest(diagnosis.judgements, CheckResult::fail);
