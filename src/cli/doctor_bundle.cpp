@@ -16,10 +16,10 @@
 #include "doctor/anonymous.hpp"
 #include "holdfast/relays.hpp"
 #include "holdfast/version.hpp"
+#include "preflight/configuration.hpp"
 #include "setup/command.hpp"
 #include "setup/files.hpp"
 #include "status/printable.hpp"
-#include "preflight/configuration.hpp"
 
 namespace holdfast::cli {
 namespace {
