@@ -64,7 +64,8 @@ may_include() {
     relay) echo ssh core ;;
     status) echo core ;;
     doctor) echo setup forward ssh net core ;;
-    supervisor) echo doctor ssh net forward relay status config log service worker core ;;
+    record) echo config worker core ;;
+    supervisor) echo doctor ssh net forward relay status record config log service worker core ;;
     setup) echo ssh net config core ;;
     migrate) echo setup config core ;;
     cli) echo doctor migrate setup supervisor relay status config service log core ;;
