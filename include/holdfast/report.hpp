@@ -43,6 +43,7 @@ struct ForwardReport {
 struct FailureReport {
   Failure failure;
   Duration age{};
+  std::string at{};  ///< what people's clocks said, as RFC 3339 has it; only of `last_error`
 };
 
 struct RelayReport {
@@ -78,6 +79,7 @@ struct EndReport {
   std::optional<Failure> why;  ///< none: on request, or for a better relay
   Duration age{};              ///< since then
   Duration held{};
+  std::string at{};  ///< as in FailureReport
 };
 
 struct TunnelReport {
