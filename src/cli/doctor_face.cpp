@@ -2,21 +2,16 @@
 
 #include <unistd.h>
 
-#include <cstdlib>
 #include <iostream>
-#include <string_view>
 #include <utility>
 
+#include "log/text.hpp"
 #include "status/diagnosis_text.hpp"
 #include "status/findings_json.hpp"
 
 namespace holdfast::cli {
 status::Colour colour_of_output() {
-  const char* no_color = std::getenv("NO_COLOR");
-  const char* terminal = std::getenv("TERM");
-  const bool unwanted = no_color != nullptr && *no_color != '\0';
-  const bool unable = terminal == nullptr || std::string_view{terminal} == "dumb";
-  return ::isatty(STDOUT_FILENO) == 1 && !unwanted && !unable ? status::Colour::ansi : status::Colour::no;
+  return log::takes_colour(STDOUT_FILENO) ? status::Colour::ansi : status::Colour::no;
 }
 
 DoctorFace::DoctorFace(std::ostream& out, Show show, std::string tunnel, std::string how, std::set<Layer> expected)

@@ -1,11 +1,13 @@
 #include "log/text.hpp"
 
-#include <fmt/format.h>
 #include <sys/stat.h>
 #include <syslog.h>
+#include <unistd.h>
 
 #include <array>
 #include <cstdint>
+#include <cstdlib>
+#include <ctime>
 
 namespace holdfast::log {
 namespace {
@@ -44,6 +46,38 @@ bool is_safe(CodePoint code) {
   return !control && !separator && !bidirectional;
 }
 
+/// `digits` hexadecimal digits: the lowest ones.
+std::string hexadecimal(std::uint64_t value, std::size_t digits) {
+  std::string text(digits, '0');
+  for (std::size_t place = digits; place > 0; value >>= 4) text[--place] = "0123456789abcdef"[value & 0xF];
+  return text;
+}
+
+/// How a line names its level, and the colour of the name (ECMA-48, 8.3.117).
+struct LevelLook {
+  std::string_view name;
+  std::string_view colour;
+};
+
+LevelLook look_of(LogLevel level) {
+  switch (level) {
+    case LogLevel::quiet:
+    case LogLevel::fatal:
+      return {"critical", "\x1b[1;41m"};
+    case LogLevel::error:
+      return {"error", "\x1b[1;31m"};
+    case LogLevel::info:
+    case LogLevel::verbose:
+      return {"info ", "\x1b[32m"};
+    case LogLevel::debug:
+      return {"debug", "\x1b[36m"};
+    case LogLevel::debug2:
+    case LogLevel::debug3:
+      return {"trace", "\x1b[37m"};
+  }
+  return {};
+}
+
 }  // namespace
 
 std::string printable(std::string_view text) {
@@ -55,8 +89,7 @@ std::string printable(std::string_view text) {
     if (is_safe(code)) {
       piece = text.substr(0, length);
     } else {
-      for (const char byte : text.substr(0, length))
-        piece += fmt::format("\\x{:02x}", static_cast<unsigned char>(byte));
+      for (const char byte : text.substr(0, length)) piece += "\\x" + hexadecimal(static_cast<unsigned char>(byte), 2);
     }
     if (out.size() + piece.size() > max_text_bytes) return out + "...";
     out += piece;
@@ -67,6 +100,26 @@ std::string printable(std::string_view text) {
 
 std::string line(std::string_view text, const Fields& fields) {
   return fields.tunnel.empty() ? printable(text) : printable(fields.tunnel) + ": " + printable(text);
+}
+
+bool takes_colour(int fd) {
+  const char* no_color = std::getenv("NO_COLOR");
+  const char* terminal = std::getenv("TERM");
+  const bool unwanted = no_color != nullptr && *no_color != '\0';
+  const bool unable = terminal == nullptr || std::string_view{terminal} == "dumb";
+  return ::isatty(fd) == 1 && !unwanted && !unable;
+}
+
+std::string stamped(std::chrono::system_clock::time_point time, LogLevel level, std::string_view line, bool colour) {
+  const std::time_t seconds = std::chrono::system_clock::to_time_t(time);
+  std::tm utc{};
+  std::array<char, 64> stamp{};
+  ::gmtime_r(&seconds, &utc);
+  const std::size_t size = std::strftime(stamp.data(), stamp.size(), "%Y-%m-%dT%H:%M:%SZ ", &utc);
+  const LevelLook look = look_of(level);
+  std::string text{stamp.data(), size};
+  text += colour ? std::string{look.colour} + std::string{look.name} + "\x1b[m" : std::string{look.name};
+  return text.append(" ").append(line).append("\n");
 }
 
 int syslog_priority(LogLevel level) {
@@ -95,19 +148,20 @@ std::string message_id(Cause cause) {
     first = (first ^ static_cast<unsigned char>(letter)) * 0x100000001b3;
     second = (second ^ static_cast<unsigned char>(letter)) * 0x100000001b3;
   }
-  return fmt::format("{:016x}{:016x}", first, second);
+  return hexadecimal(first, 16) + hexadecimal(second, 16);
 }
 
 std::vector<std::string> journal_fields(LogLevel level, std::string_view text, const Fields& fields) {
   std::vector<std::string> out{
       "MESSAGE=" + line(text, fields),
-      fmt::format("PRIORITY={}", syslog_priority(level)),
+      "PRIORITY=" + std::to_string(syslog_priority(level)),
       "SYSLOG_IDENTIFIER=holdfast",
   };
   const auto add = [&out](std::string_view name, std::string_view value) {
     if (value.empty()) return;
-    out.push_back(fmt::format("HOLDFAST_{}={}", name, printable(value)));
-    out.push_back(fmt::format("{}={}", name, printable(value)));  // the name that it had first
+    const std::string field = std::string{name} + "=" + printable(value);
+    out.push_back("HOLDFAST_" + field);
+    out.push_back(field);  // the name that it had first
   };
   add("TUNNEL", fields.tunnel);
   add("RELAY", fields.relay);
@@ -122,7 +176,7 @@ std::vector<std::string> journal_fields(LogLevel level, std::string_view text, c
 bool is_journal_stream(int fd, const char* journal_stream) {
   struct stat status {};
   return journal_stream != nullptr && ::fstat(fd, &status) == 0 &&
-         fmt::format("{}:{}", status.st_dev, status.st_ino) == journal_stream;
+         std::to_string(status.st_dev) + ":" + std::to_string(status.st_ino) == journal_stream;
 }
 
 }  // namespace holdfast::log

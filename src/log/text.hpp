@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,6 +19,13 @@ std::string printable(std::string_view text);
 
 /// "relay: text", or the text alone when no tunnel is concerned.
 std::string line(std::string_view text, const Fields& fields);
+
+/// Whether `fd` is a terminal that can show colours, and nobody wants it without (https://no-color.org).
+bool takes_colour(int fd);
+
+/// The line as standard error gets it: "2026-11-22T08:15:30Z info  relay: established\n". The time is UTC's; `colour`
+/// is for a terminal, and the level's.
+std::string stamped(std::chrono::system_clock::time_point time, LogLevel level, std::string_view line, bool colour);
 
 /// syslog(3)'s priority, chosen as OpenSSH does (log.c): verbose is LOG_INFO, all debug levels LOG_DEBUG.
 int syslog_priority(LogLevel level);

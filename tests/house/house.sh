@@ -44,7 +44,6 @@ systemd/        src/service src/log
 nlohmann/       src/status
 boost/beast     src/status
 CLI/            src/cli
-(spdlog|fmt)/   src/log
 TABLE
 }
 

@@ -58,6 +58,12 @@ TEST_CASE("an event is one line with the time in UTC, the level, the tunnel and 
   CHECK(shape == "9999-99-99T99:99:99Z info  relay: established\n9999-99-99T99:99:99Z error no tunnel\n");
 }
 
+TEST_CASE("only a terminal gets colour, and only for the level") {
+  constexpr std::chrono::sys_seconds time{1'795'853'730s};
+  CHECK(stamped(time, LogLevel::fatal, "internal error", false) == "2026-11-28T08:15:30Z critical internal error\n");
+  CHECK(stamped(time, LogLevel::info, "ready", true) == "2026-11-28T08:15:30Z \x1b[32minfo \x1b[m ready\n");
+}
+
 TEST_CASE("a line above the tunnel's level is dropped, and with quiet each is") {
   const std::string text = standard_error_of([] {
     init();
