@@ -1,6 +1,5 @@
 #include "log/log.hpp"
 
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -10,15 +9,14 @@
 #include <memory>
 #include <utility>
 
-// The fields say what happened; which source line said so helps nobody who reads a journal.
-#define SD_JOURNAL_SUPPRESS_LOCATION
-#include <systemd/sd-journal.h>
-
 #include "log/text.hpp"
+#include "worker/datagram.hpp"
 #include "worker/worker.hpp"
 
 namespace holdfast::log {
 namespace {
+
+constexpr std::string_view journal_socket = "/run/systemd/journal/socket";
 
 /// Of the longest lines it is some megabytes; of those that are usual, some hundred kilobytes.
 constexpr std::size_t most_waiting = 500;
@@ -44,14 +42,6 @@ void write_all(int fd, std::string_view text) {
   }
 }
 
-/// journald is gone only if standard error, which leads to it, is gone too: there is nowhere left to complain.
-void send_to_journal(const std::vector<std::string>& fields) {
-  std::vector<iovec> parts;
-  parts.reserve(fields.size());
-  for (const std::string& field : fields) parts.push_back({const_cast<char*>(field.data()), field.size()});
-  static_cast<void>(sd_journal_sendv(parts.data(), static_cast<int>(parts.size())));
-}
-
 /// The thread's side.
 class Output {
  public:
@@ -68,7 +58,8 @@ class Output {
 
  private:
   void deliver(const Event& event) const {
-    if (journal_) return send_to_journal(event.fields);
+    // journald is gone only if standard error, which leads to it, is gone too: there is nowhere left to complain.
+    if (journal_) return static_cast<void>(send_datagram(journal_socket, journal_entry(event.fields)));
     write_all(STDERR_FILENO, stamped(event.time, event.level, event.line, colour_));
   }
 

@@ -173,6 +173,12 @@ std::vector<std::string> journal_fields(LogLevel level, std::string_view text, c
   return out;
 }
 
+std::string journal_entry(const std::vector<std::string>& fields) {
+  std::string entry;
+  for (const std::string& field : fields) entry += field + "\n";
+  return entry;
+}
+
 bool is_journal_stream(int fd, const char* journal_stream) {
   struct stat status {};
   return journal_stream != nullptr && ::fstat(fd, &status) == 0 &&

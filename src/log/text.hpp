@@ -37,6 +37,10 @@ std::string message_id(Cause cause);
 /// One "NAME=value" for each journal field.
 std::vector<std::string> journal_fields(LogLevel level, std::string_view text, const Fields& fields);
 
+/// What journald takes as one datagram (https://systemd.io/JOURNAL_NATIVE_PROTOCOL). The fields have no line breaks,
+/// and are short enough for any socket.
+std::string journal_entry(const std::vector<std::string>& fields);
+
 /// Whether `fd` is the stream that $JOURNAL_STREAM ("device:inode", systemd.exec(5)) speaks of: a child whose standard
 /// error was redirected inherits the variable but does not write to the journal.
 bool is_journal_stream(int fd, const char* journal_stream);

@@ -1,16 +1,22 @@
 #include "service/service.hpp"
 
 #include <sys/prctl.h>
-#include <systemd/sd-daemon.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <charconv>
 #include <chrono>
 #include <csignal>
 #include <cstdint>
+#include <cstdlib>
+#include <optional>
+#include <string_view>
+#include <system_error>
 #include <utility>
 
+#include "worker/datagram.hpp"
 #include "worker/worker.hpp"
 
 namespace holdfast::service {
@@ -24,9 +30,30 @@ Worker& worker() {
   return instance;
 }
 
+/// sd_notify(3), "Notes". Nobody to tell is no reason to do anything else.
 void notify(const std::string& state) {
-  // sd_notify() waits while the socket is full. Nobody to tell is no reason to do anything else.
-  worker().post([state] { static_cast<void>(sd_notify(0, state.c_str())); }, state.substr(0, state.find('=')));
+  const char* address = std::getenv("NOTIFY_SOCKET");
+  if (address == nullptr) return;
+  worker().post([address = std::string{address}, state] { send_datagram(address, state); },
+                state.substr(0, state.find('=')));
+}
+
+/// None: the variable is not there, or it is no number.
+std::optional<std::uint64_t> number_in_environment(const char* name) {
+  const char* text = std::getenv(name);
+  if (text == nullptr) return std::nullopt;
+  const char* end = text + std::string_view{text}.size();
+  std::uint64_t value = 0;
+  const auto parsed = std::from_chars(text, end, value);
+  return parsed.ec == std::errc{} && parsed.ptr == end ? std::optional{value} : std::nullopt;
+}
+
+/// sd_watchdog_enabled(3). None: nobody watches this process.
+std::optional<std::chrono::microseconds> watchdog_timeout() {
+  const auto timeout = number_in_environment("WATCHDOG_USEC");
+  const auto pid = static_cast<std::uint64_t>(::getpid());
+  if (!timeout || *timeout == 0 || number_in_environment("WATCHDOG_PID").value_or(pid) != pid) return std::nullopt;
+  return std::chrono::microseconds{*timeout};
 }
 
 }  // namespace
@@ -84,9 +111,9 @@ class Watchdog::Impl : public std::enable_shared_from_this<Impl> {
 };
 
 Watchdog::Watchdog(const asio::any_io_executor& executor, std::function<bool()> well) {
-  std::uint64_t timeout_usec = 0;
-  if (sd_watchdog_enabled(0, &timeout_usec) <= 0) return;
-  impl_ = std::make_shared<Impl>(executor, std::chrono::microseconds{timeout_usec / 2}, std::move(well));
+  const auto timeout = watchdog_timeout();
+  if (!timeout) return;
+  impl_ = std::make_shared<Impl>(executor, *timeout / 2, std::move(well));
   impl_->feed();
 }
 

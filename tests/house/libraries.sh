@@ -7,7 +7,7 @@ needed=$(readelf -d "$1" | sed -n 's/.*(NEEDED).*\[\(.*\)\]$/\1/p')
 failed=0
 for library in $needed; do
   case $library in
-    libssh.so.4 | libmnl.so.0 | libsystemd.so.0) ;;
+    libssh.so.4 | libmnl.so.0) ;;
     libstdc++.so.6 | libgcc_s.so.1 | libm.so.6 | libc.so.6 | ld-linux*.so.*) ;;
     libasan.so.* | libubsan.so.*) ;;  # of a build with sanitizers, which nobody installs
     *)

@@ -144,6 +144,18 @@ TEST_CASE("a loop that does not run feeds nothing") {
   while (std::chrono::steady_clock::now() < deadline) CHECK(systemd.next().empty());
 }
 
+TEST_CASE("a watchdog that is another process's, or has no time, is not fed") {
+  NotifySocket systemd;
+  asio::io_context loop;
+  for (const auto& [usec, pid] : {std::pair{"2000", "1"}, std::pair{"0", ""}, std::pair{"soon", ""}}) {
+    const WatchdogEnvironment environment(usec);
+    if (*pid != '\0') ::setenv("WATCHDOG_PID", pid, 1);
+    { const Watchdog watchdog(loop.get_executor()); }
+    ::unsetenv("WATCHDOG_PID");
+    CHECK(systemd.next().empty());
+  }
+}
+
 TEST_CASE("a destroyed watchdog leaves nothing in the loop") {
   NotifySocket systemd;
   const WatchdogEnvironment environment("60000000");

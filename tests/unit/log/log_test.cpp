@@ -128,6 +128,10 @@ TEST_CASE("journald gets the fields that there are") {
         std::vector<std::string>{"MESSAGE=ready", "PRIORITY=6", "SYSLOG_IDENTIFIER=holdfast"});
 }
 
+TEST_CASE("journald gets each field on a line of its own") {
+  CHECK(journal_entry({"MESSAGE=ready", "PRIORITY=6"}) == "MESSAGE=ready\nPRIORITY=6\n");
+}
+
 TEST_CASE("a line break can't forge a journal field") {
   const auto fields =
       journal_fields(LogLevel::info, "x\nPRIORITY=0", {.tunnel = "a\nb", .relay = {}, .state = {}, .cause = {}});
