@@ -20,7 +20,7 @@ class Beside final : public net::Operation {
   net::Disk lane_;  // a thread of its own
 };
 
-class AtOnce final : public net::Operation, public std::enable_shared_from_this<AtOnce> {
+class AtOnce final : public net::Operation {
  public:
   AtOnce(const boost::asio::any_io_executor& executor, std::function<void()> tell) {
     boost::asio::post(executor, [alive = std::weak_ptr<char>{alive_}, tell = std::move(tell)] {

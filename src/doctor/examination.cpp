@@ -99,10 +99,16 @@ class Examination::Impl : public std::enable_shared_from_this<Impl> {
     return std::all_of(layers.begin(), layers.end(), [&](Layer layer) { return findings_.contains(layer); });
   }
 
+  /// Who is told may end us, and with us what we hold of him.
+  void tell(Layer layer, Finding finding) const {
+    const Tell whom = tell_;
+    whom(layer, std::move(finding));
+  }
+
   void found(Visit& visit, Layer layer, Finding finding) {
     if (!findings_.emplace(layer, finding).second) return;
     const bool over = all_told(visit.plan.tells);
-    tell_(layer, std::move(finding));
+    tell(layer, std::move(finding));
     if (!tell_) return;  // it ended us
     if (over) leave(visit);
   }
@@ -111,7 +117,7 @@ class Examination::Impl : public std::enable_shared_from_this<Impl> {
     const std::string why = "there was no answer within " + std::to_string(visit.plan.limit.count()) + " s";
     for (const Layer layer : std::vector<Layer>{visit.plan.tells}) {
       if (!findings_.emplace(layer, Skipped{why}).second) continue;
-      tell_(layer, Skipped{why});
+      tell(layer, Skipped{why});
       if (!tell_) return;
     }
     leave(visit);
@@ -123,7 +129,9 @@ class Examination::Impl : public std::enable_shared_from_this<Impl> {
     begin();
     const bool over =
         std::all_of(visits_.begin(), visits_.end(), [&](const Visit& each) { return all_told(each.plan.tells); });
-    if (over && !std::exchange(told_end_, true)) done_();
+    if (!over || std::exchange(told_end_, true)) return;
+    const auto done = done_;
+    done();
   }
 
   const Patient patient_;

@@ -41,7 +41,7 @@ Look look_at_addresses(const Patient& patient, Then then);
 Look look_at_routes(const Patient& patient, const Findings& so_far, Then then);
 Look look_at_name(const Patient& patient, Then then);
 Look look_at_tcp(const Patient& patient, const Findings& so_far, Then then);
-/// One connection to the relay, as a session makes it, up to the login; then it says goodbye. Tells of each layer from
+/// One connection to the relay, as a session makes it, up to the login, and drops it then. Tells of each layer from
 /// the banner to the login. Where a session stands it tells of that one, and connects to nobody.
 Look look_at_session(const Patient& patient, const Findings& so_far, Tell tell);
 /// What the running session has found of its listeners, its lease and its proofs. Sends nothing.

@@ -57,7 +57,6 @@ class SessionLook final : public net::Operation, private ssh::SessionObserver {
         return;
       case OpeningPhase::authenticate:
         reached_ = 4;
-        session_->close();
         return tell(Layer::authentication, StepFindings{std::nullopt, "as " + there_.user, {}});
     }
   }

@@ -11,6 +11,7 @@ Judgement judge(const DeviceFindings& found) {
       return blame(Cause::disk_full, place.path);
   }
   if (found.under_voltage.value_or(false)) return blame(Cause::under_voltage, "the voltage is too low now");
+  if (found.memory_total == 0) return pass(Layer::device, "nothing is wrong with what can be seen of it");
   return pass(Layer::device, std::to_string(found.memory_available / 1024 / 1024) + " MB of memory free");
 }
 

@@ -120,6 +120,12 @@ TEST_CASE("a step that failed says what was met, and the cause's remedy") {
   CHECK(answer_of(diagnosis).starts_with("the relay took none of our keys ("));
 }
 
+TEST_CASE("of a device whose memory can't be seen no figure is told") {
+  const Diagnosis diagnosis = diagnose({{Layer::device, DeviceFindings{}}});
+  CHECK(of(diagnosis, Layer::device).result == CheckResult::pass);
+  CHECK(of(diagnosis, Layer::device).measured.find("MB") == std::string::npos);
+}
+
 TEST_CASE("nothing wrong is no answer") {
   const Diagnosis diagnosis = diagnose({{Layer::link, links({link("eth0", true, true)})}});
   CHECK_FALSE(diagnosis.answer);
