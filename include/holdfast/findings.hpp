@@ -110,7 +110,9 @@ struct RouteFindings {
     std::string interface;  ///< which the kernel would take
     std::string source;
     std::string gateway;
-    std::string error;  ///< "Network is unreachable", "Permission denied" (prohibit)
+    std::string error;             ///< "Network is unreachable", "Permission denied" (prohibit)
+    std::string freely{};          ///< with bind_interface: the interface that would be taken without it
+    std::string source_belongs{};  ///< with bind_address: the interface that has it
   };
   std::vector<Default> defaults;
   std::vector<Way> ways;
@@ -127,6 +129,7 @@ struct NeighbourFindings {
     bool answered = false;                    ///< to a question of ours, while we looked
   };
   std::vector<Gateway> gateways;  ///< on the ways to the relay
+  std::string none_needed{};      ///< why there is none: "the relay is a neighbour", ...
 };
 
 struct NameFindings {
@@ -136,9 +139,12 @@ struct NameFindings {
     Said said{};
     std::vector<std::string> addresses;
     Milliseconds took{};
-    std::string detail;  ///< "SERVFAIL", "Connection refused"
+    std::string detail;      ///< "SERVFAIL", "Connection refused"
+    std::string behind{};    ///< the resolver on this device that asks this one: "127.0.0.53"
+    bool knows_all = false;  ///< it gives the same address for a name that can't exist
   };
   std::string name;
+  bool in_hosts = false;                ///< /etc/hosts knows it: no server is asked
   bool literal = false;                 ///< an address: there is nothing to ask
   std::vector<Server> servers;          ///< each of /etc/resolv.conf's
   std::vector<std::string> found;       ///< by the system (getaddrinfo), /etc/hosts included
@@ -154,7 +160,8 @@ struct PathFindings {
     std::string from;  ///< who answered; empty: nobody
     std::optional<unsigned> ttl;
     Milliseconds round_trip{};
-    std::string detail;  ///< "Destination Host Unreachable from 10.0.0.1"
+    std::string detail;      ///< "Destination Host Unreachable from 10.0.0.1"
+    bool neighbour = false;  ///< nobody is between: it is on our own network, or at the other end of the link
   };
   std::vector<Echo> echoes;
   std::string not_permitted;  ///< why no echo could be sent
@@ -162,8 +169,9 @@ struct PathFindings {
     std::string to;
     unsigned size = 0;  ///< of the IP packet, in bytes
     bool passed = false;
+    std::string detail{};  ///< "fragmentation needed, says 192.0.2.1"
   };
-  std::vector<Large> large;  ///< with "don't fragment"
+  std::vector<Large> large;  ///< with "don't fragment", the largest first
 };
 
 struct TcpFindings {
@@ -174,7 +182,8 @@ struct TcpFindings {
     Milliseconds took{};
     std::string answered_from{};    ///< by capture: who sent the SYN-ACK or the RST
     std::optional<unsigned> ttl{};  ///< of that
-    std::string hint{};  ///< what else the error queue told (IP_RECVERR): "ICMP admin prohibited from 10.0.0.1"
+    std::string hint{};             ///< what else the error queue told (IP_RECVERR)
+    bool short_of_relay = false;    ///< a SYN that can't get as far as the relay is refused as well
   };
   std::vector<Try> tries;   ///< at the relay's port
   std::vector<Try> others;  ///< at another port (443), if none of those connected

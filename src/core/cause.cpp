@@ -221,7 +221,7 @@ constexpr std::array causes = std::to_array<CauseFacts>({
     found(Cause::routes_tied, "routes_tied", Severity::warning, Layer::route, "two default routes have the same metric",
           "Give the one that is to be used a lower metric (ipv4.route-metric in NetworkManager, metric in dhcpcd.conf, "
           "RouteMetric in systemd-networkd)."),
-    found(Cause::wrong_interface, "wrong_interface", Severity::warning, Layer::route,
+    found(Cause::wrong_interface, "wrong_interface", Severity::error, Layer::route,
           "the way to the relay leads out of another interface than is configured",
           "Mend bind_interface, or the routes (ip route get ADDRESS shows which one is taken)."),
     found(Cause::route_prohibited, "route_prohibited", Severity::error, Layer::route,
@@ -259,7 +259,7 @@ constexpr std::array causes = std::to_array<CauseFacts>({
           "A middlebox answers for the relay's address: an echo says nothing of the relay here. Look at the modem's or "
           "router's DMZ, proxy and NAT settings."),
     found(Cause::reset_on_the_way, "reset_on_the_way", Severity::error, Layer::tcp,
-          "something between here and the relay resets the connection",
+          "something between here and the relay forbids the connection",
           "A firewall on the way forbids this: ask whoever runs it, or let the relay listen on another port (443) and "
           "name that in port."),
     found(Cause::port_blocked, "port_blocked", Severity::error, Layer::tcp,

@@ -2,12 +2,25 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <utility>
 
 #include "core/diagnosis/judges.hpp"
 
 namespace holdfast {
 
 namespace {
+
+/// What it passes with has crossed all below it.
+bool carries(Layer layer) {
+  return layer == Layer::neighbour || (layer >= Layer::path && hides(layer, Layer::proof));
+}
+
+/// A handful of small packets shows nothing of large ones, and a connection nothing of whom it leads to.
+bool shows_otherwise(Layer passed, const Judgement& judgement) {
+  if (judgement.cause == Cause::path_mtu) return passed >= Layer::key_exchange;
+  if (judgement.cause == Cause::nameserver_lies) return passed >= Layer::host_key;
+  return true;
+}
 
 Judgement* lowest(std::vector<Judgement>& judgements, CheckResult result) {
   const auto found = std::find_if(judgements.begin(), judgements.end(), [&](const Judgement& judgement) {
@@ -19,12 +32,16 @@ Judgement* lowest(std::vector<Judgement>& judgements, CheckResult result) {
 /// What fails below a layer that the relay's packets come through is not needed: another interface, server or address
 /// serves.
 void soften(std::vector<Judgement>& judgements) {
-  bool carried = false;
-  std::for_each(judgements.rbegin(), judgements.rend(), [&](Judgement& judgement) {
-    if (!hides(judgement.layer, Layer::proof) || judgement.layer == Layer::device) return;
-    if (carried && judgement.result == CheckResult::fail) judgement.result = CheckResult::warn;
-    carried = carried || (judgement.layer >= Layer::tcp && judgement.result == CheckResult::pass);
-  });
+  std::optional<Layer> carried;  // the highest that passes
+  for (auto judgement = judgements.rbegin(); judgement != judgements.rend(); ++judgement) {
+    if (!hides(judgement->layer, Layer::proof) || judgement->layer == Layer::device) continue;
+    if (carried && shows_otherwise(*carried, *judgement)) {
+      if (judgement->result == CheckResult::fail) judgement->result = CheckResult::warn;
+      // Somebody answers echoes in the relay's place, and hands on the rest.
+      if (judgement->cause == Cause::answered_on_the_way) judgement->result = CheckResult::pass;
+    }
+    if (!carried && carries(judgement->layer) && judgement->result == CheckResult::pass) carried = judgement->layer;
+  }
 }
 
 void explain(std::vector<Judgement>& judgements) {
@@ -67,9 +84,25 @@ Judgement judge(Layer layer, const Finding& finding) {
   return judgement;
 }
 
+namespace {
+
+template <typename Kind>
+const Kind* find(const Findings& findings, Layer layer) {
+  const auto found = findings.find(layer);
+  return found == findings.end() ? nullptr : std::get_if<Kind>(&found->second);
+}
+
+}  // namespace
+
 Diagnosis diagnose(const Findings& findings) {
   Diagnosis diagnosis;
-  for (const auto& [layer, finding] : findings) diagnosis.judgements.push_back(judge(layer, finding));
+  for (const auto& [layer, finding] : findings) {
+    Judgement judgement = judge(layer, finding);
+    if (const auto* tcp = find<TcpFindings>(findings, Layer::tcp); tcp != nullptr && layer == Layer::tcp)
+      judgement = diagnosis::judge(*tcp, find<PathFindings>(findings, Layer::path));
+    judgement.layer = layer;
+    diagnosis.judgements.push_back(std::move(judgement));
+  }
   soften(diagnosis.judgements);
   explain(diagnosis.judgements);
   const Judgement* fault = lowest(diagnosis.judgements, CheckResult::fail);

@@ -17,6 +17,8 @@ Judgement judge(const NeighbourFindings& found);
 Judgement judge(const NameFindings& found);
 Judgement judge(const PathFindings& found);
 Judgement judge(const TcpFindings& found);
+/// Who knows what became of an echo can tell more; null: nobody sent one.
+Judgement judge(const TcpFindings& found, const PathFindings* path);
 Judgement judge(Layer layer, const StepFindings& found);
 Judgement judge(const TargetFindings& found);
 Judgement judge(const KeepaliveFindings& found);

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <optional>
 
 #include "core/diagnosis/judges.hpp"
 
@@ -31,28 +32,115 @@ Judgement judge(const AddressFindings& found) {
   return blame(Cause::link_local_only, found.addresses.front().address);
 }
 
-Judgement judge(const RouteFindings& found) {
-  std::vector<std::string> ways;
-  std::vector<std::string> errors;
-  for (const RouteFindings::Way& way : found.ways) {
-    if (way.error.empty()) {
-      ways.push_back("to " + way.to + " from " + way.source);
-    } else {
-      errors.push_back(way.to + ": " + way.error);
-    }
+namespace {
+
+std::string leads(const std::string& interface, const std::string& gateway) {
+  return interface + (gateway.empty() ? "" : " by " + gateway);
+}
+
+std::string words_of(const RouteFindings::Default& route) {
+  return leads(route.interface, route.gateway) + " (" + route.family + ", metric " + std::to_string(route.metric) + ")";
+}
+
+/// Of those that packets take: the best of a table and a family.
+std::optional<Judgement> judge_ties(const RouteFindings& found) {
+  for (const RouteFindings::Default& one : found.defaults) {
+    const auto beside = [&](const RouteFindings::Default& other) {
+      return other.family == one.family && other.table == one.table;
+    };
+    const auto tied = [&](const RouteFindings::Default& other) {
+      return beside(other) && other.metric == one.metric &&
+             leads(other.interface, other.gateway) != leads(one.interface, one.gateway);
+    };
+    const bool best = std::none_of(found.defaults.begin(), found.defaults.end(),
+                                   [&](const auto& other) { return beside(other) && other.metric < one.metric; });
+    const auto other = std::find_if(found.defaults.begin(), found.defaults.end(), tied);
+    if (best && other != found.defaults.end())
+      return blame(Cause::routes_tied, words_of(one) + " and " + words_of(*other));
   }
-  if (ways.empty()) return blame(Cause::unreachable, listed(errors));
-  Judgement judgement = pass(Layer::route, ways.front());
-  judgement.evidence = std::move(errors);
+  return std::nullopt;
+}
+
+bool has_default(const RouteFindings& found, bool v6) {
+  return std::any_of(found.defaults.begin(), found.defaults.end(),
+                     [&](const auto& route) { return route.family == (v6 ? "IPv6" : "IPv4"); });
+}
+
+Judgement judge_way(const RouteFindings& found, const RouteFindings::Way& way) {
+  const bool v6 = way.to.find(':') != std::string::npos;
+  if (way.error.empty()) {
+    if (!way.source_belongs.empty() && way.source_belongs != way.interface)
+      return blame(Cause::wrong_interface,
+                   way.to + ": " + way.source + " belongs to " + way.source_belongs + ", and the way leads out of " +
+                       leads(way.interface, way.gateway),
+                   "Mend bind_address, or have a rule send what comes from it out of its own interface (ip rule add "
+                   "from ADDRESS lookup TABLE).");
+    return pass(Layer::route, "to " + way.to + ": " + leads(way.interface, way.gateway));
+  }
+  const std::string measured = way.to + ": " + way.error;
+  if (!found.wanted.empty() && !way.freely.empty())
+    return blame(Cause::wrong_interface,
+                 "no route to " + way.to + " leads out of " + found.wanted + ", but one out of " + way.freely);
+  // What a rule says of it, and a route that forbids, differ from what is simply missing.
+  const bool missing = way.error == "Network is unreachable" && found.rules.empty();
+  if (missing && !has_default(found, v6)) return blame(Cause::no_default_route, measured);
+  if (missing) return blame(Cause::unreachable, measured);
+  Judgement judgement = blame(Cause::route_prohibited, measured);
+  for (const std::string& rule : found.rules) judgement.evidence.push_back("rule " + rule);
+  return judgement;
+}
+
+}  // namespace
+
+/// One way is enough; the device's own family of addresses may lack the other's routes.
+Judgement judge(const RouteFindings& found) {
+  std::vector<Judgement> ways;
+  for (const RouteFindings::Way& way : found.ways) ways.push_back(judge_way(found, way));
+  const auto badness = [](const Judgement& judgement) { return judgement.result == CheckResult::fail ? 1 : 0; };
+  std::stable_sort(ways.begin(), ways.end(),
+                   [&](const Judgement& one, const Judgement& other) { return badness(one) < badness(other); });
+  Judgement judgement;
+  if (!ways.empty()) {
+    judgement = ways.front();
+    for (auto other = ways.begin() + 1; other != ways.end(); ++other) judgement.evidence.push_back(other->measured);
+  } else if (found.defaults.empty()) {
+    judgement = blame(Cause::no_default_route, "");
+  } else {
+    judgement = {Layer::route, CheckResult::skip, "the relay's address is not known"};
+  }
+  for (const RouteFindings::Default& route : found.defaults)
+    judgement.evidence.push_back("default route: " + words_of(route));
+  if (judgement.result == CheckResult::fail) return judgement;
+  if (const auto tie = judge_ties(found)) return worst({*tie, judgement});
   return judgement;
 }
 
 Judgement judge(const NeighbourFindings& found) {
+  std::vector<Judgement> all;
   for (const NeighbourFindings::Gateway& gateway : found.gateways) {
-    if (!gateway.answered && (gateway.state == "failed" || gateway.state == "incomplete"))
-      return blame(Cause::gateway_silent, gateway.address + " on " + gateway.interface);
+    const std::string name = gateway.address + " on " + gateway.interface;
+    const std::string at = gateway.link_addresses.empty() ? "" : " at " + gateway.link_addresses.back();
+    if (gateway.link_addresses.size() > 1) {
+      all.push_back(blame(Cause::gateway_unstable, name + " is now at " + listed(gateway.link_addresses)));
+    } else if (gateway.answered || gateway.state == "reachable") {
+      all.push_back(pass(Layer::neighbour, name + " answers" + at));
+    } else if (gateway.state == "failed" || gateway.state == "incomplete" || gateway.state.empty()) {
+      all.push_back(blame(Cause::gateway_silent,
+                          name + " (" + (gateway.state.empty() ? "nobody asks for it" : gateway.state) + ")"));
+    } else {
+      all.push_back(
+          {Layer::neighbour, CheckResult::skip, name + " is known" + at + ", and said nothing: " + gateway.state});
+    }
   }
-  return pass(Layer::neighbour, found.gateways.empty() ? "no gateway is needed" : found.gateways.front().address);
+  if (all.empty())
+    return {Layer::neighbour, CheckResult::skip, found.none_needed.empty() ? "no gateway is known" : found.none_needed};
+  // One gateway that answers is a way.
+  const auto good = std::find_if(all.begin(), all.end(),
+                                 [](const Judgement& judgement) { return judgement.result == CheckResult::pass; });
+  for (Judgement& judgement : all) {
+    if (good != all.end() && judgement.result == CheckResult::fail) judgement.result = CheckResult::warn;
+  }
+  return worst(std::move(all));
 }
 
 }  // namespace holdfast::diagnosis

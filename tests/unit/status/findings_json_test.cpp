@@ -49,20 +49,24 @@ TEST_CASE("what was found is read back as it was written, each kind of it") {
   survives(Layer::address, addresses);
   RouteFindings routes;
   routes.defaults.push_back({"IPv4", 254, 100, "eth0", "192.0.2.1"});
-  routes.ways.push_back({"198.51.100.2", "eth0", "192.0.2.2", "192.0.2.1", "an error"});
+  routes.ways.push_back({"198.51.100.2", "eth0", "192.0.2.2", "192.0.2.1", "an error", "wwan0", "eth1"});
   survives(Layer::route, routes);
   NeighbourFindings neighbours;
   neighbours.gateways.push_back({"192.0.2.1", "eth0", "reachable", {"02:00:00:00:00:01"}, true});
+  neighbours.none_needed = "ppp0 has no neighbours";
   survives(Layer::neighbour, neighbours);
   NameFindings name;
-  name.servers.push_back({"192.0.2.53", NameFindings::Said::refused, {"192.0.2.7"}, Milliseconds{12}, "REFUSED"});
+  name.servers.push_back(
+      {"192.0.2.53", NameFindings::Said::refused, {"192.0.2.7"}, Milliseconds{12}, "REFUSED", "127.0.0.53", true});
+  name.in_hosts = true;
   survives(Layer::name, name);
   PathFindings path;
-  path.echoes.push_back({"192.0.2.7", 3, 2, "192.0.2.8", 63, Milliseconds{40}, ""});
-  path.large.push_back({"192.0.2.7", 1500, true});
+  path.echoes.push_back({"192.0.2.7", 3, 2, "192.0.2.8", 63, Milliseconds{40}, "", true});
+  path.large.push_back({"192.0.2.7", 1500, true, "Frag needed"});
   survives(Layer::path, path);
   TcpFindings tcp;
-  tcp.tries.push_back({"192.0.2.7:22", Cause::connection_refused, "why", Milliseconds{3}, "192.0.2.8", 61, "hint"});
+  tcp.tries.push_back(
+      {"192.0.2.7:22", Cause::connection_refused, "why", Milliseconds{3}, "192.0.2.8", 61, "hint", true});
   survives(Layer::tcp, tcp);
   StepFindings step;
   step.failure = Failure{Cause::host_key_changed, "verify", "relay", "SHA256:abc", "look"};
