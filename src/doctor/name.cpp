@@ -1,9 +1,105 @@
 #include <algorithm>
 #include <boost/asio/ip/address.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <chrono>
 
+#include "doctor/nameservers.hpp"
 #include "doctor/patient.hpp"
+#include "net/address_cache.hpp"
+#include "net/state_file.hpp"
 
 namespace holdfast::doctor {
+namespace {
+
+/// How long the system may still take once its name servers were asked.
+constexpr std::chrono::milliseconds patience{1500};
+
+void add_new(std::vector<std::string>& all, const std::vector<std::string>& more) {
+  for (const std::string& one : more) {
+    if (std::find(all.begin(), all.end(), one) == all.end()) all.push_back(one);
+  }
+}
+
+std::vector<std::string> texts_of(const net::Endpoints& endpoints) {
+  std::vector<std::string> texts;
+  for (const auto& endpoint : endpoints) texts.push_back(endpoint.address().to_string());
+  return texts;
+}
+
+/// What an earlier run of the daemon has kept.
+std::vector<std::string> kept_addresses(const std::string& folder, const std::string& name, AddressFamily family) {
+  const auto text = net::read_file(folder + "/addresses");
+  const auto names = text ? net::parse_addresses(*text) : std::nullopt;
+  std::vector<std::string> addresses;
+  if (!names) return addresses;
+  const auto known = names->find({name, family});
+  if (known == names->end()) return addresses;
+  for (const auto& address : known->second.addresses) addresses.push_back(address.to_string());
+  return addresses;
+}
+
+/// The name servers, each by itself, and beside them what the system makes of the name.
+class NameLook final : public net::Operation {
+ public:
+  NameLook(const Patient& patient, Then then) : then_(std::move(then)), timer_(patient.executor) {
+    const std::string name = patient.there.host_name;
+    const AddressFamily family = patient.there.address_family;
+    asking_ = beside(
+        patient.executor,
+        [name, family, folder = patient.state_folder]() -> Finding {
+          NameFindings found = ask_name_servers(name, family);
+          found.remembered = kept_addresses(folder, name, family);
+          return found;
+        },
+        [this](Finding finding) { on_servers(std::get<NameFindings>(std::move(finding))); });
+    resolving_ = patient.resolver.find_relay(
+        name, patient.there.port, family,
+        [this](const tl::expected<net::RelayAddresses, Failure>& said) { on_system(said); });
+  }
+
+ private:
+  void on_servers(NameFindings found) {
+    found_.name = std::move(found.name);
+    found_.in_hosts = found.in_hosts;
+    found_.servers = std::move(found.servers);
+    add_new(found_.remembered, found.remembered);
+    asked_ = true;
+    if (resolved_) return tell();
+    found_.error = "the system has not answered yet";
+    timer_.expires_after(patience);
+    timer_.async_wait([this, alive = std::weak_ptr<char>{alive_}](const boost::system::error_code& error) {
+      if (!error && !alive.expired()) tell();
+    });
+  }
+
+  void on_system(const tl::expected<net::RelayAddresses, Failure>& said) {
+    resolved_ = true;
+    found_.error = said ? "" : describe(said.error());
+    if (said) {
+      found_.found = texts_of(said->said);
+      std::vector<std::string> remembered = texts_of(said->remembered);
+      add_new(remembered, found_.remembered);
+      found_.remembered = std::move(remembered);
+    }
+    if (asked_) tell();
+  }
+
+  void tell() {
+    const Then then = then_;
+    then(found_);
+  }
+
+  Then then_;
+  boost::asio::steady_timer timer_;
+  NameFindings found_;
+  bool asked_ = false;
+  bool resolved_ = false;
+  Look asking_;
+  std::unique_ptr<net::Operation> resolving_;
+  std::shared_ptr<char> alive_ = std::make_shared<char>();
+};
+
+}  // namespace
 
 std::vector<std::string> addresses_of(const Findings& so_far) {
   const auto known = so_far.find(Layer::name);
@@ -11,8 +107,10 @@ std::vector<std::string> addresses_of(const Findings& so_far) {
   if (name == nullptr) return {};
   if (name->literal) return {name->name};
   std::vector<std::string> addresses = name->found;
-  for (const std::string& remembered : name->remembered) {
-    if (std::find(addresses.begin(), addresses.end(), remembered) == addresses.end()) addresses.push_back(remembered);
+  add_new(addresses, name->remembered);
+  if (!addresses.empty()) return addresses;
+  for (const NameFindings::Server& server : name->servers) {
+    if (!server.knows_all) add_new(addresses, server.addresses);
   }
   return addresses;
 }
@@ -24,17 +122,7 @@ Look look_at_name(const Patient& patient, Then then) {
   boost::asio::ip::make_address(found.name, error);
   found.literal = !error;
   if (found.literal) return at_once(patient.executor, [then = std::move(then), found] { then(found); });
-  return patient.resolver.resolve(
-      found.name, patient.there.port, patient.there.address_family,
-      [found, then = std::move(then)](const tl::expected<net::Endpoints, Failure>& said) mutable {
-        if (!said) {
-          StepFindings failed;
-          failed.failure = said.error();
-          return then(failed);
-        }
-        for (const auto& endpoint : *said) found.found.push_back(endpoint.address().to_string());
-        then(found);
-      });
+  return std::make_unique<NameLook>(patient, std::move(then));
 }
 
 }  // namespace holdfast::doctor

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/ip/tcp.hpp>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -21,6 +22,9 @@ struct Patient {
   TunnelSpec there;                       ///< the tunnel as it is at the relay that is meant
   std::string state_folder;               ///< "/var/lib/holdfast"
   std::optional<TunnelReport> running{};  ///< what a daemon knows that holds this tunnel
+  /// The connection that the look at TCP made, for the look at the session: the relay takes one, no more.
+  std::shared_ptr<std::optional<boost::asio::ip::tcp::socket>> connected =
+      std::make_shared<std::optional<boost::asio::ip::tcp::socket>>();
 };
 
 /// What one look at a layer found. Called from the loop, never from inside; the look may be destroyed in it.

@@ -17,6 +17,11 @@ class SessionLook final : public net::Operation, private ssh::SessionObserver {
  public:
   SessionLook(const Patient& patient, const std::vector<std::string>& addresses, Tell tell)
       : executor_(patient.executor), there_(patient.there), storage_(patient.storage), tell_(std::move(tell)) {
+    if (auto socket = std::exchange(*patient.connected, std::nullopt)) {
+      session_.emplace(std::move(*socket), there_, static_cast<SessionObserver&>(*this), storage_);
+      session_->open();
+      return;
+    }
     net::Endpoints endpoints;
     for (const std::string& address : addresses)
       endpoints.emplace_back(boost::asio::ip::make_address(address), there_.port);
