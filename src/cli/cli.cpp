@@ -219,6 +219,8 @@ class CommandLine {
         ->type_name("CAUSE");
     doctor_command.add_option("--findings", options_.findings, "Judge again what --json printed, and look at nothing")
         ->type_name("FILE");
+    doctor_command.add_flag("--capture", options_.capture,
+                            "See who answers the relay's port (needs root), and print the tcpdump command for it");
     add_daemon(doctor_command);
     CLI::App& reconnect_command =
         add("reconnect", "Open a tunnel's session anew", reconnect_text, reconnect_footer, reconnect);

@@ -98,6 +98,7 @@ std::vector<std::string> worth_a_look(const Report& report) {
 /// By the process that holds it.
 std::optional<int> examine_there(const Options& options, const std::string& tunnel, std::ostream& out) {
   DoctorFace face{out, show_of(options), tunnel, "by the running holdfast", doctor::examined_layers()};
+  if (options.capture) face.capture();
   std::string broken;
   const auto take = [&](const std::string& line) {
     auto found = status::from_line(line);
@@ -127,6 +128,7 @@ int examine_here(const Options& options, const TunnelSpec& tunnel, std::ostream&
   const std::string own = own_state_folder();
   DoctorFace face{out, show_of(options), tunnel.name, "by this command: no holdfast runs here",
                   doctor::examined_layers()};
+  if (options.capture) face.capture();
   doctor::examine_alone(at_relay(tunnel, relays_of(tunnel).front()), own.empty() ? supervisor::state_folder("") : own,
                         [&](Layer layer, Finding finding) { face.take(layer, std::move(finding)); });
   return face.end();

@@ -34,7 +34,15 @@ void DoctorFace::begin() {
   out_ << (tunnel_.empty() ? "" : "Tunnel " + tunnel_ + ", ") << std::exchange(how_, {}) << "\n\n";
 }
 
+void DoctorFace::capture() {
+  watches_ = true;
+  auto capture = doctor::Capture::begin();
+  if (capture) capture_ = std::move(*capture);
+  if (!capture) std::cerr << "Nothing is captured: " << capture.error() << ".\n";
+}
+
 void DoctorFace::take(Layer layer, Finding finding) {
+  if (auto* tcp = std::get_if<TcpFindings>(&finding); tcp != nullptr && capture_) capture_->read_into(*tcp);
   findings_.insert_or_assign(layer, std::move(finding));
   expected_.insert(layer);
   if (show_ != Show::json) show_what_is_next();
@@ -47,6 +55,7 @@ int DoctorFace::end() {
     show_what_is_next();
     show_skipped();
     out_ << '\n' << status::conclusion(diagnosis, colour_);
+    if (watches_) out_ << "To watch it: " << doctor::capture_command(findings_) << '\n';
   }
   if (show_ != Show::text) out_ << status::to_json(tunnel_, findings_, diagnosis);
   out_ << std::flush;

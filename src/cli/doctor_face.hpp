@@ -1,10 +1,12 @@
 #pragma once
 
 #include <iosfwd>
+#include <memory>
 #include <set>
 #include <string>
 #include <vector>
 
+#include "doctor/capture.hpp"
 #include "holdfast/diagnosis.hpp"
 #include "status/table.hpp"
 
@@ -19,6 +21,8 @@ class DoctorFace {
   /// `how`: by whom it is examined. `expected`: of these something will come.
   DoctorFace(std::ostream& out, Show show, std::string tunnel, std::string how, std::set<Layer> expected);
 
+  /// From now on who answers the relay's port is seen as well, if that is permitted.
+  void capture();
   void take(Layer layer, Finding finding);
   /// Nothing more comes. The exit status.
   int end();
@@ -37,6 +41,8 @@ class DoctorFace {
   const status::Colour colour_;
   const std::string tunnel_;
   std::string how_;  ///< until it is said
+  bool watches_ = false;
+  std::unique_ptr<doctor::Capture> capture_;
   Findings findings_;
   std::set<Layer> expected_;        ///< those that are not shown yet
   std::vector<Judgement> skipped_;  ///< since the last line, for one reason
