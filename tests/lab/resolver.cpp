@@ -9,10 +9,13 @@
 #include <array>
 #include <cerrno>
 #include <cstdint>
+#include <deque>
 #include <optional>
 #include <stdexcept>
 #include <system_error>
 #include <vector>
+
+#include "lab/lab.hpp"
 
 namespace holdfast::lab {
 namespace {
@@ -21,8 +24,39 @@ using Message = std::vector<std::uint8_t>;
 
 constexpr std::size_t header_size = 12;
 
+/// The name that is asked for: "relay.lab".
+std::string name_of(const Message& question) {
+  std::string name;
+  for (std::size_t at = header_size; at < question.size() && question[at] != 0; at += 1U + question[at]) {
+    for (std::size_t letter = at + 1; letter <= at + question[at] && letter < question.size(); ++letter) {
+      name += static_cast<char>(question[letter]);
+    }
+    name += '.';
+  }
+  if (!name.empty()) name.pop_back();
+  return name;
+}
+
+/// RCODE; 0: there is an answer.
+std::uint8_t code_of(Manner manner, const Message& question) {
+  switch (manner) {
+    case Manner::refuses:
+      return 5;
+    case Manner::fails:
+      return 2;
+    case Manner::denies:
+      return 3;
+    case Manner::honest:
+      return name_of(question) == Lab::relay_name ? 0 : 3;
+    case Manner::knows_all:
+    case Manner::silent:
+      return 0;
+  }
+  return 0;
+}
+
 /// RFC 1035, 4: the question's own bytes, and for type A one record. Nothing for what is not a plain question.
-std::optional<Message> answer_to(const Message& question, const std::string& address) {
+std::optional<Message> answer_to(const Message& question, const std::string& address, std::uint8_t code) {
   std::size_t end = header_size;
   while (end < question.size() && question[end] != 0) {
     end += 1U + question[end];
@@ -32,9 +66,9 @@ std::optional<Message> answer_to(const Message& question, const std::string& add
     return {};
   }
   Message answer(question.begin(), question.begin() + static_cast<std::ptrdiff_t>(end));
-  const bool wants_ipv4 = answer[end - 3] == 1;
+  const bool wants_ipv4 = code == 0 && answer[end - 3] == 1;
   answer[2] = 0x84 | (question[2] & 1);  // an authoritative response, recursion desired as asked
-  answer[3] = 0x80;                      // recursion available, no error
+  answer[3] = 0x80 | code;               // recursion available
   answer[7] = wants_ipv4 ? 1 : 0;
   answer[8] = answer[9] = answer[10] = answer[11] = 0;  // an EDNS option of the question is left out
   if (wants_ipv4) {
@@ -52,7 +86,8 @@ std::optional<Message> answer_to(const Message& question, const std::string& add
 
 }  // namespace
 
-Resolver::Resolver(const Host& host, const std::string& address) : address_(address) {
+Resolver::Resolver(const Host& host, const std::string& address, Manner manner, std::chrono::milliseconds delay)
+    : address_(address), manner_(manner), delay_(delay) {
   const InNetwork here(host);
   socket_ = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   sockaddr_in any{};
@@ -71,9 +106,20 @@ Resolver::~Resolver() {
 }
 
 void Resolver::serve() {
+  struct Waiting {
+    std::chrono::steady_clock::time_point due;
+    Message answer;
+    sockaddr_in to;
+  };
+  std::deque<Waiting> waiting;
   while (!ending_) {
+    for (; !waiting.empty() && waiting.front().due <= std::chrono::steady_clock::now(); waiting.pop_front()) {
+      const Waiting& next = waiting.front();
+      ::sendto(socket_, next.answer.data(), next.answer.size(), 0, reinterpret_cast<const sockaddr*>(&next.to),
+               sizeof next.to);
+    }
     pollfd ready{socket_, POLLIN, 0};
-    if (::poll(&ready, 1, 50) != 1) {
+    if (::poll(&ready, 1, waiting.empty() ? 50 : 5) != 1) {
       continue;
     }
     Message question(512);
@@ -85,8 +131,17 @@ void Resolver::serve() {
       continue;
     }
     question.resize(static_cast<std::size_t>(got));
-    if (const auto answer = answer_to(question, address_)) {
-      ++questions_;
+    const auto answer = answer_to(question, address_, code_of(manner_, question));
+    if (!answer) {
+      continue;
+    }
+    ++questions_;
+    if (manner_ == Manner::silent) {
+      continue;
+    }
+    if (delay_ > delay_.zero()) {
+      waiting.push_back({std::chrono::steady_clock::now() + delay_, *answer, from});
+    } else {
       ::sendto(socket_, answer->data(), answer->size(), 0, reinterpret_cast<const sockaddr*>(&from), from_size);
     }
   }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <string>
 #include <thread>
 
@@ -8,10 +9,22 @@
 
 namespace holdfast::lab {
 
-/// The smallest name server: says that every name has one IPv4 address and no IPv6 address. On 0.0.0.0:53 of the host.
+/// How a name server answers.
+enum class Manner {
+  knows_all,  ///< every name has one IPv4 address and no IPv6 address
+  honest,     ///< Lab::relay_name has, and there is no other name
+  silent,
+  refuses,  ///< REFUSED
+  fails,    ///< SERVFAIL
+  denies,   ///< NXDOMAIN
+};
+
+/// The smallest name server, on 0.0.0.0:53 of the host.
 class Resolver {
  public:
-  Resolver(const Host& host, const std::string& address);
+  /// `delay`: of every answer.
+  Resolver(const Host& host, const std::string& address, Manner manner = Manner::knows_all,
+           std::chrono::milliseconds delay = {});
   ~Resolver();
   Resolver(const Resolver&) = delete;
   Resolver& operator=(const Resolver&) = delete;
@@ -22,6 +35,8 @@ class Resolver {
   void serve();
 
   std::string address_;
+  Manner manner_;
+  std::chrono::milliseconds delay_;
   int socket_ = -1;
   std::atomic<bool> ending_ = false;
   std::atomic<unsigned> questions_ = 0;

@@ -36,7 +36,10 @@ std::string Seen::cause() const {
   return found == layers.end() ? std::string{} : found->second.cause;
 }
 
-Bedside::Bedside(const SiteOptions& options) : Site(options, holdfast_at(HOLDFAST_BINARY)) {}
+Bedside::Bedside(const SiteOptions& options) : Site(options, holdfast_at(HOLDFAST_BINARY)) {
+  // As systemd has it (sysctl.d/50-default.conf): everybody may send echoes.
+  lab.device().sysctl("net/ipv4/ping_group_range", "0 2147483647");
+}
 
 Seen Bedside::examine() {
   return examine({});

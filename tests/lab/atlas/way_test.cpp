@@ -1,14 +1,49 @@
 #include <doctest/doctest.h>
 
+#include <cstdlib>
+#include <string>
+
 #include "lab/atlas/atlas.hpp"
 
 using namespace holdfast::lab;
+using namespace std::chrono_literals;
+
+namespace {
+
+/// On the carrier, before it forwards.
+void on_the_way(const Bedside& bedside, const std::string& hook, const std::string& rule) {
+  bedside.lab.carrier().run(
+      {"nft", "-f", "-"}, "table ip fault {\n chain act {\n  type filter hook " + hook + ";\n  " + rule + "\n }\n}\n");
+}
+
+constexpr const char* forwarding = "forward priority -10";
+constexpr const char* arriving = "prerouting priority -150";
+constexpr const char* leaving = "postrouting priority 300";
+
+SiteOptions with(const std::string& line) {
+  SiteOptions options;
+  options.holdfast = {line};
+  return options;
+}
+
+}  // namespace
 
 TEST_CASE("nothing is wrong, with and without a daemon") {
   Bedside bedside;
-  check_answer(bedside.examine(), "");
+  check_answer(bedside.examine(), "", 10s);
   bedside.establish();
-  check_answer(bedside.examine(), "", std::chrono::seconds{10});
+  const std::size_t connections = bedside.relay.connections();
+  const Seen seen = bedside.examine();
+  check_answer(seen, "", 10s);
+  CHECK(seen.layers.at("tcp").measured.starts_with("the running session is through"));
+  CHECK(bedside.relay.connections() == connections);
+}
+
+TEST_CASE("one connection to the relay is enough") {
+  Bedside bedside;
+  const std::size_t connections = bedside.relay.connections();
+  check_answer(bedside.examine(), "", 10s);
+  CHECK(bedside.relay.connections() == connections + 1);
 }
 
 TEST_CASE("the link is switched off") {
@@ -19,8 +54,191 @@ TEST_CASE("the link is switched off") {
   CHECK(seen.layers.at("route").hidden_by == "link");
 }
 
+// ---- route --------------------------------------------------------------------------------------------------------
+
+TEST_CASE("there is no default route") {
+  Bedside bedside;
+  bedside.lab.device().ip("route del default\n");
+  const Seen seen = bedside.examine();
+  check_answer(seen, "no_default_route", 10s);
+  CHECK(seen.layers.at("tcp").hidden_by == "route");
+}
+
+TEST_CASE("two default routes have the same metric") {
+  Bedside bedside;
+  bedside.lab.plug_in_cable();
+  bedside.lab.device().ip("route append default via 10.64.0.1\n");
+  check_answer(bedside.examine(), "routes_tied", 10s);
+}
+
+TEST_CASE("bind_interface names an interface by which no route leads to the relay") {
+  Bedside bedside(with("bind_interface: eth1"));
+  bedside.lab.plug_in_cable();
+  bedside.lab.device().ip("route replace default via 10.64.0.1\n");
+  check_answer(bedside.examine(), "wrong_interface", 15s);
+}
+
+TEST_CASE("bind_address is another interface's") {
+  Bedside bedside(with("bind_address: 10.64.0.2"));
+  bedside.lab.plug_in_cable();
+  check_answer(bedside.examine(), "wrong_interface", 15s);
+}
+
+TEST_CASE("a rule prohibits the way") {
+  Bedside bedside;
+  bedside.lab.device().ip("rule add to 198.51.100.2 prohibit\n");
+  const Seen seen = bedside.examine();
+  check_answer(seen, "route_prohibited", 10s);
+  CHECK(seen.layers.at("route").evidence.front().find("prohibit") != std::string::npos);
+}
+
+TEST_CASE("a route is a black hole") {
+  Bedside bedside;
+  bedside.lab.device().ip("route add blackhole 198.51.100.0/24\n");
+  check_answer(bedside.examine(), "route_prohibited", 10s);
+}
+
+// ---- neighbour ----------------------------------------------------------------------------------------------------
+
+TEST_CASE("the gateway answers") {
+  Bedside bedside;
+  bedside.lab.plug_in_cable();
+  const Seen seen = bedside.examine();
+  check_answer(seen, "", 10s);
+  CHECK(seen.layers.at("neighbour").result == "pass");
+}
+
+TEST_CASE("the gateway does not answer ARP") {
+  Bedside bedside;
+  bedside.lab.plug_in_cable();
+  bedside.lab.carrier().ip("link set wire0 arp off\n");
+  const Seen seen = bedside.examine();
+  check_answer(seen, "gateway_silent", 15s);
+  CHECK(seen.layers.at("tcp").hidden_by == "neighbour");
+}
+
+// ---- path ---------------------------------------------------------------------------------------------------------
+
+TEST_CASE("an echo is answered from another address") {
+  Bedside bedside;
+  on_the_way(bedside, leaving, "icmp type echo-reply ip saddr 198.51.100.2 ip saddr set 198.51.100.9");
+  const Seen seen = bedside.examine();
+  check_answer(seen, "answered_from_elsewhere", 10s);
+  CHECK(seen.answer == "path");
+  CHECK(seen.layers.at("path").result == "warn");
+}
+
+TEST_CASE("everything is answered from another address") {
+  Bedside bedside;
+  on_the_way(bedside, leaving, "ip saddr 198.51.100.2 ip saddr set 198.51.100.9");
+  const Seen seen = bedside.examine();
+  check_answer(seen, "answered_from_elsewhere", 15s);
+  CHECK(seen.layers.at("path").result == "fail");
+  CHECK(seen.layers.at("tcp").hidden_by == "path");
+}
+
+TEST_CASE("a SYN is answered from another address: seen by capture") {
+  Bedside bedside;
+  on_the_way(bedside, leaving, "tcp sport 22 ip saddr 198.51.100.2 ip saddr set 198.51.100.9");
+  const Seen seen = bedside.examine({"--capture"});
+  check_answer(seen, "answered_from_elsewhere", 15s);
+  CHECK(seen.answer == "tcp");
+  CHECK(seen.layers.at("tcp").measured.find("198.51.100.9") != std::string::npos);
+}
+
+TEST_CASE("a modem answers the echo for a relay that is not there") {
+  Bedside bedside;
+  bedside.lab.relay().ip("link set eth0 down\n");
+  bedside.lab.carrier().ip("addr add 198.51.100.2/32 dev lo\n");
+  on_the_way(bedside, "input priority -10", "tcp dport { 22, 443 } drop");
+  const Seen seen = bedside.examine();
+  check_answer(seen, "connection_timed_out", 15s);
+  CHECK(seen.layers.at("path").cause == "answered_on_the_way");
+}
+
+TEST_CASE("an echo needs a raw socket where nobody else may send one") {
+  Bedside bedside;
+  bedside.lab.device().sysctl("net/ipv4/ping_group_range", "1 0");
+  const Seen seen = bedside.examine();
+  check_answer(seen, "", 10s);
+  CHECK(seen.layers.at("path").result == "pass");
+}
+
+TEST_CASE("large packets vanish") {
+  Bedside bedside;
+  on_the_way(bedside, forwarding, "meta length > 1300 drop");
+  const Seen seen = bedside.examine();
+  check_answer(seen, "path_mtu", 30s);
+  CHECK(seen.layers.at("path").measured.find("1280 bytes are answered") != std::string::npos);
+}
+
+TEST_CASE("large packets are told to be smaller") {
+  Bedside bedside;
+  bedside.lab.carrier().ip("link set core0 mtu 1300\n");
+  bedside.lab.relay().ip("link set eth0 mtu 1300\n");
+  const Seen seen = bedside.examine();
+  check_answer(seen, "", 15s);
+  CHECK(seen.layers.at("path").result == "pass");
+}
+
+// ---- TCP ----------------------------------------------------------------------------------------------------------
+
 TEST_CASE("nobody listens at the relay's port") {
   Bedside bedside;
   bedside.relay.terminate();
-  check_answer(bedside.examine(), "connection_refused", std::chrono::seconds{10});
+  check_answer(bedside.examine(), "connection_refused", 10s);
+}
+
+TEST_CASE("the port does not answer") {
+  Bedside bedside;
+  on_the_way(bedside, forwarding, "tcp dport { 22, 443 } drop");
+  const Seen seen = bedside.examine();
+  check_answer(seen, "connection_timed_out", 15s);
+  CHECK(seen.layers.at("path").result == "pass");
+}
+
+TEST_CASE("the port is blocked, and 443 passes") {
+  Bedside bedside;
+  std::optional<holdfast::test::Listener> other;
+  {
+    const InNetwork here(bedside.lab.relay());
+    other.emplace(holdfast::test::Listener::tcp(443));
+  }
+  on_the_way(bedside, forwarding, "tcp dport 22 drop");
+  check_answer(bedside.examine(), "port_blocked", 15s);
+}
+
+TEST_CASE("somebody on the way resets the connection") {
+  Bedside bedside;
+  on_the_way(bedside, arriving, "iifname air0 tcp dport 22 reject with tcp reset");
+  check_answer(bedside.examine(), "reset_on_the_way", 10s);
+}
+
+TEST_CASE("somebody on the way resets the connection: seen by capture") {
+  Bedside bedside;
+  on_the_way(bedside, forwarding, "tcp dport 22 reject with tcp reset");
+  check_answer(bedside.examine({"--capture"}), "reset_on_the_way", 10s);
+}
+
+TEST_CASE("somebody on the way says that it is prohibited") {
+  Bedside bedside;
+  on_the_way(bedside, forwarding, "tcp dport 22 reject with icmp type admin-prohibited");
+  check_answer(bedside.examine(), "reset_on_the_way", 10s);
+}
+
+// ---- no false alarm -----------------------------------------------------------------------------------------------
+
+TEST_CASE("nothing is wrong with a long way that loses every fiftieth packet") {
+  const char* wanted = std::getenv("HOLDFAST_HEALTHY_RUNS");
+  const int runs = wanted == nullptr ? 2 : std::atoi(wanted);
+  for (int run = 0; run < runs; ++run) {
+    SiteOptions options;
+    options.seed = static_cast<std::uint64_t>(run) + 1;
+    Bedside bedside(options);
+    bedside.lab.forget_relay_name();
+    const Resolver resolver(bedside.lab.carrier(), Lab::relay_address, Manner::honest);
+    bedside.lab.set_link({.delay = 150ms, .loss = 0.02});
+    CAPTURE(run);
+    check_answer(bedside.examine(), "", 20s);
+  }
 }
