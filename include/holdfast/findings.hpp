@@ -25,24 +25,31 @@ struct Skipped {
 };
 
 struct DeviceFindings {
+  /// A folder that is written to.
   struct Place {
-    std::string path;  ///< what of ours lies there
+    std::string path;
     std::uint64_t free_bytes = 0;
     std::uint64_t free_files = 0;  ///< inodes; on a file system without a limit, what it says
     bool read_only = false;
     std::string error;  ///< of the look
   };
-  std::int64_t clock = 0;                    ///< seconds since 1970, by this device
-  std::optional<std::int64_t> relay_clock;   ///< by the relay, at the same moment
-  std::optional<std::int64_t> at_least;      ///< it can't be earlier: when this program was built, ...
+  std::int64_t clock = 0;                   ///< seconds since 1970, by this device
+  std::optional<std::int64_t> relay_clock;  ///< by the relay, at the same moment
+  std::optional<std::int64_t> at_least;     ///< it can't be earlier: when this program was built, ...
+  struct Certificate {
+    std::string file;
+    std::int64_t valid_after = 0;  ///< likewise
+    std::int64_t valid_before = 0;
+  };
+  std::vector<Certificate> certificates;     ///< that the tunnel logs in with
   std::optional<bool> clock_synchronized;    ///< adjtimex(2)
   std::optional<bool> under_voltage;         ///< now
   std::optional<bool> under_voltage_before;  ///< since the boot
   std::vector<Place> places;
   std::uint64_t descriptors_used = 0;
-  std::uint64_t descriptors_limit = 0;
-  std::uint64_t memory_available = 0;  ///< bytes
-  std::uint64_t memory_total = 0;
+  std::uint64_t descriptors_limit = 0;  ///< 0: not known
+  std::uint64_t memory_available = 0;   ///< bytes
+  std::uint64_t memory_total = 0;       ///< 0: not known
 };
 
 struct ModemFindings {
@@ -52,36 +59,45 @@ struct ModemFindings {
     std::string state;            ///< MMModemState
     std::string failed_reason;    ///< MMModemStateFailedReason
     std::string unlock_required;  ///< MMModemLock, "none" if nothing is
+    std::string power;            ///< MMModemPowerState
     std::string registration;     ///< MMModem3gppRegistrationState
     std::string operator_name;
     std::optional<unsigned> signal;  ///< per cent
     std::optional<bool> bearer_connected;
     std::string bearer_error;  ///< of its last attempt
     std::string apn;
+    std::optional<bool> roaming_allowed;
     std::vector<std::string> interfaces;  ///< of the network: "wwan0"
+    bool serial = false;                  ///< has a port that a call can be made from (ppp)
   };
   /// On USB, by its class or its known maker, whether or not anything manages it.
   struct Device {
     std::string name;                     ///< "12d1:1f01 HUAWEI Mobile"
     std::vector<std::string> interfaces;  ///< of the network
+    bool serial = false;                  ///< likewise
+    bool as_disk = false;                 ///< shows as a disk with drivers for Windows, and nothing else
   };
-  bool managed = false;  ///< ModemManager answered
+  bool managed = false;       ///< ModemManager answered
+  std::string manager_error;  ///< else why not, if it is there
   std::vector<Modem> modems;
   std::vector<Device> devices;
+  std::vector<std::string> calls;  ///< interfaces that a call through a serial port made: "ppp0"
 };
 
 struct LinkFindings {
   struct Link {
     std::string name;
+    std::string kind;      ///< "veth", "bridge", "wireguard"; empty for a device's own
     bool up = false;       ///< as the operator set it
     bool carrier = false;  ///< and it is ready for traffic
     bool loopback = false;
-    bool physical = false;                 ///< has a device below it, or carries packets out by itself (ppp, tun)
+    bool way_out = false;                  ///< leads out of this machine by itself: not a container's or a VPN's
     std::optional<unsigned> losses{};      ///< of the carrier, since the link is there
     std::optional<unsigned> losses_now{};  ///< likewise while we looked, or lately where a daemon watched
   };
   std::vector<Link> links;
-  std::string wanted;  ///< bind_interface; empty: any
+  std::string wanted;                  ///< bind_interface; empty: any
+  std::optional<std::int64_t> uptime;  ///< of this machine, in seconds: the losses are of this time
 };
 
 struct AddressFindings {
@@ -91,10 +107,12 @@ struct AddressFindings {
     bool link_local = false;  ///< 169.254.0.0/16, fe80::/10
     bool expired = false;     ///< its preferred lifetime is over
     bool duplicate = false;   ///< IFA_F_DADFAILED, or another machine answers for it
-    bool tentative = false;
+    bool tentative = false;   ///< the kernel still asks whether it is another machine's
+    bool way_out = false;     ///< of a link that leads out by itself
   };
   std::vector<Address> addresses;  ///< without those of the loopback
   std::string wanted;              ///< bind_address; empty: any
+  std::string interface;           ///< bind_interface; empty: any
 };
 
 struct RouteFindings {

@@ -22,6 +22,7 @@ struct Patient {
   TunnelSpec there;                       ///< the tunnel as it is at the relay that is meant
   std::string state_folder;               ///< "/var/lib/holdfast"
   std::optional<TunnelReport> running{};  ///< what a daemon knows that holds this tunnel
+  std::string root{};                     ///< empty, or where a test has another machine's /sys and /proc
   /// The connection that the look at TCP made, for the look at the session: the relay takes one, no more.
   std::shared_ptr<std::optional<boost::asio::ip::tcp::socket>> connected =
       std::make_shared<std::optional<boost::asio::ip::tcp::socket>>();

@@ -14,10 +14,13 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 #include <span>
 #include <system_error>
 #include <utility>
 #include <vector>
+
+#include "net/interfaces.hpp"
 
 namespace holdfast::net {
 namespace {
@@ -53,8 +56,10 @@ Socket open_socket(int flags, unsigned listen_to) {
 
 // ---- asking -----------------------------------------------------------------------------------------------------
 
-int fold_into(const nlmsghdr* message, void* snapshot) {
-  static_cast<NetworkSnapshot*>(snapshot)->fold(*message);
+using Take = std::function<void(const nlmsghdr& message)>;
+
+int hand_over(const nlmsghdr* message, void* take) {
+  (*static_cast<const Take*>(take))(*message);
   return MNL_CB_OK;
 }
 
@@ -65,7 +70,7 @@ void put_link_request(nlmsghdr* message) {
 }
 
 /// False if the kernel says no, or that the tables changed meanwhile (NLM_F_DUMP_INTR, which libmnl makes EINTR).
-bool dump(const mnl_socket* socket, std::uint16_t type, std::uint32_t sequence, Buffer& buffer, NetworkSnapshot& into) {
+bool dump(const mnl_socket* socket, std::uint16_t type, std::uint32_t sequence, Buffer& buffer, Take& take) {
   nlmsghdr* request = mnl_nlmsg_put_header(buffer.data());
   request->nlmsg_type = type;
   request->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
@@ -82,33 +87,41 @@ bool dump(const mnl_socket* socket, std::uint16_t type, std::uint32_t sequence, 
     if (size < 0 && errno == EINTR) continue;
     if (size <= 0) return false;
     for (const nlmsghdr* message : messages_of(std::span(buffer).first(static_cast<std::size_t>(size)))) {
-      const int result = mnl_cb_run(message, message->nlmsg_len, sequence, port, fold_into, static_cast<void*>(&into));
+      const int result = mnl_cb_run(message, message->nlmsg_len, sequence, port, hand_over, static_cast<void*>(&take));
       if (result <= MNL_CB_STOP) return result == MNL_CB_STOP;
     }
   }
   return true;
 }
 
-std::optional<NetworkSnapshot> dump_once() {
+bool dump_once(std::initializer_list<std::uint16_t> types, Take& take) {
   const Socket socket = open_socket(0, 0);
-  if (!socket) return std::nullopt;
+  if (!socket) return false;
   // The kernel answers from inside the call; this is for a kernel that does not.
   timeval patience{1, 0};
   ::setsockopt(mnl_socket_get_fd(socket.get()), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-  NetworkSnapshot snapshot;
   Buffer buffer(buffer_size);
   std::uint32_t sequence = 0;
-  for (const std::uint16_t type : {RTM_GETLINK, RTM_GETADDR, RTM_GETROUTE}) {
-    if (!dump(socket.get(), type, ++sequence, buffer, snapshot)) return std::nullopt;
-  }
-  return snapshot;
+  return std::all_of(types.begin(), types.end(),
+                     [&](std::uint16_t type) { return dump(socket.get(), type, ++sequence, buffer, take); });
 }
 
 }  // namespace
 
 std::optional<NetworkSnapshot> dump_network() {
   for (int tries = 0; tries < dump_tries; ++tries) {
-    if (auto snapshot = dump_once()) return snapshot;
+    NetworkSnapshot snapshot;
+    Take fold = [&](const nlmsghdr& message) { snapshot.fold(message); };
+    if (dump_once({RTM_GETLINK, RTM_GETADDR, RTM_GETROUTE}, fold)) return snapshot;
+  }
+  return std::nullopt;
+}
+
+std::optional<Interfaces> dump_interfaces() {
+  for (int tries = 0; tries < dump_tries; ++tries) {
+    Interfaces interfaces;
+    Take take = [&](const nlmsghdr& message) { interfaces.take(message); };
+    if (dump_once({RTM_GETLINK, RTM_GETADDR}, take)) return interfaces;
   }
   return std::nullopt;
 }

@@ -50,20 +50,21 @@ NLOHMANN_JSON_SERIALIZE_ENUM(TargetFindings::Said, {{TargetFindings::Said::somet
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Failure, cause, operation, subject, detail, remedy)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Skipped, why)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(DeviceFindings::Place, path, free_bytes, free_files, read_only, error)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(DeviceFindings, clock, relay_clock, at_least, clock_synchronized,
-                                                under_voltage, under_voltage_before, places, descriptors_used,
-                                                descriptors_limit, memory_available, memory_total)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(DeviceFindings::Certificate, file, valid_after, valid_before)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(DeviceFindings, clock, relay_clock, at_least, certificates,
+                                                clock_synchronized, under_voltage, under_voltage_before, places,
+                                                descriptors_used, descriptors_limit, memory_available, memory_total)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(ModemFindings::Modem, name, state, failed_reason, unlock_required,
-                                                registration, operator_name, signal, bearer_connected, bearer_error,
-                                                apn, interfaces)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(ModemFindings::Device, name, interfaces)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(ModemFindings, managed, modems, devices)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(LinkFindings::Link, name, up, carrier, loopback, physical, losses,
+                                                power, registration, operator_name, signal, bearer_connected,
+                                                bearer_error, apn, roaming_allowed, interfaces, serial)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(ModemFindings::Device, name, interfaces, serial, as_disk)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(ModemFindings, managed, manager_error, modems, devices, calls)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(LinkFindings::Link, name, kind, up, carrier, loopback, way_out, losses,
                                                 losses_now)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(LinkFindings, links, wanted)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(LinkFindings, links, wanted, uptime)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(AddressFindings::Address, interface, address, link_local, expired,
-                                                duplicate, tentative)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(AddressFindings, addresses, wanted)
+                                                duplicate, tentative, way_out)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(AddressFindings, addresses, wanted, interface)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(RouteFindings::Default, family, table, metric, interface, gateway)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(RouteFindings::Way, to, interface, source, gateway, error, freely,
                                                 source_belongs)

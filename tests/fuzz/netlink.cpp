@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "fuzz/fuzz.hpp"
+#include "net/interfaces.hpp"
 #include "net/network_snapshot.hpp"
 
 namespace {
@@ -14,6 +15,7 @@ using holdfast::fuzz::promise;
 /// Datagrams, each behind a byte of its size in words.
 void run(std::string_view input) {
   NetworkSnapshot snapshot;
+  Interfaces interfaces;
   while (!input.empty()) {
     const std::size_t words = holdfast::fuzz::take_byte(input);
     const std::size_t size = std::min(words * 4 + 3, input.size());
@@ -26,10 +28,17 @@ void run(std::string_view input) {
     std::size_t sum = 0;
     for (const nlmsghdr* message : messages_of(datagram)) {
       changed = snapshot.fold(*message) || changed;
+      interfaces.take(*message);
       sum += message->nlmsg_len;
     }
     promise(sum <= size, "no message is longer than what came");
     promise(changed || snapshot == before, "what changes is told");
+
+    for (const auto& link : interfaces.links()) {
+      promise(holdfast::fuzz::is_harmless_line(link.name + link.kind), "a link's name and kind can be shown");
+      promise(!link.way_out || !link.loopback, "nothing leaves by the loopback");
+    }
+    for (const auto& address : interfaces.addresses()) promise(!address.address.empty(), "an address has a text");
 
     const NetworkChange change = compare(before, snapshot);
     promise(holdfast::fuzz::is_harmless_line(change.what) && change.what.size() < 2000,

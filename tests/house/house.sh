@@ -40,7 +40,7 @@ third_party_headers_stay_in_their_folder() {
 libssh/         src/ssh
 libmnl/         src/net
 yaml-cpp/       src/config
-systemd/        src/service src/log
+systemd/        src/service src/log src/doctor
 nlohmann/       src/status
 boost/beast     src/status
 CLI/            src/cli

@@ -1,18 +1,104 @@
+#include <algorithm>
+
 #include "core/diagnosis/judges.hpp"
 
 namespace holdfast::diagnosis {
+namespace {
 
-Judgement judge(const DeviceFindings& found) {
-  if (found.at_least && found.clock < *found.at_least)
-    return blame(Cause::clock_wrong, "the clock is before this program was built");
-  for (const DeviceFindings::Place& place : found.places) {
-    if (place.read_only) return blame(Cause::disk_read_only, place.path);
-    if (place.error.empty() && (place.free_bytes == 0 || place.free_files == 0))
-      return blame(Cause::disk_full, place.path);
+/// The first of 2020: no device that runs this is older.
+constexpr std::int64_t first_of_2020 = 1577836800;
+/// What the two clocks may differ by before it is worth a word: certificates are given for longer.
+constexpr std::int64_t tolerated_seconds = 300;
+/// Of a file system that is as good as full.
+constexpr std::uint64_t fewest_bytes = 65536;
+/// A look takes some by itself.
+constexpr std::uint64_t fewest_descriptors = 4;
+
+std::string megabytes(std::uint64_t bytes) {
+  return std::to_string(bytes / 1024 / 1024) + " MB";
+}
+
+/// "2026-02-28": as std::chrono has no words for it yet (g++ 12).
+std::string date(std::int64_t time) {
+  const std::chrono::year_month_day day{
+      std::chrono::floor<std::chrono::days>(std::chrono::sys_seconds{std::chrono::seconds{time}})};
+  const auto two = [](unsigned number) { return (number < 10 ? "-0" : "-") + std::to_string(number); };
+  return std::to_string(static_cast<int>(day.year())) + two(static_cast<unsigned>(day.month())) +
+         two(static_cast<unsigned>(day.day()));
+}
+
+/// "12 s", "3 h", "20 days"
+std::string span(std::int64_t seconds) {
+  if (seconds < 120) return std::to_string(seconds) + " s";
+  if (seconds < 2 * 3600) return std::to_string(seconds / 60) + " min";
+  if (seconds < 2 * 86400) return std::to_string(seconds / 3600) + " h";
+  return std::to_string(seconds / 86400) + " days";
+}
+
+void judge_clock(const DeviceFindings& found, std::vector<Judgement>& into) {
+  const std::string now = "it is " + date(found.clock) + " by this device's clock";
+  for (const DeviceFindings::Certificate& certificate : found.certificates) {
+    if (found.clock >= certificate.valid_after) continue;
+    Judgement early = blame(Cause::clock_wrong, now + ", and " + certificate.file + " is good from " +
+                                                    date(certificate.valid_after) + " on");
+    early.result = CheckResult::fail;  // the login can't succeed
+    into.push_back(std::move(early));
+    return;
   }
-  if (found.under_voltage.value_or(false)) return blame(Cause::under_voltage, "the voltage is too low now");
-  if (found.memory_total == 0) return pass(Layer::device, "nothing is wrong with what can be seen of it");
-  return pass(Layer::device, std::to_string(found.memory_available / 1024 / 1024) + " MB of memory free");
+  const std::int64_t earliest = std::max(found.at_least.value_or(0), first_of_2020);
+  if (found.clock < earliest) {
+    into.push_back(blame(Cause::clock_wrong, now + ", and it can't be before " + date(earliest)));
+  } else if (found.relay_clock && std::abs(found.clock - *found.relay_clock) > tolerated_seconds) {
+    const std::int64_t off = found.clock - *found.relay_clock;
+    into.push_back(blame(Cause::clock_wrong,
+                         now + ", " + span(std::abs(off)) + (off > 0 ? " ahead of" : " behind") + " the relay's"));
+  } else {
+    into.push_back(pass(Layer::device, now + (found.clock_synchronized.value_or(true) ? "" : ", and nothing sets it")));
+  }
+}
+
+/// How much a machine of this size needs to breathe.
+std::uint64_t least_memory(std::uint64_t total) {
+  return std::clamp<std::uint64_t>(total / 32, std::uint64_t{8} << 20, std::uint64_t{64} << 20);
+}
+
+Judgement judge(const DeviceFindings::Place& place) {
+  if (!place.error.empty()) return pass(Layer::device, place.path + ": " + place.error);
+  if (place.read_only) return blame(Cause::disk_read_only, place.path + " takes no writes");
+  if (place.free_bytes < fewest_bytes) return blame(Cause::disk_full, place.path + " has no room left");
+  if (place.free_files == 0)
+    return blame(Cause::disk_full, place.path + " takes no new file: no inode is left",
+                 "Find the folder that holds so many files (du --inodes -x / | sort -n | tail), and delete them.");
+  return pass(Layer::device, place.path + " has " + megabytes(place.free_bytes) + " of room");
+}
+
+}  // namespace
+
+/// The first word is of what makes the rest fail.
+Judgement judge(const DeviceFindings& found) {
+  std::vector<Judgement> each;
+  if (found.descriptors_limit > 0 && found.descriptors_used + fewest_descriptors > found.descriptors_limit) {
+    each.push_back(
+        blame(Cause::local_error,
+              std::to_string(found.descriptors_used) + " descriptors of " + std::to_string(found.descriptors_limit) +
+                  " are open: no connection can be made",
+              "Raise the limit (LimitNOFILE= of the unit, ulimit -n), and look who opens so many connections "
+              "through the tunnel."));
+  }
+  if (found.under_voltage.value_or(false)) {
+    each.push_back(blame(Cause::under_voltage, "the voltage is too low now"));
+  } else if (found.under_voltage_before.value_or(false)) {
+    each.push_back(blame(Cause::under_voltage, "the voltage was too low since the boot"));
+  }
+  if (found.memory_total > 0) {
+    const std::string memory =
+        megabytes(found.memory_available) + " of " + megabytes(found.memory_total) + " of memory are available";
+    const bool low = found.memory_available < least_memory(found.memory_total);
+    each.push_back(low ? blame(Cause::memory_low, memory) : pass(Layer::device, memory));
+  }
+  for (const DeviceFindings::Place& place : found.places) each.push_back(judge(place));
+  judge_clock(found, each);
+  return worst(std::move(each));
 }
 
 }  // namespace holdfast::diagnosis

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <set>
 #include <utility>
 
 #include "core/diagnosis/judges.hpp"
@@ -29,27 +30,64 @@ Judgement* lowest(std::vector<Judgement>& judgements, CheckResult result) {
   return found == judgements.end() ? nullptr : &*found;
 }
 
-/// What fails below a layer that the relay's packets come through is not needed: another interface, server or address
-/// serves.
+/// Packets of the relay's, or of what stands before it, came back to us.
+bool came_back(const Judgement& judgement) {
+  if (judgement.layer < Layer::tcp) return false;
+  return judgement.result == CheckResult::pass || judgement.cause == Cause::connection_refused ||
+         judgement.cause == Cause::reset_on_the_way || judgement.cause == Cause::port_blocked;
+}
+
+/// What fails below a layer that passes is not needed: another interface, server or address serves. A modem that nobody
+/// needs is no fault at all: many a laptop has one without a SIM. A gateway that answers does not speak for it.
 void soften(std::vector<Judgement>& judgements) {
-  std::optional<Layer> carried;  // the highest that passes
+  std::optional<Layer> carried;  // the highest that shows it
+  bool back = false;
   for (auto judgement = judgements.rbegin(); judgement != judgements.rend(); ++judgement) {
     if (!hides(judgement->layer, Layer::proof) || judgement->layer == Layer::device) continue;
+    if (judgement->layer == Layer::modem) {
+      if (back && judgement->cause != Cause::signal_weak) judgement->result = CheckResult::pass;
+      continue;
+    }
     if (carried && shows_otherwise(*carried, *judgement)) {
       if (judgement->result == CheckResult::fail) judgement->result = CheckResult::warn;
       // Somebody answers echoes in the relay's place, and hands on the rest.
       if (judgement->cause == Cause::answered_on_the_way) judgement->result = CheckResult::pass;
     }
-    if (!carried && carries(judgement->layer) && judgement->result == CheckResult::pass) carried = judgement->layer;
+    back = back || came_back(*judgement);
+    const bool passes = carries(judgement->layer) && judgement->result == CheckResult::pass;
+    if (!carried && (passes || came_back(*judgement))) carried = judgement->layer;
   }
+}
+
+template <typename Kind>
+const Kind* find(const Findings& findings, Layer layer) {
+  const auto found = findings.find(layer);
+  return found == findings.end() ? nullptr : std::get_if<Kind>(&found->second);
+}
+
+/// Does a route lead out of an interface that is no modem's? Then that one is the way, and the modem is for another
+/// day.
+bool has_way_beside_modem(const Findings& findings) {
+  const auto* modem = find<ModemFindings>(findings, Layer::modem);
+  const auto* routes = find<RouteFindings>(findings, Layer::route);
+  if (modem == nullptr || routes == nullptr) return false;
+  std::set<std::string> of_modem{modem->calls.begin(), modem->calls.end()};
+  for (const auto& each : modem->modems) of_modem.insert(each.interfaces.begin(), each.interfaces.end());
+  for (const auto& each : modem->devices) of_modem.insert(each.interfaces.begin(), each.interfaces.end());
+  const auto beside = [&](const auto& route) {
+    return !route.interface.empty() && !of_modem.contains(route.interface);
+  };
+  return std::any_of(routes->defaults.begin(), routes->defaults.end(), beside) ||
+         std::any_of(routes->ways.begin(), routes->ways.end(),
+                     [&](const RouteFindings::Way& way) { return way.error.empty() && beside(way); });
 }
 
 void explain(std::vector<Judgement>& judgements) {
   for (Judgement& upper : judgements) {
     if (upper.result == CheckResult::pass) continue;
     for (const Judgement& lower : judgements) {
-      if (lower.result != CheckResult::fail || !lower.cause || !hides(lower.layer, upper.layer)) continue;
-      if (facts_of(*lower.cause).severity == Severity::error) upper.hidden_by = lower.layer;
+      if (lower.result != CheckResult::fail || !hides(lower.layer, upper.layer)) continue;
+      upper.hidden_by = lower.layer;
       break;
     }
   }
@@ -84,16 +122,6 @@ Judgement judge(Layer layer, const Finding& finding) {
   return judgement;
 }
 
-namespace {
-
-template <typename Kind>
-const Kind* find(const Findings& findings, Layer layer) {
-  const auto found = findings.find(layer);
-  return found == findings.end() ? nullptr : std::get_if<Kind>(&found->second);
-}
-
-}  // namespace
-
 Diagnosis diagnose(const Findings& findings) {
   Diagnosis diagnosis;
   for (const auto& [layer, finding] : findings) {
@@ -102,6 +130,16 @@ Diagnosis diagnose(const Findings& findings) {
       judgement = diagnosis::judge(*tcp, find<PathFindings>(findings, Layer::path));
     judgement.layer = layer;
     diagnosis.judgements.push_back(std::move(judgement));
+  }
+  const bool logged_in = std::any_of(
+      diagnosis.judgements.begin(), diagnosis.judgements.end(),
+      [](const Judgement& each) { return each.layer == Layer::authentication && each.result == CheckResult::pass; });
+  for (Judgement& judgement : diagnosis.judgements) {
+    if (judgement.result != CheckResult::fail) continue;
+    const bool spare = judgement.layer == Layer::modem && has_way_beside_modem(findings);
+    // Another key did, where the clock is too early for a certificate.
+    const bool harmless = judgement.cause == Cause::clock_wrong && logged_in;
+    if (spare || harmless) judgement.result = CheckResult::warn;
   }
   soften(diagnosis.judgements);
   explain(diagnosis.judgements);

@@ -5,33 +5,6 @@
 
 namespace holdfast::diagnosis {
 
-Judgement judge(const LinkFindings& found) {
-  std::vector<std::string> ready;
-  const LinkFindings::Link* best = nullptr;  // of those that are not ready
-  for (const LinkFindings::Link& link : found.links) {
-    if (link.loopback || (!found.wanted.empty() && link.name != found.wanted)) continue;
-    if (link.up && link.carrier) ready.push_back(link.name);
-    if (best == nullptr || (link.up && !best->up)) best = &link;
-  }
-  if (!ready.empty()) return pass(Layer::link, listed(ready) + (ready.size() == 1 ? " has" : " have") + " a carrier");
-  if (best == nullptr)
-    return blame(Cause::link_missing,
-                 found.wanted.empty() ? "there is only the loopback" : found.wanted + " is not there");
-  if (!best->up) return blame(Cause::link_down, best->name);
-  return blame(Cause::no_carrier, best->name);
-}
-
-Judgement judge(const AddressFindings& found) {
-  std::vector<std::string> good;
-  for (const AddressFindings::Address& address : found.addresses) {
-    if (!address.link_local && !address.duplicate && !address.tentative)
-      good.push_back(address.address + " on " + address.interface);
-  }
-  if (!good.empty()) return pass(Layer::address, listed(good));
-  if (found.addresses.empty()) return blame(Cause::no_address, "");
-  return blame(Cause::link_local_only, found.addresses.front().address);
-}
-
 namespace {
 
 std::string leads(const std::string& interface, const std::string& gateway) {

@@ -14,7 +14,7 @@ LinkFindings::Link link(const std::string& name, bool up, bool carrier) {
   link.name = name;
   link.up = up;
   link.carrier = carrier;
-  link.physical = true;
+  link.way_out = true;
   return link;
 }
 
