@@ -97,9 +97,7 @@ void Subject::start() {
   test::Command command = kind_.command(settings_, dir_.path().string());
   if (own_wall_clock_) {
     set_wall_clock_off(std::chrono::seconds{0});
-    command.env["HOLDFAST_LAB_CLOCK"] = dir_ / "clock";
-    command.env["LD_PRELOAD"] = LAB_CLOCK;
-    command.env["ASAN_OPTIONS"] = "verify_asan_link_order=0";
+    command.env.merge(clock_environment());
   }
   const Host& machine = where_ == Where::device ? lab_.device() : lab_.relay();
   tree_.emplace(machine.on(std::move(command)));
@@ -108,6 +106,11 @@ void Subject::start() {
 std::string Subject::configure() {
   kind_.command(settings_, dir_.path().string());
   return dir_ / "holdfast.yaml";
+}
+
+std::map<std::string, std::string> Subject::clock_environment() const {
+  return {
+      {"HOLDFAST_LAB_CLOCK", dir_ / "clock"}, {"LD_PRELOAD", LAB_CLOCK}, {"ASAN_OPTIONS", "verify_asan_link_order=0"}};
 }
 
 void Subject::set_wall_clock_off(std::chrono::seconds offset) {

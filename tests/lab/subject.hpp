@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -61,6 +62,8 @@ class Subject {
   /// From the next start on, its wall clock can be set off; see clock.cpp.
   void own_wall_clock() { own_wall_clock_ = true; }
   void set_wall_clock_off(std::chrono::seconds offset);
+  /// For another program that is to have that clock.
+  std::map<std::string, std::string> clock_environment() const;
   /// To every process of it, as systemd does.
   void sigterm() { tree_->signal_all(SIGTERM); }
   void kill9();

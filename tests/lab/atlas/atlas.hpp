@@ -35,6 +35,8 @@ class Bedside : public Site {
  public:
   explicit Bedside(const SiteOptions& options = {});
 
+  std::map<std::string, std::string> env;  ///< of `holdfast doctor`
+
   /// `holdfast doctor relay` on the device: in the daemon if it runs, else by itself.
   Seen examine();
   /// Some more arguments.
