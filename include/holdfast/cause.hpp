@@ -1,5 +1,7 @@
 #pragma once
 
+#include <chrono>
+#include <optional>
 #include <span>
 #include <string_view>
 
@@ -137,6 +139,8 @@ enum class Layer {
 };
 /// "key_exchange" for Layer::key_exchange.
 std::string_view to_string(Layer layer);
+/// None if no layer is called that.
+std::optional<Layer> layer_named(std::string_view name);
 
 /// Each has a schedule of waits (backoff.hpp).
 enum class BackoffFamily { network, listener, refused, penalty };
@@ -165,6 +169,8 @@ struct CauseFacts {
   Lies lies{};
   std::string_view sentence;  ///< what happened, without a full stop
   std::string_view remedy;    ///< what the operator should try next, never empty; it names sshd's options
+  /// How long an outage has to last before a daemon names it: what ends by itself is nobody's business sooner.
+  std::chrono::seconds said_after = std::chrono::minutes{1};
 };
 
 const CauseFacts& facts_of(Cause cause);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -31,6 +32,9 @@ struct Diagnosis {
   std::vector<Judgement> judgements;  ///< from the device up, one a layer that was looked at
   std::optional<Layer> answer;        ///< the layer at fault; else the lowest that warns; none: all is well
 };
+
+/// What a server says first at this port, where that is known: "SSH-" for 22; else empty.
+std::string_view first_words_of(std::uint16_t port);
 
 /// By itself, whatever the others say.
 Judgement judge(Layer layer, const Finding& finding);

@@ -214,6 +214,7 @@ struct StepFindings {
   std::optional<Failure> failure;  ///< none: it was taken
   std::string measured;            ///< "SSH-2.0-OpenSSH_9.2p1, after 0.3 s"
   std::vector<std::string> evidence;
+  std::string said{};  ///< of the banner: what came first, a banner or not
 };
 
 struct TargetFindings {
@@ -226,6 +227,8 @@ struct TargetFindings {
     std::string detail;  ///< why it did not connect
     Milliseconds took{};
     std::vector<std::string> listens;  ///< where this port is listened on instead, on this device
+    std::uint16_t port = 0;            ///< 0: it is no TCP port
+    bool here = false;                 ///< it is on this device
   };
   std::vector<Target> targets;
 };

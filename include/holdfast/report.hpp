@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "holdfast/cause.hpp"
 #include "holdfast/failure.hpp"
 #include "holdfast/listens_on.hpp"
 #include "holdfast/losses.hpp"
@@ -80,9 +81,21 @@ struct EndReport {
   Duration held{};
 };
 
+/// Which layer is at fault, by the looks that cost no packet, and by the last error.
+struct DiagnosisReport {
+  Layer layer{};
+  Cause cause{};
+  std::string sentence;   ///< "the modem is registered, and has no data connection (APN internet)"
+  std::string next_step;  ///< never empty
+  Duration age{};         ///< since it was looked
+  Duration outage{};      ///< how long the tunnel has been down
+};
+
 struct TunnelReport {
   std::string name;
   std::string relay;      ///< relay_name() of the current one
+  std::string server;     ///< what the relay of the running session says it is: "SSH-2.0-OpenSSH_9.2p1"; else empty
+  std::string host_key;   ///< that it shows: "ssh-ed25519 SHA256:..."; empty likewise
   std::string address;    ///< the address connected to, "192.0.2.7:22"; empty when there is none
   std::string state;      ///< phase_name(), for "opening" with the phase in `phase`
   std::string phase;      ///< to_string(OpeningPhase) while opening, else empty
@@ -91,11 +104,13 @@ struct TunnelReport {
   Duration in_state{};
   Attempt attempt = 0;
   std::uint64_t sessions_established = 0;
-  std::optional<Duration> next_retry;       ///< while backing off
-  std::optional<FailureReport> last_error;  ///< kept after recovery
-  std::vector<RecentLosses> losses;         ///< in the last losses_window
-  std::vector<EndReport> ends;              ///< of the last sessions that stood, the latest last
-  std::map<Cause, std::uint64_t> failures;  ///< how often each cause was met, since the start
+  std::optional<Duration> next_retry;        ///< while backing off
+  std::optional<FailureReport> last_error;   ///< kept after recovery
+  std::optional<DiagnosisReport> diagnosis;  ///< of an outage that lasts
+  std::vector<std::string> relay_says;       ///< to who logs in, a line each, the last time
+  std::vector<RecentLosses> losses;          ///< in the last losses_window
+  std::vector<EndReport> ends;               ///< of the last sessions that stood, the latest last
+  std::map<Cause, std::uint64_t> failures;   ///< how often each cause was met, since the start
   std::vector<ForwardReport> forwards;
   std::uint64_t refused_opens = 0;   ///< channel opens that we never asked for
   std::uint64_t bytes_received = 0;  ///< on the wire: TCP payload of all sessions to the relay

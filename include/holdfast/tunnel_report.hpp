@@ -15,6 +15,8 @@ namespace holdfast {
 /// What is known of the attempt under way and its session.
 struct AttemptFacts {
   std::string address{};                    ///< connected to: "192.0.2.7:22"; empty before
+  std::string server{};                     ///< "SSH-2.0-OpenSSH_9.2p1"; empty before
+  std::string host_key{};                   ///< "ssh-ed25519 SHA256:..."; empty likewise
   std::string cipher{};                     ///< empty before keys are exchanged
   std::string cipher_reason{};              ///< why that one
   std::optional<Duration> keepalive_rtt{};  ///< of the last keepalive that was answered
@@ -30,6 +32,7 @@ struct TunnelFacts {
   std::uint64_t bytes_received = 0;
   std::uint64_t bytes_sent = 0;
   AttemptFacts attempt{};
+  std::vector<std::string> relay_says{};  ///< see TunnelReport
 };
 
 /// `facts.counters` is parallel to `spec.remote_forward`, and `state` came out of step() with this `spec`. Not set are

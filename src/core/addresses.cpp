@@ -21,7 +21,12 @@ bool holds(const std::vector<std::string>& addresses, const std::string& address
 
 bool is_wrong_key(Cause cause) {
   return cause == Cause::host_key_unknown || cause == Cause::host_key_changed || cause == Cause::host_key_revoked ||
-         cause == Cause::host_key_not_pinned;
+         cause == Cause::host_key_not_pinned || cause == Cause::host_key_of_another_type;
+}
+
+bool is_refused_login(Cause cause) {
+  return cause == Cause::authentication_refused || cause == Cause::login_method_missing ||
+         cause == Cause::certificate_expired;
 }
 
 bool is_literal(const std::string& host) {
@@ -130,7 +135,7 @@ Failure Addresses::explain(Failure failure, const std::string& relay) const {
 /// Without a memory, a name that has no line in known_hosts is more likely a device that nobody told the key.
 bool Addresses::is_stranger(Cause cause) const {
   if (current_.empty() || is_literal(host_)) return false;
-  const bool refused = cause == Cause::authentication_refused && !key_was_right_;
+  const bool refused = is_refused_login(cause) && !key_was_right_;
   if (!is_wrong_key(cause) && !refused) return false;
   if ((cause == Cause::host_key_unknown || refused) && found_.remembered.empty()) return false;
   return !holds(found_.said, current_) || !holds(found_.remembered, current_);

@@ -34,7 +34,8 @@ constexpr std::array causes = std::to_array<CauseFacts>({
      "Check that bind_address or bind_interface exists on this device and is up, and that holdfast may use it."},
     {Cause::connection_lost, "connection_lost", Severity::error, Layer::session, BackoffFamily::network, Blame::path,
      Lies::beyond, "reset or closed under a running session",
-     "Nothing to do if it comes back by itself; else look at the link and at the relay's log."},
+     "Nothing to do if it comes back by itself; else look at the link and at the relay's log.",
+     std::chrono::minutes{5}},
     {Cause::relay_disconnected, "relay_disconnected", Severity::error, Layer::session, BackoffFamily::network,
      Blame::whoever_is_there, Lies::beyond, "the relay ended the session, and said so",
      "The relay ended the session: its reason stands in this message, more in its log."},
@@ -42,7 +43,8 @@ constexpr std::array causes = std::to_array<CauseFacts>({
      Blame::whoever_is_there, Lies::beyond,
      "sshd takes nobody from this address for now (PerSourcePenalties, MaxStartups)",
      "It ends by itself. Mend what was refused before, here or on another device behind this address; on the relay, "
-     "see PerSourcePenalties and MaxStartups, and put a fleet's shared address into PerSourcePenaltyExemptList."},
+     "see PerSourcePenalties and MaxStartups, and put a fleet's shared address into PerSourcePenaltyExemptList.",
+     std::chrono::minutes{15}},
     {Cause::idle_timeout, "idle_timeout", Severity::error, Layer::session, BackoffFamily::network, Blame::nobody,
      Lies::beyond, "closed after the same silence as the sessions before",
      "The relay, or something before it, closes idle connections: set server_alive_interval below that age, or raise "
@@ -120,7 +122,8 @@ constexpr std::array causes = std::to_array<CauseFacts>({
     {Cause::listener_held_stale, "listener_held_stale", Severity::error, Layer::listener, BackoffFamily::listener,
      Blame::nobody, Lies::beyond, "the port is open and silent: a dead session's, most likely",
      "Whoever holds it is silent: most likely a dead session, until the relay notices. With a lease (docs/relay.md) "
-     "holdfast evicts its own, and ClientAliveInterval on the relay shortens the wait."},
+     "holdfast evicts its own, and ClientAliveInterval on the relay shortens the wait.",
+     std::chrono::minutes{5}},
     {Cause::listener_held_by_other_device, "listener_held_by_other_device", Severity::error, Layer::listener,
      BackoffFamily::listener, Blame::nobody, Lies::beyond, "another device has a live lease on it",
      "Give one of the two devices another port: the other one's lease is live."},
@@ -148,7 +151,7 @@ constexpr std::array causes = std::to_array<CauseFacts>({
      "The relay is slow or short of something: check its load and its log."},
     {Cause::operator_request, "operator_request", Severity::note, Layer::device, BackoffFamily::network, Blame::nobody,
      Lies::beyond, "`holdfast reconnect`, or a changed configuration",
-     "Nothing to do: the session was ended on request and comes back."},
+     "Nothing to do: the session was ended on request and comes back.", std::chrono::minutes{5}},
     {Cause::local_error, "local_error", Severity::error, Layer::device, BackoffFamily::network, Blame::nobody,
      Lies::in_device, "out of descriptors or memory, and the like",
      "The device itself is short of something, or an option can't be used: the message names it."},
@@ -275,20 +278,21 @@ constexpr std::array causes = std::to_array<CauseFacts>({
           "behind a load balancer, at its backends."),
     found(Cause::relay_too_old, "relay_too_old", Severity::error, Layer::banner,
           "the relay speaks a version of SSH that is too old", "Put a current OpenSSH on the relay."),
-    found(Cause::host_key_of_another_type, "host_key_of_another_type", Severity::error, Layer::host_key,
-          "the relay has no key of the type that is known of it",
-          "Compare the relay's fingerprints with what it shows (ssh-keyscan, ssh-keygen -lf), then add its key to "
-          "user_known_hosts_file; or give the relay back its former key."),
-    found(Cause::login_method_missing, "login_method_missing", Severity::error, Layer::authentication,
-          "the relay offers no login by key",
-          "Set PubkeyAuthentication yes on the relay, and look at AuthenticationMethods and at its Match blocks for "
-          "this account."),
-    found(Cause::certificate_expired, "certificate_expired", Severity::error, Layer::authentication,
-          "the certificate is not valid now",
-          "Have the certificate signed anew (ssh-keygen -Lf shows its times), and look at this device's clock."),
-    found(Cause::privileged_port, "privileged_port", Severity::error, Layer::listener,
-          "only root may listen below port 1024 on the relay",
-          "Take a port from 1024 up, or let the account be root (which is not wise)."),
+    {Cause::host_key_of_another_type, "host_key_of_another_type", Severity::error, Layer::host_key,
+     BackoffFamily::refused, Blame::whoever_is_there, Lies::beyond,
+     "the relay has no key of the type that is known of it",
+     "Compare the relay's fingerprints with what it shows (ssh-keyscan, ssh-keygen -lf), then add its key to "
+     "user_known_hosts_file; or give the relay back its former key."},
+    {Cause::login_method_missing, "login_method_missing", Severity::error, Layer::authentication,
+     BackoffFamily::refused, Blame::whoever_is_there, Lies::beyond, "the relay offers no login by key",
+     "Set PubkeyAuthentication yes on the relay, and look at AuthenticationMethods and at its Match blocks for "
+     "this account."},
+    {Cause::certificate_expired, "certificate_expired", Severity::error, Layer::authentication, BackoffFamily::refused,
+     Blame::whoever_is_there, Lies::beyond, "the certificate is not valid now",
+     "Have the certificate signed anew (ssh-keygen -Lf shows its times), and look at this device's clock."},
+    {Cause::privileged_port, "privileged_port", Severity::error, Layer::listener, BackoffFamily::listener,
+     Blame::nobody, Lies::beyond, "only root may listen below port 1024 on the relay",
+     "Take a port from 1024 up, or let the account be root (which is not wise)."},
     found(Cause::listens_elsewhere, "listens_elsewhere", Severity::warning, Layer::listener,
           "the relay listens on less than was asked for",
           "Set GatewayPorts clientspecified (or yes) on the relay, or ask for localhost only."),
@@ -350,6 +354,13 @@ bool hides(Cause lower, Cause upper) {
 
 bool hides(Layer lower, Layer upper) {
   return lower < upper && upper <= Layer::proof && lower != Layer::lease && upper != Layer::lease;
+}
+
+std::optional<Layer> layer_named(std::string_view name) {
+  for (int value = 0; value <= static_cast<int>(Layer::keepalive); ++value) {
+    if (to_string(static_cast<Layer>(value)) == name) return static_cast<Layer>(value);
+  }
+  return std::nullopt;
 }
 
 std::string_view to_string(Layer layer) {

@@ -170,8 +170,11 @@ std::string condition_of_running(const TunnelReport& tunnel) {
     if (loses_too_often(tunnel)) text += ", but " + frequent_losses(tunnel);
     return text + (tunnel.unproven ? ", not verified" : "");
   }
-  if (tunnel.state == "established") return "established, but " + missing_forwards(tunnel);
-  std::string text = words(tunnel.state);
+  const std::string down =
+      tunnel.diagnosis ? "down for " + to_text(tunnel.diagnosis->outage) + ": " + tunnel.diagnosis->sentence + "; "
+                       : "";
+  if (tunnel.state == "established") return down + "established, but " + missing_forwards(tunnel);
+  std::string text = down + words(tunnel.state);
   if (!tunnel.phase.empty()) text += ": " + words(tunnel.phase);
   if (tunnel.next_retry) text += ", next try in " + to_text(*tunnel.next_retry);
   if (!tunnel.last_error) return text;
@@ -190,7 +193,8 @@ bool is_ready(const TunnelReport& tunnel) {
 bool shows_wrong_key(const RelayReport& relay) {
   if (!relay.failure) return false;
   const Cause cause = relay.failure->failure.cause;
-  return cause == Cause::host_key_changed || cause == Cause::host_key_revoked || cause == Cause::host_key_not_pinned;
+  return cause == Cause::host_key_changed || cause == Cause::host_key_revoked || cause == Cause::host_key_not_pinned ||
+         cause == Cause::host_key_of_another_type;
 }
 
 Health health(const TunnelReport& tunnel) {

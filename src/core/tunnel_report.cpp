@@ -104,6 +104,9 @@ TunnelReport report_of(const TunnelSpec& spec, const TunnelState& state, const H
     report.relays.push_back(relay_report(relays[index], state, index, now));
   }
   report.address = facts.attempt.address;
+  report.server = facts.attempt.server;
+  report.host_key = facts.attempt.host_key;
+  report.relay_says = facts.relay_says;
   report.state = phase_name(state.phase);
   report.phase = phase_of_opening(state);
   report.up = is_up(state);

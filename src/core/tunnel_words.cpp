@@ -92,9 +92,13 @@ Failure shared_port(std::string listener, const std::string& own, const Explanat
       "addresses for both."};
 }
 
+bool is_privileged(const RemoteForward& forward) {
+  constexpr std::uint16_t first_unprivileged = 1024;
+  return forward.port != 0 && forward.port < first_unprivileged;
+}
+
 /// sshd compares what is permitted with what is asked for letter by letter: localhost is not 127.0.0.1 there.
 std::string permission(const RemoteForward& forward) {
-  constexpr std::uint16_t first_unprivileged = 1024;
   const std::string listener = listener_name(forward);
   const std::string port = forward.port == 0 ? "*" : std::to_string(forward.port);
   const std::string address = forward.bind_address.empty() ? "" : listener.substr(0, listener.rfind(':') + 1);
@@ -102,7 +106,7 @@ std::string permission(const RemoteForward& forward) {
       "On the relay, look at AllowTcpForwarding and PermitListen; a key with permitlisten needs "
       "permitlisten=\"" +
       (forward.port == 0 && address.empty() ? "*:" : address) + port + "\", letter by letter.";
-  if (forward.port != 0 && forward.port < first_unprivileged) words += " Below port 1024 only root may listen.";
+  if (is_privileged(forward)) words += " Below port 1024 only root may listen.";
   return words;
 }
 
@@ -125,7 +129,10 @@ Failure listen_refused(const TunnelSpec& spec, std::size_t index, const Explanat
   }
   Failure failure{cause_of(explanation.refusal), "listen on relay", listener_name(forward),
                   detail_of(forward, explanation)};
-  if (explanation.refusal == Refusal::policy) failure.remedy = permission(forward);
+  if (explanation.refusal == Refusal::policy) {
+    failure.remedy = permission(forward);
+    if (is_privileged(forward) && spec.user != "root") failure.cause = Cause::privileged_port;
+  }
   return with_remedy_for(server, std::move(failure));
 }
 

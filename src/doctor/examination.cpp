@@ -34,6 +34,31 @@ auto knowing(Layer layer, Look (*look)(const Patient&, const Findings&, Then)) {
   };
 }
 
+/// Without asking anybody.
+Look know_address(const Patient& patient, const Findings&, Tell tell) {
+  NameFindings found;
+  found.name = patient.there.host_name;
+  if (!patient.silent->empty()) found.found.push_back(*patient.silent);
+  return at_once(patient.executor, [found = std::move(found), tell = std::move(tell)] { tell(Layer::name, found); });
+}
+
+Look look_at_known_route(const Patient& patient, const Findings& so_far, Then then) {
+  if (!patient.silent->empty()) return look_at_routes(patient, so_far, std::move(then));
+  return at_once(patient.executor, [then = std::move(then)] { then(Skipped{"no address of the relay's is known"}); });
+}
+
+/// What a daemon looks at by itself.
+std::vector<Plan> silent_plans() {
+  return {
+      {{Layer::device}, {}, seconds{3}, alone(Layer::device, look_at_device)},
+      {{Layer::modem}, {}, seconds{4}, alone(Layer::modem, look_at_modem)},
+      {{Layer::link}, {}, seconds{3}, alone(Layer::link, look_at_links)},
+      {{Layer::address}, {}, seconds{3}, alone(Layer::address, look_at_addresses)},
+      {{Layer::name}, {}, seconds{1}, know_address},
+      {{Layer::route}, {Layer::name}, seconds{3}, knowing(Layer::route, look_at_known_route)},
+  };
+}
+
 /// The limits along the longest way (name, tcp, session) add up to less than 30 s.
 std::vector<Plan> plans() {
   return {
@@ -43,14 +68,11 @@ std::vector<Plan> plans() {
       {{Layer::name}, {}, seconds{8}, alone(Layer::name, look_at_name)},
       {{Layer::route}, {Layer::name}, seconds{3}, knowing(Layer::route, look_at_routes)},
       {{Layer::tcp}, {Layer::name}, seconds{8}, knowing(Layer::tcp, look_at_tcp)},
-      {{Layer::banner, Layer::key_exchange, Layer::host_key, Layer::authentication},
+      {{Layer::banner, Layer::key_exchange, Layer::host_key, Layer::authentication, Layer::session, Layer::listener,
+        Layer::lease, Layer::proof},
        {Layer::tcp},
        seconds{12},
        look_at_session},
-      {{Layer::listener, Layer::lease, Layer::proof},
-       {},
-       seconds{3},
-       [](const Patient& patient, const Findings&, Tell tell) { return look_at_listeners(patient, std::move(tell)); }},
       {{Layer::target}, {}, seconds{5}, alone(Layer::target, look_at_targets)},
   };
 }
@@ -61,7 +83,8 @@ class Examination::Impl : public std::enable_shared_from_this<Impl> {
  public:
   Impl(Patient patient, Tell tell, std::function<void()> done)
       : patient_(std::move(patient)), tell_(std::move(tell)), done_(std::move(done)) {
-    for (Plan& plan : plans()) visits_.emplace_back(patient_.executor, std::move(plan));
+    for (Plan& plan : patient_.silent ? silent_plans() : plans())
+      visits_.emplace_back(patient_.executor, std::move(plan));
   }
 
   void begin() {

@@ -26,6 +26,9 @@ struct Patient {
   /// The connection that the look at TCP made, for the look at the session: the relay takes one, no more.
   std::shared_ptr<std::optional<boost::asio::ip::tcp::socket>> connected =
       std::make_shared<std::optional<boost::asio::ip::tcp::socket>>();
+  /// Only what costs no packet is looked at: the device, the modem, the link, the address, and the route to this
+  /// address of the relay's; empty: none is known.
+  std::optional<std::string> silent{};
 };
 
 /// What one look at a layer found. Called from the loop, never from inside; the look may be destroyed in it.
@@ -46,11 +49,10 @@ Look look_at_addresses(const Patient& patient, Then then);
 Look look_at_routes(const Patient& patient, const Findings& so_far, Then then);
 Look look_at_name(const Patient& patient, Then then);
 Look look_at_tcp(const Patient& patient, const Findings& so_far, Then then);
-/// One connection to the relay, as a session makes it, up to the login, and drops it then. Tells of each layer from
-/// the banner to the login. Where a session stands it tells of that one, and connects to nobody.
+/// One connection to the relay, as a session makes it, up to the login; by way of it, whether somebody has the
+/// listeners; then it says goodbye. Tells of each layer from the banner to the proof. Where a session stands it tells
+/// of that one, and connects to nobody.
 Look look_at_session(const Patient& patient, const Findings& so_far, Tell tell);
-/// What the running session has found of its listeners, its lease and its proofs. Sends nothing.
-Look look_at_listeners(const Patient& patient, Tell tell);
 Look look_at_targets(const Patient& patient, Then then);
 
 /// The relay's addresses, as far as they are known: what the system found, else what is remembered.

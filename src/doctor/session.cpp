@@ -2,26 +2,49 @@
 
 #include <algorithm>
 #include <array>
+#include <boost/asio/steady_timer.hpp>
+#include <sstream>
 #include <utility>
 
+#include "doctor/knocks.hpp"
 #include "doctor/patient.hpp"
+#include "holdfast/running.hpp"
 #include "net/dial/connector.hpp"
 
 namespace holdfast::doctor {
 namespace {
 
 constexpr std::array steps{Layer::banner, Layer::key_exchange, Layer::host_key, Layer::authentication};
+constexpr std::array above{Layer::session, Layer::listener, Layer::lease, Layer::proof};
+
+constexpr std::chrono::seconds longest_silence{5};  ///< before the banner
+constexpr std::chrono::seconds longest_login{9};    ///< with that
+constexpr std::chrono::seconds longest_look{11};    ///< with the knocks
+
+/// "a; b" as a line each.
+std::vector<std::string> parts_of(std::string text) {
+  std::vector<std::string> parts;
+  for (std::size_t end = 0; end != std::string::npos;) {
+    end = text.find("; ");
+    parts.push_back(text.substr(0, end));
+    text.erase(0, end == std::string::npos ? end : end + 2);
+  }
+  return parts;
+}
 
 /// A login like a tunnel's, for its own sake.
 class SessionLook final : public net::Operation, private ssh::SessionObserver {
  public:
-  SessionLook(const Patient& patient, const std::vector<std::string>& addresses, Tell tell)
-      : executor_(patient.executor), there_(patient.there), storage_(patient.storage), tell_(std::move(tell)) {
-    if (auto socket = std::exchange(*patient.connected, std::nullopt)) {
-      session_.emplace(std::move(*socket), there_, static_cast<SessionObserver&>(*this), storage_);
-      session_->open();
-      return;
-    }
+  /// `running`: what is told above the login, where the knocks find nothing.
+  SessionLook(const Patient& patient, const std::vector<std::string>& addresses, Findings running, Tell tell)
+      : executor_(patient.executor),
+        there_(patient.there),
+        storage_(patient.storage->unchanged()),
+        running_(std::move(running)),
+        tell_(std::move(tell)),
+        limit_(patient.executor) {
+    limit(longest_silence);
+    if (auto socket = std::exchange(*patient.connected, std::nullopt)) return open(std::move(*socket));
     net::Endpoints endpoints;
     for (const std::string& address : addresses)
       endpoints.emplace_back(boost::asio::ip::make_address(address), there_.port);
@@ -29,20 +52,40 @@ class SessionLook final : public net::Operation, private ssh::SessionObserver {
         net::connect(patient.executor, std::move(endpoints), net::options_of(there_, std::nullopt),
                      [this](tl::expected<boost::asio::ip::tcp::socket, Failure> socket) {
                        if (!socket) return skip_from(0, "TCP did not connect this time");
-                       session_.emplace(std::move(*socket), there_, static_cast<SessionObserver&>(*this), storage_);
-                       session_->open();
+                       open(std::move(*socket));
                      });
   }
 
  private:
+  void open(boost::asio::ip::tcp::socket socket) {
+    note_ends(socket);
+    session_.emplace(std::move(socket), there_, static_cast<SessionObserver&>(*this), storage_);
+    session_->open();
+  }
+
   void on_event(SessionEvent event) override {
     if (const auto* completed = std::get_if<PhaseCompleted>(&event)) return on_phase(*completed);
     if (const auto* failed = std::get_if<SessionFailed>(&event)) return on_failure(failed->failure);
   }
-  void on_host_key_met(const std::string& key) override { host_key_ = key; }
+  void on_host_key_met(const std::string&) override { met_ = true; }
   void on_keepalive_answered(Duration) override {}
   void on_open_request(ssh::OpenRequest) override {}
   void on_unwanted_open(const std::string&) override {}
+
+  /// Of all so far, from the beginning on.
+  void limit(Duration longest) {
+    limit_.expires_at(began_ + longest);
+    limit_.async_wait([this, alive = std::weak_ptr{alive_}](const boost::system::error_code& error) {
+      if (!error && !alive.expired()) on_limit();
+    });
+  }
+
+  void on_limit() {
+    if (reached_ == steps.size()) return tell_above({});
+    on_failure({Cause::phase_timed_out, reached_ == 0 ? "read the banner of" : "log in at", relay_name(there_),
+                "no answer after " +
+                    std::to_string(std::chrono::round<std::chrono::seconds>(Clock::now() - began_).count()) + " s"});
+  }
 
   void on_phase(const PhaseCompleted& completed) {
     const Tell tell = tell_;
@@ -53,45 +96,96 @@ class SessionLook final : public net::Operation, private ssh::SessionObserver {
         return;
       case OpeningPhase::banner:
         reached_ = 1;
-        return tell(Layer::banner, StepFindings{std::nullopt, completed.server, {}});
+        limit(longest_login);
+        return tell(Layer::banner, StepFindings{std::nullopt, completed.server, {ends_}, completed.server});
       case OpeningPhase::key_exchange:
         reached_ = 3;
         session_->authenticate(false);
         tell(Layer::key_exchange, StepFindings{std::nullopt, session_->cipher(), {}});
-        if (!alive.expired()) tell(Layer::host_key, StepFindings{std::nullopt, host_key_, {}});
+        if (!alive.expired())
+          tell(Layer::host_key,
+               StepFindings{std::nullopt, (met_ ? "new, and taken: " : "") + session_->host_key(), {}});
         return;
       case OpeningPhase::authenticate:
         reached_ = 4;
-        return tell(Layer::authentication, StepFindings{std::nullopt, "as " + there_.user, {}});
+        limit(longest_look);
+        tell(Layer::authentication, StepFindings{std::nullopt, "as " + there_.user, said_at_login()});
+        if (alive.expired()) return;
+        knocks_.emplace(executor_, *session_, there_, [this](StepFindings found) { tell_above(std::move(found)); });
+        return;
     }
+  }
+
+  std::vector<std::string> said_at_login() const {
+    std::vector<std::string> lines;
+    for (const std::string& line : session_->banner_at_login()) lines.push_back("the relay says: " + line);
+    return lines;
   }
 
   /// The layer that the cause belongs to; what lies below it was passed.
   void on_failure(const Failure& failure) {
+    if (reached_ == steps.size()) return tell_above({});
     const Layer layer =
         std::clamp(facts_of(failure.cause).layer, steps.at(std::min(reached_, steps.size() - 1)), steps.back());
+    StepFindings found{failure, "", {}};
+    if (layer == Layer::banner && session_) found.said = session_->instead_of_banner();
+    if (layer == Layer::key_exchange) found.evidence = session_->algorithms();
+    if (layer == Layer::authentication) {
+      found.evidence = parts_of(failure.detail);
+      const auto said = said_at_login();
+      found.evidence.insert(found.evidence.end(), said.begin(), said.end());
+    }
+    found.evidence.push_back(ends_);
     const Tell tell = tell_;
     const std::weak_ptr<char> alive = alive_;
     for (std::size_t at = reached_; at < steps.size() && !alive.expired(); ++at) {
       if (steps.at(at) < layer) tell(steps.at(at), StepFindings{});
-      if (steps.at(at) == layer) tell(layer, StepFindings{failure, "", {}});
+      if (steps.at(at) == layer) tell(layer, found);
       if (steps.at(at) > layer) tell(steps.at(at), Skipped{"the relay did not let us come to it"});
     }
+    if (!alive.expired()) tell_above({});
   }
 
   void skip_from(std::size_t first, const std::string& why) {
     const Tell tell = tell_;
     const std::weak_ptr<char> alive = alive_;
     for (std::size_t at = first; at < steps.size() && !alive.expired(); ++at) tell(steps.at(at), Skipped{why});
+    if (!alive.expired()) tell_above({});
+  }
+
+  /// What the tunnel knows of a refused listener says more than a knock.
+  void tell_above(std::optional<StepFindings> knocked) {
+    const auto known = running_.find(Layer::listener);
+    const bool is_known = known != running_.end() && std::holds_alternative<StepFindings>(known->second);
+    if (knocked && !is_known) running_[Layer::listener] = std::move(*knocked);
+    const Tell tell = tell_;
+    const std::weak_ptr<char> alive = alive_;
+    const Findings running = running_;
+    for (const Layer layer : above) {
+      if (alive.expired()) return;
+      tell(layer, running.at(layer));
+    }
+  }
+
+  void note_ends(const boost::asio::ip::tcp::socket& socket) {
+    boost::system::error_code error;
+    std::ostringstream text;
+    text << "connected to " << socket.remote_endpoint(error) << " from " << socket.local_endpoint(error).address();
+    ends_ = text.str();
   }
 
   boost::asio::any_io_executor executor_;
   const TunnelSpec there_;
   std::shared_ptr<ssh::Storage> storage_;
+  Findings running_;
   Tell tell_;
+  boost::asio::steady_timer limit_;
+  const TimePoint began_ = Clock::now();
   std::unique_ptr<net::ConnectOperation> connecting_;
+  std::string ends_;
   std::optional<ssh::Session> session_;
-  std::string host_key_;
+  std::optional<Knocks> knocks_;
+  bool met_ = false;
   std::size_t reached_ = 0;  ///< how many of the steps were told
   std::shared_ptr<char> alive_ = std::make_shared<char>();
 };
@@ -103,57 +197,26 @@ bool connected(const Findings& so_far) {
   return std::any_of(tcp->tries.begin(), tcp->tries.end(), [](const auto& one) { return !one.failed; });
 }
 
-Look tell_all(const Patient& patient, std::vector<std::pair<Layer, Finding>> findings, Tell tell) {
-  return at_once(patient.executor, [findings = std::move(findings), tell = std::move(tell)] {
-    for (const auto& [layer, finding] : findings) tell(layer, finding);
-  });
+/// Above the login, where no session stands; nothing is known of it where no daemon holds the tunnel.
+Findings findings_above(const Patient& patient) {
+  Findings findings;
+  for (const Layer layer : above) findings[layer] = Skipped{"no daemon holds this tunnel"};
+  return patient.running ? findings_of(patient.there, *patient.running) : findings;
 }
 
 }  // namespace
 
 Look look_at_session(const Patient& patient, const Findings& so_far, Tell tell) {
-  std::vector<std::pair<Layer, Finding>> findings;
-  if (patient.running && patient.running->cipher) {
-    for (const Layer layer : steps)
-      findings.emplace_back(layer, StepFindings{std::nullopt, "the running session is through", {}});
-    return tell_all(patient, std::move(findings), std::move(tell));
-  }
-  if (!connected(so_far)) {
-    for (const Layer layer : steps) findings.emplace_back(layer, Skipped{"the relay's port takes no connection"});
-    return tell_all(patient, std::move(findings), std::move(tell));
-  }
-  return std::make_unique<SessionLook>(patient, addresses_of(so_far), std::move(tell));
-}
-
-Look look_at_listeners(const Patient& patient, Tell tell) {
-  std::vector<std::pair<Layer, Finding>> findings;
-  const bool stands = patient.running && patient.running->cipher;
+  Findings running = findings_above(patient);
+  const bool stands = patient.running && has_session(*patient.running);
+  if (!stands && connected(so_far))
+    return std::make_unique<SessionLook>(patient, addresses_of(so_far), std::move(running), std::move(tell));
   if (!stands) {
-    for (const Layer layer : {Layer::listener, Layer::lease, Layer::proof})
-      findings.emplace_back(layer, Skipped{"no session stands"});
-    return tell_all(patient, std::move(findings), std::move(tell));
+    for (const Layer layer : steps) running[layer] = Skipped{"the relay's port takes no connection"};
   }
-  StepFindings listener;
-  StepFindings proof;
-  bool proven = false;
-  for (const ForwardReport& forward : patient.running->forwards) {
-    const std::string said = forward.listener + ": " + condition(forward);
-    (listener.measured.empty() ? listener.measured : listener.evidence.emplace_back()) = said;
-    if (forward.state == ForwardState::refused && !listener.failure && patient.running->last_error)
-      listener.failure = patient.running->last_error->failure;
-    if (!forward.proof) continue;
-    proven = true;
-    proof.measured = said;
-    if (forward.proof->failure && !proof.failure) proof.failure = forward.proof->failure;
-  }
-  StepFindings lease;
-  lease.measured = patient.running->lease;
-  if (lease.measured != lease_ready && lease.measured != lease_off && lease.measured != lease_opening)
-    lease.failure = Failure{Cause::lease_unavailable, "run the lease at", relay_name(patient.there), lease.measured};
-  findings.emplace_back(Layer::listener, std::move(listener));
-  findings.emplace_back(Layer::lease, std::move(lease));
-  findings.emplace_back(Layer::proof, proven ? Finding{std::move(proof)} : Finding{Skipped{"nothing was proven yet"}});
-  return tell_all(patient, std::move(findings), std::move(tell));
+  return at_once(patient.executor, [running = std::move(running), tell = std::move(tell)] {
+    for (const auto& [layer, finding] : running) tell(layer, finding);
+  });
 }
 
 }  // namespace holdfast::doctor

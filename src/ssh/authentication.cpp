@@ -49,6 +49,18 @@ std::string joined(const std::vector<UnusableFile>& problems) {
   return joined(reasons);
 }
 
+/// "PATH is valid from 2026-11-01 00:00:00 UTC until ..."; empty: all are good now.
+std::string certificates_not_valid(const Identities& identities) {
+  const auto now = static_cast<std::uint64_t>(std::chrono::system_clock::to_time_t(std::chrono::system_clock::now()));
+  std::vector<std::string> stale;
+  for (const CertificateFile& certificate : identities.certificates) {
+    if (!certificate.terms) continue;
+    if (now >= certificate.terms->valid_before) stale.push_back(certificate.path + " has expired");
+    if (now < certificate.terms->valid_after) stale.push_back(certificate.path + " is not valid yet");
+  }
+  return joined(stale);
+}
+
 }  // namespace
 
 Authentication::Authentication(boost::asio::any_io_executor executor, const TunnelSpec& spec,
@@ -215,9 +227,10 @@ Failure Authentication::failure(ssh_session session) const {
         "The relay took a key and asks for more, which a device can't give: see AuthenticationMethods in "
         "its sshd_config, and let publickey do for this account.";
   } else if (!offered.empty() && offered.find("publickey") == std::string::npos) {
-    failure.remedy =
-        "The relay takes no key at all for this account: see PubkeyAuthentication and "
-        "AuthenticationMethods in its sshd_config.";
+    failure.cause = Cause::login_method_missing;
+  } else if (const std::string stale = certificates_not_valid(*identities_); !stale.empty()) {
+    failure.cause = Cause::certificate_expired;
+    failure.detail += "; " + stale;
   }
   failure.detail += "; refused for " + spec_.user + ": " + joined(refused_);
   if (!problems_.empty()) failure.detail += "; unusable: " + joined(problems_);

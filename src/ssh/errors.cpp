@@ -1,6 +1,8 @@
 #include "ssh/errors.hpp"
 
+#include <algorithm>
 #include <cstdlib>
+#include <utility>
 
 namespace holdfast::ssh {
 namespace {
@@ -23,7 +25,7 @@ bool speaks_ssh_2(std::string_view banner) {
 }
 
 std::string it_said(std::string_view line) {
-  return "it said \"" + sanitize(line) + "\"";
+  return "it said \"" + first_words(line) + "\"";
 }
 
 bool broken_packet(std::string_view error) {
@@ -59,6 +61,38 @@ std::string sanitize(std::string_view text) {
   }
   if (text.size() > longest_text) clean.replace(longest_text - 3, 3, "...");
   return clean;
+}
+
+std::vector<std::string> sanitized_lines(std::string_view text) {
+  constexpr std::size_t most_lines = 8;
+  std::vector<std::string> lines;
+  while (!text.empty() && lines.size() < most_lines) {
+    const std::size_t end = std::min(text.find_first_of("\r\n"), text.size());
+    if (end > 0) lines.push_back(sanitize(text.substr(0, end)));
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return lines;
+}
+
+std::string first_words(std::string_view line) {
+  const bool tls = line.size() >= 2 && (line[0] == 0x15 || line[0] == 0x16) && line[1] == 0x03;  // RFC 8446, 5.1
+  return tls ? "a TLS record" : sanitize(line);
+}
+
+std::vector<std::string> both_lists(std::string_view error) {
+  constexpr std::size_t longest_list = 1000;
+  std::vector<std::string> lists;
+  const std::string_view what = after(error, "no match for method ");
+  const std::string kind{what.substr(0, what.find(':'))};
+  for (const auto& [marker, words] :
+       {std::pair{"server [", " the relay offers "}, std::pair{"client [", " we offer "}}) {
+    if (!holds(what, marker)) continue;
+    const std::string_view list = after(what, marker);
+    std::string text{list.substr(0, std::min(list.find(']'), longest_list))};
+    for (char& letter : text) letter = letter < 0x20 || letter > 0x7e ? '?' : letter;
+    lists.push_back("of " + sanitize(kind) + words + text);
+  }
+  return lists;
 }
 
 std::string_view operation_name(Progress progress) {

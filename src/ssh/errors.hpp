@@ -2,6 +2,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "holdfast/config.hpp"
 #include "holdfast/failure.hpp"
@@ -10,6 +11,13 @@ namespace holdfast::ssh {
 
 /// What the relay said, made fit for a log line: control and non-ASCII bytes become '?', at most 200 bytes are kept.
 std::string sanitize(std::string_view text);
+
+/// Of a longer text, a line each; 8 at most, and none that is empty.
+std::vector<std::string> sanitized_lines(std::string_view text);
+/// What came in the place of an SSH banner, made fit for a log line: "a TLS record", or its words.
+std::string first_words(std::string_view line);
+/// "for kex algos it offers: a, b" and what we do, of what libssh says where none is common.
+std::vector<std::string> both_lists(std::string_view error);
 
 /// How far a session came; decides what an error text of libssh means.
 enum class Progress { banner, key_exchange, authentication, established };

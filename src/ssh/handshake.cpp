@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "ssh/descriptor.hpp"
+#include "ssh/handles.hpp"
 
 namespace holdfast::ssh {
 namespace {
@@ -30,6 +31,7 @@ bool Handshake::has_new(const std::string& banner) {
 
 HostKeyCheck Handshake::check_host_key(ssh_session session) {
   HostKeyCheck check = verify_host_key(session, spec_, material_->known_hosts);
+  host_key_ = check.shown;
   if (check.failure) return check;
   if (!check.met.empty()) know(check.line);
   if (const char* name = ssh_get_cipher_out(session)) cipher_ = name;
@@ -63,10 +65,17 @@ Authentication::State Handshake::authenticate(ssh_session session, int socket, c
                                               GlobalRequests& global, const ssh_counter_struct& packets) {
   const Cork cork(socket);
   const auto state = authentication_->step(session);
+  note_banner_at_login(session);
   if (!round_trip_ && authentication_->service_accepted()) round_trip_ = Clock::now() - authentication_began_;
   const bool asked = state == Authentication::State::asked;
   if (asked && listen_ahead_ && learnt_->reads_ahead && is_openssh(banner)) global.listen_ahead(session, packets);
   return state;
+}
+
+void Handshake::note_banner_at_login(ssh_session session) {
+  if (!banner_at_login_.empty()) return;
+  const TextHandle banner{ssh_get_issue_banner(session)};
+  if (banner) banner_at_login_ = sanitized_lines(banner.get());
 }
 
 }  // namespace holdfast::ssh

@@ -10,6 +10,7 @@
 #include "holdfast/config.hpp"
 #include "holdfast/time.hpp"
 #include "ssh/authentication.hpp"
+#include "ssh/errors.hpp"
 #include "ssh/global_requests.hpp"
 #include "ssh/host_key.hpp"
 #include "ssh/session.hpp"
@@ -42,6 +43,13 @@ class Handshake {
   /// What it told of its other keys: the names of those that are new, and known from now on.
   std::vector<std::string> learn_host_keys(ssh_session session, const std::vector<PublicKey>& told);
   const std::string& cipher() const { return cipher_; }
+  /// "ssh-ed25519 SHA256:...": what the relay showed; empty before.
+  const std::string& host_key() const { return host_key_; }
+  /// What came in the place of a banner: HTTP's first line, or that it is TLS's; empty where there is one.
+  std::string instead_of_banner() const { return banner_seen_ ? "" : first_words(first_line_); }
+  /// What the relay says to who logs in, once it has come.
+  void note_banner_at_login(ssh_session session);
+  const std::vector<std::string>& banner_at_login() const { return banner_at_login_; }
 
   void begin_authentication(const boost::asio::any_io_executor& executor, std::function<void()> wake,
                             bool listen_ahead);
@@ -70,6 +78,8 @@ class Handshake {
   std::string first_line_;
   bool banner_seen_ = false;
   std::string cipher_;
+  std::string host_key_;
+  std::vector<std::string> banner_at_login_;
   std::unique_ptr<Authentication> authentication_;
   TimePoint authentication_began_;
   std::optional<Duration> round_trip_;

@@ -115,7 +115,7 @@ HostKeyCheck decide(const TunnelSpec& spec, const std::string& known, const Serv
       return refused(Cause::host_key_changed, spec, place + " holds another key; it shows " + shown + authority);
     case HostKeyVerdict::other_type:
       if (lax) return {};
-      return refused(Cause::host_key_changed, spec,
+      return refused(Cause::host_key_of_another_type, spec,
                      place + " holds keys of other types only; it shows " + shown + authority);
     case HostKeyVerdict::unreadable:
       if (lax) return {};
@@ -197,12 +197,17 @@ HostKeyCheck verify_host_key(ssh_session session, const TunnelSpec& spec,
                              const tl::expected<std::string, int>& known_hosts) {
   const auto server = described_server_key(session);
   if (!server) return refused(Cause::key_exchange_failed, spec, "libssh gives no server key");
-  if (!spec.host_key_fingerprint.empty()) return {check_pins(spec, *server), "", ""};
-  if (!known_hosts) {
-    return refused(Cause::known_hosts_unusable, spec,
-                   spec.user_known_hosts_file + ": " + errno_text(known_hosts.error()));
+  HostKeyCheck check;
+  if (!spec.host_key_fingerprint.empty()) {
+    check.failure = check_pins(spec, *server);
+  } else if (!known_hosts) {
+    check =
+        refused(Cause::known_hosts_unusable, spec, spec.user_known_hosts_file + ": " + errno_text(known_hosts.error()));
+  } else {
+    check = decide(spec, *known_hosts, *server);
   }
-  return decide(spec, *known_hosts, *server);
+  check.shown = server->key.type + " " + server->fingerprint;
+  return check;
 }
 
 }  // namespace holdfast::ssh

@@ -24,8 +24,9 @@ std::optional<PublicKey> server_key(ssh_session session);
 
 struct HostKeyCheck {
   std::optional<Failure> failure;
-  std::string met;   ///< "ssh-ed25519 SHA256:..." of a key that was unknown and is accepted; else empty
-  std::string line;  ///< that one's for the known_hosts file
+  std::string met;      ///< "ssh-ed25519 SHA256:..." of a key that was unknown and is accepted; else empty
+  std::string line;     ///< that one's for the known_hosts file
+  std::string shown{};  ///< "ssh-ed25519 SHA256:...": what the relay showed
 };
 
 /// Checks the key of a finished key exchange against host_key_fingerprint or the known_hosts file, of which this is the

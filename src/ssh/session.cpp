@@ -151,6 +151,10 @@ class Session::Impl : public std::enable_shared_from_this<Impl> {
   std::uint64_t wire_bytes() const { return over() ? wire_bytes_ : ssh::wire_bytes(fd()); }
   Traffic traffic() const { return {link_->socket.in_bytes, link_->socket.out_bytes, link_->packets.in_packets}; }
 
+  const std::vector<std::string>& banner_at_login() const { return handshake_.banner_at_login(); }
+  std::string instead_of_banner() const { return handshake_.instead_of_banner(); }
+  const std::string& host_key() const { return handshake_.host_key(); }
+  const std::vector<std::string>& algorithms() const { return algorithms_; }
   const std::string& cipher() const { return handshake_.cipher(); }
   std::string cipher_reason() const { return ssh::cipher_reason(cipher(), spec_.ciphers, default_ciphers()); }
 
@@ -409,6 +413,8 @@ class Session::Impl : public std::enable_shared_from_this<Impl> {
     const std::string& first_line = handshake_.first_line();
     const bool spoke = !first_line.empty() || link_->socket.in_bytes != 0;
     Failure failure = explain({progress(), ssh_get_error(pump_.session()), pump_.banner(), first_line, spoke}, spec_);
+    handshake_.note_banner_at_login(pump_.session());
+    if (failure.cause == Cause::no_common_algorithm) algorithms_ = both_lists(ssh_get_error(pump_.session()));
     const std::string tried = handshake_.tried();
     if (!tried.empty()) failure.detail += (failure.detail.empty() ? "" : "; ") + tried;
     return failure;
@@ -483,6 +489,7 @@ class Session::Impl : public std::enable_shared_from_this<Impl> {
   Stage stage_ = Stage::idle;
   asio::steady_timer goodbye_timer_{socket_.get_executor()};
   Goodbye goodbye_ = Goodbye::none;
+  std::vector<std::string> algorithms_;  ///< both lists, where none is common
   std::optional<Duration> round_trip_;
   Traffic reported_;
   std::uint64_t wire_bytes_ = 0;  ///< once it is over
@@ -544,6 +551,18 @@ std::uint64_t Session::wire_bytes() const {
 }
 Traffic Session::traffic() const {
   return impl_->traffic();
+}
+const std::vector<std::string>& Session::banner_at_login() const {
+  return impl_->banner_at_login();
+}
+std::string Session::instead_of_banner() const {
+  return impl_->instead_of_banner();
+}
+const std::string& Session::host_key() const {
+  return impl_->host_key();
+}
+const std::vector<std::string>& Session::algorithms() const {
+  return impl_->algorithms();
 }
 std::string Session::cipher() const {
   return impl_->cipher();

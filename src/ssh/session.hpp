@@ -109,6 +109,15 @@ class Session {
   std::optional<Duration> since_acknowledged() const;
   /// What TCP knows of the connection now; none without a socket.
   std::optional<TransportReport> transport();
+  /// In the relay's words, made fit for a log line, a line each: what it says to who logs in (Banner in sshd_config).
+  /// These four stay when the session is over.
+  const std::vector<std::string>& banner_at_login() const;
+  /// What came in the place of an SSH banner, likewise; empty if nothing did.
+  std::string instead_of_banner() const;
+  /// "ssh-ed25519 SHA256:...": the relay's host key, good or not; empty before the key exchange.
+  const std::string& host_key() const;
+  /// Where no algorithm is common: both lists, a line each.
+  const std::vector<std::string>& algorithms() const;
   /// The cipher of the running keys, towards the relay: "chacha20-poly1305@openssh.com"; empty before key exchange.
   std::string cipher() const;
   /// Why that one: "the processor has instructions for AES-GCM", "configured".

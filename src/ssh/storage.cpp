@@ -225,7 +225,11 @@ void Storage::read(const TunnelSpec& spec, Handler handler) {
 }
 
 void Storage::store(const std::string& known_hosts_file, const std::string& line) {
-  impl_->store(known_hosts_file, line);
+  if (stores_) impl_->store(known_hosts_file, line);
+}
+
+std::shared_ptr<Storage> Storage::unchanged() const {
+  return std::shared_ptr<Storage>{new Storage{impl_}};
 }
 
 }  // namespace holdfast::ssh

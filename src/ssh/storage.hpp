@@ -39,9 +39,14 @@ class Storage {
   /// The line of a host key that was met; known hosts that are read from now on hold it.
   void store(const std::string& known_hosts_file, const std::string& line);
 
+  /// The same, which stores nothing: for a session that only looks.
+  std::shared_ptr<Storage> unchanged() const;
+
  private:
   class Impl;
+  explicit Storage(std::shared_ptr<Impl> impl) : impl_(std::move(impl)), stores_(false) {}
   std::shared_ptr<Impl> impl_;
+  bool stores_ = true;
 };
 
 }  // namespace holdfast::ssh

@@ -83,9 +83,9 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(PathFindings, echoes, not_permit
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(TcpFindings::Try, to, failed, detail, took, answered_from, ttl, hint,
                                                 short_of_relay)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(TcpFindings, tries, others, captured)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(StepFindings, failure, measured, evidence)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(StepFindings, failure, measured, evidence, said)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(TargetFindings::Target, forward, target, said, words, detail, took,
-                                                listens)
+                                                listens, port, here)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(TargetFindings, targets)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(KeepaliveFindings, interval, survived, forgotten)
 
@@ -130,15 +130,8 @@ std::optional<Finding> read(std::string_view kind, const json& found) {
   return std::nullopt;
 }
 
-std::optional<Layer> layer_of(std::string_view name) {
-  for (int value = 0; value <= static_cast<int>(Layer::keepalive); ++value) {
-    if (to_string(static_cast<Layer>(value)) == name) return static_cast<Layer>(value);
-  }
-  return std::nullopt;
-}
-
 tl::expected<std::pair<Layer, Finding>, std::string> from_value(const json& value) {
-  const auto layer = layer_of(value.value("layer", ""));
+  const auto layer = layer_named(value.value("layer", ""));
   if (!layer) return tl::unexpected{"no layer is called '" + value.value("layer", "") + "'"};
   auto finding = read(value.value("kind", ""), value.value("found", json::object()));
   if (!finding) return tl::unexpected{"no kind of findings is called '" + value.value("kind", "") + "'"};

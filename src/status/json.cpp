@@ -53,6 +53,12 @@ Json to_document(const FailureReport& report) {
           {"age_seconds", seconds(report.age)}};
 }
 
+Json to_document(const DiagnosisReport& diagnosis) {
+  return {{"layer", to_string(diagnosis.layer)},   {"cause", to_string(diagnosis.cause)},
+          {"sentence", diagnosis.sentence},        {"next_step", diagnosis.next_step},
+          {"age_seconds", seconds(diagnosis.age)}, {"outage_seconds", seconds(diagnosis.outage)}};
+}
+
 Json to_document(const ProofReport& proof) {
   return {{"result", to_string(proof.result)},
           {"age_seconds", seconds(proof.age)},
@@ -147,6 +153,8 @@ Json to_document(const TunnelReport& tunnel) {
   return {{"name", tunnel.name},
           {"relay", tunnel.relay},
           {"address", text_or_null(tunnel.address)},
+          {"server", text_or_null(tunnel.server)},
+          {"host_key", text_or_null(tunnel.host_key)},
           {"state", tunnel.state},
           {"phase", text_or_null(tunnel.phase)},
           {"up", tunnel.up},
@@ -157,6 +165,8 @@ Json to_document(const TunnelReport& tunnel) {
           {"sessions_established", tunnel.sessions_established},
           {"next_retry_seconds", tunnel.next_retry ? Json(seconds(*tunnel.next_retry)) : Json{}},
           {"last_error", tunnel.last_error ? to_document(*tunnel.last_error) : Json{}},
+          {"diagnosis", tunnel.diagnosis ? to_document(*tunnel.diagnosis) : Json{}},
+          {"relay_says", tunnel.relay_says},
           {"losses", to_document(tunnel.losses)},
           {"ends", to_document(tunnel.ends)},
           {"failures", to_document(tunnel.failures)},
@@ -252,6 +262,18 @@ FailureReport failure_from(const Json& object) {
   if (const auto text = text_at(object, "remedy"); text != remedy(failure.cause)) failure.remedy = text;
   report.age = duration_at(object, "age_seconds").value_or(Duration{});
   return report;
+}
+
+/// None of a layer that is new since this version.
+std::optional<DiagnosisReport> diagnosis_from(const Json& object) {
+  const auto layer = layer_named(text_at(object, "layer"));
+  if (!layer) return std::nullopt;
+  return DiagnosisReport{*layer,
+                         cause_named(text_at(object, "cause")).value_or(Cause::local_error),
+                         text_at(object, "sentence"),
+                         text_at(object, "next_step"),
+                         duration_at(object, "age_seconds").value_or(Duration{}),
+                         duration_at(object, "outage_seconds").value_or(Duration{})};
 }
 
 /// None for a result that is new since this version.
@@ -376,6 +398,8 @@ TunnelReport tunnel_from(const Json& object) {
   TunnelReport tunnel;
   tunnel.name = text(object.at("name"));
   tunnel.relay = text(object.at("relay"));
+  tunnel.server = text_at(object, "server");
+  tunnel.host_key = text_at(object, "host_key");
   tunnel.address = text_at(object, "address");
   tunnel.state = text(object.at("state"));
   tunnel.phase = text_at(object, "phase");
@@ -386,6 +410,8 @@ TunnelReport tunnel_from(const Json& object) {
   tunnel.sessions_established = optional_at<std::uint64_t>(object, "sessions_established").value_or(0);
   tunnel.next_retry = duration_at(object, "next_retry_seconds");
   if (const Json* error = find_at(object, "last_error")) tunnel.last_error = failure_from(*error);
+  if (const Json* diagnosis = find_at(object, "diagnosis")) tunnel.diagnosis = diagnosis_from(*diagnosis);
+  for (const Json& line : list_at(object, "relay_says")) tunnel.relay_says.push_back(text(line));
   tunnel.losses = losses_from(list_at(object, "losses"));
   tunnel.ends = ends_from(list_at(object, "ends"));
   if (const Json* failures = find_at(object, "failures")) tunnel.failures = failures_from(*failures);

@@ -187,14 +187,20 @@ std::vector<std::string> notes_on(const TunnelReport& tunnel) {
     notes.push_back(relay_note(tunnel, index));
   }
   if (tunnel.state == "established") notes.push_back(session_note(tunnel));
+  for (const std::string& line : tunnel.relay_says) notes.push_back("the relay says: " + line);
   if (tunnel.data) notes.push_back(data_note(*tunnel.data));
   for (std::string& note : way_notes(tunnel)) notes.push_back(std::move(note));
   if (!tunnel.losses.empty()) notes.push_back(losses_note(tunnel.losses));
   if (lease_is_missing(tunnel)) notes.push_back("no lease: " + tunnel.lease);
+  if (tunnel.diagnosis) {
+    notes.push_back("down for " + to_text(tunnel.diagnosis->outage) + ", at fault is the layer " +
+                    std::string{to_string(tunnel.diagnosis->layer)} + ": " + tunnel.diagnosis->sentence);
+    notes.push_back("what to do: " + tunnel.diagnosis->next_step);
+  }
   if (tunnel.last_error) {
     const Failure& failure = tunnel.last_error->failure;
     notes.push_back("last error " + to_text(tunnel.last_error->age) + " ago: " + describe(failure));
-    if (!tunnel.up) notes.push_back("what to do: " + std::string{remedy(failure)});
+    if (!tunnel.up && !tunnel.diagnosis) notes.push_back("what to do: " + std::string{remedy(failure)});
     if (const auto refusal = earlier_refusal(tunnel)) notes.push_back(*refusal);
   }
   for (const ForwardReport& forward : tunnel.forwards) {

@@ -137,6 +137,7 @@ void LiveAttempt::cut_connections() {
 // ---- what comes of them ---------------------------------------------------------------------------------------------
 
 void LiveAttempt::on_event(SessionEvent event) {
+  if (session_) note_banner_at_login();
   if (const auto* completed = std::get_if<PhaseCompleted>(&event)) note(*completed);
   if (const auto* answer = std::get_if<ForwardAnswered>(&event)) {
     ports_[answer->forward] = answer->bound_port.value_or(0);
@@ -152,7 +153,9 @@ void LiveAttempt::note(const PhaseCompleted& completed) {
   dialling_.note(completed);
   switch (completed.phase) {
     case OpeningPhase::resolve:
+      return;
     case OpeningPhase::banner:
+      server_ = completed.server;
       return;
     case OpeningPhase::connect:
       memory_.last_ends = dialling_.ends();
@@ -163,6 +166,14 @@ void LiveAttempt::note(const PhaseCompleted& completed) {
     case OpeningPhase::authenticate:
       return dialling_.was_right();  // if nobody asked for its key, it knows ours
   }
+}
+
+/// Each login is told the same: only what is new is for the log.
+void LiveAttempt::note_banner_at_login() {
+  const std::vector<std::string>& says = session_->banner_at_login();
+  if (says.empty() || says == memory_.relay_says) return;
+  memory_.relay_says = says;
+  for (const std::string& line : says) owner_.say(LogLevel::info, "the relay says: " + line);
 }
 
 void LiveAttempt::check_congestion_control() {
@@ -210,6 +221,8 @@ AttemptFacts LiveAttempt::facts() const {
   if (dialling_.ends()) facts.address = net::to_string(dialling_.ends()->relay);
   facts.keepalive_rtt = keepalive_rtt_;
   if (!session_) return facts;
+  facts.server = server_;
+  facts.host_key = session_->host_key();
   facts.cipher = session_->cipher();
   facts.cipher_reason = session_->cipher_reason();
   facts.unrecorded = lease_->unrecorded();

@@ -79,6 +79,7 @@ class LiveAttempt final : private ssh::SessionObserver {
   void on_unwanted_open(const std::string& what) override;
 
   void note(const PhaseCompleted& completed);
+  void note_banner_at_login();
   void check_congestion_control();
   void probe(const TunnelSpec& there, const AddressOrder& order);
   void cut_connections();
@@ -98,6 +99,7 @@ class LiveAttempt final : private ssh::SessionObserver {
   std::unique_ptr<net::Operation> look_;  ///< at a better relay
   std::vector<std::uint16_t> ports_;      ///< by forward: where the relay listens; 0: nowhere
   std::optional<Duration> keepalive_rtt_;
+  std::string server_;  ///< what the relay says it is
 };
 
 }  // namespace holdfast::supervisor

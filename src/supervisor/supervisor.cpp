@@ -8,9 +8,9 @@
 #include <set>
 
 #include "config/load.hpp"
-#include "doctor/examination.hpp"
 #include "holdfast/relays.hpp"
 #include "holdfast/reload_plan.hpp"
+#include "holdfast/running.hpp"
 #include "holdfast/version.hpp"
 #include "log/log.hpp"
 #include "net/state_file.hpp"
@@ -83,6 +83,7 @@ Supervisor::Supervisor(const boost::asio::any_io_executor& executor, std::string
       book_(state_folder(only_) + "/data_usage", files_beside("data_usage", config_, only_), say),
       count_timer_(executor),
       tidy_timer_(executor),
+      outage_alarm_(executor, [this] { watch_outages(); }),
       reloads_(executor, std::move(config_path), only_, device_id_,
                [this](const ConfigurationRead& read) { return take_over(read); }) {
   slots_.reserve(config_.tunnels.size());
@@ -267,6 +268,7 @@ void Supervisor::reap() {
     forget_stopped(slot);
   }
   std::erase_if(slots_, [](const Slot& slot) { return slot.leaving && slot.stopped(); });
+  watch_outages();
   changed_();
 }
 
@@ -333,6 +335,7 @@ TunnelReport Supervisor::report_of(const Slot& slot, TimePoint now) const {
   }
   report.data = data_of(slot, wall_clock());
   if (slot.successor) report.change = slot.successor->runner->report_as_change(now);
+  report.diagnosis = slot.outage.report(now);
   return report;
 }
 
@@ -438,20 +441,61 @@ void Supervisor::drop_successor(Slot& slot) {
   slot.former.back()->handle(StopRequested{});
 }
 
-std::shared_ptr<void> Supervisor::examine(const std::string& tunnel, Tell tell) {
-  const Slot* slot = find(tunnel);
-  if (slot == nullptr) return nullptr;
-  TunnelReport report = report_of(*slot, Clock::now());
-  TunnelSpec there = slot->current.spec;
+doctor::Patient Supervisor::patient_of(const Slot& slot, TunnelReport report) {
+  TunnelSpec there = slot.current.spec;
   for (const RelaySpec& relay : relays_of(there)) {
     if (relay_name(relay) != report.relay) continue;
     there = at_relay(std::move(there), relay);
     break;
   }
-  doctor::Patient patient{executor_, resolver_, storage_, std::move(there), state_folder(only_), std::move(report)};
+  return {executor_, resolver_, storage_, std::move(there), state_folder(only_), std::move(report)};
+}
+
+std::shared_ptr<void> Supervisor::examine(const std::string& tunnel, Tell tell) {
+  const Slot* slot = find(tunnel);
+  if (slot == nullptr) return nullptr;
   return std::make_shared<doctor::Examination>(
-      std::move(patient), [tell](Layer layer, const Finding& finding) { tell(status::to_line(layer, finding)); },
-      [tell] { tell(""); });
+      patient_of(*slot, report_of(*slot, Clock::now())),
+      [tell](Layer layer, const Finding& finding) { tell(status::to_line(layer, finding)); }, [tell] { tell(""); });
+}
+
+// ---- outages ------------------------------------------------------------------------------------------------------
+
+void Supervisor::watch_outages() {
+  const TimePoint now = Clock::now();
+  std::optional<TimePoint> due;
+  for (Slot& slot : slots_) {
+    const TunnelRunner& runner = *slot.current.runner;
+    if (slot.outage.step(runner.up() || slot.leaving, runner.last_cause(), now)) look_silently(slot);
+    const auto next = slot.outage.due();
+    if (next && (!due || *next < *due)) due = next;
+  }
+  outage_alarm_.set(due);
+}
+
+void Supervisor::look_silently(Slot& slot) {
+  doctor::Patient patient = patient_of(slot, slot.current.runner->report(Clock::now()));
+  patient.silent = slot.current.runner->last_address();
+  const auto looked = std::make_shared<Findings>();
+  slot.looking = std::make_unique<doctor::Examination>(
+      std::move(patient),
+      [looked](Layer layer, Finding finding) { looked->insert_or_assign(layer, std::move(finding)); },
+      [this, looked, tunnel = slot.current.spec.name] { outage_found(tunnel, std::move(*looked)); });
+}
+
+void Supervisor::outage_found(const std::string& tunnel, Findings looked) {
+  Slot* slot = find(tunnel);
+  if (slot == nullptr) return;
+  const TimePoint now = Clock::now();
+  const TunnelReport report = slot->current.runner->report(now);
+  looked.erase(Layer::name);  // nobody was asked
+  const Diagnosis diagnosis = diagnose(with_last_error(std::move(looked), report));
+  if (const auto line = slot->outage.found(diagnosis, now)) {
+    log::write(LogLevel::error, *line, {report.name, report.relay, report.state, slot->outage.report(now)->cause},
+               slot->current.spec.log_level);
+  }
+  slot->looking.reset();  // the look itself told us: nothing of it is used from here on
+  watch_outages();
 }
 
 bool Supervisor::reconnect(const std::string& tunnel) {

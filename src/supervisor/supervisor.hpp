@@ -11,7 +11,9 @@
 #include <vector>
 
 #include "config/load.hpp"
+#include "doctor/examination.hpp"
 #include "holdfast/config.hpp"
+#include "holdfast/outage.hpp"
 #include "holdfast/report.hpp"
 #include "net/disk.hpp"
 #include "net/network_watcher.hpp"
@@ -19,6 +21,7 @@
 #include "net/resume_watcher.hpp"
 #include "ssh/storage.hpp"
 #include "status/server.hpp"
+#include "supervisor/alarm.hpp"
 #include "supervisor/device_id.hpp"
 #include "supervisor/reloads.hpp"
 #include "supervisor/runs.hpp"
@@ -71,6 +74,8 @@ class Supervisor final : public status::Source {
     std::uint64_t former_received = 0;  ///< by runners that are gone
     std::uint64_t former_sent = 0;
     IdleCost idle{};
+    Outage outage{};
+    std::unique_ptr<doctor::Examination> looking{};  ///< at what costs no packet, for the outage
 
     std::vector<TunnelRunner*> runners() const;
     bool stopped() const;
@@ -108,6 +113,11 @@ class Supervisor final : public status::Source {
   void save_book(bool at_once);
   /// Once what happened is over, and then for what visitors left behind.
   void tidy_up_after(Duration wait);
+  /// What stays down is looked at; see Outage.
+  void watch_outages();
+  void look_silently(Slot& slot);
+  void outage_found(const std::string& tunnel, Findings looked);
+  doctor::Patient patient_of(const Slot& slot, TunnelReport report);
   DataReport data_of(const Slot& slot, std::chrono::sys_seconds now) const;
 
   boost::asio::any_io_executor executor_;
@@ -128,6 +138,7 @@ class Supervisor final : public status::Source {
   UsageBook book_;
   boost::asio::steady_timer count_timer_;
   boost::asio::steady_timer tidy_timer_;
+  Alarm outage_alarm_;
   std::uint64_t tidied_ = 0;  ///< the runners' activity at that time
   std::optional<std::string> last_reload_error_;
   Reloads reloads_;

@@ -40,6 +40,7 @@ struct TunnelMemory {
   std::vector<RelayMemory> relays;
   std::optional<net::Ends> last_ends{};      ///< of the last connection, this attempt's or an earlier one's
   std::vector<ListensOn> told_listens_on{};  ///< by forward: what the log last said of it
+  std::vector<std::string> relay_says{};     ///< to who logs in, a line each, the last time
   bool told_congestion_control = false;      ///< that the kernel does not grant it
   std::uint64_t refused_opens = 0;
 };

@@ -127,12 +127,17 @@ TunnelFacts TunnelRunner::facts() const {
   TunnelFacts facts = past_;
   facts.counters = connections_.counters();
   facts.refused_opens = memory_.refused_opens;
+  facts.relay_says = memory_.relay_says;
   if (!attempt_) return facts;
   facts.attempt = attempt_->facts();
   const ssh::Traffic traffic = attempt_->traffic();
   facts.bytes_received += traffic.bytes_received;
   facts.bytes_sent += traffic.bytes_sent;
   return facts;
+}
+
+std::string TunnelRunner::last_address() const {
+  return memory_.last_ends ? memory_.last_ends->relay.address().to_string() : "";
 }
 
 std::uint64_t TunnelRunner::activity() const {

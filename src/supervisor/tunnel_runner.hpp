@@ -34,6 +34,11 @@ class TunnelRunner final : private AttemptOwner {
   void address_gone(const boost::asio::ip::address& address, bool retry_at_once);
 
   bool stopped() const { return std::holds_alternative<Stopped>(state_.phase); }
+  bool up() const { return is_up(state_); }
+  /// Of the last error.
+  std::optional<Cause> last_cause() const {
+    return history_.last_error() ? std::optional{history_.last_error()->failure.cause} : std::nullopt;
+  }
   bool standing_by() const { return std::holds_alternative<StandingBy>(state_.phase); }
   bool has_no_listener() const { return holdfast::has_no_listener(state_.phase); }
   void set_log_level(LogLevel level) { log_level_ = level; }
@@ -46,6 +51,8 @@ class TunnelRunner final : private AttemptOwner {
   /// Changes whenever somebody connects through the tunnel, and with each attempt at a session.
   std::uint64_t activity() const;
   bool idle() const { return connections_.open_count() == 0; }
+  /// Where a relay was connected to last; empty: nowhere yet.
+  std::string last_address() const;
   bool wedged(TimePoint now) const { return is_wedged(state_, now); }
 
  private:

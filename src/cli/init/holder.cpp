@@ -41,7 +41,8 @@ bool is_in_vain(const TunnelReport& tunnel, Duration waited) {
   if (std::any_of(tunnel.forwards.begin(), tunnel.forwards.end(), is_bad_proof)) return true;
   if (!tunnel.last_error || tunnel.last_error->age > waited) return false;
   const Cause cause = tunnel.last_error->failure.cause;
-  return cause == Cause::authentication_refused || cause == Cause::forward_refused;
+  return cause == Cause::authentication_refused || cause == Cause::login_method_missing ||
+         cause == Cause::forward_refused;
 }
 
 }  // namespace

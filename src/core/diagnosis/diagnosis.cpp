@@ -93,6 +93,17 @@ void explain(std::vector<Judgement>& judgements) {
   }
 }
 
+/// What the tunnel itself met last speaks of a layer that lies lower, mostly.
+void cite(std::vector<Judgement>& judgements, const Findings& findings) {
+  const auto session = findings.find(Layer::session);
+  const auto* step = session == findings.end() ? nullptr : std::get_if<StepFindings>(&session->second);
+  if (step == nullptr || !step->failure) return;
+  for (Judgement& judgement : judgements) {
+    if (judgement.layer != facts_of(step->failure->cause).layer || judgement.layer == Layer::session) continue;
+    judgement.evidence.push_back("the tunnel's own last error: " + describe(*step->failure));
+  }
+}
+
 struct Judge {
   Layer layer;
   Judgement operator()(const Skipped& skipped) const { return {layer, CheckResult::skip, skipped.why}; }
@@ -141,6 +152,7 @@ Diagnosis diagnose(const Findings& findings) {
     const bool harmless = judgement.cause == Cause::clock_wrong && logged_in;
     if (spare || harmless) judgement.result = CheckResult::warn;
   }
+  cite(diagnosis.judgements, findings);
   soften(diagnosis.judgements);
   explain(diagnosis.judgements);
   const Judgement* fault = lowest(diagnosis.judgements, CheckResult::fail);

@@ -11,6 +11,9 @@ inline Report example_report() {
   relay.name = "relay";
   relay.relay = "relay.example:22";
   relay.address = "192.0.2.7:22";
+  relay.server = "SSH-2.0-OpenSSH_9.2p1";
+  relay.host_key = "ssh-ed25519 SHA256:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU";
+  relay.relay_says = {"Authorised devices only"};
   relay.state = "established";
   relay.up = true;
   relay.in_state = 11400s;
@@ -47,6 +50,12 @@ inline Report example_report() {
   backup.attempt = 17;
   backup.next_retry = 12s + 345ms;
   backup.last_error = FailureReport{{Cause::connection_refused, "connect", "backup.example:2222", ""}, 4s};
+  backup.diagnosis = DiagnosisReport{Layer::tcp,
+                                     Cause::connection_refused,
+                                     "TCP RST to our SYN: nobody listens, or a firewall rejects",
+                                     "Check that sshd runs.",
+                                     30s,
+                                     240s};
   backup.relays = {{"backup.example:2222", true, backup.last_error, backup.next_retry}};
   backup.relays.at(0).refusal = FailureReport{
       {Cause::authentication_refused, "authenticate to", "backup.example:2222", "it takes publickey"}, 64s};

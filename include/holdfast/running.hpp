@@ -1,0 +1,22 @@
+#pragma once
+
+#include "holdfast/config.hpp"
+#include "holdfast/findings.hpp"
+#include "holdfast/report.hpp"
+
+/// What a daemon knows of a tunnel that it holds, as findings: nobody has to be asked. Pure.
+namespace holdfast {
+
+/// Logged in, whatever became of the listeners since.
+bool has_session(const TunnelReport& tunnel);
+
+/// Of the layers from Layer::session to Layer::proof; of a tunnel with a session, from Layer::banner on. Without one,
+/// the last error is a finding of its own layer if that is one of these, else of Layer::session: what ended it, and
+/// what it waits for. `spec`: the tunnel at the relay in use.
+Findings findings_of(const TunnelSpec& spec, const TunnelReport& tunnel);
+
+/// What the looks found that cost no packet, and the last error as a finding of its layer; where that layer was looked
+/// at, of Layer::session.
+Findings with_last_error(Findings looked, const TunnelReport& tunnel);
+
+}  // namespace holdfast

@@ -1,0 +1,157 @@
+#include "holdfast/running.hpp"
+
+#include <algorithm>
+#include <functional>
+#include <utility>
+
+#include "core/diagnosis/judges.hpp"
+
+namespace holdfast {
+namespace {
+
+StepFindings taken(std::string measured, std::vector<std::string> evidence = {}) {
+  return {std::nullopt, std::move(measured), std::move(evidence)};
+}
+
+std::string words(std::string name) {
+  std::replace(name.begin(), name.end(), '_', ' ');
+  return name;
+}
+
+std::string how_it_ended(const EndReport& end) {
+  return to_text(end.age) + " ago a session ended after " + to_text(end.held) + ": " +
+         (end.why ? describe(*end.why) : "on request");
+}
+
+std::string waits_for(const TunnelReport& tunnel) {
+  std::string text = words(tunnel.state) + (tunnel.phase.empty() ? "" : ": " + words(tunnel.phase));
+  if (tunnel.next_retry) text += ", next try in " + to_text(*tunnel.next_retry);
+  return text;
+}
+
+// ---- the session ----------------------------------------------------------------------------------------------------
+
+std::vector<std::string> past_of(const TunnelReport& tunnel) {
+  std::vector<std::string> evidence;
+  for (const EndReport& end : tunnel.ends) evidence.push_back(how_it_ended(end));
+  std::reverse(evidence.begin(), evidence.end());
+  return evidence;
+}
+
+StepFindings standing(const TunnelReport& tunnel) {
+  StepFindings found = taken("holds for " + to_text(tunnel.in_state) + " at " + tunnel.address, past_of(tunnel));
+  const bool often = std::any_of(tunnel.losses.begin(), tunnel.losses.end(), [](const RecentLosses& losses) {
+    return losses.of == LossOf::session && too_often(losses);
+  });
+  if (often && !tunnel.ends.empty()) found.failure = tunnel.ends.back().why;
+  return found;
+}
+
+Finding not_standing(const TunnelReport& tunnel) {
+  if (!tunnel.last_error) return Skipped{"it has none yet: " + waits_for(tunnel)};
+  StepFindings found = taken(waits_for(tunnel), past_of(tunnel));
+  found.failure = tunnel.last_error->failure;
+  return found;
+}
+
+// ---- the listeners --------------------------------------------------------------------------------------------------
+
+/// As the status words it; the failure that was told of it, while that is the last one, says more.
+Failure refusal_of(const TunnelReport& tunnel, const ForwardReport& forward) {
+  if (tunnel.last_error && tunnel.last_error->failure.subject == forward.listener) return tunnel.last_error->failure;
+  Cause cause = Cause::forward_refused;
+  for (const Cause held : {Cause::listener_held_live, Cause::listener_held_stale, Cause::listener_held_by_other_device,
+                           Cause::listener_held_by_twin}) {
+    if (to_string(held) == "listener_" + forward.refusal) cause = held;
+  }
+  return {cause, "listen on relay", forward.listener, forward.holder};
+}
+
+StepFindings listener_of(const TunnelReport& tunnel, const ForwardReport& forward) {
+  StepFindings found = taken(forward.listener + " " + condition(forward));
+  if (forward.state == ForwardState::refused) found.failure = refusal_of(tunnel, forward);
+  if (is_narrower(forward.listens_on)) {
+    found.failure = Failure{Cause::listens_elsewhere, "listen on relay", forward.listener,
+                            std::string{in_words(forward.listens_on)}, std::string{remedy(forward.listens_on)}};
+  }
+  return found;
+}
+
+/// What comes of it at the target is told there.
+StepFindings proof_of(const ForwardReport& forward) {
+  StepFindings found = taken(forward.listener + " leads back to us: " + condition(forward));
+  const bool came_back = is_good(forward.proof->result) || forward.proof->result == ProofResult::target_down;
+  if (!came_back) found.failure = forward.proof->failure;
+  return found;
+}
+
+/// The worst of several is what is found; the others are evidence.
+Finding joined(std::vector<StepFindings> each, const std::string& none) {
+  if (each.empty()) return Skipped{none};
+  const auto badness = [](const StepFindings& found) {
+    return found.failure ? 1 + static_cast<int>(facts_of(found.failure->cause).severity) : 0;
+  };
+  std::stable_sort(each.begin(), each.end(),
+                   [&](const auto& left, const auto& right) { return badness(left) > badness(right); });
+  StepFindings worst = each.front();
+  for (auto other = each.begin() + 1; other != each.end(); ++other)
+    worst.evidence.push_back(other->failure ? describe(*other->failure) : other->measured);
+  return worst;
+}
+
+Finding lease_of(const TunnelReport& tunnel) {
+  if (tunnel.lease == lease_off) return Skipped{"it is switched off (lease)"};
+  if (tunnel.lease == lease_opening) return Skipped{"it is being opened"};
+  if (tunnel.lease == lease_ready) return taken("our script runs beside the session");
+  StepFindings found = taken("");
+  found.failure = Failure{Cause::lease_unavailable, "run our script at", tunnel.relay, tunnel.lease};
+  return found;
+}
+
+}  // namespace
+
+bool has_session(const TunnelReport& tunnel) {
+  return tunnel.state == "standing_by" || tunnel.state == "requesting_forwards" || tunnel.state == "established" ||
+         tunnel.state == "draining";
+}
+
+Findings findings_of(const TunnelSpec& spec, const TunnelReport& tunnel) {
+  Findings findings;
+  if (!has_session(tunnel)) {
+    for (const Layer layer : {Layer::listener, Layer::lease, Layer::proof})
+      findings[layer] = Skipped{"no session stands"};
+    const Finding session = not_standing(tunnel);
+    const auto* step = std::get_if<StepFindings>(&session);
+    const Layer layer = step == nullptr ? Layer::session : facts_of(step->failure->cause).layer;
+    findings[Layer::session] = layer > Layer::session ? Skipped{waits_for(tunnel)} : session;
+    if (layer == Layer::listener || layer == Layer::proof) findings[layer] = session;
+    return findings;
+  }
+  const std::string through = "the running session is through: ";
+  findings[Layer::banner] = taken(through + tunnel.server + " at " + tunnel.address);
+  findings[Layer::key_exchange] = taken(through + tunnel.cipher.value_or(""));
+  findings[Layer::host_key] = taken(through + tunnel.host_key);
+  findings[Layer::authentication] = taken(through + "as " + spec.user, tunnel.relay_says);
+  findings[Layer::session] = standing(tunnel);
+  findings[Layer::lease] = lease_of(tunnel);
+  std::vector<StepFindings> listeners;
+  std::vector<StepFindings> proofs;
+  for (const ForwardReport& forward : tunnel.forwards) {
+    listeners.push_back(listener_of(tunnel, forward));
+    if (forward.proof) proofs.push_back(proof_of(forward));
+  }
+  findings[Layer::listener] = joined(std::move(listeners), "there is no forward");
+  findings[Layer::proof] = joined(std::move(proofs), "no listener was proven yet");
+  return findings;
+}
+
+Findings with_last_error(Findings looked, const TunnelReport& tunnel) {
+  if (!tunnel.last_error) return looked;
+  StepFindings met;
+  met.failure = tunnel.last_error->failure;
+  const Layer layer = facts_of(met.failure->cause).layer;
+  looked[looked.contains(layer) ? Layer::session : layer] = std::move(met);
+  return looked;
+}
+
+}  // namespace holdfast

@@ -1,0 +1,74 @@
+#include "doctor/knocks.hpp"
+
+#include <utility>
+
+namespace holdfast::doctor {
+namespace {
+
+/// On top of the way there and back, which the channel's opening has just shown to be short enough.
+constexpr std::chrono::milliseconds longest_silence{1000};
+
+}  // namespace
+
+Knocks::Knocks(boost::asio::any_io_executor executor, ssh::Session& session, const TunnelSpec& spec,
+               std::function<void(StepFindings)> done)
+    : executor_(std::move(executor)), session_(session), spec_(spec), done_(std::move(done)), silence_(executor_) {
+  next();
+}
+
+void Knocks::next() {
+  const auto& forwards = spec_.remote_forward;
+  while (at_ < forwards.size() && forwards[at_].port == 0) ++at_;  // the relay is to choose: nobody has it
+  if (at_ == forwards.size()) {
+    const auto done = std::exchange(done_, nullptr);
+    return done(std::move(found_));
+  }
+  hosts_.emplace(forwards[at_]);
+  ask();
+}
+
+void Knocks::ask() {
+  session_.open_direct_tcpip(
+      hosts_->current(), spec_.remote_forward[at_].port,
+      [this, alive = std::weak_ptr{alive_}](tl::expected<ssh::Channel, ssh::OpenRefusal> channel) {
+        if (!alive.expired()) opened(std::move(channel));
+      });
+}
+
+void Knocks::opened(tl::expected<ssh::Channel, ssh::OpenRefusal> channel) {
+  if (!channel) return refused(channel.error());
+  silence_.expires_after(longest_silence);
+  silence_.async_wait([this, alive = std::weak_ptr{alive_}](const boost::system::error_code& error) {
+    if (!error && !alive.expired()) is(Cause::listener_held_stale, "it is open and silent");
+  });
+  knock_ = std::make_unique<relay::Knock>(executor_, std::move(*channel), [this](relay::Heard) {
+    is(Cause::listener_held_live, "somebody answers on it");
+  });
+}
+
+void Knocks::refused(const ssh::OpenRefusal& refusal) {
+  const bool prohibited = refusal.reason == ssh::OpenFailure::prohibited || refusal.reason == ssh::OpenFailure::other;
+  const KnockFailure why = refusal.reason == ssh::OpenFailure::refused ? KnockFailure::nobody_listens
+                           : prohibited                                ? KnockFailure::not_permitted
+                                                                       : KnockFailure::not_connected;
+  const auto found = hosts_->failed(why, refusal.words);
+  if (!found) return ask();
+  if (*found == KnockFailure::nobody_listens) return is(std::nullopt, "nobody has it");
+  is(std::nullopt, hosts_->in_words().empty() ? "the relay lets nobody look who has it" : hosts_->in_words());
+}
+
+void Knocks::is(std::optional<Cause> cause, const std::string& words) {
+  silence_.cancel();
+  knock_.reset();
+  const std::string listener = listener_name(spec_.remote_forward[at_++]);
+  if (cause && !found_.failure) {
+    found_.failure = Failure{*cause, "look who has", listener, words};
+  } else if (found_.measured.empty()) {
+    found_.measured = listener + ": " + words;
+  } else {
+    found_.evidence.push_back(listener + ": " + words);
+  }
+  next();
+}
+
+}  // namespace holdfast::doctor
