@@ -48,12 +48,11 @@ class SessionLook final : public net::Operation, private ssh::SessionObserver {
     net::Endpoints endpoints;
     for (const std::string& address : addresses)
       endpoints.emplace_back(boost::asio::ip::make_address(address), there_.port);
-    connecting_ =
-        net::connect(patient.executor, std::move(endpoints), net::options_of(there_, std::nullopt),
-                     [this](tl::expected<boost::asio::ip::tcp::socket, Failure> socket) {
-                       if (!socket) return skip_from(0, "TCP did not connect this time");
-                       open(std::move(*socket));
-                     });
+    connecting_ = net::connect(patient.executor, std::move(endpoints), net::options_of(there_, std::nullopt),
+                               [this](tl::expected<boost::asio::ip::tcp::socket, Failure> socket) {
+                                 if (!socket) return skip_from(0, "TCP did not connect this time");
+                                 open(std::move(*socket));
+                               });
   }
 
  private:

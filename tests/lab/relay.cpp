@@ -19,8 +19,11 @@ Relay::Relay(Lab& lab, const RelayOptions& options) : lab_(lab) {
              std::string(Lab::relay_name) + "," + Lab::relay_address + " " + read_file(dir_ / "host.pub"));
   lab.set_relay_shell(options.shell);
   const std::string authorized = lab.relay_home() + "/.ssh/authorized_keys";
-  write_file(authorized, read_file(dir_ / "client.pub"), 0644);
-  std::string config = "HostKey " + (dir_ / "host") + "\nUsePAM no\nPidFile none\nLogLevel VERBOSE\n";
+  const std::string before_key = options.key_options.empty() ? "" : options.key_options + " ";
+  write_file(authorized, before_key + read_file(dir_ / "client.pub"), 0644);
+  std::string config;
+  for (const std::string& line : options.config) config += line + "\n";
+  config += "HostKey " + (dir_ / "host") + "\nUsePAM no\nPidFile none\nLogLevel VERBOSE\n";
   if (options.client_alive) {
     config += "ClientAliveInterval " + std::to_string(*options.client_alive) + "\nClientAliveCountMax 3\n";
   }

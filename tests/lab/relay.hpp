@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "lab/lab.hpp"
 
@@ -11,7 +12,9 @@ namespace holdfast::lab {
 struct RelayOptions {
   /// ClientAliveInterval in seconds, with ClientAliveCountMax 3; none: sshd's defaults, which never probe.
   std::optional<unsigned> client_alive{};
-  std::string shell = "/bin/sh";  ///< of the account `tunnel`
+  std::string shell = "/bin/sh";      ///< of the account `tunnel`
+  std::vector<std::string> config{};  ///< lines of sshd_config; they win over ours
+  std::string key_options{};          ///< before the client's key in authorized_keys: "from=\"192.0.2.1\""
 };
 
 /// A stock OpenSSH server on the relay, run by root as everywhere, so with privilege separation: a session's listener

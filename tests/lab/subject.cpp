@@ -48,8 +48,10 @@ std::string holdfast_config(const std::vector<TunnelSettings>& tunnels, const st
     text << "  relay" << (number == 0 ? "" : std::to_string(number)) << ":\n    host_name: " << tunnel.host
          << "\n    port: " << tunnel.ssh_port << "\n    user: " << tunnel.user
          << "\n    identity_file: " << tunnel.identity << "\n    user_known_hosts_file: " << tunnel.known_hosts
-         << "\n    strict_host_key_checking: yes\n    remote_forward:\n      - " << tunnel.port
-         << ":127.0.0.1:" << tunnel.target << "\n    server_alive_interval: " << tunnel.server_alive_interval
+         << "\n    strict_host_key_checking: yes\n    remote_forward:\n      - \""
+         << (tunnel.listen.empty() ? "" : tunnel.listen + ":") << tunnel.port << ":"
+         << (tunnel.target_socket.empty() ? "127.0.0.1:" + std::to_string(tunnel.target) : tunnel.target_socket)
+         << "\"\n    server_alive_interval: " << tunnel.server_alive_interval
          << "\n    server_alive_count_max: " << tunnel.server_alive_count_max << "\n";
     if (!tunnel.ciphers.empty()) {
       text << "    ciphers: " << tunnel.ciphers << "\n";

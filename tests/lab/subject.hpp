@@ -21,8 +21,10 @@ struct TunnelSettings {
   std::string user;
   std::string identity;
   std::string known_hosts;
-  std::uint16_t port = 4649;  ///< on the relay's loopback
-  std::uint16_t target = 0;   ///< on the device's loopback
+  std::string listen{};         ///< where on the relay: "*"; empty: on its loopback
+  std::uint16_t port = 4649;    ///< there
+  std::uint16_t target = 0;     ///< on the device's loopback
+  std::string target_socket{};  ///< in place of that
   unsigned server_alive_interval = 5;
   unsigned server_alive_count_max = 3;
   std::string ciphers{};            ///< empty: the program's default

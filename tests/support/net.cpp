@@ -297,6 +297,11 @@ Listener Listener::tcp(std::uint16_t port, bool ipv6) {
   return {fd, local_port(fd)};
 }
 
+Listener Listener::tcp_everywhere(std::uint16_t port) {
+  const int fd = listen_on(tcp_address("0.0.0.0", port));
+  return {fd, local_port(fd)};
+}
+
 Listener Listener::unix_socket(const std::string& path) {
   return {listen_on(unix_address(path)), 0};
 }

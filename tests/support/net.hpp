@@ -58,6 +58,7 @@ class Socket {
 class Listener {
  public:
   static Listener tcp(std::uint16_t port = 0, bool ipv6 = false);  ///< port 0: any
+  static Listener tcp_everywhere(std::uint16_t port);              ///< on each IPv4 address
   static Listener unix_socket(const std::string& path);
   ~Listener();
   Listener(Listener&& other) noexcept;

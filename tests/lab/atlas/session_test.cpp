@@ -1,0 +1,345 @@
+// From the banner to the proof.
+#include <doctest/doctest.h>
+
+#include <algorithm>
+
+#include "lab/atlas/atlas.hpp"
+#include "support/net.hpp"
+#include "support/targets.hpp"
+#include "support/wait.hpp"
+
+using namespace holdfast;
+using namespace holdfast::lab;
+using namespace std::chrono_literals;
+
+namespace {
+
+SiteOptions with(RelayOptions relay) {
+  SiteOptions options;
+  options.relay = std::move(relay);
+  return options;
+}
+
+RelayOptions configured(std::vector<std::string> config) {
+  RelayOptions relay;
+  relay.config = std::move(config);
+  return relay;
+}
+
+/// Something else than sshd at the relay's port.
+struct Impostor {
+  Impostor(Bedside& bedside, test::Conversation conversation) {
+    bedside.relay.terminate();
+    const InNetwork here(bedside.lab.relay());
+    server.emplace(std::move(conversation), test::Listener::tcp_everywhere(Lab::ssh_port));
+  }
+  std::optional<test::TargetServer> server;
+};
+
+test::Conversation saying(std::string words) {
+  return [words = std::move(words)](test::Socket& socket) {
+    socket.receive();
+    socket.send(words);
+  };
+}
+
+test::Conversation silent() {
+  return [](test::Socket& socket) { socket.receive_all(); };
+}
+
+/// A key pair beside the others of this test; the private one's path.
+std::string new_key(const test::TempDir& dir, const std::string& name, const std::string& type = "ed25519") {
+  test::run_checked({.argv = {"ssh-keygen", "-q", "-t", type, "-N", "", "-C", "", "-f", dir / name}});
+  return dir / name;
+}
+
+std::string known_line(const std::string& private_key, const std::string& mark = "") {
+  return mark + std::string(Lab::relay_name) + "," + Lab::relay_address + " " + test::read_file(private_key + ".pub");
+}
+
+bool mentions(const SeenLayer& layer, const std::string& text) {
+  return layer.measured.find(text) != std::string::npos ||
+         std::any_of(layer.evidence.begin(), layer.evidence.end(),
+                     [&](const std::string& line) { return line.find(text) != std::string::npos; });
+}
+
+/// The daemon runs, and its last error is of this cause.
+bool fails_with(Bedside& bedside, const std::string& words) {
+  bedside.subject.start();
+  return test::wait_until([&] { return bedside.subject.log().find(words) != std::string::npos; }, 30s);
+}
+
+}  // namespace
+
+TEST_CASE("a web server answers in the relay's place") {
+  Bedside bedside;
+  const Impostor portal(bedside, saying("HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n"));
+  const Seen seen = bedside.examine();
+  check_answer(seen, "captive_portal", 10s);
+  CHECK(mentions(seen.layers.at("banner"), "HTTP/1.1 400 Bad Request"));
+  CHECK(seen.layers.at("authentication").result == "skip");
+}
+
+TEST_CASE("something that speaks TLS answers in the relay's place") {
+  Bedside bedside;
+  const Impostor proxy(bedside, saying(std::string("\x15\x03\x01\x00\x02\x02\x46", 7)));
+  const Seen seen = bedside.examine();
+  check_answer(seen, "protocol_mismatch", 10s);
+  CHECK(mentions(seen.layers.at("banner"), "TLS"));
+}
+
+TEST_CASE("who answers says nothing") {
+  Bedside bedside;
+  const Impostor hole(bedside, silent());
+  check_answer(bedside.examine(), "no_banner", 15s);
+}
+
+TEST_CASE("the relay speaks SSH 1 only") {
+  Bedside bedside;
+  const Impostor old(bedside, saying("SSH-1.5-OpenSSH_2.1\r\n"));
+  check_answer(bedside.examine(), "relay_too_old", 15s);
+}
+
+TEST_CASE("the relay stalls behind its banner") {
+  Bedside bedside;
+  const Impostor stalled(bedside, [](test::Socket& socket) {
+    socket.send("SSH-2.0-OpenSSH_9.2p1\r\n");
+    socket.receive_all();
+  });
+  const Seen seen = bedside.examine();
+  check_answer(seen, "phase_timed_out", 20s);
+  CHECK(seen.answer == "key_exchange");
+}
+
+TEST_CASE("the relay takes nobody more (MaxStartups)") {
+  Bedside bedside(with(configured({"MaxStartups 1"})));
+  const InNetwork here(bedside.lab.relay());
+  const test::Socket first = test::Socket::connect_tcp(Lab::relay_address, Lab::ssh_port);
+  const Seen seen = bedside.examine();
+  check_answer(seen, "relay_penalty", 10s);
+  CHECK(seen.layers.at("banner").next_step.find("MaxStartups") != std::string::npos);
+}
+
+TEST_CASE("no key exchange is common") {
+  Bedside bedside(with(configured({"KexAlgorithms curve25519-sha256"})));
+  bedside.subject.settings().more = {"kex_algorithms: diffie-hellman-group18-sha512"};
+  const Seen seen = bedside.examine();
+  check_answer(seen, "no_common_algorithm", 10s);
+  CHECK(mentions(seen.layers.at("key_exchange"), "the relay offers curve25519-sha256"));
+  CHECK(mentions(seen.layers.at("key_exchange"), "we offer diffie-hellman-group18-sha512"));
+}
+
+TEST_CASE("the relay's host key is not the known one") {
+  Bedside bedside;
+  const test::TempDir dir;
+  std::string cause;
+  SUBCASE("nothing is known") {
+    test::write_file(bedside.relay.known_hosts(), "");
+    cause = "host_key_unknown";
+  }
+  SUBCASE("another one is") {
+    test::write_file(bedside.relay.known_hosts(), known_line(new_key(dir, "other")));
+    cause = "host_key_changed";
+  }
+  SUBCASE("it is revoked") {
+    const std::string known = test::read_file(bedside.relay.known_hosts());
+    test::write_file(bedside.relay.known_hosts(), "@revoked " + known);
+    cause = "host_key_revoked";
+  }
+  SUBCASE("only one of another type is known") {
+    test::write_file(bedside.relay.known_hosts(), known_line(new_key(dir, "other", "ecdsa")));
+    cause = "host_key_of_another_type";
+  }
+  SUBCASE("another one is pinned") {
+    bedside.subject.settings().more = {"host_key_fingerprint: SHA256:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU"};
+    cause = "host_key_not_pinned";
+  }
+  const Seen seen = bedside.examine();
+  check_answer(seen, cause, 10s);
+  CHECK(mentions(seen.layers.at("host_key"), "SHA256:"));
+  CHECK(mentions(seen.layers.at("host_key"), std::string("connected to ") + Lab::relay_address));
+  if (cause != "host_key_not_pinned") CHECK(mentions(seen.layers.at("host_key"), bedside.relay.known_hosts()));
+}
+
+TEST_CASE("the login is refused") {
+  const test::TempDir dir;
+  RelayOptions relay;
+  std::string user;
+  std::string identity;
+  SUBCASE("no such user") {
+    user = "nobody-there";
+  }
+  SUBCASE("a key that the account does not know") {
+    identity = new_key(dir, "stranger");
+  }
+  SUBCASE("a key that may come from elsewhere only") {
+    relay.key_options = "from=\"192.0.2.99\"";
+  }
+  SUBCASE("an account that may not") {
+    relay.config = {"DenyUsers tunnel"};
+  }
+  Bedside bedside(with(relay));
+  if (!user.empty()) bedside.subject.settings().user = user;
+  if (!identity.empty()) bedside.subject.settings().identity = identity;
+  const Seen seen = bedside.examine();
+  check_answer(seen, "authentication_refused", 10s);
+  CHECK(mentions(seen.layers.at("authentication"), "SHA256:"));
+  CHECK(mentions(seen.layers.at("authentication"), "offers publickey"));
+  CHECK(mentions(seen.layers.at("authentication"), user.empty() ? "tunnel" : user));
+}
+
+TEST_CASE("the relay takes passwords only, and says why") {
+  const test::TempDir dir;
+  test::write_file(dir / "banner", "Keys are \x1b[31mnot\x1b[0m taken here\nAsk Bob\n", 0644);
+  Bedside bedside(
+      with(configured({"PubkeyAuthentication no", "PasswordAuthentication yes", "Banner " + (dir / "banner")})));
+  const Seen seen = bedside.examine();
+  check_answer(seen, "login_method_missing", 10s);
+  CHECK(mentions(seen.layers.at("authentication"), "offers password"));
+  CHECK(mentions(seen.layers.at("authentication"), "the relay says: Keys are ?[31mnot?[0m taken here"));
+  CHECK(mentions(seen.layers.at("authentication"), "the relay says: Ask Bob"));
+}
+
+TEST_CASE("the certificate has expired") {
+  const test::TempDir dir;
+  const std::string authority = new_key(dir, "authority");
+  const std::string key = new_key(dir, "key");
+  test::run_checked(
+      {.argv = {"ssh-keygen", "-q", "-s", authority, "-I", "device", "-n", "tunnel", "-V", "-2d:-1d", key + ".pub"}});
+  Bedside bedside(with(configured({"TrustedUserCAKeys " + authority + ".pub"})));
+  bedside.subject.settings().identity = key;
+  const Seen seen = bedside.examine();
+  check_answer(seen, "certificate_expired", 10s);
+  CHECK(mentions(seen.layers.at("authentication"), "has expired"));
+}
+
+TEST_CASE("there is no key that can be used") {
+  Bedside bedside;
+  std::string cause;
+  SUBCASE("no file") {
+    bedside.subject.settings().identity = "/nowhere/key";
+    cause = "identity_unusable";
+  }
+  SUBCASE("nor an agent") {
+    bedside.subject.settings().identity = "/nowhere/key";
+    bedside.subject.settings().more = {"identity_agent: /nowhere/agent"};
+    cause = "agent_unusable";
+  }
+  check_answer(bedside.examine(), cause, 10s);
+}
+
+TEST_CASE("somebody has the port of the listener") {
+  Bedside bedside;
+  std::optional<test::TargetServer> holder;
+  std::string cause;
+  test::Conversation conversation;
+  SUBCASE("and answers") {
+    conversation = test::greet_then_echo("hello\r\n");
+    cause = "listener_held_live";
+  }
+  SUBCASE("and is silent") {
+    conversation = silent();
+    cause = "listener_held_stale";
+  }
+  const InNetwork here(bedside.lab.relay());
+  holder.emplace(std::move(conversation), test::Listener::tcp(Site::tunnel_port));
+  SUBCASE("as a look without a daemon finds") {}
+  SUBCASE("as the daemon was told") {
+    REQUIRE(fails_with(bedside, cause == "listener_held_live" ? "held live" : "held stale"));
+  }
+  const Seen seen = bedside.examine();
+  check_answer(seen, cause, 15s);
+  CHECK(seen.answer == "listener");
+}
+
+TEST_CASE("only root may listen below 1024") {
+  Bedside bedside;
+  bedside.subject.settings().port = 80;
+  REQUIRE(fails_with(bedside, "privileged port"));
+  check_answer(bedside.examine(), "privileged_port", 15s);
+}
+
+TEST_CASE("the relay's rules forbid the listener") {
+  Bedside bedside(with(configured({"PermitListen none"})));
+  REQUIRE(fails_with(bedside, "forward refused"));
+  check_answer(bedside.examine(), "forward_refused", 15s);
+}
+
+TEST_CASE("the relay listens on its loopback only, and more was asked for") {
+  Bedside bedside;
+  bedside.subject.settings().listen = "*";
+  bedside.establish();
+  Seen seen;
+  CHECK(test::wait_until(
+      [&] {
+        seen = bedside.examine();
+        return !seen.answer.empty();
+      },
+      20s));
+  check_answer(seen, "listens_elsewhere", 10s);
+  CHECK(seen.layers.at("listener").next_step.find("GatewayPorts") != std::string::npos);
+}
+
+TEST_CASE("an account without a shell runs no lease, which is no fault") {
+  RelayOptions relay;
+  relay.shell = "/usr/sbin/nologin";
+  Bedside bedside(with(relay));
+  bedside.establish();
+  Seen seen;
+  CHECK(test::wait_until(
+      [&] {
+        seen = bedside.examine();
+        return !seen.layers.at("lease").cause.empty();
+      },
+      20s));
+  check_answer(seen, "", 10s);
+  CHECK(seen.layers.at("lease").cause == "lease_unavailable");
+}
+
+TEST_CASE("a relay that permits no proof is no fault") {
+  Bedside bedside(with(configured({"PermitOpen none"})));
+  bedside.establish();
+  Seen seen;
+  CHECK(test::wait_until(
+      [&] {
+        seen = bedside.examine();
+        return !seen.layers.at("proof").cause.empty();
+      },
+      20s));
+  check_answer(seen, "", 10s);
+  CHECK(seen.layers.at("proof").cause == "proof_not_permitted");
+}
+
+TEST_CASE("a running session is shown with what is known of it, and the relay is not logged in to again") {
+  Bedside bedside;
+  bedside.establish();
+  const Seen seen = bedside.examine();
+  check_answer(seen, "", 10s);
+  CHECK(mentions(seen.layers.at("banner"), "SSH-2.0-OpenSSH"));
+  CHECK(mentions(seen.layers.at("host_key"), "ssh-ed25519 SHA256:"));
+  CHECK(mentions(seen.layers.at("session"), "holds for"));
+  const std::string log = bedside.relay.log();
+  const auto first = log.find("Accepted publickey");
+  REQUIRE(first != std::string::npos);
+  CHECK(log.find("Accepted publickey", first + 1) == std::string::npos);
+}
+
+TEST_CASE("the relay says something to who logs in, and the log and the status say it too") {
+  const test::TempDir dir;
+  test::write_file(dir / "banner", "Authorised \x1b[31mdevices only\n", 0644);
+  Bedside bedside(with(configured({"Banner " + (dir / "banner")})));
+  bedside.establish();
+  CHECK(bedside.subject.log().find("the relay says: Authorised ?[31mdevices only") != std::string::npos);
+  CHECK(mentions(bedside.examine().layers.at("authentication"), "Authorised ?[31mdevices only"));
+}
+
+TEST_CASE("a daemon names the layer of an outage that lasts, once, and sends nothing for it") {
+  Bedside bedside;
+  bedside.establish();
+  bedside.lab.set_device_link(false);
+  CHECK(test::wait_until([&] { return bedside.subject.log().find("down for 1 min") != std::string::npos; }, 90s));
+  const std::string log = bedside.subject.log();
+  const auto told = log.find("down for");
+  CHECK(log.substr(told, 120).find("the network interface is switched off") != std::string::npos);
+  CHECK(log.find("down for", told + 1) == std::string::npos);
+}
