@@ -119,7 +119,8 @@ Examples:
   holdfast doctor --findings findings.json
   holdfast doctor --explain path_mtu
   holdfast doctor --bundle for-support.txt
-  holdfast doctor --from-outside me@relay.example:4649)";
+  holdfast doctor --from-outside me@relay.example:4649
+  holdfast doctor --relay admin@relay.example)";
 
 constexpr const char* reconnect_text = R"(End the session of one tunnel and open a new one, at once.
 
@@ -209,6 +210,15 @@ class CommandLine {
     doctor_command.add_option("--pin", options_.outside.pins, "The fingerprint of the device's own host key")
         ->check(fingerprint)
         ->type_name("SHA256:...");
+    doctor_command
+        .add_option("--relay", options_.relay.where,
+                    "Say how a relay is set up, through your own ssh: what it does to dead and to living sessions, and "
+                    "what the devices' account may; and print the lines that it should have")
+        ->type_name("USER@RELAY");
+    doctor_command.add_option("--account", options_.relay.account, "With --relay: the devices' account")
+        ->capture_default_str();
+    doctor_command.add_option("--key", options_.relay.key, "With --relay: the device's key, public or private")
+        ->type_name("FILE");
     doctor_command
         .add_option("--bundle", options_.bundle,
                     "Write all that somebody far away needs to help: no key, and names and addresses replaced")

@@ -40,6 +40,11 @@ struct Options {
     std::optional<int> ssh_port;
     std::vector<std::string> pins;
   } outside;
+  struct Relay {
+    std::string where;  ///< "user@relay", or with the tunnel's port as above
+    std::string account = "tunnel";
+    std::string key;  ///< a file
+  } relay;
   std::string bundle;    ///< the file that is to be written
   bool plain = false;    ///< with names and addresses
   std::string explain;   ///< a cause's name

@@ -13,6 +13,7 @@
 #include "cli/daemon.hpp"
 #include "cli/doctor_bundle.hpp"
 #include "cli/doctor_face.hpp"
+#include "cli/doctor_relay.hpp"
 #include "cli/places.hpp"
 #include "doctor/examination.hpp"
 #include "doctor/outside.hpp"
@@ -21,6 +22,7 @@
 #include "status/diagnosis_text.hpp"
 #include "status/findings_json.hpp"
 #include "status/json.hpp"
+#include "status/printable.hpp"
 #include "supervisor/share.hpp"
 
 namespace holdfast::cli {
@@ -49,7 +51,7 @@ int judge_again(const Options& options, std::ostream& out) {
   if (!file) return complain(misused, "can't read " + options.findings);
   const std::string text{std::istreambuf_iterator<char>{file}, {}};
   const auto findings = status::read_findings(text);
-  if (!findings) return complain(misused, options.findings + ": " + findings.error());
+  if (!findings) return complain(misused, options.findings + ": " + status::printable(findings.error()));
   DoctorFace face{out, show_of(options), "", "As recorded in " + options.findings, {}};
   for (const auto& [layer, finding] : *findings) face.take(layer, finding);
   return face.end();
@@ -120,7 +122,8 @@ std::optional<int> examine_there(const Options& options, const std::string& tunn
   if (response->status == 404 && response->body.find("no such address") != std::string::npos)
     return complain(failed, "the running holdfast is older than this command: restart it (systemctl restart holdfast)");
   if (response->status != 200) return complain(failed, status::error_text(response->body));
-  if (!broken.empty()) return complain(failed, "what the running holdfast says can't be read: " + broken);
+  if (!broken.empty())
+    return complain(failed, "what the running holdfast says can't be read: " + status::printable(broken));
   return face.end();
 }
 
@@ -182,6 +185,7 @@ int doctor(const Options& options) {
   if (!options.explain.empty()) return explain(options.explain);
   if (!options.findings.empty()) return judge_again(options, std::cout);
   if (!options.outside.where.empty()) return look_outside(options, std::cout);
+  if (!options.relay.where.empty()) return audit_relay(options, std::cout);
   if (!options.bundle.empty()) return write_bundle(options);
   return examine(options, std::cout);
 }

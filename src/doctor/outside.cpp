@@ -10,14 +10,13 @@
 #include <array>
 #include <cerrno>
 #include <csignal>
-#include <cstdlib>
-#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <optional>
 #include <system_error>
 #include <utility>
 
+#include "doctor/shared_login.hpp"
 #include "holdfast/config.hpp"
 #include "holdfast/time.hpp"
 #include "setup/command.hpp"
@@ -25,42 +24,6 @@
 
 namespace holdfast::doctor {
 namespace {
-
-constexpr int no_login = 255;  // ssh(1), EXIT STATUS
-
-/// A folder for the socket by which several ssh share one login: a password is asked for once.
-class SharedLogin {
- public:
-  explicit SharedLogin(const Outside& outside)
-      : outside_(outside), folder_((std::filesystem::temp_directory_path() / "holdfast-doctor-XXXXXX").string()) {
-    if (::mkdtemp(folder_.data()) == nullptr) throw std::system_error(errno, std::generic_category(), folder_);
-  }
-  ~SharedLogin() {
-    auto bye = ssh();
-    bye.insert(bye.end(), {"-q", "-O", "exit", "--", outside_.login});
-    if (std::filesystem::exists(folder_ + "/login")) static_cast<void>(setup::run(bye));
-    std::error_code ignored;
-    std::filesystem::remove_all(folder_, ignored);
-  }
-  SharedLogin(const SharedLogin&) = delete;
-  SharedLogin& operator=(const SharedLogin&) = delete;
-
-  /// Up to where the options end.
-  std::vector<std::string> ssh() const {
-    std::vector<std::string> words{"ssh", "-T", "-a", "-x"};
-    if (outside_.ssh_port != 0) words.insert(words.end(), {"-p", std::to_string(outside_.ssh_port)});
-    for (const std::string& option :
-         {std::string{"ConnectTimeout=10"}, std::string{"ClearAllForwardings=yes"}, std::string{"ControlMaster=auto"},
-          std::string{"ControlPersist=60"}, "ControlPath=\"" + folder_ + "/login\""})
-      words.insert(words.end(), {"-o", option});
-    return words;
-  }
-  const std::string& folder() const { return folder_; }
-
- private:
-  const Outside& outside_;
-  std::string folder_;
-};
 
 /// A connection to the listener through the login, as a socket of ours (ssh -W).
 class Through {
@@ -174,7 +137,7 @@ StepFindings listener_of(const SeenAtRelay& seen, std::uint16_t port) {
 class Visit {
  public:
   Visit(const Outside& outside, const std::function<void(Layer, Finding)>& tell)
-      : outside_(outside), tell_(tell), login_(outside) {}
+      : outside_(outside), tell_(tell), login_(outside.login, outside.ssh_port) {}
 
   void run() {
     auto words = login_.ssh();
@@ -186,7 +149,7 @@ class Visit {
                               "Install ssh on this machine: apt install openssh-client."}));
     }
     const SeenAtRelay seen = read_outside(ended->output);
-    if (!seen.ran && ended->exit_status == no_login) {
+    if (!seen.ran && ended->exit_status == SharedLogin::refused) {
       return skip_all(
           Layer::authentication,
           failed({Cause::authentication_refused, "log in to", outside_.login, "ssh says why above",

@@ -206,6 +206,11 @@ std::string key_options(const std::vector<RemoteForward>& forwards) {
   return "restrict,port-forwarding" + listen + open;
 }
 
+bool has_option(std::string_view line, std::string_view option) {
+  const auto options = options_of(line);
+  return std::any_of(options.begin(), options.end(), [&](const KeyOption& one) { return one.name == option; });
+}
+
 bool permits(std::string_view line, const RemoteForward& forward) {
   bool forwards = true;
   bool listed = false;

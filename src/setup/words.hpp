@@ -42,6 +42,8 @@ std::string main_yaml(const std::string& status_socket);
 
 /// The options that let a key hold these listeners, and prove them: no more.
 std::string key_options(const std::vector<RemoteForward>& forwards);
+/// Whether a line of authorized_keys says it; `option` in lower case.
+bool has_option(std::string_view line, std::string_view option);
 /// Whether the options of a line of authorized_keys let its key hold this listener.
 bool permits(std::string_view line, const RemoteForward& forward);
 /// "restrict,... ssh-ed25519 AAAA... comment"; what is no plain letter in the comment becomes '-'. sshd takes the first

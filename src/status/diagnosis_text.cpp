@@ -145,6 +145,13 @@ std::string not_reached(const std::vector<Judgement>& skipped, Colour colour) {
                  joined(labels) + ": not looked at, because " + printable(skipped.front().measured), 7);
 }
 
+std::string remark(CheckResult result, const std::string& about, const std::string& what,
+                   const std::vector<std::string>& lines, Colour colour) {
+  std::string text = wrapped(mark_of(result, colour) + padded(about), printable(what), indent);
+  for (const std::string& line : lines) text += std::string(indent + 2, ' ') + printable(line) + "\n";
+  return text;
+}
+
 std::string conclusion(const Diagnosis& diagnosis, Colour colour) {
   const auto answer = std::find_if(diagnosis.judgements.begin(), diagnosis.judgements.end(),
                                    [&](const Judgement& judgement) { return judgement.layer == diagnosis.answer; });

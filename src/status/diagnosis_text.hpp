@@ -15,6 +15,10 @@ std::string text_of(const Judgement& judgement, Colour colour);
 /// " -     banner, login  not reached" for layers that only wait for a lower one.
 std::string not_reached(const std::vector<Judgement>& skipped, Colour colour);
 
+/// " warn  fleet        ..." of whatever was looked at, and below it `lines` as they are.
+std::string remark(CheckResult result, const std::string& about, const std::string& what,
+                   const std::vector<std::string>& lines, Colour colour);
+
 /// The answer, what follows from it, and the next step.
 std::string conclusion(const Diagnosis& diagnosis, Colour colour);
 

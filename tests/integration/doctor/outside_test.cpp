@@ -2,55 +2,19 @@
 
 #include <doctest/doctest.h>
 
-#include <regex>
 #include <string>
 
-#include "support/keys.hpp"
-#include "support/process.hpp"
-#include "support/sshd.hpp"
+#include "integration/doctor/laptop.hpp"
 #include "support/targets.hpp"
-#include "support/temp_dir.hpp"
 
 using namespace holdfast;
 using namespace holdfast::test;
 
 namespace {
 
-/// A maintainer's laptop, whose ssh logs in at the relay without a question.
-struct Laptop {
-  explicit Laptop(const Sshd& relay) {
-    write_file(dir / "known", relay.known_hosts());
-    write_file(dir / "config", "Host relay.test\n  HostName " + relay.host() + "\n  Port " +
-                                   std::to_string(relay.port()) + "\n  User " + relay.user() + "\n  HostKeyAlias [" +
-                                   relay.host() + "]:" + std::to_string(relay.port()) + "\n  UserKnownHostsFile " +
-                                   (dir / "known") + "\n  IdentityFile " + client_key() +
-                                   "\n  IdentitiesOnly yes\n  BatchMode yes\n");
-    write_file(dir / "ssh", "#!/bin/sh\nexec /usr/bin/ssh -F " + (dir / "config") + " \"$@\"\n", 0755);
-  }
-
-  Finished look(std::uint16_t port, const std::vector<std::string>& more = {}) const {
-    Command command{.argv = {HOLDFAST_BINARY, "doctor", "--from-outside", "relay.test:" + std::to_string(port)},
-                    .env = {{"PATH", dir.path().string() + ":/usr/bin:/bin"}, {"HOME", dir.path()}}};
-    command.argv.insert(command.argv.end(), more.begin(), more.end());
-    return run(command);
-  }
-
-  TempDir dir;
-};
-
-/// As it was before it was broken into lines.
-std::string unwrapped(const std::string& text) {
-  return std::regex_replace(text, std::regex{"\n {8,}"}, " ");
-}
-
-void check(const Finished& seen, int status, const std::vector<std::string>& said) {
-  CAPTURE(seen.output);
-  CAPTURE(seen.errors);
-  CHECK(seen.status.code == status);
-  for (const std::string& words : said) {
-    CAPTURE(words);
-    CHECK(unwrapped(seen.output).find(words) != std::string::npos);
-  }
+Finished look(const Laptop& laptop, std::uint16_t port, std::vector<std::string> more = {}) {
+  more.insert(more.begin(), {"--from-outside", "relay.test:" + std::to_string(port)});
+  return laptop.doctor(more);
 }
 
 }  // namespace
@@ -60,7 +24,7 @@ TEST_CASE("from outside: nobody listens") {
   const Laptop laptop{relay};
   std::uint16_t port = 0;
   { port = Listener::tcp().port(); }
-  check(laptop.look(port), 2,
+  check(look(laptop, port), 2,
         {" ok    login", " FAIL  listener", "Fault:  nobody listens", "whether it and its modem have power"});
 }
 
@@ -68,17 +32,17 @@ TEST_CASE("from outside: a device answers, and its host key is compared") {
   const Sshd relay;
   const Sshd device;  // its sshd, at the end of the tunnel
   const Laptop laptop{relay};
-  const Finished seen = laptop.look(device.port());
+  const Finished seen = look(laptop, device.port());
   check(seen, 0, {" ok    listener", "of user ", " ok    way back", " ok    target", "SSH-2.0-", "Nothing is wrong."});
   const std::string pin = "SHA256:" + std::string(43, 'A');
-  check(laptop.look(device.port(), {"--pin", pin}), 2, {" FAIL  target", "host_key_fingerprint"});
+  check(look(laptop, device.port(), {"--pin", pin}), 2, {" FAIL  target", "host_key_fingerprint"});
 }
 
 TEST_CASE("from outside: the listener takes a connection and nothing comes back") {
   const Sshd relay;
   const TargetServer silent{echo()};
   const Laptop laptop{relay};
-  check(laptop.look(silent.port()), 2, {" FAIL  way back", "nothing came within", "power and signal"});
+  check(look(laptop, silent.port()), 2, {" FAIL  way back", "nothing came within", "power and signal"});
 }
 
 TEST_CASE("from outside: the tunnel stands, and its target is down or another service") {
@@ -86,8 +50,8 @@ TEST_CASE("from outside: the tunnel stands, and its target is down or another se
   const TargetServer closes{[](Socket&) {}};
   const TargetServer web{greet_then_echo("HTTP/1.1 200 OK\r\n")};
   const Laptop laptop{relay};
-  check(laptop.look(closes.port()), 2, {" ok    way back", "takes no connections", "systemctl status ssh"});
-  check(laptop.look(web.port()), 1, {"HTTP/1.1 200 OK"});
+  check(look(laptop, closes.port()), 2, {" ok    way back", "takes no connections", "systemctl status ssh"});
+  check(look(laptop, web.port()), 1, {"HTTP/1.1 200 OK"});
 }
 
 TEST_CASE("from outside: no login at the relay, and a port that is none") {
@@ -95,8 +59,8 @@ TEST_CASE("from outside: no login at the relay, and a port that is none") {
   options.authorized_keys = std::vector<std::string>{};
   const Sshd relay{options};
   const Laptop laptop{relay};
-  check(laptop.look(4649), 2, {" FAIL  login", "listener, lease, way back, target: not looked at"});
-  CHECK(laptop.look(4649).errors.find("Permission denied") != std::string::npos);  // ssh's own words
+  check(look(laptop, 4649), 2, {" FAIL  login", "listener, lease, way back, target: not looked at"});
+  CHECK(look(laptop, 4649).errors.find("Permission denied") != std::string::npos);  // ssh's own words
   const Finished nothing = run({.argv = {HOLDFAST_BINARY, "doctor", "--from-outside", "me@relay"}});
   CHECK(nothing.status.code == 2);
   CHECK(nothing.errors.find("USER@RELAY:PORT") != std::string::npos);

@@ -1,0 +1,47 @@
+#include "cli/doctor_relay.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <ostream>
+#include <string>
+
+#include "cli/daemon.hpp"
+#include "cli/doctor_face.hpp"
+#include "doctor/audit.hpp"
+#include "status/diagnosis_text.hpp"
+
+namespace holdfast::cli {
+
+int audit_relay(const Options& options, std::ostream& out) {
+  doctor::Audit audit;
+  audit.account = options.relay.account;
+  audit.ssh_port = static_cast<std::uint16_t>(options.outside.ssh_port.value_or(0));
+  audit.login = options.relay.where;
+  std::uint16_t port = 4649;
+  if (const auto colon = audit.login.rfind(':'); colon != std::string::npos && colon == audit.login.find(':')) {
+    const char* end = audit.login.data() + audit.login.size();
+    const auto parsed = std::from_chars(audit.login.data() + colon + 1, end, port);
+    if (parsed.ec != std::errc{} || parsed.ptr != end || port == 0)
+      return complain(misused, "'" + audit.login + "': write USER@RELAY, or USER@RELAY:PORT with a tunnel's port");
+    audit.login.resize(colon);
+  }
+  if (!doctor::is_account_name(audit.account)) return complain(misused, "'" + audit.account + "' is no account's name");
+  const auto key = doctor::device_key(options.relay.key);
+  if (!key) return complain(misused, key.error());
+
+  const status::Colour colour = colour_of_output();
+  out << "The relay, as " << audit.login << " sees it, for account " << audit.account << "\n\n" << std::flush;
+  CheckResult worst = CheckResult::pass;
+  for (const doctor::Remark& remark : doctor::audit_relay(audit)) {
+    out << status::remark(remark.result, remark.about, remark.what, remark.change, colour);
+    if (remark.result != CheckResult::skip) worst = std::max(worst, remark.result);
+  }
+  out << "\nTo paste into /etc/ssh/sshd_config.d/holdfast.conf (then: sshd -t, and reload sshd)\n\n"
+      << doctor::match_block(audit.account)
+      << "\nA line a device in the account's authorized_keys (and on the relay: holdfast relay-script --help)\n\n"
+      << doctor::key_line(port, *key, "DEVICE") << '\n'
+      << std::flush;
+  return worst == CheckResult::fail ? 2 : worst == CheckResult::warn ? 1 : 0;
+}
+
+}  // namespace holdfast::cli
