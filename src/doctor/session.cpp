@@ -44,7 +44,10 @@ class SessionLook final : public net::Operation, private ssh::SessionObserver {
         tell_(std::move(tell)),
         limit_(patient.executor) {
     limit(longest_silence);
-    if (auto socket = std::exchange(*patient.connected, std::nullopt)) return open(std::move(*socket));
+    if (auto socket = std::exchange(*patient.connected, std::nullopt)) {
+      open(std::move(*socket));
+      return;
+    }
     net::Endpoints endpoints;
     for (const std::string& address : addresses)
       endpoints.emplace_back(boost::asio::ip::make_address(address), there_.port);
