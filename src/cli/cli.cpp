@@ -108,7 +108,7 @@ Examples:
 
 constexpr const char* doctor_text =
     R"(Find out which layer between this device and its relay is at fault, and what to do
-next: disk, link, address, name, route, port, SSH, login, listener, target.
+next: power, modem, link, address, route, name, path, port, SSH, login, listener, target.
 It disturbs nothing: a tunnel that is up stays up.)";
 constexpr const char* doctor_footer =
     R"(Exit status: 0 nothing is wrong; 1 something is worth a look; 2 a layer is at fault, or bad usage.

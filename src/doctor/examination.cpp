@@ -63,10 +63,13 @@ std::vector<Plan> silent_plans() {
 std::vector<Plan> plans() {
   return {
       {{Layer::device}, {}, seconds{3}, alone(Layer::device, look_at_device)},
+      {{Layer::modem}, {}, seconds{4}, alone(Layer::modem, look_at_modem)},
       {{Layer::link}, {}, seconds{3}, alone(Layer::link, look_at_links)},
       {{Layer::address}, {}, seconds{3}, alone(Layer::address, look_at_addresses)},
       {{Layer::name}, {}, seconds{8}, alone(Layer::name, look_at_name)},
       {{Layer::route}, {Layer::name}, seconds{3}, knowing(Layer::route, look_at_routes)},
+      {{Layer::neighbour}, {Layer::route}, seconds{5}, knowing(Layer::neighbour, look_at_neighbours)},
+      {{Layer::path}, {Layer::name}, seconds{6}, knowing(Layer::path, look_at_path)},
       {{Layer::tcp}, {Layer::name}, seconds{8}, knowing(Layer::tcp, look_at_tcp)},
       {{Layer::banner, Layer::key_exchange, Layer::host_key, Layer::authentication, Layer::session, Layer::listener,
         Layer::lease, Layer::proof},

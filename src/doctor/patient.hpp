@@ -39,15 +39,17 @@ using Tell = std::function<void(Layer, Finding)>;
 /// Destroying a look ends it, and nobody is told any more.
 using Look = std::unique_ptr<net::Operation>;
 
-// ---- one file each
-// ---------------------------------------------------------------------------------------------------
+// ---- one file each ---------------------------------------------------------------------------------------------
 
 Look look_at_device(const Patient& patient, Then then);
+Look look_at_modem(const Patient& patient, Then then);
 Look look_at_links(const Patient& patient, Then then);
 Look look_at_addresses(const Patient& patient, Then then);
-/// This and the one at TCP ask for the addresses that `so_far` has of the name.
+/// These ask for the addresses that `so_far` has of the name.
 Look look_at_routes(const Patient& patient, const Findings& so_far, Then then);
+Look look_at_neighbours(const Patient& patient, const Findings& so_far, Then then);
 Look look_at_name(const Patient& patient, Then then);
+Look look_at_path(const Patient& patient, const Findings& so_far, Then then);
 Look look_at_tcp(const Patient& patient, const Findings& so_far, Then then);
 /// One connection to the relay, as a session makes it, up to the login; by way of it, whether somebody has the
 /// listeners; then it says goodbye. Tells of each layer from the banner to the proof. Where a session stands it tells
