@@ -72,10 +72,14 @@ std::string what_it_says_it_is(const RelayServer& relay) {
   return line.substr(prefix.size(), line.find_last_not_of("\r\n") + 1 - prefix.size());
 }
 
-/// The kernel's own question to a dead peer, on the relay's side of its sessions: "after 119 min", or "never".
+/// The kernel's own question to a dead peer, on the relay's side of its sessions: "after 119 min", or "never". A socket
+/// shows one timer only: while it waits for an acknowledgement, another one.
 std::string tcp_keepalive(std::uint16_t port) {
-  const std::string sockets =
-      run_checked({{"ss", "-tnoH", "state", "established", "sport = :" + std::to_string(port)}});
+  std::string sockets;
+  REQUIRE(wait_until([&] {
+    sockets = run_checked({{"ss", "-tnoH", "state", "established", "sport = :" + std::to_string(port)}});
+    return !std::regex_search(sockets, std::regex("timer:\\((?!keepalive)"));
+  }));
   std::smatch found;
   if (!std::regex_search(sockets, found, std::regex("timer:\\(keepalive,([0-9]+)[0-9.]*(min|sec)"))) return "never";
   return "after " + found.str(1) + (found.str(2) == "sec" ? " s" : " min");
