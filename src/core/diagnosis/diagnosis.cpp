@@ -30,11 +30,13 @@ Judgement* lowest(std::vector<Judgement>& judgements, CheckResult result) {
   return found == judgements.end() ? nullptr : &*found;
 }
 
-/// Packets of the relay's, or of what stands before it, came back to us.
+/// Packets of the relay's, or of what stands before it, came back to us just now.
 bool came_back(const Judgement& judgement) {
   if (judgement.layer < Layer::tcp) return false;
-  return judgement.result == CheckResult::pass || judgement.cause == Cause::connection_refused ||
-         judgement.cause == Cause::reset_on_the_way || judgement.cause == Cause::port_blocked;
+  if (judgement.result == CheckResult::pass) return true;
+  return judgement.layer == Layer::tcp &&
+         (judgement.cause == Cause::connection_refused || judgement.cause == Cause::reset_on_the_way ||
+          judgement.cause == Cause::port_blocked);
 }
 
 /// What fails below a layer that passes is not needed: another interface, server or address serves. A modem that nobody

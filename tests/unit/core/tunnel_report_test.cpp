@@ -38,12 +38,20 @@ TEST_CASE("a tunnel that is up is reported with what is known of its session, an
   facts.refused_opens = 4;
   facts.bytes_received = 1000;
   facts.bytes_sent = 500;
-  facts.attempt = {"192.0.2.7:22", "aes128-gcm@openssh.com", "configured", 31ms, "", {ListensOn::as_asked}};
+  facts.attempt = {.address = "192.0.2.7:22",
+                   .server = "SSH-2.0-OpenSSH_9.2p1",
+                   .host_key = "ssh-ed25519 SHA256:gL5w",
+                   .cipher = "aes128-gcm@openssh.com",
+                   .cipher_reason = "configured",
+                   .keepalive_rtt = 31ms,
+                   .listens_on = {ListensOn::as_asked}};
   tunnel.now += 5s;
   const TunnelReport shown = report(tunnel, facts);
   CHECK(shown.name == "relay");
   CHECK(shown.relay == "relay.example:22");
   CHECK(shown.address == "192.0.2.7:22");
+  CHECK(shown.server == "SSH-2.0-OpenSSH_9.2p1");
+  CHECK(shown.host_key == "ssh-ed25519 SHA256:gL5w");
   CHECK(shown.state == "established");
   CHECK(shown.phase.empty());
   CHECK(shown.up);

@@ -9,8 +9,9 @@ using namespace holdfast;
 TEST_CASE("the monitoring line has the verdict, the summary and the performance data") {
   Report report = test::example_report();
   CHECK(status::plugin_line(report) ==
-        "HOLDFAST CRITICAL - 1 of 2 tunnels up; backup: backing off, next try in 12 s (connect backup.example:2222: "
-        "connection refused), with the former configuration; the changed one can't come up: connect "
+        "HOLDFAST CRITICAL - 1 of 2 tunnels up; backup: down for 4 min 0 s: TCP RST to our SYN: nobody listens, or a "
+        "firewall rejects; backing off, next try in 12 s (connect backup.example:2222: connection refused), with the "
+        "former configuration; the changed one can't come up: connect "
         "backup.example:2223: connection timed out; the last reload was refused | 'tunnels_up'=1;;;0;2 "
         "'relay_connections'=2;;;0 "
         "'relay_received'=1234567c "

@@ -20,6 +20,7 @@ TUNNEL  STATE        FOR         RELAY                FORWARD                   
 relay   established  3 h 10 min  relay.example:22     localhost:4649 -> localhost:22   held, verified 20 min 34 s ago  2 open, 118 in all
                                                       *:41234 -> [::1]:8080            held, can't be verified         0 open, 3 in all, 1 refused by target
     session 2 to 192.0.2.7:22, aes128-gcm@openssh.com (configured), round trip 31 ms, 1.2 MB received, 999 B sent
+    the relay says: Authorised devices only
     on the wire 15.1 kB today and 4.6 MB this month (UTC); idle 13.7 kB an hour, which makes 9.9 MB of the month
     connections are closed after 20 s of silence; a sign of life every 10 s
     large packets were lost on the way: segments of at most 1220 bytes
@@ -33,9 +34,9 @@ backup  backing off  4.0 s       backup.example:2222  localhost:4650 -> /run/app
     the changed configuration failed 30 s ago: connect backup.example:2223: connection timed out
     what to do: )" +
             std::string{remedy(Cause::connection_timed_out)} + R"(
+    down for 4 min 0 s, at fault is the layer tcp: TCP RST to our SYN: nobody listens, or a firewall rejects
+    what to do: Check that sshd runs.
     last error 4.0 s ago: connect backup.example:2222: connection refused
-    what to do: )" +
-            std::string{remedy(Cause::connection_refused)} + R"(
     refused 1 min 4 s ago: authenticate to backup.example:2222: authentication refused (it takes publickey). )" +
             std::string{remedy(Cause::authentication_refused)} + R"(
     next try in 12 s
@@ -50,6 +51,7 @@ TUNNEL  STATE        FOR         RELAY             FORWARD                      
 relay   established  3 h 10 min  relay.example:22  localhost:4649 -> localhost:22  refused: held_by_other_device gateway-8  0 open, 0 in all
                                                    localhost:80 -> localhost:80    refused: held_stale                      0 open, 0 in all
     session 2 to 192.0.2.7:22, aes128-gcm@openssh.com (configured), round trip 31 ms, 1.2 MB received, 999 B sent
+    the relay says: Authorised devices only
     on the wire 15.1 kB today and 4.6 MB this month (UTC); idle 13.7 kB an hour, which makes 9.9 MB of the month
     lost in the last 10 min: the session once (connection lost)
     no lease: the relay runs no commands for this account
@@ -68,6 +70,7 @@ relay   established  3 h 10 min  b.example:22  localhost:4649 -> localhost:22  h
             std::string{remedy(Cause::host_key_changed)} +
             R"(
     session 2 to 192.0.2.7:22, aes128-gcm@openssh.com (configured), round trip 31 ms, 1.2 MB received, 999 B sent
+    the relay says: Authorised devices only
     on the wire 15.1 kB today and 4.6 MB this month (UTC); idle 13.7 kB an hour, which makes 9.9 MB of the month
     lost in the last 10 min: the session once (connection lost)
 )");
