@@ -124,11 +124,18 @@ class SessionLook final : public net::Operation, private ssh::SessionObserver {
     return lines;
   }
 
-  /// The layer that the cause belongs to; what lies below it was passed.
+  /// The layer that the cause belongs to, or the one that was to come where it may be of any; before the banner that
+  /// one. What lies below was passed.
+  Layer layer_of(Cause cause) const {
+    const Layer next = steps.at(reached_);
+    const Layer own = facts_of(cause).layer;
+    const bool of_any = cause == Cause::phase_timed_out || own > steps.back();
+    return reached_ == 0 || of_any ? next : std::max(own, next);
+  }
+
   void on_failure(const Failure& failure) {
     if (reached_ == steps.size()) return tell_above({});
-    const Layer layer =
-        std::clamp(facts_of(failure.cause).layer, steps.at(std::min(reached_, steps.size() - 1)), steps.back());
+    const Layer layer = layer_of(failure.cause);
     StepFindings found{failure, "", {}};
     if (layer == Layer::banner && session_) found.said = session_->instead_of_banner();
     if (layer == Layer::key_exchange) found.evidence = session_->algorithms();

@@ -256,6 +256,8 @@ std::vector<std::string> routing_rules() {
   question.ask([&](const nlmsghdr& message) {
     const auto parsed = parse<fib_rule_hdr>(message);
     if (!parsed || message.nlmsg_type != RTM_NEWRULE) return;
+    const int family = parsed->first.family;
+    if (family != AF_INET && family != AF_INET6) return;  // multicast has rules of its own
     std::string text = rule_text(parsed->first, parsed->second);
     if (!text.empty()) rules.push_back(std::move(text));
   });

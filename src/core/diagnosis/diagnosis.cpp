@@ -16,8 +16,10 @@ bool carries(Layer layer) {
   return layer == Layer::neighbour || (layer >= Layer::path && hides(layer, Layer::proof));
 }
 
-/// A handful of small packets shows nothing of large ones, and a connection nothing of whom it leads to.
+/// A gateway that answers shows nothing of the way behind it, a handful of small packets nothing of large ones, and a
+/// connection nothing of whom it leads to.
 bool shows_otherwise(Layer passed, const Judgement& judgement) {
+  if (passed == Layer::neighbour) return judgement.layer < Layer::route;
   if (judgement.cause == Cause::path_mtu) return passed >= Layer::key_exchange;
   if (judgement.cause == Cause::nameserver_lies) return passed >= Layer::host_key;
   return true;
@@ -40,7 +42,7 @@ bool came_back(const Judgement& judgement) {
 }
 
 /// What fails below a layer that passes is not needed: another interface, server or address serves. A modem that nobody
-/// needs is no fault at all: many a laptop has one without a SIM. A gateway that answers does not speak for it.
+/// needs is no fault at all: many a laptop has one without a SIM.
 void soften(std::vector<Judgement>& judgements) {
   std::optional<Layer> carried;  // the highest that shows it
   bool back = false;

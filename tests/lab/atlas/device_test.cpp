@@ -112,12 +112,13 @@ TEST_CASE("the clock says 1970") {
 }
 
 TEST_CASE("a certificate is good from later on than the clock says") {
-  test::TempDir dir;
+  Bedside bedside;
+  const test::TempDir dir;
   const std::string copy = dir / "key";
-  test::write_file(copy + ".pub", test::public_key(test::client_key()) + "\n");
+  test::write_file(copy + ".pub", test::read_file(bedside.relay.identity() + ".pub"));
   test::run_checked({{"ssh-keygen", "-q", "-s", test::ca_key(), "-I", "test", "-n", "tunnel", "-V",
                       "20990101Z:20991231Z", copy + ".pub"}});
-  Bedside bedside{{.holdfast = {"certificate_file: " + copy + "-cert.pub"}}};
+  bedside.subject.settings().more = {"certificate_file: " + copy + "-cert.pub"};
   const Seen seen = bedside.examine();
   check_warning(seen, "device", "clock_wrong");  // the bare key logs in
   CHECK(has(seen.layers.at("device").measured, "is good from 2099-01-01 on"));

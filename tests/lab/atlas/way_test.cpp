@@ -202,7 +202,7 @@ TEST_CASE("the port is blocked, and 443 passes") {
   std::optional<holdfast::test::Listener> other;
   {
     const InNetwork here(bedside.lab.relay());
-    other.emplace(holdfast::test::Listener::tcp(443));
+    other.emplace(holdfast::test::Listener::tcp_everywhere(443));
   }
   on_the_way(bedside, forwarding, "tcp dport 22 drop");
   check_answer(bedside.examine(), "port_blocked", 15s);
