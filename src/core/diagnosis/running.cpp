@@ -56,9 +56,8 @@ Finding not_standing(const TunnelReport& tunnel) {
 
 // ---- the listeners --------------------------------------------------------------------------------------------------
 
-/// As the status words it; the failure that was told of it, while that is the last one, says more.
-Failure refusal_of(const TunnelReport& tunnel, const ForwardReport& forward) {
-  if (tunnel.last_error && tunnel.last_error->failure.subject == forward.listener) return tunnel.last_error->failure;
+/// As the status words it.
+Failure refusal_of(const ForwardReport& forward) {
   Cause cause = Cause::forward_refused;
   for (const Cause held : {Cause::listener_held_live, Cause::listener_held_stale, Cause::listener_held_by_other_device,
                            Cause::listener_held_by_twin}) {
@@ -67,9 +66,12 @@ Failure refusal_of(const TunnelReport& tunnel, const ForwardReport& forward) {
   return {cause, "listen on relay", forward.listener, forward.holder};
 }
 
+/// The failure that was told of it last says more than its state; while it is asked for anew it says all.
 StepFindings listener_of(const TunnelReport& tunnel, const ForwardReport& forward) {
   StepFindings found = taken(forward.listener + " " + condition(forward));
-  if (forward.state == ForwardState::refused) found.failure = refusal_of(tunnel, forward);
+  const bool told = tunnel.last_error && tunnel.last_error->failure.subject == forward.listener;
+  if (forward.state == ForwardState::refused) found.failure = refusal_of(forward);
+  if (forward.state != ForwardState::held && told) found.failure = tunnel.last_error->failure;
   if (is_narrower(forward.listens_on)) {
     found.failure = Failure{Cause::listens_elsewhere, "listen on relay", forward.listener,
                             std::string{in_words(forward.listens_on)}, std::string{remedy(forward.listens_on)}};

@@ -254,7 +254,8 @@ TEST_CASE("somebody has the port of the listener") {
     by_daemon = true;
   }
   const InNetwork here(bedside.lab.relay());
-  const test::TargetServer holder(std::move(conversation), test::Listener::tcp(Site::tunnel_port));
+  const test::TargetServer holder(conversation, test::Listener::tcp(Site::tunnel_port));
+  const test::TargetServer other(conversation, test::Listener::tcp(Site::tunnel_port, true));
   if (by_daemon) REQUIRE(fails_with(bedside, cause == "listener_held_live" ? "held live" : "held stale"));
   const Seen seen = bedside.examine();
   check_answer(seen, cause, 15s);
