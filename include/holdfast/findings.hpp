@@ -110,7 +110,7 @@ struct AddressFindings {
     bool tentative = false;   ///< the kernel still asks whether it is another machine's
     bool way_out = false;     ///< of a link that leads out by itself
   };
-  std::vector<Address> addresses;  ///< without those of the loopback
+  std::vector<Address> addresses;  ///< without the loopback's own
   std::string wanted;              ///< bind_address; empty: any
   std::string interface;           ///< bind_interface; empty: any
 };

@@ -15,8 +15,8 @@ bool has_session(const TunnelReport& tunnel);
 /// what it waits for. `spec`: the tunnel at the relay in use.
 Findings findings_of(const TunnelSpec& spec, const TunnelReport& tunnel);
 
-/// What the looks found that cost no packet, and the last error as a finding of its layer; where that layer was looked
-/// at, of Layer::session.
-Findings with_last_error(Findings looked, const TunnelReport& tunnel);
+/// What the looks found that cost no packet, and what is known of the session; without one the last error, as a finding
+/// of its layer, or of Layer::session where that layer was looked at.
+Findings with_what_is_known(Findings looked, const TunnelSpec& spec, const TunnelReport& tunnel);
 
 }  // namespace holdfast

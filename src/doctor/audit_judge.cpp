@@ -14,6 +14,7 @@ constexpr std::int64_t long_held = 300;  ///< seconds that a dead device's liste
 
 /// "15", "1m", "1h30m" in seconds; "none" and what is no time are 0.
 std::int64_t seconds_of(std::string_view text) {
+  constexpr std::int64_t longest = 1'000'000'000;  // 31 years
   std::int64_t sum = 0;
   while (!text.empty()) {
     std::int64_t number = 0;
@@ -27,7 +28,7 @@ std::int64_t seconds_of(std::string_view text) {
                                 : unit == 'd' || unit == 'D' ? 86400
                                 : unit == 'w' || unit == 'W' ? 604800
                                                              : 1;
-    sum += number * factor;
+    sum = std::min(sum + number * factor, longest);
   }
   return sum;
 }

@@ -101,7 +101,8 @@ class Capture::Impl {
     for (const Segment& segment : segments_) {
       const bool answers =
           (segment.rst || segment.ack) && is_relays(segment.from_port) && ours.contains(segment.to_port);
-      if (!answers) continue;
+      const bool same_family = segment.from.is_v6() == (host.find(':') != std::string::npos);  // 464XLAT shows both
+      if (!answers || !same_family) continue;
       one.answered_from = segment.from.to_string();
       one.ttl = segment.ttl;
       if (one.answered_from != host) return;

@@ -103,6 +103,7 @@ void look_at_place(const std::string& path, bool ours, DeviceFindings& found) {
   if (::statvfs(path.c_str(), &state) == 0) {
     place.free_bytes = std::uint64_t{state.f_bavail} * state.f_frsize;
     place.free_files = state.f_files == 0 ? 1 : state.f_favail;
+    if (!ours && place.free_bytes == 0 && (state.f_flag & ST_RDONLY) != 0) return;  // an image, always full
     place.read_only = ours && (state.f_flag & ST_RDONLY) != 0;  // the service's sandbox makes the rest read-only
   } else if (errno == ENOENT) {
     return;

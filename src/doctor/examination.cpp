@@ -38,13 +38,9 @@ auto knowing(Layer layer, Look (*look)(const Patient&, const Findings&, Then)) {
 Look know_address(const Patient& patient, const Findings&, Tell tell) {
   NameFindings found;
   found.name = patient.there.host_name;
+  found.literal = is_literal(found.name);
   if (!patient.silent->empty()) found.found.push_back(*patient.silent);
   return at_once(patient.executor, [found = std::move(found), tell = std::move(tell)] { tell(Layer::name, found); });
-}
-
-Look look_at_known_route(const Patient& patient, const Findings& so_far, Then then) {
-  if (!patient.silent->empty()) return look_at_routes(patient, so_far, std::move(then));
-  return at_once(patient.executor, [then = std::move(then)] { then(Skipped{"no address of the relay's is known"}); });
 }
 
 /// What a daemon looks at by itself.
@@ -55,7 +51,7 @@ std::vector<Plan> silent_plans() {
       {{Layer::link}, {}, seconds{3}, alone(Layer::link, look_at_links)},
       {{Layer::address}, {}, seconds{3}, alone(Layer::address, look_at_addresses)},
       {{Layer::name}, {}, seconds{1}, know_address},
-      {{Layer::route}, {Layer::name}, seconds{3}, knowing(Layer::route, look_at_known_route)},
+      {{Layer::route}, {Layer::name}, seconds{3}, knowing(Layer::route, look_at_routes)},
   };
 }
 
@@ -69,7 +65,7 @@ std::vector<Plan> plans() {
       {{Layer::name}, {}, seconds{8}, alone(Layer::name, look_at_name)},
       {{Layer::route}, {Layer::name}, seconds{3}, knowing(Layer::route, look_at_routes)},
       {{Layer::neighbour}, {Layer::route}, seconds{5}, knowing(Layer::neighbour, look_at_neighbours)},
-      {{Layer::path}, {Layer::name}, seconds{6}, knowing(Layer::path, look_at_path)},
+      {{Layer::path}, {Layer::name}, seconds{8}, knowing(Layer::path, look_at_path)},
       {{Layer::tcp}, {Layer::name}, seconds{8}, knowing(Layer::tcp, look_at_tcp)},
       {{Layer::banner, Layer::key_exchange, Layer::host_key, Layer::authentication, Layer::session, Layer::listener,
         Layer::lease, Layer::proof},
@@ -97,12 +93,19 @@ class Examination::Impl : public std::enable_shared_from_this<Impl> {
       visit.limit.expires_after(visit.plan.limit);
       visit.limit.async_wait([weak = weak_from_this(), &visit](const boost::system::error_code& error) {
         const auto self = weak.lock();
-        if (!error && self) self->give_up(visit);
+        if (error || !self) return;
+        self->give_up(visit, "there was no answer within " + std::to_string(visit.plan.limit.count()) + " s");
       });
-      visit.look =
-          visit.plan.begin(patient_, findings_, [weak = weak_from_this(), &visit](Layer layer, Finding finding) {
-            if (const auto self = weak.lock()) self->found(visit, layer, std::move(finding));
-          });
+      try {
+        visit.look =
+            visit.plan.begin(patient_, findings_, [weak = weak_from_this(), &visit](Layer layer, Finding finding) {
+              if (const auto self = weak.lock()) self->found(visit, layer, std::move(finding));
+            });
+      } catch (const std::exception& error) {  // no descriptor is left, most likely: a daemon has tunnels to hold
+        visit.look = at_once(patient_.executor, [weak = weak_from_this(), &visit, why = std::string{error.what()}] {
+          if (const auto self = weak.lock()) self->give_up(visit, why);
+        });
+      }
     }
   }
 
@@ -139,8 +142,7 @@ class Examination::Impl : public std::enable_shared_from_this<Impl> {
     if (over) leave(visit);
   }
 
-  void give_up(Visit& visit) {
-    const std::string why = "there was no answer within " + std::to_string(visit.plan.limit.count()) + " s";
+  void give_up(Visit& visit, const std::string& why) {
     for (const Layer layer : std::vector<Layer>{visit.plan.tells}) {
       if (!findings_.emplace(layer, Skipped{why}).second) continue;
       tell(layer, Skipped{why});
@@ -184,6 +186,7 @@ std::set<Layer> examined_layers() {
 }
 
 void examine_alone(TunnelSpec there, std::string state_folder, Tell tell) {
+  net::hasten_lookups();
   boost::asio::io_context loop{1};
   net::Resolver resolver{loop.get_executor()};
   const auto disk = std::make_shared<net::Disk>(loop.get_executor());

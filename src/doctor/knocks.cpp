@@ -1,5 +1,6 @@
 #include "doctor/knocks.hpp"
 
+#include <boost/asio/post.hpp>
 #include <utility>
 
 namespace holdfast::doctor {
@@ -13,7 +14,10 @@ constexpr std::chrono::milliseconds longest_silence{1000};
 Knocks::Knocks(boost::asio::any_io_executor executor, ssh::Session& session, const TunnelSpec& spec,
                std::function<void(StepFindings)> done)
     : executor_(std::move(executor)), session_(session), spec_(spec), done_(std::move(done)), silence_(executor_) {
-  next();
+  // Not from inside: whoever hears of the end may end us.
+  boost::asio::post(executor_, [this, alive = std::weak_ptr{alive_}] {
+    if (!alive.expired()) next();
+  });
 }
 
 void Knocks::next() {

@@ -60,8 +60,8 @@ void read(const char* path, std::uint16_t port, std::vector<std::string>& found)
 
 std::vector<std::string> listening_at(std::uint16_t port) {
   std::vector<std::string> found;
-  read("/proc/net/tcp", port, found);
-  read("/proc/net/tcp6", port, found);
+  read("/proc/self/net/tcp", port, found);  // which the service sees too (ProcSubset=pid)
+  read("/proc/self/net/tcp6", port, found);
   return found;
 }
 

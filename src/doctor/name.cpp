@@ -75,6 +75,7 @@ class NameLook final : public net::Operation {
   void on_system(const tl::expected<net::RelayAddresses, Failure>& said) {
     resolved_ = true;
     found_.error = said ? "" : describe(said.error());
+    if (said && said->said.empty()) found_.error = "the system takes its time, or fails: what is remembered serves";
     if (said) {
       found_.found = texts_of(said->said);
       std::vector<std::string> remembered = texts_of(said->remembered);
@@ -101,6 +102,12 @@ class NameLook final : public net::Operation {
 
 }  // namespace
 
+bool is_literal(const std::string& host_name) {
+  boost::system::error_code error;
+  boost::asio::ip::make_address(host_name, error);
+  return !error;
+}
+
 std::vector<std::string> addresses_of(const Findings& so_far) {
   const auto known = so_far.find(Layer::name);
   const auto* name = known == so_far.end() ? nullptr : std::get_if<NameFindings>(&known->second);
@@ -118,9 +125,7 @@ std::vector<std::string> addresses_of(const Findings& so_far) {
 Look look_at_name(const Patient& patient, Then then) {
   NameFindings found;
   found.name = patient.there.host_name;
-  boost::system::error_code error;
-  boost::asio::ip::make_address(found.name, error);
-  found.literal = !error;
+  found.literal = is_literal(found.name);
   if (found.literal) return at_once(patient.executor, [then = std::move(then), found] { then(found); });
   return std::make_unique<NameLook>(patient, std::move(then));
 }

@@ -246,7 +246,7 @@ void ask(std::vector<Asking>& all) {
       ready.push_back({asking.descriptor(), asking.events(), 0});
       whose.push_back(&asking);
     }
-    const auto wait = std::chrono::ceil<Milliseconds>(wake - now).count();
+    const auto wait = std::max<std::int64_t>(std::chrono::ceil<Milliseconds>(wake - now).count(), 0);
     if (::poll(ready.data(), ready.size(), static_cast<int>(wait)) < 0 && errno != EINTR) return;
     for (std::size_t at = 0; at < ready.size(); ++at) {
       if (ready[at].revents != 0) whose[at]->on_ready(Clock::now());

@@ -17,6 +17,7 @@
 #include "doctor/descriptor.hpp"
 #include "doctor/echo.hpp"
 #include "doctor/patient.hpp"
+#include "holdfast/running.hpp"
 #include "holdfast/time.hpp"
 #include "net/routing.hpp"
 
@@ -36,10 +37,12 @@ Interfaces interfaces() {
 
 using boost::asio::ip::address;
 
-/// Where a session stands, that one's; else all that are known.
+constexpr std::size_t most_addresses = 4;
+
+/// Where a session stands, that one's; else those that are known.
 std::vector<address> relay_addresses(const Patient& patient, const Findings& so_far) {
   std::vector<std::string> literals = addresses_of(so_far);
-  if (patient.running && patient.running->cipher) {
+  if (patient.running && has_session(*patient.running)) {
     const std::string& text = patient.running->address;  // "192.0.2.7:22", "[2001:db8::1]:22"
     const std::string host = text.substr(0, text.rfind(':'));
     literals = {host.starts_with('[') && host.ends_with(']') ? host.substr(1, host.size() - 2) : host};
@@ -48,15 +51,15 @@ std::vector<address> relay_addresses(const Patient& patient, const Findings& so_
   for (const std::string& literal : literals) {
     boost::system::error_code error;
     const address one = boost::asio::ip::make_address(literal, error);
-    if (!error) addresses.push_back(one);
+    if (!error && addresses.size() < most_addresses) addresses.push_back(one);
   }
   return addresses;
 }
 
-std::optional<address> source_of(const Patient& patient, const address& to) {
+std::optional<address> source_of(const std::string& bind_address, const address& to) {
   boost::system::error_code error;
-  const address ours = boost::asio::ip::make_address(patient.there.bind_address, error);
-  if (patient.there.bind_address.empty() || error || ours.is_v4() != to.is_v4()) return std::nullopt;
+  const address ours = boost::asio::ip::make_address(bind_address, error);
+  if (error || ours.is_v4() != to.is_v4()) return std::nullopt;
   return ours;
 }
 
@@ -198,23 +201,27 @@ void knock_at(NeighbourFindings& found) {
 }  // namespace
 
 Look look_at_routes(const Patient& patient, const Findings& so_far, Then then) {
-  RouteFindings found;
-  found.wanted = patient.there.bind_interface;
-  found.defaults = net::default_routes();
-  found.rules = net::routing_rules();
-  for (const address& to : relay_addresses(patient, so_far)) {
-    auto from = source_of(patient, to);
-    const std::string belongs = from ? interface_with(from->to_string()) : "";
-    if (belongs.empty()) from.reset();  // an address that the device has not is the address layer's business
-    RouteFindings::Way way = net::way_to(to, found.wanted, from);
-    if (!found.wanted.empty()) {
-      const RouteFindings::Way free = net::way_to(to, {}, from);
-      way.freely = free.error.empty() ? free.interface : "";
+  auto look = [relay = relay_addresses(patient, so_far), bind = patient.there.bind_address,
+               wanted = patient.there.bind_interface]() -> Finding {
+    RouteFindings found;
+    found.wanted = wanted;
+    found.defaults = net::default_routes();
+    found.rules = net::routing_rules();
+    for (const address& to : relay) {
+      auto from = source_of(bind, to);
+      const std::string belongs = from ? interface_with(from->to_string()) : "";
+      if (belongs.empty()) from.reset();  // an address that the device has not is the address layer's business
+      RouteFindings::Way way = net::way_to(to, wanted, from);
+      if (!wanted.empty()) {
+        const RouteFindings::Way free = net::way_to(to, {}, from);
+        way.freely = free.error.empty() ? free.interface : "";
+      }
+      way.source_belongs = belongs;
+      found.ways.push_back(std::move(way));
     }
-    way.source_belongs = belongs;
-    found.ways.push_back(std::move(way));
-  }
-  return at_once(patient.executor, [then = std::move(then), found = std::move(found)] { then(found); });
+    return found;
+  };
+  return beside(patient.executor, std::move(look), std::move(then));
 }
 
 Look look_at_neighbours(const Patient& patient, const Findings& so_far, Then then) {

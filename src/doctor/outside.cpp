@@ -85,7 +85,11 @@ class Through {
       const auto left = std::chrono::ceil<std::chrono::milliseconds>(end - Clock::now()).count();
       if (left <= 0) return std::nullopt;
       pollfd ready{ours_, POLLIN, 0};
-      ::poll(&ready, 1, got > 0 ? 50 : static_cast<int>(left));
+      if (got > 0) {
+        ::poll(nullptr, 0, 50);  // part of it has come: that it is ready says nothing
+      } else {
+        ::poll(&ready, 1, static_cast<int>(left));
+      }
     }
   }
 

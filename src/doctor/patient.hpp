@@ -26,8 +26,8 @@ struct Patient {
   /// The connection that the look at TCP made, for the look at the session: the relay takes one, no more.
   std::shared_ptr<std::optional<boost::asio::ip::tcp::socket>> connected =
       std::make_shared<std::optional<boost::asio::ip::tcp::socket>>();
-  /// Only what costs no packet is looked at: the device, the modem, the link, the address, and the route to this
-  /// address of the relay's; empty: none is known.
+  /// Only what costs no packet is looked at: the device, the modem, the link, the address, and the routes, to
+  /// this address of the relay's if it is not empty.
   std::optional<std::string> silent{};
 };
 
@@ -57,6 +57,8 @@ Look look_at_tcp(const Patient& patient, const Findings& so_far, Then then);
 Look look_at_session(const Patient& patient, const Findings& so_far, Tell tell);
 Look look_at_targets(const Patient& patient, Then then);
 
+/// An address, which nobody has to be asked for.
+bool is_literal(const std::string& host_name);
 /// The relay's addresses, as far as they are known: what the system found, else what is remembered.
 std::vector<std::string> addresses_of(const Findings& so_far);
 

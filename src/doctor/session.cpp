@@ -138,7 +138,7 @@ class SessionLook final : public net::Operation, private ssh::SessionObserver {
     const Layer layer = layer_of(failure.cause);
     StepFindings found{failure, "", {}};
     if (layer == Layer::banner && session_) found.said = session_->instead_of_banner();
-    if (layer == Layer::key_exchange) found.evidence = session_->algorithms();
+    if (layer == Layer::key_exchange && session_) found.evidence = session_->algorithms();
     if (layer == Layer::authentication) {
       found.evidence = parts_of(failure.detail);
       const auto said = said_at_login();

@@ -12,6 +12,7 @@
 #include "doctor/echo.hpp"
 #include "doctor/patient.hpp"
 #include "doctor/refuser.hpp"
+#include "holdfast/running.hpp"
 #include "net/dial/connector.hpp"
 #include "net/routing.hpp"
 
@@ -40,7 +41,7 @@ std::vector<address> addresses_for(const Findings& so_far) {
 }
 
 bool stands(const Patient& patient) {
-  return patient.running && patient.running->cipher;
+  return patient.running && has_session(*patient.running);
 }
 
 /// Nothing is sent: what runs shows more than a question would.
@@ -99,7 +100,9 @@ class Echoes {
     const auto number = static_cast<std::uint16_t>(asked_.size() + 1);
     asked_.push_back({number, size, Clock::now()});
     const int error = socket_.send(to_, number, size);
-    if (error != 0 && error != EMSGSIZE && echo_.detail.empty()) echo_.detail = std::generic_category().message(error);
+    if (error == 0 || error == EMSGSIZE) return;
+    if (echo_.detail.empty()) echo_.detail = std::generic_category().message(error);
+    refused_ = refused_ || error == ENETUNREACH || error == EHOSTUNREACH;
   }
 
   const Question* question_of(const EchoNews& news) const {
@@ -114,6 +117,7 @@ class Echoes {
         if (take_small(at)) return;
       }
       ask(EchoSocket::smallest(to_.is_v6()));
+      if (refused_) return;
       ++echo_.sent;
     }
     while (Clock::now() < end) {
@@ -159,6 +163,8 @@ class Echoes {
       const TimePoint end = Clock::now() + std::min<Duration>(wait, 900ms);
       while (Clock::now() < end && !is_large_known()) take_large(end);
     }
+    const bool all_pass = !large_.empty() && large_.front().passed;
+    for (PathFindings::Large& large : large_) large.passed = large.passed || all_pass;
   }
 
   /// What passes at the largest size passes at all.

@@ -88,10 +88,9 @@ class Lane : public std::enable_shared_from_this<Lane> {
 
 class Disk::Impl : public std::enable_shared_from_this<Impl> {
  public:
-  explicit Impl(const asio::any_io_executor& executor)
-      : executor_(executor), reader_(std::make_shared<Lane>(executor)), writer_(std::make_shared<Lane>(executor)) {}
+  explicit Impl(const asio::any_io_executor& executor) : executor_(executor) {}
 
-  bool read(std::function<Then()> read) { return reader_->post(std::move(read)); }
+  bool read(std::function<Then()> read) { return lane(reader_).post(std::move(read)); }
 
   void write(const std::string& file, std::function<int()> write, std::function<void(int)> then) {
     writes_[file].began = Clock::now();
@@ -104,7 +103,7 @@ class Disk::Impl : public std::enable_shared_from_this<Impl> {
     const auto call = [write = std::move(write), answer]() -> Then {
       return [answer, error = write()] { answer(error); };
     };
-    if (!writer_->post(call)) asio::post(executor_, [answer] { answer(EAGAIN); });
+    if (!lane(writer_).post(call)) asio::post(executor_, [answer] { answer(EAGAIN); });
   }
 
   std::vector<std::string> unsaved() const {
@@ -119,7 +118,7 @@ class Disk::Impl : public std::enable_shared_from_this<Impl> {
     return files;
   }
 
-  bool flush(std::chrono::milliseconds patience) { return writer_->flush(patience); }
+  bool flush(std::chrono::milliseconds patience) { return !writer_ || writer_->flush(patience); }
 
  private:
   /// One that is under way, or has failed.
@@ -127,6 +126,12 @@ class Disk::Impl : public std::enable_shared_from_this<Impl> {
     TimePoint began;
     int error = 0;  ///< of the one before
   };
+
+  /// It takes two descriptors, once there is something to do.
+  Lane& lane(std::shared_ptr<Lane>& which) const {
+    if (!which) which = std::make_shared<Lane>(executor_);
+    return *which;
+  }
 
   void note(const std::string& file, int error) {
     if (error == 0) {

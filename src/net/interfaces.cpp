@@ -33,9 +33,11 @@ std::string kind_of(const Attributes& attributes) {
 
 /// And goes where that goes; a tunnel that is bound to a link does not.
 bool stands_on_another(const std::string& kind) {
-  constexpr std::array kinds{"vlan", "macvlan", "ipvlan", "rmnet", "dsa"};
+  constexpr std::array kinds{"vlan", "macvlan", "ipvlan", "macsec", "hsr", "rmnet", "dsa"};
   return std::find(kinds.begin(), kinds.end(), kind) != kinds.end();
 }
+
+constexpr const char* open_vswitch = "openvswitch";
 
 bool is_link_local(const boost::asio::ip::address& address) {
   return address.is_v6() ? address.to_v6().is_link_local() : (address.to_v4().to_uint() & 0xffff0000U) == 0xa9fe0000U;
@@ -98,6 +100,7 @@ std::map<Interfaces::LinkIndex, bool> Interfaces::ways_out() const {
     const std::string& kind = link.found.kind;
     if (!any && link.master == 0 && !link.found.loopback) ways[index] = link.elsewhere || kind == "tun";
   }
+  bool switched = false;
   for (bool changed = true; changed;) {
     changed = false;
     const auto gain = [&](LinkIndex index) {
@@ -110,6 +113,10 @@ std::map<Interfaces::LinkIndex, bool> Interfaces::ways_out() const {
       const auto below = stands_on_another(link.found.kind) ? ways.find(link.below) : ways.end();
       if (below != ways.end() && below->second) gain(index);
       if (ways.at(index)) gain(link.master);
+      if (ways.at(index) && link.found.kind == open_vswitch) switched = true;
+    }
+    for (const auto& [index, link] : links_) {
+      if (switched && link.found.kind == open_vswitch) gain(index);  // a bridge of it has no port that names it
     }
   }
   return ways;
@@ -130,7 +137,9 @@ std::vector<AddressFindings::Address> Interfaces::addresses() const {
   std::vector<AddressFindings::Address> found;
   for (const auto& [index, address] : addresses_) {
     const auto link = links_.find(index);
-    if (link == links_.end() || link->second.found.loopback) continue;
+    if (link == links_.end()) continue;
+    // Others than its own lie there on purpose: a router's.
+    if (link->second.found.loopback && boost::asio::ip::make_address(address.address).is_loopback()) continue;
     found.push_back(address);
     found.back().interface = link->second.found.name;
     found.back().way_out = ways.at(index);

@@ -266,7 +266,13 @@ std::vector<std::string> routing_rules() {
 
 RouteFindings::Way way_to(const ip::address& to, const std::string& interface, const std::optional<ip::address>& from) {
   const unsigned index = interface.empty() ? 0 : ::if_nametoindex(interface.c_str());
-  RouteFindings::Way way = ask_for_way(to, index, from, 0);
+  RouteFindings::Way way;
+  if (!interface.empty() && index == 0) {
+    way.to = to.to_string();
+    way.error = "there is no interface " + interface;
+    return way;
+  }
+  way = ask_for_way(to, index, from, 0);
   // Where no route leads out of the interface that was named, the kernel takes IPv4's destination for a neighbour.
   if (index != 0 && to.is_v4() && way.error.empty() && way.gateway.empty()) {
     way.error = ask_for_way(to, index, from, RTM_F_FIB_MATCH).error;

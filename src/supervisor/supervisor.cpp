@@ -489,7 +489,7 @@ void Supervisor::outage_found(const std::string& tunnel, Findings looked) {
   const TimePoint now = Clock::now();
   const TunnelReport report = slot->current.runner->report(now);
   looked.erase(Layer::name);  // nobody was asked
-  const Diagnosis diagnosis = diagnose(with_last_error(std::move(looked), report));
+  const Diagnosis diagnosis = diagnose(with_what_is_known(std::move(looked), slot->current.spec, report));
   if (const auto line = slot->outage.found(diagnosis, now)) {
     log::write(LogLevel::error, *line, {report.name, report.relay, report.state, slot->outage.report(now)->cause},
                slot->current.spec.log_level);

@@ -1,4 +1,6 @@
 #include <algorithm>
+#include <cstdlib>
+#include <limits>
 
 #include "core/diagnosis/judges.hpp"
 
@@ -35,6 +37,12 @@ std::string span(std::int64_t seconds) {
   return std::to_string(seconds / 86400) + " days";
 }
 
+/// Of times that a file may have: nothing overflows.
+std::int64_t apart(std::int64_t one, std::int64_t other) {
+  constexpr std::int64_t most = std::numeric_limits<std::int64_t>::max() / 4;
+  return std::clamp(one, -most, most) - std::clamp(other, -most, most);
+}
+
 void judge_clock(const DeviceFindings& found, std::vector<Judgement>& into) {
   const std::string now = "it is " + date(found.clock) + " by this device's clock";
   for (const DeviceFindings::Certificate& certificate : found.certificates) {
@@ -48,8 +56,8 @@ void judge_clock(const DeviceFindings& found, std::vector<Judgement>& into) {
   const std::int64_t earliest = std::max(found.at_least.value_or(0), first_of_2020);
   if (found.clock < earliest) {
     into.push_back(blame(Cause::clock_wrong, now + ", and it can't be before " + date(earliest)));
-  } else if (found.relay_clock && std::abs(found.clock - *found.relay_clock) > tolerated_seconds) {
-    const std::int64_t off = found.clock - *found.relay_clock;
+  } else if (const std::int64_t off = apart(found.clock, found.relay_clock.value_or(found.clock));
+             std::abs(off) > tolerated_seconds) {
     into.push_back(blame(Cause::clock_wrong,
                          now + ", " + span(std::abs(off)) + (off > 0 ? " ahead of" : " behind") + " the relay's"));
   } else {

@@ -19,7 +19,8 @@ bool carries(Layer layer) {
 /// A gateway that answers shows nothing of the way behind it, a handful of small packets nothing of large ones, and a
 /// connection nothing of whom it leads to.
 bool shows_otherwise(Layer passed, const Judgement& judgement) {
-  if (passed == Layer::neighbour) return judgement.layer < Layer::route;
+  if (passed == Layer::neighbour)
+    return judgement.layer < Layer::route && judgement.cause != Cause::local_address_unavailable;
   if (judgement.cause == Cause::path_mtu) return passed >= Layer::key_exchange;
   if (judgement.cause == Cause::nameserver_lies) return passed >= Layer::host_key;
   return true;
@@ -32,10 +33,13 @@ Judgement* lowest(std::vector<Judgement>& judgements, CheckResult result) {
   return found == judgements.end() ? nullptr : &*found;
 }
 
-/// Packets of the relay's, or of what stands before it, came back to us just now.
-bool came_back(const Judgement& judgement) {
+/// Packets of the relay's, or of what stands before it, came back to us just now. `asked`: the port was tried; else
+/// what the last session came to is all that is known.
+bool came_back(const Judgement& judgement, bool asked) {
   if (judgement.layer < Layer::tcp) return false;
   if (judgement.result == CheckResult::pass) return true;
+  const bool own = judgement.cause && facts_of(*judgement.cause).layer == judgement.layer;
+  if (own && !asked && judgement.layer >= Layer::host_key && judgement.layer != Layer::session) return true;
   return judgement.layer == Layer::tcp &&
          (judgement.cause == Cause::connection_refused || judgement.cause == Cause::reset_on_the_way ||
           judgement.cause == Cause::port_blocked);
@@ -44,12 +48,15 @@ bool came_back(const Judgement& judgement) {
 /// What fails below a layer that passes is not needed: another interface, server or address serves. A modem that nobody
 /// needs is no fault at all: many a laptop has one without a SIM.
 void soften(std::vector<Judgement>& judgements) {
+  const bool asked = std::any_of(judgements.begin(), judgements.end(),
+                                 [](const Judgement& judgement) { return judgement.layer == Layer::tcp; });
   std::optional<Layer> carried;  // the highest that shows it
   bool back = false;
   for (auto judgement = judgements.rbegin(); judgement != judgements.rend(); ++judgement) {
     if (!hides(judgement->layer, Layer::proof) || judgement->layer == Layer::device) continue;
     if (judgement->layer == Layer::modem) {
-      if (back && judgement->cause != Cause::signal_weak) judgement->result = CheckResult::pass;
+      const bool blamed = judgement->result == CheckResult::fail || judgement->result == CheckResult::warn;
+      if (back && blamed && judgement->cause != Cause::signal_weak) judgement->result = CheckResult::pass;
       continue;
     }
     if (carried && shows_otherwise(*carried, *judgement)) {
@@ -57,9 +64,9 @@ void soften(std::vector<Judgement>& judgements) {
       // Somebody answers echoes in the relay's place, and hands on the rest.
       if (judgement->cause == Cause::answered_on_the_way) judgement->result = CheckResult::pass;
     }
-    back = back || came_back(*judgement);
+    back = back || came_back(*judgement, asked);
     const bool passes = carries(judgement->layer) && judgement->result == CheckResult::pass;
-    if (!carried && (passes || came_back(*judgement))) carried = judgement->layer;
+    if (!carried && (passes || came_back(*judgement, asked))) carried = judgement->layer;
   }
 }
 
@@ -78,8 +85,15 @@ bool has_way_beside_modem(const Findings& findings) {
   std::set<std::string> of_modem{modem->calls.begin(), modem->calls.end()};
   for (const auto& each : modem->modems) of_modem.insert(each.interfaces.begin(), each.interfaces.end());
   for (const auto& each : modem->devices) of_modem.insert(each.interfaces.begin(), each.interfaces.end());
+  // A VPN's route leads nowhere by itself.
+  const auto* links = find<LinkFindings>(findings, Layer::link);
+  const auto leads_out = [&](const std::string& interface) {
+    if (links == nullptr) return true;
+    return std::any_of(links->links.begin(), links->links.end(),
+                       [&](const auto& link) { return link.name == interface && link.way_out; });
+  };
   const auto beside = [&](const auto& route) {
-    return !route.interface.empty() && !of_modem.contains(route.interface);
+    return !route.interface.empty() && !of_modem.contains(route.interface) && leads_out(route.interface);
   };
   return std::any_of(routes->defaults.begin(), routes->defaults.end(), beside) ||
          std::any_of(routes->ways.begin(), routes->ways.end(),
@@ -106,6 +120,16 @@ void cite(std::vector<Judgement>& judgements, const Findings& findings) {
     if (judgement.layer != facts_of(step->failure->cause).layer || judgement.layer == Layer::session) continue;
     judgement.evidence.push_back("the tunnel's own last error: " + describe(*step->failure));
   }
+}
+
+/// Where the relay has just shown the host key that is meant; empty: nowhere.
+std::string proven_address(const Findings& findings) {
+  const auto* host_key = find<StepFindings>(findings, Layer::host_key);
+  const auto* tcp = find<TcpFindings>(findings, Layer::tcp);
+  if (host_key == nullptr || host_key->failure || tcp == nullptr) return {};
+  const auto connected =
+      std::find_if(tcp->tries.begin(), tcp->tries.end(), [](const auto& one) { return !one.failed; });
+  return connected == tcp->tries.end() ? std::string{} : diagnosis::host_of(connected->to);
 }
 
 struct Judge {
@@ -143,6 +167,11 @@ Diagnosis diagnose(const Findings& findings) {
     Judgement judgement = judge(layer, finding);
     if (const auto* tcp = find<TcpFindings>(findings, Layer::tcp); tcp != nullptr && layer == Layer::tcp)
       judgement = diagnosis::judge(*tcp, find<PathFindings>(findings, Layer::path));
+    if (const auto* name = find<NameFindings>(findings, Layer::name); name != nullptr && layer == Layer::name) {
+      NameFindings known = *name;
+      if (const auto address = proven_address(findings); !address.empty()) known.remembered.push_back(address);
+      judgement = diagnosis::judge(known);
+    }
     judgement.layer = layer;
     diagnosis.judgements.push_back(std::move(judgement));
   }

@@ -77,9 +77,8 @@ std::string words_of(const Server& server) {
 bool lies(const NameFindings& found, const Server& server) {
   if (server.said != Said::addresses) return false;
   if (server.knows_all) return true;
-  if (!all_private(server.addresses)) return false;
-  const bool remembered_elsewhere =
-      !found.remembered.empty() && !all_private(found.remembered) && !any_of(found.remembered, server.addresses);
+  if (!all_private(server.addresses) || any_of(found.remembered, server.addresses)) return false;
+  const bool remembered_elsewhere = !found.remembered.empty() && !all_private(found.remembered);
   return remembered_elsewhere || std::any_of(found.servers.begin(), found.servers.end(), [](const Server& other) {
            return other.said == Said::addresses && !other.knows_all && !all_private(other.addresses);
          });
@@ -125,17 +124,22 @@ Judgement judge_found(const NameFindings& found) {
   return worst(std::move(all));
 }
 
-/// The first server's word is the one that counts, unless another is worse off.
+/// The first server's word is the one that counts, unless another is worse off. Where one of them knows the name the
+/// system is only late: it asks the others first, or asks again after a packet that was lost.
 Judgement judge_missing(const NameFindings& found) {
+  const bool known = std::any_of(found.servers.begin(), found.servers.end(), [&](const Server& server) {
+    return server.said == Said::addresses && server.took < slow && !lies(found, server);
+  });
   std::vector<Judgement> all;
   for (const Server& server : found.servers) {
     if (auto judgement = judge_server(found, server)) {
-      judgement->result = CheckResult::fail;
+      judgement->result = known ? CheckResult::warn : CheckResult::fail;
       all.push_back(std::move(*judgement));
     }
   }
-  if (all.empty()) return blame(Cause::resolver_unavailable, found.error);
-  return worst(std::move(all));
+  if (!all.empty()) return worst(std::move(all));
+  if (known) return pass(Layer::name, words_of(found.servers.front()));
+  return blame(Cause::resolver_unavailable, found.error);
 }
 
 }  // namespace

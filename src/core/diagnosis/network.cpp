@@ -15,15 +15,25 @@ std::string words_of(const RouteFindings::Default& route) {
   return leads(route.interface, route.gateway) + " (" + route.family + ", metric " + std::to_string(route.metric) + ")";
 }
 
-/// Of those that packets take: the best of a table and a family.
+std::string family_of(const RouteFindings::Way& way) {
+  return way.to.find(':') == std::string::npos ? "IPv4" : "IPv6";
+}
+
+/// Of those that packets to the relay take: the best of a table and a family. Two routers on one link are spares.
 std::optional<Judgement> judge_ties(const RouteFindings& found) {
+  const auto is_used = [&](const RouteFindings::Default& route) {
+    if (!found.wanted.empty() && route.interface != found.wanted) return false;
+    return found.ways.empty() || std::any_of(found.ways.begin(), found.ways.end(), [&](const auto& way) {
+             return way.error.empty() && family_of(way) == route.family;
+           });
+  };
   for (const RouteFindings::Default& one : found.defaults) {
+    if (!is_used(one)) continue;
     const auto beside = [&](const RouteFindings::Default& other) {
-      return other.family == one.family && other.table == one.table;
+      return other.family == one.family && other.table == one.table && is_used(other);
     };
     const auto tied = [&](const RouteFindings::Default& other) {
-      return beside(other) && other.metric == one.metric &&
-             leads(other.interface, other.gateway) != leads(one.interface, one.gateway);
+      return beside(other) && other.metric == one.metric && other.interface != one.interface;
     };
     const bool best = std::none_of(found.defaults.begin(), found.defaults.end(),
                                    [&](const auto& other) { return beside(other) && other.metric < one.metric; });
@@ -34,13 +44,12 @@ std::optional<Judgement> judge_ties(const RouteFindings& found) {
   return std::nullopt;
 }
 
-bool has_default(const RouteFindings& found, bool v6) {
+bool has_default(const RouteFindings& found, const std::string& family) {
   return std::any_of(found.defaults.begin(), found.defaults.end(),
-                     [&](const auto& route) { return route.family == (v6 ? "IPv6" : "IPv4"); });
+                     [&](const auto& route) { return route.family == family; });
 }
 
 Judgement judge_way(const RouteFindings& found, const RouteFindings::Way& way) {
-  const bool v6 = way.to.find(':') != std::string::npos;
   if (way.error.empty()) {
     if (!way.source_belongs.empty() && way.source_belongs != way.interface)
       return blame(Cause::wrong_interface,
@@ -54,9 +63,11 @@ Judgement judge_way(const RouteFindings& found, const RouteFindings::Way& way) {
   if (!found.wanted.empty() && !way.freely.empty())
     return blame(Cause::wrong_interface,
                  "no route to " + way.to + " leads out of " + found.wanted + ", but one out of " + way.freely);
-  // What a rule says of it, and a route that forbids, differ from what is simply missing.
-  const bool missing = way.error == "Network is unreachable" && found.rules.empty();
-  if (missing && !has_default(found, v6)) return blame(Cause::no_default_route, measured);
+  // A rule or a route that forbids it differs from what is simply missing.
+  const bool forbidden = std::any_of(found.rules.begin(), found.rules.end(),
+                                     [](const std::string& rule) { return rule.ends_with(" unreachable"); });
+  const bool missing = way.error == "Network is unreachable" && !forbidden;
+  if (missing && !has_default(found, family_of(way))) return blame(Cause::no_default_route, measured);
   if (missing) return blame(Cause::unreachable, measured);
   Judgement judgement = blame(Cause::route_prohibited, measured);
   for (const std::string& rule : found.rules) judgement.evidence.push_back("rule " + rule);

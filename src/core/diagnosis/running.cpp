@@ -147,7 +147,11 @@ Findings findings_of(const TunnelSpec& spec, const TunnelReport& tunnel) {
   return findings;
 }
 
-Findings with_last_error(Findings looked, const TunnelReport& tunnel) {
+Findings with_what_is_known(Findings looked, const TunnelSpec& spec, const TunnelReport& tunnel) {
+  if (has_session(tunnel)) {
+    looked.merge(findings_of(spec, tunnel));
+    return looked;
+  }
   if (!tunnel.last_error) return looked;
   StepFindings met;
   met.failure = tunnel.last_error->failure;

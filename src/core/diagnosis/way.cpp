@@ -8,13 +8,6 @@
 namespace holdfast::diagnosis {
 namespace {
 
-/// "192.0.2.7" of "192.0.2.7:22", "2001:db8::1" of "[2001:db8::1]:22".
-std::string host_of(const std::string& endpoint) {
-  std::string host = endpoint.substr(0, endpoint.rfind(':'));
-  if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
-  return host;
-}
-
 std::string bytes(unsigned size) {
   return std::to_string(size) + " bytes";
 }
@@ -105,8 +98,10 @@ Judgement judge(const PathFindings& found) {
   }
   if (auto hole = judge_large(found)) return *hole;
   std::string said;
+  bool silent = false;  // to one that was sent, which says nothing
   for (const PathFindings::Echo& echo : found.echoes) {
     if (echo.answered == 0) {
+      silent = silent || echo.detail.empty();
       if (said.empty() && !echo.detail.empty()) said = echo.to + ": " + echo.detail;
       continue;
     }
@@ -120,7 +115,7 @@ Judgement judge(const PathFindings& found) {
     }
     return judgement;
   }
-  if (!said.empty() && !says_prohibited(said)) return blame(Cause::unreachable, said);
+  if (!said.empty() && !silent && !says_prohibited(said)) return blame(Cause::unreachable, said);
   Judgement nothing{Layer::path, CheckResult::skip, "no echo is answered, which says nothing"};
   if (!said.empty()) nothing.measured = said;
   if (found.echoes.empty() && !found.not_permitted.empty()) nothing.measured = found.not_permitted;
@@ -138,9 +133,11 @@ Judgement judge(const TcpFindings& found, const PathFindings* path) {
   if (found.tries.empty()) return {Layer::tcp, CheckResult::skip, "there was no address to try"};
   std::vector<Judgement> all;
   for (const TcpFindings::Try& one : found.tries) all.push_back(judge_try(found, one, path));
-  // Who answers, if only to refuse, says more than silence; what lies on the way, more than that.
+  // Who answers, if only to refuse, says more than silence; what lies on the way, more than that; and that this device
+  // has no way to an address at all, which another one of the relay's may not need, says least.
   const auto says = [](const Judgement& judgement) {
-    return judgement.cause == Cause::connection_timed_out ? 2 : judgement.cause == Cause::unreachable ? 1 : 0;
+    if (judgement.cause == Cause::unreachable) return judgement.measured.ends_with("Network is unreachable") ? 3 : 1;
+    return judgement.cause == Cause::connection_timed_out ? 2 : 0;
   };
   std::stable_sort(all.begin(), all.end(),
                    [&](const Judgement& one, const Judgement& other) { return says(one) < says(other); });

@@ -64,6 +64,7 @@ Seen Bedside::examine(const std::vector<std::string>& more) {
 void check_answer(const Seen& seen, const std::string& cause, Duration limit) {
   INFO(seen.text);
   CHECK(seen.cause() == cause);
+  REQUIRE(seen.answer.empty() == cause.empty());
   CHECK(seen.exit_status == (cause.empty() ? 0 : seen.layers.at(seen.answer).result == "fail" ? 2 : 1));
   CHECK(seen.took < limit);
 }

@@ -347,7 +347,7 @@ TEST_CASE("a daemon names the layer of an outage that lasts, once, and sends not
   Bedside bedside;
   bedside.establish();
   bedside.lab.set_device_link(false);
-  CHECK(test::wait_until([&] { return bedside.subject.log().find("down for 1 min") != std::string::npos; }, 90s));
+  CHECK(test::wait_until([&] { return bedside.subject.log().find("down for 1 min") != std::string::npos; }, 120s));
   const std::string log = bedside.subject.log();
   const auto told = log.find("down for");
   CHECK(log.substr(told, 120).find("the network interface is switched off") != std::string::npos);

@@ -160,6 +160,14 @@ TEST_CASE("one way is enough, and the other family's lack is said") {
   CHECK(judgement.evidence.front() == "2001:db8::1: Network is unreachable");
 }
 
+TEST_CASE("a rule that has nothing to do with it does not hide that a route is missing") {
+  RouteFindings found = routes({}, {way("Network is unreachable")});
+  found.rules = {"5270: from all lookup 52"};
+  check(judge(Layer::route, found), CheckResult::fail, Cause::no_default_route);
+  found.rules = {"100: from all unreachable"};
+  check(judge(Layer::route, found), CheckResult::fail, Cause::route_prohibited);
+}
+
 TEST_CASE("two default routes with the same metric are told, and only the best count") {
   check(judge(Layer::route, routes({default_route("wwan0", 0), default_route("eth1", 0)}, {way()})), CheckResult::warn,
         Cause::routes_tied);
@@ -167,6 +175,12 @@ TEST_CASE("two default routes with the same metric are told, and only the best c
               routes({default_route("wwan0", 5), default_route("eth1", 5), default_route("eth2", 1)}, {way()})),
         CheckResult::pass);
   check(judge(Layer::route, routes({default_route("wwan0", 5), default_route("eth1", 1)}, {way()})), CheckResult::pass);
+  RouteFindings other_family = routes({default_route("wwan0", 0), default_route("eth1", 0)}, {way()});
+  for (auto& route : other_family.defaults) route.family = "IPv6";
+  check(judge(Layer::route, other_family), CheckResult::pass);
+  RouteFindings bound = routes({default_route("wwan0", 0), default_route("eth1", 0)}, {way()});
+  bound.wanted = "wwan0";
+  check(judge(Layer::route, bound), CheckResult::pass);
 }
 
 TEST_CASE("a rule or a route that forbids is told from none") {
@@ -274,6 +288,26 @@ TEST_CASE("that somebody answers at an address does not make it the relay's") {
   check(of(diagnosis, Layer::name), CheckResult::fail, Cause::nameserver_lies);
   const Diagnosis through = diagnose({{Layer::name, found}, {Layer::host_key, StepFindings{}}});
   check(of(through, Layer::name), CheckResult::warn, Cause::nameserver_lies);
+}
+
+TEST_CASE("a private address at which the relay shows its host key is no lie") {
+  const NameFindings found =
+      name({server(Said::addresses, {"192.168.1.1"}), server(Said::addresses, {"198.51.100.2"})}, {"192.168.1.1"});
+  TcpFindings there = connected();
+  there.tries.front().to = "192.168.1.1:22";
+  const Diagnosis proven = diagnose({{Layer::name, found}, {Layer::tcp, there}, {Layer::host_key, StepFindings{}}});
+  check(of(proven, Layer::name), CheckResult::pass);
+  const Diagnosis elsewhere =
+      diagnose({{Layer::name, found}, {Layer::tcp, connected()}, {Layer::host_key, StepFindings{}}});
+  check(of(elsewhere, Layer::name), CheckResult::warn, Cause::nameserver_lies);
+}
+
+TEST_CASE("a system that is late is no fault where a name server knows the name") {
+  NameFindings late = name({server(Said::addresses, {"198.51.100.2"})}, {});
+  late.error = "the system has not answered yet";
+  check(judge(Layer::name, late), CheckResult::pass);
+  late.servers.push_back(server(Said::nothing));
+  check(judge(Layer::name, late), CheckResult::warn, Cause::nameserver_silent);
 }
 
 TEST_CASE("an address other than the remembered one is told, and is no fault") {
@@ -425,4 +459,32 @@ TEST_CASE("a name that needs nobody shows nothing of the way below it") {
   CHECK(diagnosis.answer == Layer::neighbour);
   check(of(diagnosis, Layer::neighbour), CheckResult::fail, Cause::gateway_silent);
   CHECK(of(diagnosis, Layer::tcp).hidden_by == Layer::neighbour);
+}
+
+TEST_CASE("an address that this device has no way to says less than one that does not answer") {
+  PathFindings path = echo("", 0);
+  PathFindings::Echo six = path.echoes.front();
+  six.to = "2001:db8::1";
+  six.detail = "Network is unreachable";
+  path.echoes.push_back(six);
+  check(judge(Layer::path, path), CheckResult::skip);
+  TcpFindings::Try no_way = attempt(Cause::unreachable, "Network is unreachable");
+  no_way.to = "[2001:db8::1]:22";
+  TcpFindings tried = tcp({no_way, attempt(Cause::connection_timed_out)});
+  check(judge(Layer::tcp, tried), CheckResult::fail, Cause::connection_timed_out);
+  TcpFindings::Try other;
+  other.to = "198.51.100.2:443";
+  tried.others = {other};
+  check(judge(Layer::tcp, tried), CheckResult::fail, Cause::port_blocked);
+}
+
+TEST_CASE("a gateway that answers says nothing of an address that is not there") {
+  NeighbourFindings gateway;
+  gateway.gateways = {{"192.0.2.1", "eth0", "reachable", {"02:00:00:00:00:01"}, true}};
+  AddressFindings addresses;
+  addresses.addresses = {{"eth0", "192.0.2.7"}};
+  addresses.addresses.front().way_out = true;
+  addresses.wanted = "192.0.2.9";
+  const Diagnosis diagnosis = diagnose({{Layer::address, addresses}, {Layer::neighbour, gateway}});
+  check(of(diagnosis, Layer::address), CheckResult::fail, Cause::local_address_unavailable);
 }

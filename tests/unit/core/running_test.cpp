@@ -167,10 +167,18 @@ TEST_CASE("a proof that fails is told, and one whose target is down is left to t
 TEST_CASE("of an outage the last error is judged beside what was looked at without a packet") {
   Findings looked;
   looked[Layer::route] = RouteFindings{{}, {{"192.0.2.7", "eth0", "192.0.2.1", "", ""}}, {}, ""};
-  const Diagnosis refused = diagnose(with_last_error(looked, backing_off(Cause::connection_refused)));
+  const Diagnosis refused = diagnose(with_what_is_known(looked, spec(), backing_off(Cause::connection_refused)));
   CHECK(refused.answer == Layer::tcp);
-  const Diagnosis unreachable = diagnose(with_last_error(looked, backing_off(Cause::unreachable)));
+  const Diagnosis unreachable = diagnose(with_what_is_known(looked, spec(), backing_off(Cause::unreachable)));
   CHECK(unreachable.answer == Layer::session);  // the route is there again
+  looked[Layer::link] = LinkFindings{};         // which says that there is none
+  CHECK(diagnose(with_what_is_known(looked, spec(), backing_off(Cause::connection_timed_out))).answer == Layer::link);
+  CHECK(diagnose(with_what_is_known(looked, spec(), backing_off(Cause::authentication_refused))).answer ==
+        Layer::authentication);  // whoever was let that far had a link
+  TunnelReport refused_listener = standing();
+  refused_listener.up = false;
+  refused_listener.forwards[0].state = ForwardState::refused;
+  CHECK(diagnose(with_what_is_known(looked, spec(), refused_listener)).answer == Layer::listener);
 }
 
 TEST_CASE("what came in the place of a banner names who answers") {
