@@ -1,4 +1,4 @@
-#!/ usr / bin / python3
+#!/usr/bin/python3
 """Plays ModemManager on the bus at $DBUS_SYSTEM_BUS_ADDRESS, by python-dbusmock.
 
 Standard input has the modems as JSON: [{"Modem": {"State": 8, ...}, "Modem3gpp": {...}, "Bearers": [{...}]}, ...]. Says
@@ -34,9 +34,8 @@ TYPES = {
 
 
 def typed(properties):
-    return {
-key: TYPES.get(key, lambda same: same)(value) for key, value in properties.items()
-}
+    return {key: TYPES.get(key, lambda same: same)(value) for key, value in properties.items()}
+
 
 def main():
     modems = json.load(sys.stdin)
@@ -53,7 +52,7 @@ def main():
         path = f'{ROOT}/Modem/{number}'
         properties = typed(modem['Modem'])
         properties['Bearers'] = dbus.Array(paths, signature='o')
-#One of a type that nobody asks for.
+        # One of a type that nobody asks for.
         properties['SupportedModes'] = dbus.Array([(dbus.UInt32(1), dbus.UInt32(2))], signature='(uu)')
         manager.AddObject(path, SERVICE + '.Modem', properties, [])
         mockobject.objects[path].AddProperties(SERVICE + '.Modem.Modem3gpp', typed(modem.get('Modem3gpp', {})))
