@@ -48,13 +48,17 @@ if(MOLD_PROGRAM AND CMAKE_BUILD_TYPE STREQUAL "Debug")
   add_link_options(-fuse-ld=mold)
 endif()
 
-# holdfast_library(core SOURCES a.cpp b.cpp [LINK target ...]) makes holdfast_core, known as holdfast::core. It links its
-# arrows and LINK, which is for other people's libraries.
+# holdfast_library(core [FAST] SOURCES a.cpp b.cpp [LINK target ...]) makes holdfast_core, known as holdfast::core. It
+# links its arrows and LINK, which is for other people's libraries. FAST: compiled for speed, where the others are for
+# size (Size.cmake).
 function(holdfast_library name)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES;LINK")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "FAST" "" "SOURCES;LINK")
   add_library(holdfast_${name} STATIC ${arg_SOURCES})
   add_library(holdfast::${name} ALIAS holdfast_${name})
   target_include_directories(holdfast_${name} PUBLIC "${PROJECT_SOURCE_DIR}/src" "${PROJECT_SOURCE_DIR}/include"
                                                     "${PROJECT_BINARY_DIR}/include")
   target_link_libraries(holdfast_${name} PUBLIC ${HOLDFAST_ARROWS_${name}} ${arg_LINK} PRIVATE holdfast_options)
+  if(NOT arg_FAST)
+    target_compile_options(holdfast_${name} PRIVATE ${HOLDFAST_SMALL})
+  endif()
 endfunction()
