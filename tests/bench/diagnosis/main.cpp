@@ -21,7 +21,10 @@ namespace holdfast::bench {
 namespace {
 
 using lab::Bedside;
+using lab::Clock;
+using lab::Duration;
 using lab::Lab;
+using lab::TimePoint;
 
 constexpr auto patience = std::chrono::seconds{45};
 

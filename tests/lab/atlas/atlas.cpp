@@ -1,7 +1,5 @@
 #include "lab/atlas/atlas.hpp"
 
-#include <doctest/doctest.h>
-
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 
@@ -60,14 +58,6 @@ Seen Bedside::examine(const std::vector<std::string>& more) {
   seen.took = took;
   seen.text = finished.output + finished.errors + "\n--- holdfast:\n" + subject.log();
   return seen;
-}
-
-void check_answer(const Seen& seen, const std::string& cause, Duration limit) {
-  INFO(seen.text);
-  CHECK(seen.cause() == cause);
-  REQUIRE(seen.answer.empty() == cause.empty());
-  CHECK(seen.exit_status == (cause.empty() ? 0 : seen.layers.at(seen.answer).result == "fail" ? 2 : 1));
-  CHECK(seen.took < limit);
 }
 
 }  // namespace holdfast::lab
