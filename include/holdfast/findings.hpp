@@ -234,9 +234,10 @@ struct TargetFindings {
 };
 
 struct KeepaliveFindings {
-  Milliseconds interval{};                ///< between keepalives, as configured or as it runs
+  Milliseconds interval{};                ///< between keepalives, as configured; 0: none is sent
   std::optional<Milliseconds> survived;   ///< the longest silence that a flow outlived
   std::optional<Milliseconds> forgotten;  ///< the shortest one that it did not
+  std::optional<Milliseconds> ended{};    ///< then the relay itself ended a silent flow: longer tells nothing
 };
 
 using Finding = std::variant<Skipped, DeviceFindings, ModemFindings, LinkFindings, AddressFindings, RouteFindings,

@@ -118,6 +118,7 @@ Examples:
   holdfast doctor relay --json > findings.json
   holdfast doctor --findings findings.json
   holdfast doctor --explain path_mtu
+  holdfast doctor --nat-timeout relay
   holdfast doctor --bundle for-support.txt
   holdfast doctor --from-outside me@relay.example:4649
   holdfast doctor --relay admin@relay.example)";
@@ -229,6 +230,9 @@ class CommandLine {
         ->type_name("CAUSE");
     doctor_command.add_option("--findings", options_.findings, "Judge again what --json printed, and look at nothing")
         ->type_name("FILE");
+    doctor_command.add_flag("--nat-timeout", options_.nat_timeout,
+                            "Measure how long whatever lies between keeps an idle connection to the relay, and whether "
+                            "keepalives are sent often enough; takes minutes, and no login");
     doctor_command.add_flag("--capture", options_.capture,
                             "See who answers the relay's port (needs root), and print the tcpdump command for it");
     add_daemon(doctor_command);

@@ -33,7 +33,8 @@ struct Options {
   std::string only;                   ///< run that tunnel alone, or ask the process that does; empty: all
   double timeout_seconds = 10;
   bool json = false;
-  bool capture = false;  ///< doctor
+  bool capture = false;      ///< doctor
+  bool nat_timeout = false;  ///< likewise
   std::string tunnel;
   struct Outside {
     std::string where;  ///< "user@relay:4649"

@@ -13,6 +13,7 @@
 #include "cli/daemon.hpp"
 #include "cli/doctor_bundle.hpp"
 #include "cli/doctor_face.hpp"
+#include "cli/doctor_nat_timeout.hpp"
 #include "cli/doctor_relay.hpp"
 #include "cli/places.hpp"
 #include "doctor/examination.hpp"
@@ -182,6 +183,7 @@ int examine(const Options& options, std::ostream& out) {
 }
 
 int doctor(const Options& options) {
+  if (options.nat_timeout) return measure_nat_timeout(options, std::cout);
   if (!options.explain.empty()) return explain(options.explain);
   if (!options.findings.empty()) return judge_again(options, std::cout);
   if (!options.outside.where.empty()) return look_outside(options, std::cout);

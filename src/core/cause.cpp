@@ -319,7 +319,7 @@ constexpr std::array causes = std::to_array<CauseFacts>({
           "Look whether the forward names the right port."),
     found(Cause::keepalive_too_rare, "keepalive_too_rare", Severity::warning, Layer::keepalive,
           "the carrier forgets an idle connection sooner than keepalives are sent",
-          "Set server_alive_interval below the time that was measured."),
+          "Set server_alive_interval below the time that `holdfast doctor --nat-timeout` measures."),
 });
 
 constexpr bool in_order() {

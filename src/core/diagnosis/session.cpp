@@ -1,3 +1,6 @@
+#include <algorithm>
+#include <chrono>
+
 #include "core/diagnosis/judges.hpp"
 
 /// The steps that only a session can take, and the keepalives that it needs.
@@ -21,6 +24,24 @@ std::optional<Cause> cause_at_banner(const StepFindings& found) {
   return silent ? std::optional{Cause::no_banner} : std::nullopt;
 }
 
+/// "15 s", "0.5 s"
+std::string silence(Milliseconds time) {
+  const bool whole = time % std::chrono::seconds{1} == Milliseconds::zero() || time >= std::chrono::seconds{10};
+  return whole ? std::to_string(std::chrono::round<std::chrono::seconds>(time).count()) + " s" : seconds(time);
+}
+
+std::string how_often(const KeepaliveFindings& found) {
+  return found.interval == Milliseconds::zero() ? "none is sent" : "every " + silence(found.interval);
+}
+
+/// Half of what is kept, so that one that is late still comes in time; the configuration takes whole seconds.
+std::string wiser_interval(const KeepaliveFindings& found) {
+  const Milliseconds half = found.survived.value_or(*found.forgotten) / 2;
+  const auto wiser = std::max(std::chrono::floor<std::chrono::seconds>(half), std::chrono::seconds{1});
+  return "Set server_alive_interval to " + std::to_string(wiser.count()) + "s: half of what " +
+         (found.survived ? "is kept." : "is too long. Then measure again.");
+}
+
 }  // namespace
 
 Judgement judge(Layer layer, const StepFindings& found) {
@@ -36,9 +57,22 @@ Judgement judge(Layer layer, const StepFindings& found) {
 }
 
 Judgement judge(const KeepaliveFindings& found) {
-  if (found.forgotten && *found.forgotten <= found.interval)
-    return blame(Cause::keepalive_too_rare, "forgotten after " + seconds(*found.forgotten));
-  return pass(Layer::keepalive, "every " + seconds(found.interval));
+  std::string what = how_often(found);
+  if (found.survived) what += "; a flow that is silent for " + silence(*found.survived) + " is kept";
+  if (found.forgotten) {
+    what += found.survived ? ", and after " : "; a silent flow is forgotten after ";
+    what += silence(*found.forgotten);
+    if (found.survived) what += " it is forgotten";
+    const bool too_rare = found.interval == Milliseconds::zero() || *found.forgotten <= found.interval;
+    if (too_rare) return blame(Cause::keepalive_too_rare, what, wiser_interval(found));
+  }
+  const bool unsure = found.interval == Milliseconds::zero() || found.survived < found.interval;
+  if (found.ended) {
+    what += "; the relay itself ends a silent flow after " + silence(*found.ended) + ": longer is not known";
+  } else if (unsure && found.survived) {
+    what += "; longer was not tried";
+  }
+  return pass(Layer::keepalive, what);
 }
 
 }  // namespace holdfast::diagnosis

@@ -1,4 +1,4 @@
-// From the banner to the proof.
+// From the banner to the proof, and the keepalives.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -341,6 +341,20 @@ TEST_CASE("the relay says something to who logs in, and the log and the status s
   bedside.establish();
   CHECK(bedside.subject.log().find("the relay says: Authorised ?[31mdevices only") != std::string::npos);
   CHECK(mentions(bedside.examine().layers.at("authentication"), "Authorised ?[31mdevices only"));
+}
+
+TEST_CASE("the carrier forgets a flow before the next keepalive, and doctor measures when") {
+  SiteOptions options;
+  options.server_alive_interval = 16;
+  Bedside bedside(options);
+  bedside.lab.carrier().sysctl("net/netfilter/nf_conntrack_tcp_timeout_established", "11");
+  const Seen seen = bedside.examine({"--nat-timeout"});
+  check_answer(seen, "keepalive_too_rare", 45s);
+  CHECK(seen.answer == "keepalive");
+  CHECK(seen.layers.at("keepalive").measured ==
+        "every 16 s; a flow that is silent for 8 s is kept, and after 16 s it is forgotten");
+  CHECK(seen.layers.at("keepalive").next_step.find("server_alive_interval to 4s") != std::string::npos);
+  CHECK(bedside.relay.log().find("Accepted publickey") == std::string::npos);
 }
 
 TEST_CASE("a daemon names the layer of an outage that lasts, once, and sends nothing for it") {

@@ -80,6 +80,7 @@ TEST_CASE("what was found is read back as it was written, each kind of it") {
   survives(Layer::target, target);
   KeepaliveFindings keepalive;
   keepalive.forgotten = Milliseconds{90000};
+  keepalive.ended = Milliseconds{100000};
   survives(Layer::keepalive, keepalive);
 }
 

@@ -1,0 +1,79 @@
+#include "cli/doctor_nat_timeout.hpp"
+
+#include <unistd.h>
+
+#include <chrono>
+#include <iostream>
+#include <string>
+#include <utility>
+
+#include "cli/daemon.hpp"
+#include "cli/doctor_face.hpp"
+#include "cli/places.hpp"
+#include "doctor/nat_timeout.hpp"
+#include "holdfast/relays.hpp"
+#include "preflight/configuration.hpp"
+
+namespace holdfast::cli {
+namespace {
+
+/// Another thing that doctor does; empty: none was asked for.
+std::string other_option(const Options& options) {
+  if (!options.explain.empty()) return "--explain";
+  if (!options.findings.empty()) return "--findings";
+  if (!options.outside.where.empty()) return "--from-outside";
+  if (!options.relay.where.empty()) return "--relay";
+  if (!options.bundle.empty()) return "--bundle";
+  return options.capture ? "--capture" : "";
+}
+
+/// "it takes up to 3 min"
+std::string how_long(const doctor::Silences& silences) {
+  const auto minutes = std::chrono::ceil<std::chrono::minutes>(doctor::longest_measurement(silences));
+  return "it takes up to " + std::to_string(minutes.count()) + " min";
+}
+
+int measure(const Options& options, const TunnelSpec& tunnel, std::ostream& out) {
+  const TunnelSpec there = at_relay(tunnel, relays_of(tunnel).front());
+  doctor::Silences silences = doctor::silences_of(there);
+  const auto show = options.json ? DoctorFace::Show::json : DoctorFace::Show::text;
+  DoctorFace face{out,
+                  show,
+                  tunnel.name,
+                  "by this command: " + how_long(silences),
+                  {Layer::name, Layer::tcp, Layer::banner, Layer::keepalive}};
+  if (options.json && ::isatty(STDERR_FILENO) == 1) std::cerr << "Measuring: " << how_long(silences) << ".\n";
+  doctor::measure_nat_timeout(there, std::move(silences),
+                              [&](Layer layer, Finding finding) { face.take(layer, std::move(finding)); });
+  return face.end();
+}
+
+}  // namespace
+
+int measure_nat_timeout(const Options& options, std::ostream& out) {
+  if (const std::string other = other_option(options); !other.empty())
+    return complain(misused, "--nat-timeout and " + other +
+                                 " are two things to do: type 'holdfast doctor --nat-timeout " +
+                                 (options.tunnel.empty() ? "TUNNEL" : options.tunnel) + "', and " + other +
+                                 " in a command of its own");
+  const std::string file = options.config.value_or(default_config());
+  const auto loaded = preflight::load_configuration(file, config::files_outside_service());
+  if (!loaded) {
+    for (const config::Problem& problem : loaded.error()) std::cerr << config::to_string(problem) << '\n';
+    return complain(misused, file + " can't be used: mend that first");
+  }
+  const auto& tunnels = loaded->config.tunnels;
+  if (tunnels.empty()) return complain(misused, file + " has no tunnel; 'holdfast init' makes one");
+  if (options.tunnel.empty() && tunnels.size() == 1) return measure(options, tunnels.front(), out);
+  std::string names;
+  for (const TunnelSpec& tunnel : tunnels) {
+    if (tunnel.name == options.tunnel) return measure(options, tunnel, out);
+    names += (names.empty() ? "" : ", ") + tunnel.name;
+  }
+  return complain(misused,
+                  options.tunnel.empty()
+                      ? "each tunnel takes minutes: type 'holdfast doctor --nat-timeout TUNNEL' with one of " + names
+                      : "no tunnel is called '" + options.tunnel + "'; there are: " + names);
+}
+
+}  // namespace holdfast::cli
