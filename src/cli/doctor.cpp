@@ -16,6 +16,7 @@
 #include "cli/doctor_nat_timeout.hpp"
 #include "cli/doctor_relay.hpp"
 #include "cli/places.hpp"
+#include "doctor/arp.hpp"
 #include "doctor/examination.hpp"
 #include "doctor/outside.hpp"
 #include "holdfast/relays.hpp"
@@ -106,6 +107,9 @@ std::optional<int> examine_there(const Options& options, const std::string& tunn
   const auto take = [&](const std::string& line) {
     auto found = status::from_line(line);
     if (!found) broken = found.error();
+    // The service may not ask by itself, and whoever runs this may.
+    auto* addresses = found ? std::get_if<AddressFindings>(&found->second) : nullptr;
+    if (addresses != nullptr) doctor::find_duplicates(*addresses);
     if (found) face.take(found->first, std::move(found->second));
   };
   const std::string target = "/v1/tunnels/" + percent_encoded(tunnel) + "/doctor";

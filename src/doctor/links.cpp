@@ -1,6 +1,7 @@
 #include <boost/asio/ip/address.hpp>
 #include <ctime>
 
+#include "doctor/arp.hpp"
 #include "doctor/patient.hpp"
 #include "net/interfaces.hpp"
 #include "net/network_watcher.hpp"
@@ -39,13 +40,14 @@ Look look_at_links(const Patient& patient, Then then) {
 }
 
 Look look_at_addresses(const Patient& patient, Then then) {
-  const auto look = [spec = patient.there]() -> Finding {
+  const auto look = [spec = patient.there, silent = patient.silent.has_value()]() -> Finding {
     const auto interfaces = net::dump_interfaces();
     if (!interfaces) return Skipped{kernel_is_silent};
     AddressFindings found;
     found.wanted = written_alike(spec.bind_address);
     found.interface = spec.bind_interface;
     found.addresses = interfaces->addresses();
+    if (!silent) find_duplicates(found);
     return found;
   };
   return beside(patient.executor, look, std::move(then));

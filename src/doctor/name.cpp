@@ -117,7 +117,8 @@ std::vector<std::string> addresses_of(const Findings& so_far) {
   add_new(addresses, name->remembered);
   if (!addresses.empty()) return addresses;
   for (const NameFindings::Server& server : name->servers) {
-    if (!server.knows_all) add_new(addresses, server.addresses);
+    const bool asked_by_the_system = server.behind.empty();
+    if (asked_by_the_system && !server.knows_all) add_new(addresses, server.addresses);
   }
   return addresses;
 }

@@ -52,7 +52,7 @@ tl::expected<std::vector<AgentKey>, std::string> keys_in(std::string_view answer
     keys.push_back({std::string{*blob}, std::string{*comment}});
   }
   if (!count || keys.size() != *count) return tl::unexpected<std::string>("its list of keys makes no sense");
-  if (keys.empty()) return tl::unexpected<std::string>("it holds no key");
+  if (keys.empty()) return tl::unexpected<std::string>("it shows no key: it holds none, or is locked");
   return keys;
 }
 

@@ -86,14 +86,16 @@ std::optional<Message> answer_to(const Message& question, const std::string& add
 
 }  // namespace
 
-Resolver::Resolver(const Host& host, const std::string& address, Manner manner, std::chrono::milliseconds delay)
+Resolver::Resolver(const Host& host, const std::string& address, Manner manner, std::chrono::milliseconds delay,
+                   const std::string& here)
     : address_(address), manner_(manner), delay_(delay) {
-  const InNetwork here(host);
+  const InNetwork network(host);
   socket_ = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-  sockaddr_in any{};
-  any.sin_family = AF_INET;
-  any.sin_port = htons(53);
-  if (socket_ < 0 || ::bind(socket_, reinterpret_cast<const sockaddr*>(&any), sizeof any) != 0) {
+  sockaddr_in own{};
+  own.sin_family = AF_INET;
+  own.sin_port = htons(53);
+  ::inet_pton(AF_INET, here.c_str(), &own.sin_addr);
+  if (socket_ < 0 || ::bind(socket_, reinterpret_cast<const sockaddr*>(&own), sizeof own) != 0) {
     throw std::system_error(errno, std::generic_category(), "the lab's name server");
   }
   thread_ = std::thread([this] { serve(); });

@@ -19,12 +19,12 @@ enum class Manner {
   denies,   ///< NXDOMAIN
 };
 
-/// The smallest name server, on 0.0.0.0:53 of the host.
+/// The smallest name server, at port 53 of the host.
 class Resolver {
  public:
-  /// `delay`: of every answer.
+  /// `delay`: of every answer. `here`: where it listens.
   Resolver(const Host& host, const std::string& address, Manner manner = Manner::knows_all,
-           std::chrono::milliseconds delay = {});
+           std::chrono::milliseconds delay = {}, const std::string& here = "0.0.0.0");
   ~Resolver();
   Resolver(const Resolver&) = delete;
   Resolver& operator=(const Resolver&) = delete;

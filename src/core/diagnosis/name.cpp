@@ -125,15 +125,22 @@ Judgement judge_found(const NameFindings& found) {
 }
 
 /// The first server's word is the one that counts, unless another is worse off. Where one of them knows the name the
-/// system is only late: it asks the others first, or asks again after a packet that was lost.
+/// system is only late: it asks the others first, or asks again after a packet that was lost. A resolver on this device
+/// fails where all fail that it asks.
 Judgement judge_missing(const NameFindings& found) {
-  const bool known = std::any_of(found.servers.begin(), found.servers.end(), [&](const Server& server) {
-    return server.said == Said::addresses && server.took < slow && !lies(found, server);
-  });
+  const auto one_knows = [&](bool behind) {
+    return std::any_of(found.servers.begin(), found.servers.end(), [&](const Server& server) {
+      return server.behind.empty() != behind && server.said == Said::addresses && server.took < slow &&
+             !lies(found, server);
+    });
+  };
+  const bool known = one_knows(false);
   std::vector<Judgement> all;
-  for (const Server& server : found.servers) {
-    if (auto judgement = judge_server(found, server)) {
-      judgement->result = known ? CheckResult::warn : CheckResult::fail;
+  for (const bool behind : {true, false}) {
+    for (const Server& server : found.servers) {
+      auto judgement = server.behind.empty() == behind ? std::nullopt : judge_server(found, server);
+      if (!judgement) continue;
+      judgement->result = known || (behind && one_knows(true)) ? CheckResult::warn : CheckResult::fail;
       all.push_back(std::move(*judgement));
     }
   }

@@ -67,9 +67,14 @@ Judgement judge_way(const RouteFindings& found, const RouteFindings::Way& way) {
   const bool forbidden = std::any_of(found.rules.begin(), found.rules.end(),
                                      [](const std::string& rule) { return rule.ends_with(" unreachable"); });
   const bool missing = way.error == "Network is unreachable" && !forbidden;
-  if (missing && !has_default(found, family_of(way))) return blame(Cause::no_default_route, measured);
-  if (missing) return blame(Cause::unreachable, measured);
   Judgement judgement = blame(Cause::route_prohibited, measured);
+  if (missing)
+    judgement = blame(has_default(found, family_of(way)) ? Cause::unreachable : Cause::no_default_route, measured);
+  if (judgement.cause == Cause::unreachable && !found.rules.empty())
+    judgement.next_step =
+        "Look at `ip rule`, and at the routes of the table that it names (ip route show table TABLE): none of them "
+        "leads "
+        "to the relay.";
   for (const std::string& rule : found.rules) judgement.evidence.push_back("rule " + rule);
   return judgement;
 }

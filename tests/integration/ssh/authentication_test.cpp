@@ -244,7 +244,7 @@ TEST_CASE("an agent without a key, and none at all, are named") {
   const Agent empty{{}};
   Login login{sshd};
   login.client.spec.identity_agent = empty.path();
-  CHECK(mentions(login.failure(), "holds no key"));
+  CHECK(mentions(login.failure(), "it holds none"));
   Login nobody{sshd};
   nobody.client.spec.identity_agent = "/nonexistent/agent";
   CHECK(mentions(nobody.failure(), "No such file or directory"));

@@ -48,6 +48,7 @@ Seen Bedside::examine(const std::vector<std::string>& more) {
   test::Command command{.argv = {HOLDFAST_BINARY, "doctor", "relay", "--json", "--config", subject.configure()},
                         .env = env};
   command.argv.insert(command.argv.end(), more.begin(), more.end());
+  command.argv.insert(command.argv.begin(), before.begin(), before.end());
   const TimePoint began = Clock::now();
   const test::Finished finished = test::run(lab.device().on(command), std::chrono::seconds{60});
   const Duration took = Clock::now() - began;

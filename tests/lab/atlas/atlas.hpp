@@ -36,6 +36,7 @@ class Bedside : public Site {
   explicit Bedside(const SiteOptions& options = {});
 
   std::map<std::string, std::string> env;  ///< of `holdfast doctor`
+  std::vector<std::string> before;         ///< what runs it: {"prlimit", "--nofile=20"}
 
   /// `holdfast doctor relay` on the device: in the daemon if it runs, else by itself.
   Seen examine();

@@ -17,6 +17,11 @@ namespace test = holdfast::test;
 namespace {
 
 constexpr auto soon = 15s;
+#ifdef __SANITIZE_ADDRESS__
+constexpr bool sanitized = true;
+#else
+constexpr bool sanitized = false;
+#endif
 
 void shell(Bedside& bedside, const std::string& script) {
   bedside.lab.device().run({"sh", "-e", "-c", script});
@@ -164,6 +169,15 @@ TEST_CASE("hardly any memory is left") {
   check_warning(bedside.examine(), "device", "memory_low");
 }
 
+// The sanitizers need descriptors of their own to look at an object.
+TEST_CASE("no descriptor is left" * doctest::skip(sanitized)) {
+  Bedside bedside;
+  bedside.before = {"prlimit", "--nofile=14"};
+  const Seen seen = bedside.examine();
+  check_failure(seen, "device", "local_error");
+  CHECK(has(seen.layers.at("device").next_step, "LimitNOFILE"));
+}
+
 // ---- the modem -----------------------------------------------------------------------------------------------------
 
 TEST_CASE("a modem on USB has no network interface") {
@@ -263,6 +277,14 @@ TEST_CASE("a modem that serves, and one without a SIM beside a way that works, a
   CHECK(has(seen.layers.at("modem").measured, "sees no SIM"));
 }
 
+TEST_CASE("ModemManager without a modem is no fault") {
+  if (test::skipped_without_dbusmock()) return;
+  const Seen seen = examine_with("[]", true);
+  check_answer(seen, "", soon);
+  CHECK(seen.layers.at("modem").result == "pass");
+  CHECK(has(seen.layers.at("modem").measured, "ModemManager sees none"));
+}
+
 // ---- the link ------------------------------------------------------------------------------------------------------
 
 TEST_CASE("the cable is unplugged") {
@@ -340,6 +362,19 @@ TEST_CASE("another machine has the same address") {
   const Seen seen = bedside.examine();
   check_failure(seen, "address", "address_duplicate");
   CHECK(has(seen.layers.at("address").measured, "2001:db8:65::9 on eth1"));
+}
+
+TEST_CASE("another machine has the same IPv4 address") {
+  Bedside bedside;
+  bedside.lab.plug_in_cable();
+  const Host other;
+  bedside.lab.carrier().ip("link add link wire0 name other0 type macvlan mode bridge\nlink set other0 netns " +
+                           other.network_path() + "\n");
+  other.ip("addr add 10.65.0.2/16 dev other0\nlink set other0 up\n");
+  const Seen seen = bedside.examine();
+  check_answer(seen, "address_duplicate", soon);
+  CHECK(seen.answer == "address");
+  CHECK(has(seen.layers.at("address").measured, "10.65.0.2 on eth1"));
 }
 
 TEST_CASE("the address was given for a time that is over") {

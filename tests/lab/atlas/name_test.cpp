@@ -14,6 +14,13 @@ struct Asked {
     resolver.emplace(bedside.lab.carrier(), address, manner, delay);
   }
 
+  /// Those that the device is told to use.
+  void name_servers(const std::vector<std::string>& addresses) const {
+    std::string lines;
+    for (const std::string& address : addresses) lines += "nameserver " + address + "\n";
+    bedside.lab.device().run({"sh", "-c", "cat >/etc/resolv.conf"}, lines);
+  }
+
   Bedside bedside;
   std::optional<Resolver> resolver;
 };
@@ -81,6 +88,98 @@ TEST_CASE("no name server is configured") {
   bedside.lab.forget_relay_name();
   bedside.lab.device().run({"sh", "-c", ": >/etc/resolv.conf"});
   check_answer(bedside.examine(), "nameserver_missing", 15s);
+}
+
+TEST_CASE("of two name servers the first one knows the relay, and the second one is bad") {
+  Asked asked(Manner::honest);
+  Manner manner{};
+  std::string cause;
+  SUBCASE("it is silent") {
+    manner = Manner::silent;
+    cause = "nameserver_silent";
+  }
+  SUBCASE("it refuses") {
+    manner = Manner::refuses;
+    cause = "nameserver_refused";
+  }
+  SUBCASE("it fails") {
+    manner = Manner::fails;
+    cause = "resolver_unavailable";
+  }
+  SUBCASE("it lies") {
+    manner = Manner::knows_all;
+    cause = "nameserver_lies";
+  }
+  asked.name_servers({Lab::resolver_address, Lab::relay_address});
+  const Resolver second(asked.bedside.lab.relay(), Lab::resolver_address, manner);
+  const Seen seen = asked.bedside.examine();
+  check_answer(seen, cause, 15s);
+  CHECK(seen.answer == "name");
+  CHECK(seen.layers.at("name").result == "warn");
+  CHECK(seen.layers.at("name").measured.starts_with(Lab::relay_address));
+}
+
+TEST_CASE("of two name servers the first one is bad, and the second one knows the relay") {
+  Manner manner{};
+  std::string cause;
+  SUBCASE("it is silent") {
+    manner = Manner::silent;
+    cause = "nameserver_silent";
+  }
+  SUBCASE("it refuses") {
+    manner = Manner::refuses;
+    cause = "nameserver_refused";
+  }
+  SUBCASE("it fails") {
+    manner = Manner::fails;
+    cause = "resolver_unavailable";
+  }
+  Asked asked(manner);
+  asked.name_servers({Lab::resolver_address, Lab::relay_address});
+  const Resolver second(asked.bedside.lab.relay(), Lab::relay_address, Manner::honest);
+  const Seen seen = asked.bedside.examine();
+  check_answer(seen, cause, 15s);
+  CHECK(seen.layers.at("name").result == "warn");
+  CHECK(seen.layers.at("name").measured.starts_with(Lab::resolver_address));
+  CHECK(seen.layers.at("authentication").result == "pass");
+}
+
+TEST_CASE("of two name servers the first one lies, and the second one knows the relay") {
+  Asked asked(Manner::knows_all, Lab::resolver_address);
+  asked.name_servers({Lab::resolver_address, Lab::relay_address});
+  const Resolver second(asked.bedside.lab.relay(), Lab::relay_address, Manner::honest);
+  const Seen seen = asked.bedside.examine();
+  check_answer(seen, "nameserver_lies", 15s);
+  CHECK(seen.layers.at("name").result == "fail");  // the system believes it
+}
+
+/// As systemd-resolved stands there: it asks the name server of its own file, and everybody else asks it.
+TEST_CASE("the resolver behind 127.0.0.53") {
+  Manner own{};
+  Manner behind{};
+  std::string cause;
+  std::string whose;
+  SUBCASE("fails, and whom it asks is right") {
+    own = Manner::fails;
+    behind = Manner::honest;
+    cause = "resolver_unavailable";
+    whose = "127.0.0.53";
+  }
+  SUBCASE("fails, for whom it asks is silent") {
+    own = Manner::fails;
+    behind = Manner::silent;
+    cause = "nameserver_silent";
+    whose = "10.64.0.1 (asked by 127.0.0.53)";
+  }
+  Asked asked(behind);
+  asked.name_servers({"127.0.0.53"});
+  const Resolver stub(asked.bedside.lab.device(), Lab::relay_address, own, {}, "127.0.0.53");
+  asked.bedside.lab.device().run(
+      {"sh", "-c", "mkdir -p /run/systemd/resolve && echo nameserver 10.64.0.1 >/run/systemd/resolve/resolv.conf"});
+  const Seen seen = asked.bedside.examine();
+  check_answer(seen, cause, 15s);
+  CHECK(seen.layers.at("name").result == "fail");
+  CHECK(seen.layers.at("name").measured.starts_with(whose));
 }
 
 TEST_CASE("the name leads elsewhere than where the relay was last right") {

@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <filesystem>
 
 #include "lab/atlas/atlas.hpp"
 #include "support/net.hpp"
@@ -120,6 +121,15 @@ TEST_CASE("the relay takes nobody more (MaxStartups)") {
   CHECK(seen.layers.at("banner").next_step.find("MaxStartups") != std::string::npos);
 }
 
+TEST_CASE("the relay takes nobody from this address for now (PerSourcePenalties)") {
+  Bedside bedside;
+  const Impostor penalty(bedside, saying("Not allowed at this time\r\n"));
+  const Seen seen = bedside.examine();
+  check_answer(seen, "relay_penalty", 10s);
+  CHECK(seen.answer == "banner");
+  CHECK(seen.layers.at("banner").next_step.find("PerSourcePenalties") != std::string::npos);
+}
+
 TEST_CASE("no key exchange is common") {
   Bedside bedside(with(configured({"KexAlgorithms curve25519-sha256"})));
   bedside.subject.settings().more = {"kex_algorithms: diffie-hellman-group18-sha512"};
@@ -200,6 +210,23 @@ TEST_CASE("the relay takes passwords only, and says why") {
   CHECK(mentions(seen.layers.at("authentication"), "the relay says: Ask Bob"));
 }
 
+TEST_CASE("the relay takes the key, and asks for a password too") {
+  Bedside bedside(with(configured({"PasswordAuthentication yes", "AuthenticationMethods publickey,password"})));
+  const Seen seen = bedside.examine();
+  check_answer(seen, "authentication_refused", 10s);
+  CHECK(mentions(seen.layers.at("authentication"), "the relay offers password after a partial success"));
+  CHECK(seen.layers.at("authentication").next_step.find("AuthenticationMethods") != std::string::npos);
+}
+
+TEST_CASE("the account has expired") {
+  Bedside bedside;
+  bedside.lab.relay().run({"sed", "-i", "s/^tunnel:.*/tunnel:*:1:::::2:/", "/etc/shadow"});
+  const Seen seen = bedside.examine();
+  check_answer(seen, "authentication_refused", 10s);
+  CHECK(bedside.relay.log().find("has expired") != std::string::npos);
+  CHECK(seen.layers.at("authentication").next_step.find("the account and the relay's log") != std::string::npos);
+}
+
 TEST_CASE("the certificate has expired") {
   const test::TempDir dir;
   const std::string authority = new_key(dir, "authority");
@@ -228,6 +255,42 @@ TEST_CASE("there is no key that can be used") {
     cause = "agent_unusable";
   }
   check_answer(bedside.examine(), cause, 10s);
+}
+
+TEST_CASE("there is an agent, and it gives no signature") {
+  Bedside bedside;
+  const test::TempDir dir;
+  const test::Process agent({.argv = {"ssh-agent", "-D", "-a", dir / "agent"}});
+  REQUIRE(test::wait_until([&] { return std::filesystem::exists(dir / "agent"); }));
+  test::write_file(dir / "ask", "#!/bin/sh\necho secret\n", 0700);
+  const auto add = [&](std::vector<std::string> argv, const std::string& ask = "/bin/false") {
+    argv.insert(argv.begin(), "ssh-add");
+    test::run_checked(
+        {.argv = std::move(argv),
+         .env = {{"SSH_AUTH_SOCK", dir / "agent"}, {"SSH_ASKPASS", ask}, {"SSH_ASKPASS_REQUIRE", "force"}}});
+  };
+  std::string words;
+  SUBCASE("it is locked") {
+    add({"-q", bedside.relay.identity()});
+    add({"-x"}, dir / "ask");
+    words = "it holds none, or is locked";
+  }
+  SUBCASE("it holds no key") {
+    words = "it holds none, or is locked";
+  }
+  SUBCASE("somebody has to confirm, and nobody is there") {
+    add({"-q", "-c", bedside.relay.identity()});
+    words = "it refuses to sign";
+  }
+  const std::string encrypted = dir / "key";
+  test::run_checked({.argv = {"ssh-keygen", "-q", "-t", "ed25519", "-N", "secret", "-f", encrypted}});
+  bedside.subject.settings().identity = encrypted;
+  bedside.subject.settings().more = {"identity_agent: " + (dir / "agent")};
+  const Seen seen = bedside.examine();
+  INFO(seen.text);
+  check_answer(seen, "agent_unusable", 10s);
+  CHECK(mentions(seen.layers.at("authentication"), words));
+  CHECK(seen.layers.at("authentication").next_step.find("unlocked") != std::string::npos);
 }
 
 TEST_CASE("somebody has the port of the listener") {
@@ -262,6 +325,38 @@ TEST_CASE("somebody has the port of the listener") {
   CHECK(seen.answer == "listener");
 }
 
+TEST_CASE("another device has the port of the listener") {
+  Bedside bedside;
+  TunnelSettings settings = bedside.subject.settings();
+  settings.host = Lab::relay_address;
+  settings.target = 7008;
+  std::string cause;
+  SUBCASE("of another name") {
+    settings.more = {"device_id: another"};
+    cause = "listener_held_by_other_device";
+  }
+  SUBCASE("of this one's name, as a copied card has") {
+    settings.more = {"device_id: copied"};
+    cause = "listener_held_by_twin";
+  }
+  bedside.subject.settings().more = {"device_id: copied"};
+  std::optional<test::TargetServer> its_target;
+  {
+    const InNetwork here(bedside.lab.relay());
+    its_target.emplace(test::greet_then_echo("another device's target\r\n"), test::Listener::tcp(settings.target));
+  }
+  Subject other(bedside.lab, holdfast_at(HOLDFAST_BINARY), settings, Subject::Where::relay);
+  other.start();
+  const std::string records = bedside.lab.relay_home() + "/.holdfast";
+  REQUIRE(
+      test::wait_until([&] { return std::filesystem::exists(records) && !std::filesystem::is_empty(records); }, 15s));
+  REQUIRE(fails_with(bedside, cause == "listener_held_by_twin" ? "held by twin" : "held by other device"));
+  const Seen seen = bedside.examine();
+  check_answer(seen, cause, 15s);
+  CHECK(seen.answer == "listener");
+  CHECK(seen.layers.at("lease").result == "pass");
+}
+
 TEST_CASE("only root may listen below 1024") {
   Bedside bedside;
   bedside.subject.settings().port = 80;
@@ -270,9 +365,24 @@ TEST_CASE("only root may listen below 1024") {
 }
 
 TEST_CASE("the relay's rules forbid the listener") {
-  Bedside bedside(with(configured({"PermitListen none"})));
+  RelayOptions relay;
+  SUBCASE("every listener") {
+    relay.config = {"PermitListen none"};
+  }
+  SUBCASE("what the key may is another port") {
+    relay.key_options = "permitlisten=\"localhost:4650\"";
+  }
+  SUBCASE("every forward") {
+    relay.config = {"AllowTcpForwarding no"};
+  }
+  SUBCASE("the key may nothing") {
+    relay.key_options = "restrict";
+  }
+  Bedside bedside(with(relay));
   REQUIRE(fails_with(bedside, "forward refused"));
-  check_answer(bedside.examine(), "forward_refused", 15s);
+  const Seen seen = bedside.examine();
+  check_answer(seen, "forward_refused", 15s);
+  CHECK(seen.layers.at("listener").next_step.find("permitlisten") != std::string::npos);
 }
 
 TEST_CASE("the relay listens on its loopback only, and more was asked for") {
@@ -306,6 +416,33 @@ TEST_CASE("an account without a shell runs no lease, which is no fault") {
   CHECK(seen.layers.at("lease").cause == "lease_unavailable");
 }
 
+TEST_CASE("a key with a forced command runs that, which is no fault") {
+  RelayOptions relay;
+  const test::TempDir dir;
+  std::string cause;
+  SUBCASE("another program") {
+    relay.key_options = "command=\"echo This account holds tunnels\"";
+    cause = "lease_unavailable";
+  }
+  SUBCASE("our script") {
+    std::filesystem::permissions(dir.path(), std::filesystem::perms{0755});
+    test::write_file(dir / "lease", test::run_checked({{HOLDFAST_BINARY, "relay-script"}}), 0755);
+    relay.key_options = "command=\"sh " + (dir / "lease") + " bound\"";
+  }
+  Bedside bedside(with(relay));
+  bedside.establish();
+  Seen seen;
+  CHECK(test::wait_until(
+      [&] {
+        seen = bedside.examine();
+        return seen.layers.at("lease").result == "pass";
+      },
+      20s));
+  check_answer(seen, "", 10s);
+  CHECK(seen.layers.at("lease").cause == cause);
+  CHECK(mentions(seen.layers.at("lease"), cause.empty() ? "runs beside" : "This account holds tunnels"));
+}
+
 TEST_CASE("a relay that permits no proof is no fault") {
   Bedside bedside(with(configured({"PermitOpen none"})));
   bedside.establish();
@@ -318,6 +455,18 @@ TEST_CASE("a relay that permits no proof is no fault") {
       20s));
   check_answer(seen, "", 10s);
   CHECK(seen.layers.at("proof").cause == "proof_not_permitted");
+}
+
+TEST_CASE("the listener leads elsewhere: another program has the address that localhost means first") {
+  Bedside bedside;
+  const InNetwork here(bedside.lab.relay());
+  const test::TargetServer stranger(test::greet_then_echo("a stranger\r\n"),
+                                    test::Listener::tcp(Site::tunnel_port, true));
+  REQUIRE(fails_with(bedside, "path broken"));
+  const Seen seen = bedside.examine();
+  check_answer(seen, "path_broken", 15s);
+  CHECK(seen.answer == "proof");
+  CHECK(seen.layers.at("proof").next_step.find("ss -tlnp") != std::string::npos);
 }
 
 TEST_CASE("a running session is shown with what is known of it, and the relay is not logged in to again") {

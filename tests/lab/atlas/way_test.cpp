@@ -1,5 +1,6 @@
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <string>
 
@@ -98,6 +99,26 @@ TEST_CASE("a route is a black hole") {
   check_answer(bedside.examine(), "route_prohibited", 10s);
 }
 
+TEST_CASE("a rule has another table looked up, which has no route to the relay") {
+  Bedside bedside;
+  SUBCASE("and then the main one, which has") {
+    bedside.lab.device().ip("rule add pref 100 lookup 100\n");
+    check_answer(bedside.examine(), "", 10s);
+  }
+  SUBCASE("and no other") {
+    bedside.lab.device().ip("rule add pref 100 lookup 100\nrule del pref 32766\n");
+    const Seen seen = bedside.examine();
+    check_answer(seen, "unreachable", 10s);
+    CHECK(seen.answer == "route");
+    const auto& evidence = seen.layers.at("route").evidence;
+    CHECK(std::count(evidence.begin(), evidence.end(), "rule 100: from all lookup 100") == 1);
+  }
+  SUBCASE("but says that there is no way") {
+    bedside.lab.device().ip("rule add pref 100 lookup 100\nroute add unreachable default table 100\n");
+    check_answer(bedside.examine(), "route_prohibited", 10s);
+  }
+}
+
 // ---- neighbour ----------------------------------------------------------------------------------------------------
 
 TEST_CASE("the gateway answers") {
@@ -115,6 +136,20 @@ TEST_CASE("the gateway does not answer ARP") {
   const Seen seen = bedside.examine();
   check_answer(seen, "gateway_silent", 15s);
   CHECK(seen.layers.at("tcp").hidden_by == "neighbour");
+}
+
+TEST_CASE("the gateway's hardware address changes while we look, as two machines that fight for its address make it") {
+  Bedside bedside;
+  bedside.lab.plug_in_cable();
+  bedside.lab.carrier().sysctl("net/ipv4/conf/wire0/arp_notify", "1");
+  bedside.lab.device().sysctl("net/ipv4/neigh/eth1/locktime", "0");
+  const char* fight = "while :; do for n in 1 2; do ip link set wire0 address 02:00:00:00:00:0$n; sleep .2; done; done";
+  const holdfast::test::Process both(bedside.lab.carrier().on({.argv = {"sh", "-c", fight}}));
+  const Seen seen = bedside.examine();
+  check_answer(seen, "gateway_unstable", 10s);
+  CHECK(seen.layers.at("neighbour").result == "warn");
+  CHECK(seen.layers.at("neighbour").measured.find("02:00:00:00:00:01") != std::string::npos);
+  CHECK(seen.layers.at("neighbour").measured.find("02:00:00:00:00:02") != std::string::npos);
 }
 
 // ---- path ---------------------------------------------------------------------------------------------------------

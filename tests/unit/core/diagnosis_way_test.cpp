@@ -168,6 +168,17 @@ TEST_CASE("a rule that has nothing to do with it does not hide that a route is m
   check(judge(Layer::route, found), CheckResult::fail, Cause::route_prohibited);
 }
 
+TEST_CASE("where a rule has another table looked up, the default route of the main one leads nowhere") {
+  RouteFindings found = routes({default_route("wwan0", 0)}, {way("Network is unreachable")});
+  found.rules = {"100: from all lookup 100"};
+  const Judgement judgement = judge(Layer::route, found);
+  check(judgement, CheckResult::fail, Cause::unreachable);
+  CHECK(judgement.evidence.front() == "rule 100: from all lookup 100");
+  CHECK(judgement.next_step.find("ip rule") != std::string::npos);
+  found.rules.clear();
+  CHECK(judge(Layer::route, found).next_step == facts_of(Cause::unreachable).remedy);
+}
+
 TEST_CASE("two default routes with the same metric are told, and only the best count") {
   check(judge(Layer::route, routes({default_route("wwan0", 0), default_route("eth1", 0)}, {way()})), CheckResult::warn,
         Cause::routes_tied);
@@ -300,6 +311,23 @@ TEST_CASE("a private address at which the relay shows its host key is no lie") {
   const Diagnosis elsewhere =
       diagnose({{Layer::name, found}, {Layer::tcp, connected()}, {Layer::host_key, StepFindings{}}});
   check(of(elsewhere, Layer::name), CheckResult::warn, Cause::nameserver_lies);
+}
+
+TEST_CASE("a resolver on this device fails by itself, or for those that it asks") {
+  NameFindings::Server stub = server(Said::failed);
+  stub.address = "127.0.0.53";
+  NameFindings::Server good = server(Said::addresses, {"198.51.100.2"});
+  NameFindings::Server bad = server(Said::nothing);
+  good.behind = bad.behind = stub.address;
+  const Judgement by_itself = judge(Layer::name, name({stub, bad, good}, {}));
+  check(by_itself, CheckResult::fail, Cause::resolver_unavailable);
+  CHECK(by_itself.measured.starts_with("127.0.0.53 fails"));
+  const Judgement for_others = judge(Layer::name, name({stub, bad}, {}));
+  check(for_others, CheckResult::fail, Cause::nameserver_silent);
+  CHECK(for_others.measured.find("(asked by 127.0.0.53)") != std::string::npos);
+  stub.said = Said::addresses;
+  stub.addresses = good.addresses;
+  check(judge(Layer::name, name({stub, bad, good}, {})), CheckResult::warn, Cause::nameserver_silent);
 }
 
 TEST_CASE("a system that is late is no fault where a name server knows the name") {

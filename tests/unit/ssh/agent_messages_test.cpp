@@ -13,7 +13,7 @@ TEST_CASE("keys come out of an agent's answer as they went in") {
 }
 
 TEST_CASE("an answer that lists no key says why") {
-  CHECK(keys_in(keys_message({})).error() == "it holds no key");
+  CHECK(keys_in(keys_message({})).error() == "it shows no key: it holds none, or is locked");
   CHECK(keys_in(failure_message()).error() == "it refuses to list its keys");
   CHECK(keys_in("").error() == "it refuses to list its keys");
   const std::string whole = keys_message({{"blob", "comment"}});
