@@ -121,8 +121,10 @@ struct TunnelReport {
   std::optional<std::string> cipher;     ///< of the running session
   std::string cipher_reason;             ///< why that one; empty without one
   std::vector<RelayReport> relays;       ///< in the order of preference
-  std::string lease;  ///< lease_ready, lease_off, lease_opening, or why there is none; empty: no session
-  std::optional<ChangeReport> change;  ///< all else here is of the former configuration then
+  std::string lease;            ///< lease_ready, lease_off, lease_opening, or why there is none; empty: no session
+  bool lease_outdated = false;  ///< the script that runs there is of an earlier version than this program
+  std::optional<std::int64_t> relay_clock{};  ///< what its clock shows, in seconds since 1970, by its own word
+  std::optional<ChangeReport> change;         ///< all else here is of the former configuration then
 };
 
 inline constexpr std::string_view lease_ready = "ready";

@@ -21,7 +21,9 @@ struct AttemptFacts {
   std::string cipher_reason{};              ///< why that one
   std::optional<Duration> keepalive_rtt{};  ///< of the last keepalive that was answered
   std::string unrecorded{};                 ///< why the lease that it opened can't be recorded; empty if it can
-  std::vector<ListensOn> listens_on{};      ///< by forward, as far as the relay has told
+  bool lease_outdated = false;              ///< see TunnelReport
+  std::optional<std::int64_t> relay_clock{};
+  std::vector<ListensOn> listens_on{};  ///< by forward, as far as the relay has told
 };
 
 struct TunnelFacts {

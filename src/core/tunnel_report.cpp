@@ -128,6 +128,8 @@ TunnelReport report_of(const TunnelSpec& spec, const TunnelState& state, const H
     report.cipher = facts.attempt.cipher;
     report.cipher_reason = facts.attempt.cipher_reason;
   }
+  report.lease_outdated = facts.attempt.lease_outdated;
+  report.relay_clock = facts.attempt.relay_clock;
   report.lease = lease_condition(spec, state, facts.attempt, now);
   report.probe_period = period_of_probes(state);
   return report;

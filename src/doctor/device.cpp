@@ -167,8 +167,12 @@ DeviceFindings find_out_about_device(const std::string& root, const std::string&
 }
 
 Look look_at_device(const Patient& patient, Then then) {
-  const auto look = [root = patient.root, folder = patient.state_folder, there = patient.there]() -> Finding {
-    return find_out_about_device(root, folder, there);
+  const auto relay_clock = patient.running ? patient.running->relay_clock : std::nullopt;
+  const auto look = [root = patient.root, folder = patient.state_folder, there = patient.there,
+                     relay_clock]() -> Finding {
+    DeviceFindings found = find_out_about_device(root, folder, there);
+    found.relay_clock = relay_clock;
+    return found;
   };
   return beside(patient.executor, look, std::move(then));
 }

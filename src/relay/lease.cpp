@@ -17,8 +17,9 @@ constexpr std::size_t most_noise_shown = 120;
 constexpr std::size_t most_questions = 64;
 
 struct Question {
-  std::optional<std::size_t> forward;  ///< whose holder it is about; else nothing that anybody waits for
-  std::string again{};                 ///< the line, if it may be asked once more
+  std::optional<std::size_t> forward{};  ///< whose holder it is about; else nothing that anybody waits for
+  std::string again{};                   ///< the line, if it may be asked once more
+  bool newer = false;                    ///< a script of an earlier version does not know it
 };
 
 /// Both ends round.
@@ -39,6 +40,7 @@ class Lease::Impl final : public ssh::ChannelObserver, public std::enable_shared
     channel_->observe(this);
     receive(channel_->take_buffered());
     introduce(device_.name, device_.runs);
+    ask(std::string{clock_line}, {.newer = true});
     schedule();
   }
 
@@ -113,6 +115,9 @@ class Lease::Impl final : public ssh::ChannelObserver, public std::enable_shared
 
   void on(const answer::Beat&) { pop(); }
   void on(const answer::Noted&) { pop(); }
+  void on(const answer::Clock& clock) {
+    if (pop() && clock.time) observer_->on_clock_told(*clock.time);
+  }
   void on(const answer::Held& held) {
     const auto question = pop();
     if (question && question->forward) observer_->on_recorded(*question->forward, held.listening);
@@ -121,7 +126,11 @@ class Lease::Impl final : public ssh::ChannelObserver, public std::enable_shared
     if (pop()) observer_->on_keys_told(told.keys);
   }
   void on(const answer::Dropped&) { pop(); }
-  void on(const answer::Error&) { tell(EvictOutcome::failed); }
+  void on(const answer::Error&) {
+    const auto question = pop();
+    if (question && question->newer) observer_->on_outdated();
+    if (question && question->forward) tell(*question->forward, EvictOutcome::failed);
+  }
   void on(const answer::Freed&) { tell(EvictOutcome::freed); }
   void on(const answer::Own&) { tell(EvictOutcome::not_ours); }
   void on(const answer::Other& other) {
@@ -151,8 +160,9 @@ class Lease::Impl final : public ssh::ChannelObserver, public std::enable_shared
 
   void tell(EvictOutcome outcome) {
     const auto question = pop();
-    if (question && question->forward) observer_->on_event(Evicted{*question->forward, outcome, ""});
+    if (question && question->forward) tell(*question->forward, outcome);
   }
+  void tell(std::size_t forward, EvictOutcome outcome) { observer_->on_event(Evicted{forward, outcome, ""}); }
 
   /// Where no run, or not the name, was remembered, what began before this one. What began later is a twin's in any
   /// case: so two that share a name do not end each other's sessions in turns.
@@ -171,7 +181,7 @@ class Lease::Impl final : public ssh::ChannelObserver, public std::enable_shared
 
   void introduce(const std::string& name, const std::vector<std::uint32_t>& runs) {
     ask(hello_line(silence_, name), {});
-    ask(runs_line(runs), {});
+    ask(runs_line(runs), {.newer = true});
   }
 
   void refuse(const Question& question) {

@@ -26,6 +26,11 @@ class LeaseObserver {
   virtual void on_unrecorded(std::string reason) = 0;
   /// Where the relay listens for the forward that was recorded: answer::Held.
   virtual void on_recorded(std::size_t forward, const std::vector<std::string>& listening) = 0;
+  /// The relay's time now, in seconds since 1970: its word, which may be any from 0 to latest_clock.
+  virtual void on_clock_told(std::int64_t time) = 0;
+  /// The script does not know what is asked of it: an installed one, of an earlier version. It serves as far as it
+  /// goes.
+  virtual void on_outdated() = 0;
   /// The answer to ask_keys(), if the script can tell.
   virtual void on_keys_told(const std::vector<answer::HostKey>& keys) = 0;
 

@@ -175,7 +175,10 @@ obey() {
   [ ${#1} -gt 160 ] || set -- $1
   case $* in *[!A-Za-z0-9.:_*\ -]*) set -- ;; esac
   case ${3-} in 0* | *[!0-9]* | ??????????*) set -- ;; esac
+  # The device's own clock may be wrong: it is told the time here.
+  # shellcheck disable=SC2046 # a word or none
   case "$# ${1-} $own" in
+    "1 clock "?*) echo clock $(date +%s) ;;
     "4 hello "* | "3 hold "?* | "3 evict "?* | "3 who "?* | "3 drop "?* | [2-9]" runs "?* | "1 keys "?*) "$1" "$@" ;;
     *) echo error ;;
   esac

@@ -57,6 +57,7 @@ using Words = std::vector<std::string_view>;
 Answer parse_single(std::string_view word) {
   if (word.empty()) return answer::Beat{};
   if (word == "noted") return answer::Noted{};
+  if (word == "clock") return answer::Clock{};
   if (word == "held") return answer::Held{};
   if (word == "dropped") return answer::Dropped{};
   if (word == "free") return answer::Freed{};
@@ -72,6 +73,12 @@ Answer parse_greeting(const Words& words) {
   const auto sshd = id(words[2]);
   if (!version || *version < 1 || !sshd || *sshd < 2) return answer::Malformed{};
   return answer::Greeting{static_cast<int>(*version), *sshd};
+}
+
+Answer parse_clock(std::string_view word) {
+  const auto time = number(word, latest_clock);
+  if (!time) return answer::Malformed{};
+  return answer::Clock{*time};
 }
 
 /// "other DEVICE AGE", or of a program that says runs "other DEVICE AGE RUN GUARD"; "twin" likewise.
@@ -187,6 +194,7 @@ Answer parse_answer(std::string_view line) {
   if (words[0] == "keys") return parse_keys(words);
   if (words.size() == 1) return parse_single(words[0]);
   if (words.size() == 2 && words[0] == "unsupported") return parse_unsupported(words[1]);
+  if (words.size() == 2 && words[0] == "clock") return parse_clock(words[1]);
   if (words.size() == 3 && words[0] == "holdfast") return parse_greeting(words);
   const bool other = words[0] == "other" || words[0] == "twin";
   if (other && (words.size() == 3 || words.size() == 5)) return parse_other(words);

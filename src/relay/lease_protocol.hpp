@@ -52,6 +52,9 @@ std::optional<std::string> who_line(std::string_view address, std::uint16_t port
 std::optional<std::string> drop_line(std::string_view address, std::uint16_t port);
 inline constexpr std::string_view beat_line = "\n";
 inline constexpr std::string_view keys_line = "keys\n";
+/// A script of an earlier version answers Error.
+inline constexpr std::string_view clock_line = "clock\n";
+inline constexpr std::int64_t latest_clock = 253'402'300'799;  ///< the end of the year 9999
 
 namespace answer {
 
@@ -71,6 +74,11 @@ struct Beat {
 };
 struct Noted {
   friend bool operator==(const Noted&, const Noted&) = default;
+};
+/// The relay's time, in seconds since 1970; none if it can't tell.
+struct Clock {
+  std::optional<std::int64_t> time{};
+  friend bool operator==(const Clock&, const Clock&) = default;
 };
 struct Held {
   /// Where the account listens at this port, up to five, as /proc/net/tcp and tcp6 spell it: "0100007F:1229". Empty if
@@ -142,8 +150,8 @@ struct Malformed {
 
 }  // namespace answer
 
-using Answer = std::variant<answer::Greeting, answer::Unsupported, answer::Beat, answer::Noted, answer::Held,
-                            answer::Keys, answer::Dropped, answer::Freed, answer::Own, answer::Other,
+using Answer = std::variant<answer::Greeting, answer::Unsupported, answer::Beat, answer::Noted, answer::Clock,
+                            answer::Held, answer::Keys, answer::Dropped, answer::Freed, answer::Own, answer::Other,
                             answer::NotEvicted, answer::Denied, answer::TimedOut, answer::Error, answer::Malformed>;
 
 /// A line without its newline.

@@ -180,6 +180,7 @@ Json to_document(const TunnelReport& tunnel) {
           {"cipher", tunnel.cipher ? Json(*tunnel.cipher) : Json{}},
           {"cipher_reason", text_or_null(tunnel.cipher_reason)},
           {"lease", text_or_null(tunnel.lease)},
+          {"lease_outdated", tunnel.lease_outdated},
           {"relays", std::move(relays)},
           {"change", tunnel.change ? to_document(*tunnel.change) : Json{}}};
 }
@@ -425,6 +426,7 @@ TunnelReport tunnel_from(const Json& object) {
   tunnel.cipher = optional_at<std::string>(object, "cipher");
   tunnel.cipher_reason = text_at(object, "cipher_reason");
   tunnel.lease = text_at(object, "lease");
+  tunnel.lease_outdated = optional_at<bool>(object, "lease_outdated").value_or(false);
   for (const Json& relay : list_at(object, "relays")) tunnel.relays.push_back(relay_from(relay));
   if (const Json* change = find_at(object, "change")) tunnel.change = change_from(*change);
   return tunnel;

@@ -226,6 +226,8 @@ AttemptFacts LiveAttempt::facts() const {
   facts.cipher = session_->cipher();
   facts.cipher_reason = session_->cipher_reason();
   facts.unrecorded = lease_->unrecorded();
+  facts.lease_outdated = lease_->outdated();
+  facts.relay_clock = lease_->relay_clock();
   facts.listens_on = lease_->listens_on();
   return facts;
 }

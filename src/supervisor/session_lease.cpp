@@ -1,5 +1,6 @@
 #include "supervisor/session_lease.hpp"
 
+#include <ctime>
 #include <utility>
 
 #include "relay/script.hpp"
@@ -11,6 +12,13 @@ namespace {
 constexpr Duration between_host_keys = std::chrono::hours{24};
 /// In heartbeats: so that a fleet does not ask in one instant, for which the relay's sshd is connected to each time.
 constexpr double spread_of_host_keys = 10;
+
+/// Goes on while the device is suspended, and nobody sets it.
+std::int64_t seconds_since_boot() {
+  timespec time{};
+  ::clock_gettime(CLOCK_BOOTTIME, &time);
+  return time.tv_sec;
+}
 
 }  // namespace
 
@@ -27,6 +35,7 @@ void SessionLease::open(Duration guard) {
   const auto silence = guard == Duration::zero() ? relay::no_guard : std::chrono::ceil<std::chrono::seconds>(guard);
   const bool with_keys = wants_host_keys();
   unrecorded_.clear();
+  outdated_ = false;
   beats_until_keys_.reset();
   session_.open_exec(relay::exec_command(with_keys),
                      awaited_.by([this, silence, with_keys](tl::expected<ssh::Channel, ssh::OpenRefusal> channel) {
@@ -103,6 +112,15 @@ void SessionLease::on_recorded(std::size_t forward, const std::vector<std::strin
       is_narrower(where) ? LogLevel::error : LogLevel::info,
       "the relay " + std::string{in_words(where)} + " for " + listener_name(asked) + ". " + std::string{remedy(where)});
   owner_.on_facts_changed();
+}
+
+void SessionLease::on_clock_told(std::int64_t time) {
+  relay_booted_ = time - seconds_since_boot();
+}
+
+std::optional<std::int64_t> SessionLease::relay_clock() const {
+  if (!relay_booted_) return std::nullopt;
+  return *relay_booted_ + seconds_since_boot();
 }
 
 void SessionLease::on_keys_told(const std::vector<relay::answer::HostKey>& keys) {

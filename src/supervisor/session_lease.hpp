@@ -34,6 +34,10 @@ class SessionLease final : private relay::LeaseObserver {
 
   /// Why the lease can't be recorded; empty if it can.
   const std::string& unrecorded() const { return unrecorded_; }
+  /// The relay's script is of an earlier version than this program.
+  bool outdated() const { return outdated_; }
+  /// What the relay's clock shows now, in seconds since 1970, by what it told; none if it did not.
+  std::optional<std::int64_t> relay_clock() const;
   /// By forward, as far as the relay has told.
   const std::vector<ListensOn>& listens_on() const { return listens_on_; }
 
@@ -41,6 +45,8 @@ class SessionLease final : private relay::LeaseObserver {
   void on_event(SessionEvent event) override;
   void on_unrecorded(std::string reason) override;
   void on_recorded(std::size_t forward, const std::vector<std::string>& listening) override;
+  void on_clock_told(std::int64_t time) override;
+  void on_outdated() override { outdated_ = true; }
   void on_keys_told(const std::vector<relay::answer::HostKey>& keys) override;
 
   void opened(tl::expected<ssh::Channel, ssh::OpenRefusal> channel, std::chrono::seconds silence, bool with_keys);
@@ -57,6 +63,8 @@ class SessionLease final : private relay::LeaseObserver {
   std::optional<relay::Lease> lease_;
   std::optional<unsigned> beats_until_keys_;
   std::string unrecorded_;
+  bool outdated_ = false;
+  std::optional<std::int64_t> relay_booted_;  ///< the relay's time when this device booted
   std::vector<ListensOn> listens_on_;
 };
 

@@ -32,6 +32,7 @@ std::string line_of(const Answer& answer) {
           },
           [](const answer::Unsupported& it) { return "unsupported " + it.reason; },
           [](const answer::Beat&) { return std::string{}; }, [](const answer::Noted&) { return std::string{"noted"}; },
+          [](const answer::Clock& it) { return it.time ? "clock " + std::to_string(*it.time) : std::string{"clock"}; },
           [](const answer::Held& it) {
             std::string line = "held";
             for (const std::string& socket : it.listening) line += " " + socket;

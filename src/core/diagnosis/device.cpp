@@ -58,8 +58,11 @@ void judge_clock(const DeviceFindings& found, std::vector<Judgement>& into) {
     into.push_back(blame(Cause::clock_wrong, now + ", and it can't be before " + date(earliest)));
   } else if (const std::int64_t off = apart(found.clock, found.relay_clock.value_or(found.clock));
              std::abs(off) > tolerated_seconds) {
-    into.push_back(blame(Cause::clock_wrong,
-                         now + ", " + span(std::abs(off)) + (off > 0 ? " ahead of" : " behind") + " the relay's"));
+    const std::string words = now + ", " + span(std::abs(off)) + (off > 0 ? " ahead of" : " behind") + " the relay's";
+    // Of two clocks the one that somebody sets is right.
+    const bool ours_is_set = found.clock_synchronized.value_or(false);
+    into.push_back(ours_is_set ? pass(Layer::device, words + ", and it is synchronized")
+                               : blame(Cause::clock_wrong, words));
   } else {
     into.push_back(pass(Layer::device, now + (found.clock_synchronized.value_or(true) ? "" : ", and nothing sets it")));
   }

@@ -104,8 +104,14 @@ Finding joined(std::vector<StepFindings> each, const std::string& none) {
 Finding lease_of(const TunnelReport& tunnel) {
   if (tunnel.lease == lease_off) return Skipped{"it is switched off (lease)"};
   if (tunnel.lease == lease_opening) return Skipped{"it is being opened"};
-  if (tunnel.lease == lease_ready) return taken("our script runs beside the session");
   StepFindings found = taken("");
+  if (tunnel.lease == lease_ready) {
+    found.measured = "our script runs beside the session";
+    if (tunnel.lease_outdated)
+      found.failure =
+          Failure{Cause::lease_outdated, "run our script at", tunnel.relay, "it does not know all that is asked of it"};
+    return found;
+  }
   found.failure = Failure{Cause::lease_unavailable, "run our script at", tunnel.relay, tunnel.lease};
   return found;
 }

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <csignal>
+#include <ctime>
 #include <filesystem>
 #include <iostream>
 
@@ -448,6 +449,21 @@ TEST_CASE("nothing but a greeting is taken before the greeting") {
     CHECK(session.ask("hold9 localhost 99999") == "error");
     CHECK(greeted(session) == session.process().pid());
     CHECK(relay.records().empty());
+  });
+}
+
+TEST_CASE("the relay's time is told, once it is greeted") {
+  with_each_shell([](const auto& shell) {
+    FakeRelay relay(shell);
+    Conversation session = relay.session();
+    CHECK(session.ask("clock") == "error");
+    greeted(session);
+    const std::int64_t before = std::time(nullptr);
+    const std::string told = session.ask("clock");
+    REQUIRE(told.starts_with("clock "));
+    CHECK(std::stoll(told.substr(6)) >= before);
+    CHECK(std::stoll(told.substr(6)) <= std::time(nullptr));
+    CHECK(session.ask("clock 1") == "error");
   });
 }
 

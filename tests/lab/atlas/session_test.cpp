@@ -70,6 +70,33 @@ bool fails_with(Bedside& bedside, const std::string& words) {
   return test::wait_until([&] { return bedside.subject.log().find(words) != std::string::npos; }, 30s);
 }
 
+/// A relay with our script installed, of which `what` reads `with`.
+struct Installed {
+  explicit Installed(const std::string& what = "", const std::string& with = "") {
+    std::filesystem::permissions(dir.path(), std::filesystem::perms{0755});
+    std::string script = test::run_checked({{HOLDFAST_BINARY, "relay-script"}});
+    const auto at = script.find(what);
+    REQUIRE(at != std::string::npos);
+    test::write_file(dir / "lease", script.replace(at, what.size(), with), 0644);
+    relay.key_options = "command=\"exec sh " + (dir / "lease") + " bound\"";
+  }
+  test::TempDir dir;
+  RelayOptions relay{};
+};
+
+/// Of a session that stands, once its lease is open.
+Seen examine_leased(Bedside& bedside) {
+  bedside.establish();
+  Seen seen;
+  REQUIRE(test::wait_until(
+      [&] {
+        seen = bedside.examine();
+        return seen.layers.at("lease").result != "skip";
+      },
+      20s));
+  return seen;
+}
+
 }  // namespace
 
 TEST_CASE("a web server answers in the relay's place") {
@@ -416,31 +443,51 @@ TEST_CASE("an account without a shell runs no lease, which is no fault") {
   CHECK(seen.layers.at("lease").cause == "lease_unavailable");
 }
 
-TEST_CASE("a key with a forced command runs that, which is no fault") {
-  RelayOptions relay;
-  const test::TempDir dir;
-  std::string cause;
-  SUBCASE("another program") {
-    relay.key_options = "command=\"echo This account holds tunnels\"";
-    cause = "lease_unavailable";
+TEST_CASE("the relay has our script of an earlier version") {
+  std::string unknown;
+  SUBCASE("that does not tell the time") {
+    unknown = "\"1 clock \"?*";
   }
-  SUBCASE("our script") {
-    std::filesystem::permissions(dir.path(), std::filesystem::perms{0755});
-    test::write_file(dir / "lease", test::run_checked({{HOLDFAST_BINARY, "relay-script"}}), 0755);
-    relay.key_options = "command=\"sh " + (dir / "lease") + " bound\"";
+  SUBCASE("that tells no runs of a device apart") {
+    unknown = "[2-9]\" runs \"?*";
   }
-  Bedside bedside(with(relay));
-  bedside.establish();
-  Seen seen;
-  CHECK(test::wait_until(
-      [&] {
-        seen = bedside.examine();
-        return seen.layers.at("lease").result == "pass";
-      },
-      20s));
+  const Installed installed(unknown, "never");
+  Bedside bedside(with(installed.relay));
+  const Seen seen = examine_leased(bedside);
+  check_answer(seen, "lease_outdated", 10s);
+  CHECK(seen.answer == "lease");
+  CHECK(seen.layers.at("lease").result == "warn");
+  CHECK(seen.layers.at("lease").next_step.find("holdfast relay-script") != std::string::npos);
+}
+
+TEST_CASE("the relay's clock shows another time") {
+  const Installed installed("$(date +%s)", "1000000000");
+  Bedside bedside(with(installed.relay));
+  const Seen seen = examine_leased(bedside);
+  INFO(seen.text);
+  CHECK(mentions(seen.layers.at("device"), "days ahead of the relay's"));
+  // Unless something sets the clock of this machine.
+  const bool is_set = mentions(seen.layers.at("device"), "it is synchronized");
+  check_answer(seen, is_set ? "" : "clock_wrong", 10s);
+  CHECK(seen.exit_status == (is_set ? 0 : 1));
+}
+
+TEST_CASE("an installed script of this version is no fault") {
+  const Installed installed;
+  Bedside bedside(with(installed.relay));
+  const Seen seen = examine_leased(bedside);
   check_answer(seen, "", 10s);
-  CHECK(seen.layers.at("lease").cause == cause);
-  CHECK(mentions(seen.layers.at("lease"), cause.empty() ? "runs beside" : "This account holds tunnels"));
+  CHECK(mentions(seen.layers.at("lease"), "runs beside the session"));
+}
+
+TEST_CASE("a key with another forced command runs no lease, which is no fault") {
+  RelayOptions relay;
+  relay.key_options = "command=\"echo This account holds tunnels\"";
+  Bedside bedside(with(relay));
+  const Seen seen = examine_leased(bedside);
+  check_answer(seen, "", 10s);
+  CHECK(seen.layers.at("lease").cause == "lease_unavailable");
+  CHECK(mentions(seen.layers.at("lease"), "This account holds tunnels"));
 }
 
 TEST_CASE("a relay that permits no proof is no fault") {

@@ -89,13 +89,24 @@ TEST_CASE("a clock can't be before the program was made, nor before 2020") {
 
 TEST_CASE("a clock is wrong beside the relay's from five minutes on") {
   const auto off = [](std::int64_t seconds) {
-    return judged([&](DeviceFindings& found) { found.relay_clock = now - seconds; });
+    return judged([&](DeviceFindings& found) {
+      found.clock_synchronized = false;
+      found.relay_clock = now - seconds;
+    });
   };
   CHECK_FALSE(off(300).cause);
   CHECK_FALSE(off(-300).cause);
   CHECK(off(301).cause == Cause::clock_wrong);
   CHECK(mentions(off(301), "5 min ahead of the relay's"));
   CHECK(mentions(off(-86400 * 3), "3 days behind the relay's"));
+}
+
+TEST_CASE("of a clock that NTP sets and the relay's the relay's is wrong") {
+  const Judgement judgement = judged([](DeviceFindings& found) {
+    found.clock_synchronized = true;
+    found.relay_clock = now - 301;
+  });
+  CHECK_FALSE(judgement.cause);
 }
 
 TEST_CASE("a certificate that is not good yet fails, for no login succeeds with it") {

@@ -152,6 +152,17 @@ TEST_CASE("a lease that can't run is said, and no alarm") {
   CHECK(judged(tunnel, Layer::lease).result == CheckResult::skip);
 }
 
+TEST_CASE("a script of an earlier version is worth a look, while it runs") {
+  TunnelReport tunnel = standing();
+  tunnel.lease_outdated = true;
+  const Judgement lease = judged(tunnel, Layer::lease);
+  CHECK(lease.result == CheckResult::warn);
+  CHECK(lease.cause == Cause::lease_outdated);
+  CHECK(lease.next_step.find("holdfast relay-script") != std::string::npos);
+  tunnel.lease = "the relay's script has ended";
+  CHECK(judged(tunnel, Layer::lease).cause == Cause::lease_unavailable);
+}
+
 TEST_CASE("a proof that fails is told, and one whose target is down is left to the target's own layer") {
   TunnelReport tunnel = standing();
   tunnel.forwards[0].proof =

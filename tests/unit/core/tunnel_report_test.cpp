@@ -174,6 +174,11 @@ TEST_CASE("the lease is reported from its opening to its loss, with why it can't
   CHECK(report(tunnel, facts).lease == lease_opening);
   tunnel.session(LeaseOpened{});
   CHECK(report(tunnel, facts).lease == lease_ready);
+  CHECK_FALSE(report(tunnel, facts).lease_outdated);
+  facts.attempt.lease_outdated = true;
+  facts.attempt.relay_clock = 1796006658;
+  CHECK(report(tunnel, facts).lease_outdated);
+  CHECK(report(tunnel, facts).relay_clock == 1796006658);
   facts.attempt.unrecorded = "denied";
   CHECK(report(tunnel, facts).lease == "the lease can't be recorded: denied");
   tunnel.session(LeaseLost{"the relay's script has ended"});

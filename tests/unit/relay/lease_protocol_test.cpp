@@ -55,6 +55,10 @@ TEST_CASE("each answer is understood") {
   CHECK(parse_answer("held 0100007F:1229 00000000000000000000000001000000:1229") ==
         Answer{answer::Held{{"0100007F:1229", "00000000000000000000000001000000:1229"}}});
   CHECK(parse_answer("noted") == Answer{answer::Noted{}});
+  CHECK(parse_answer("clock 1796006658") == Answer{answer::Clock{1796006658}});
+  CHECK(parse_answer("clock 0") == Answer{answer::Clock{0}});
+  CHECK(parse_answer("clock 253402300799") == Answer{answer::Clock{latest_clock}});
+  CHECK(parse_answer("clock") == Answer{answer::Clock{}});
   CHECK(parse_answer("keys") == Answer{answer::Keys{}});
   CHECK(parse_answer("keys ssh-ed25519 AAAA+/= ssh-rsa BBBB") ==
         Answer{answer::Keys{{{"ssh-ed25519", "AAAA+/="}, {"ssh-rsa", "BBBB"}}}});
@@ -113,6 +117,13 @@ TEST_CASE("anything else is malformed") {
                                           "held 0100007F:12299",
                                           "held 01007F:1229",
                                           "noted 1",
+                                          "clock ",
+                                          "clock 01",
+                                          "clock -1",
+                                          "clock 1.5",
+                                          "clock 253402300800",
+                                          "clock %s",
+                                          "clock 1 2",
                                           "keys ssh-ed25519",
                                           "keys ssh-ed25519 ",
                                           "keys ssh-ed25519 AAAA ssh-rsa",
