@@ -72,9 +72,8 @@ Judgement judge_way(const RouteFindings& found, const RouteFindings::Way& way) {
     judgement = blame(has_default(found, family_of(way)) ? Cause::unreachable : Cause::no_default_route, measured);
   if (judgement.cause == Cause::unreachable && !found.rules.empty())
     judgement.next_step =
-        "Look at `ip rule`, and at the routes of the table that it names (ip route show table TABLE): none of them "
-        "leads "
-        "to the relay.";
+        "Look at `ip rule`, and at the routes of the table that it names (ip route show table TABLE): none leads to "
+        "the relay.";
   for (const std::string& rule : found.rules) judgement.evidence.push_back("rule " + rule);
   return judgement;
 }
