@@ -3,10 +3,13 @@
 #include <algorithm>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <boost/system/system_error.hpp>
 #include <list>
+#include <system_error>
 #include <utility>
 #include <vector>
 
+#include "doctor/device.hpp"
 #include "net/disk.hpp"
 
 namespace holdfast::doctor {
@@ -74,6 +77,14 @@ std::vector<Plan> plans() {
        look_at_session},
       {{Layer::target}, {}, seconds{5}, alone(Layer::target, look_at_targets)},
   };
+}
+
+/// Not every caller is told why it was given none.
+bool lacks_descriptors(const std::exception& error) {
+  std::error_code code;
+  if (const auto* systems = dynamic_cast<const std::system_error*>(&error)) code = systems->code();
+  if (const auto* boosts = dynamic_cast<const boost::system::system_error*>(&error)) code = boosts->code();
+  return code == std::errc::too_many_files_open || code == std::errc::bad_file_descriptor;
 }
 
 }  // namespace
@@ -186,14 +197,29 @@ std::set<Layer> examined_layers() {
 }
 
 void examine_alone(TunnelSpec there, std::string state_folder, Tell tell) {
-  net::hasten_lookups();
-  boost::asio::io_context loop{1};
-  net::Resolver resolver{loop.get_executor()};
-  const auto disk = std::make_shared<net::Disk>(loop.get_executor());
-  const auto storage = std::make_shared<ssh::Storage>(loop.get_executor(), disk, [](const std::string&) {});
-  Patient patient{loop.get_executor(), resolver, storage, std::move(there), std::move(state_folder)};
-  const Examination examination{std::move(patient), std::move(tell), [&loop] { loop.stop(); }};
-  loop.run();
+  std::set<Layer> told;
+  const Tell note = [&](Layer layer, Finding finding) {
+    told.insert(layer);
+    tell(layer, std::move(finding));
+  };
+  try {
+    net::hasten_lookups();
+    boost::asio::io_context loop{1};
+    net::Resolver resolver{loop.get_executor()};
+    const auto disk = std::make_shared<net::Disk>(loop.get_executor());
+    const auto storage = std::make_shared<ssh::Storage>(loop.get_executor(), disk, [](const std::string&) {});
+    Patient patient{loop.get_executor(), resolver, storage, there, state_folder};
+    const Examination examination{std::move(patient), note, [&loop] { loop.stop(); }};
+    loop.run();
+  } catch (const std::exception& error) {
+    if (!lacks_descriptors(error)) throw;
+    DeviceFindings device = find_out_about_device({}, state_folder, there);
+    device.descriptors_used = device.descriptors_limit;  // until now
+    note(Layer::device, std::move(device));
+    for (const Layer layer : examined_layers()) {
+      if (!told.contains(layer)) note(layer, Skipped{error.what()});
+    }
+  }
 }
 
 }  // namespace holdfast::doctor
