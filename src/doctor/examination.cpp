@@ -196,7 +196,7 @@ std::set<Layer> examined_layers() {
   return layers;
 }
 
-void examine_alone(TunnelSpec there, std::string state_folder, Tell tell) {
+void examine_alone(const TunnelSpec& there, const std::string& state_folder, const Tell& tell) {
   std::set<Layer> told;
   const Tell note = [&](Layer layer, Finding finding) {
     told.insert(layer);

@@ -31,6 +31,6 @@ class Examination {
 std::set<Layer> examined_layers();
 
 /// The whole examination without a daemon: returns at its end. `there`: the tunnel as it is at one relay.
-void examine_alone(TunnelSpec there, std::string state_folder, Tell tell);
+void examine_alone(const TunnelSpec& there, const std::string& state_folder, const Tell& tell);
 
 }  // namespace holdfast::doctor
