@@ -58,7 +58,5 @@ function(holdfast_library name)
   target_include_directories(holdfast_${name} PUBLIC "${PROJECT_SOURCE_DIR}/src" "${PROJECT_SOURCE_DIR}/include"
                                                     "${PROJECT_BINARY_DIR}/include")
   target_link_libraries(holdfast_${name} PUBLIC ${HOLDFAST_ARROWS_${name}} ${arg_LINK} PRIVATE holdfast_options)
-  if(NOT arg_FAST)
-    target_compile_options(holdfast_${name} PRIVATE ${HOLDFAST_SMALL})
-  endif()
+  target_compile_options(holdfast_${name} PRIVATE ${HOLDFAST_IN_PROGRAM} $<$<NOT:$<BOOL:${arg_FAST}>>:${HOLDFAST_SMALL}>)
 endfunction()

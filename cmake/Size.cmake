@@ -9,9 +9,6 @@ include(CheckLinkerFlag)
 add_compile_options(-ffunction-sections -fdata-sections)
 add_link_options(-Wl,--gc-sections)
 
-# All of it ends up in programs: nobody can put another function in the place of one of ours, as -fPIC allows for.
-add_compile_options(-fPIE)
-
 # A pointer that the loader has to fill in costs the file a few bits, not 24 bytes. A linker that can't only warns.
 check_linker_flag(CXX -Wl,--fatal-warnings,-z,pack-relative-relocs HOLDFAST_HAS_RELR)
 if(HOLDFAST_HAS_RELR)
@@ -20,3 +17,5 @@ endif()
 
 # Speed is for what each byte of a tunnel goes through: holdfast_library(... FAST).
 set(HOLDFAST_SMALL -Os)
+# A library of ours ends up in programs: nobody can put another function in the place of one of its, as -fPIC allows for.
+set(HOLDFAST_IN_PROGRAM -fPIE)

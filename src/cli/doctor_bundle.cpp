@@ -6,6 +6,7 @@
 #include <array>
 #include <fstream>
 #include <iostream>
+#include <regex>
 #include <sstream>
 #include <utility>
 #include <vector>
@@ -64,6 +65,19 @@ void add_names(Names& names, const Config& config) {
   }
 }
 
+/// What a carrier, a relay's owner or a target calls itself, and whose home files lie in.
+void add_names_of(Names& names, const std::string& text) {
+  const auto add = [&](const char* pattern, const std::string& kind) {
+    const std::regex each{pattern};
+    for (std::sregex_iterator found{text.begin(), text.end(), each}, end; found != end; ++found)
+      names.push_back({(*found)[1].str(), kind});
+  };
+  add(R"re("(?:apn|operator_name)": *"([^"]{1,80}))re", "carrier");
+  add(R"re("words": *"(?!SSH-)([^"]{1,120}))re", "words");
+  add(R"re(the relay says: ([^"\n]{1,120}))re", "words");
+  add(R"re(/home/([A-Za-z0-9._-]{1,40}))re", "user");
+}
+
 std::string section(const std::string& title, const std::string& text) {
   return "==== " + title + "\n" + text + (text.ends_with('\n') ? "\n" : "\n\n");
 }
@@ -92,6 +106,7 @@ int write_bundle(const Options& options) {
                            section("status", status ? status->body : status.error().text) +
                            section("configuration", configuration) +
                            section("log of the last hour", log_of_last_hour());
+  add_names_of(names, text);
   doctor::Anonymous anonymous{options.plain ? Names{} : names};
   const auto made = setup::create_file(options.bundle, options.plain ? text : anonymous(text), 0600);
   if (!made) return complain(failed, made.error());

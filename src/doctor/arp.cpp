@@ -34,6 +34,7 @@ using namespace std::chrono_literals;
 using HardwareAddress = std::array<std::uint8_t, ETH_ALEN>;
 
 constexpr std::size_t most_addresses = 8;
+constexpr int most_answers = 8;  ///< at once
 /// One may be lost, or meet a radio that sleeps.
 constexpr std::array questions{0ms, 200ms, 400ms};
 constexpr Duration patience = 700ms;
@@ -175,8 +176,11 @@ void find_duplicates(AddressFindings& found) {
     const auto wait = std::chrono::ceil<std::chrono::milliseconds>(std::max(next - now, Duration::zero()));
     ::poll(ready.data(), ready.size(), static_cast<int>(wait.count()));
     for (const Asked& each : all) {
-      while (const auto who = each.probe.answer())
-        each.address.duplicate = each.address.duplicate || is_another(*who, each.address, ours);
+      for (int most = 0; most < most_answers && !each.address.duplicate; ++most) {
+        const auto who = each.probe.answer();
+        if (!who) break;
+        each.address.duplicate = is_another(*who, each.address, ours);
+      }
     }
     all.remove_if([](const Asked& each) { return each.address.duplicate; });
   }

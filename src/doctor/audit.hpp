@@ -52,7 +52,6 @@ struct RelaySeen {
   bool effective = false;  ///< the settings are sshd's own word (sshd -T)
   /// By keyword in lower case. Of files those that are in force for the account, as far as that can be told.
   std::map<std::string, std::string> settings{};
-  std::vector<std::string> files{};      ///< that were read for it
   std::vector<std::string> unclear{};    ///< files that can't be read, and Match lines that can't be judged
   std::vector<std::string> key_files{};  ///< of the account that were read
   std::vector<std::string> keys{};       ///< their lines

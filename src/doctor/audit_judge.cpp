@@ -260,7 +260,8 @@ class Auditor {
     }
     const std::string count = std::to_string(seen_.keys.size()) + (seen_.keys.size() == 1 ? " key" : " keys");
     if (said.empty()) return add(CheckResult::pass, "keys", count + ", each with its own listener and no more");
-    add(CheckResult::warn, "keys", "of " + count + " who steals one has more than a tunnel: " + said + ". See below");
+    add(CheckResult::warn, "keys",
+        count + "; whoever steals one can do more than hold a tunnel: " + said + ". See below");
   }
 
   void seen_in_files() {

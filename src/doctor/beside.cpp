@@ -1,5 +1,7 @@
 #include <atomic>
 #include <boost/asio/post.hpp>
+#include <exception>
+#include <memory>
 #include <utility>
 
 #include "doctor/patient.hpp"
@@ -9,23 +11,37 @@ namespace holdfast::doctor {
 namespace {
 
 /// Of all examinations: a call that a dead disk keeps stays behind with its thread, and a daemon looks for weeks.
-std::atomic<unsigned> calls_under_way{0};
-constexpr unsigned most_calls = 32;
+constexpr int most_calls = 32;
+std::atomic<int> calls_under_way{0};
+
+/// As long as a call is waited for, or runs.
+struct Call {
+  Call() { ++calls_under_way; }
+  ~Call() { --calls_under_way; }
+  Call(const Call&) = delete;
+  Call& operator=(const Call&) = delete;
+};
 
 class Beside final : public net::Operation {
  public:
   Beside(const boost::asio::any_io_executor& executor, std::function<Finding()> look, Then then) : lane_(executor) {
-    const auto call = [look = std::move(look), then = std::move(then)]() -> net::Disk::Then {
-      Finding finding = look();
-      --calls_under_way;
-      return [then, finding = std::move(finding)] { then(finding); };
+    const auto call = [under_way = std::make_shared<Call>(), look = std::move(look), then]() -> net::Disk::Then {
+      return [then, finding = found_by(look)] { then(finding); };
     };
-    ++calls_under_way;
-    lane_.read(call);
+    if (!lane_.read(call)) refused_ = at_once(executor, [then] { then(Skipped{"no thread can be had"}); });
   }
 
  private:
+  static Finding found_by(const std::function<Finding()>& look) {
+    try {
+      return look();
+    } catch (const std::exception& error) {  // it ends the look, and nothing else
+      return Skipped{error.what()};
+    }
+  }
+
   net::Disk lane_;  // a thread of its own
+  Look refused_;
 };
 
 class AtOnce final : public net::Operation {

@@ -232,14 +232,14 @@ std::optional<EchoNews> EchoSocket::read_error() {
     std::memcpy(&error, CMSG_DATA(each), sizeof error);
     news.number = *number;
     news.at = Clock::now();
-    news.too_large = error.ee_errno == EMSGSIZE;
     news.from_here = error.ee_origin == SO_EE_ORIGIN_LOCAL;
     if (news.from_here) {
       news.refusal = std::generic_category().message(static_cast<int>(error.ee_errno));
       continue;
     }
     news.refusal = v6_ ? v6_words(error.ee_type, error.ee_code) : v4_words(error.ee_type, error.ee_code);
-    news.prohibited = is_prohibition(v6_, error.ee_type, error.ee_code);
+    if (is_prohibition(v6_, error.ee_type, error.ee_code) && news.refusal.find("prohibited") == std::string::npos)
+      news.refusal += " (prohibited)";
     sockaddr_storage from{};
     const std::size_t whole = each->cmsg_len - CMSG_LEN(0);
     const std::size_t behind = std::min(whole - sizeof error, v6_ ? sizeof(sockaddr_in6) : sizeof(sockaddr_in));

@@ -18,8 +18,6 @@ struct EchoNews {
   boost::asio::ip::address from;  ///< who answered, or who says that it can't get there
   std::optional<unsigned> ttl{};  ///< of an answer
   std::string refusal{};          ///< "Destination Host Unreachable"; empty: it was answered
-  bool prohibited = false;        ///< by somebody's rule
-  bool too_large = false;         ///< and may not be cut into pieces
   bool from_here = false;         ///< this device itself says so
   TimePoint at{};
 };

@@ -51,13 +51,22 @@ class NameLook final : public net::Operation {
           found.remembered = kept_addresses(folder, name, family);
           return found;
         },
-        [this](Finding finding) { on_servers(std::get<NameFindings>(std::move(finding))); });
+        [this, name](Finding finding) {
+          auto* found = std::get_if<NameFindings>(&finding);
+          on_servers(found == nullptr ? nobody_asked(name) : std::move(*found));
+        });
     resolving_ = patient.resolver.find_relay(
         name, patient.there.port, family,
         [this](const tl::expected<net::RelayAddresses, Failure>& said) { on_system(said); });
   }
 
  private:
+  static NameFindings nobody_asked(const std::string& name) {
+    NameFindings found;
+    found.name = name;
+    return found;
+  }
+
   void on_servers(NameFindings found) {
     found_.name = std::move(found.name);
     found_.in_hosts = found.in_hosts;

@@ -80,7 +80,7 @@ class Flow : public std::enable_shared_from_this<Flow> {
   }
 
  private:
-  enum class Stage { greeting, silence, answer };
+  enum class Stage { greeting, silence, answer, over };
 
   void read() {
     socket_.async_read_some(boost::asio::buffer(buffer_),
@@ -100,6 +100,8 @@ class Flow : public std::enable_shared_from_this<Flow> {
         return error ? end(Fate::forgotten) : on_words();
       case Stage::answer:
         return end(error && !closed ? Fate::forgotten : Fate::kept);
+      case Stage::over:
+        return;
     }
   }
 
@@ -148,6 +150,7 @@ class Flow : public std::enable_shared_from_this<Flow> {
   }
 
   void speak() {
+    if (stage_ == Stage::over) return;
     stage_ = Stage::answer;
     error_code error;
     socket_.write_some(boost::asio::buffer(greeting_and_goodbye), error);  // into an empty queue: it takes them
@@ -156,12 +159,14 @@ class Flow : public std::enable_shared_from_this<Flow> {
   }
 
   void end(Fate fate) {
+    if (std::exchange(stage_, Stage::over) == Stage::over) return;
     const auto since = std::chrono::duration_cast<Milliseconds>(Clock::now() - silent_since_);
     close();
     watcher_.came_to(fate, std::min(since, silence_));
   }
 
   void no_banner(Failure failure) {
+    if (std::exchange(stage_, Stage::over) == Stage::over) return;
     close();
     watcher_.greeted({std::move(failure), "", {}, first_line()});
   }

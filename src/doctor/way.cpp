@@ -58,10 +58,17 @@ Look tell_of_session(const Patient& patient, Then then) {
 
 // ---- the path -----------------------------------------------------------------------------------------------------
 
-/// How large a packet the kernel would send there; 0 if it does not say.
-std::size_t mtu_to(const address& to) {
+/// How large a packet the kernel would send there by the tunnel's way; 0 if it does not say.
+std::size_t mtu_to(const address& to, const EchoSocket::Options& options) {
   const boost::asio::ip::udp::endpoint endpoint(to, 9);  // nothing is sent
   const Descriptor socket{::socket(endpoint.data()->sa_family, SOCK_DGRAM | SOCK_CLOEXEC, 0)};
+  const std::string& name = options.interface;
+  if (!name.empty())
+    ::setsockopt(socket.get(), SOL_SOCKET, SO_BINDTODEVICE, name.data(), static_cast<socklen_t>(name.size()));
+  boost::system::error_code error;
+  const boost::asio::ip::udp::endpoint ours(boost::asio::ip::make_address(options.address, error), 0);
+  if (!error && ours.address().is_v6() == to.is_v6())
+    ::bind(socket.get(), ours.data(), static_cast<socklen_t>(ours.size()));
   int mtu = 0;
   socklen_t size = sizeof mtu;
   const bool known =
@@ -74,7 +81,8 @@ std::size_t mtu_to(const address& to) {
 /// Echoes to one address of the relay's: small ones until one is answered, then large ones, all sizes at once.
 class Echoes {
  public:
-  Echoes(const address& to, const EchoSocket::Options& options) : to_(to), socket_(to.is_v6(), options) {
+  Echoes(const address& to, const EchoSocket::Options& options)
+      : to_(to), socket_(to.is_v6(), options), mtu_(mtu_to(to, options)) {
     echo_.to = to.to_string();
     const RouteFindings::Way way = net::way_to(to, options.interface);
     echo_.neighbour = way.error.empty() && way.gateway.empty();
@@ -100,6 +108,9 @@ class Echoes {
     const auto number = static_cast<std::uint16_t>(asked_.size() + 1);
     asked_.push_back({number, size, Clock::now()});
     const int error = socket_.send(to_, number, size);
+    for (PathFindings::Large& large : large_) {
+      if (error == EMSGSIZE && large.size == size) large.detail = "more than this device sends there at once";
+    }
     if (error == 0 || error == EMSGSIZE) return;
     if (echo_.detail.empty()) echo_.detail = std::generic_category().message(error);
     refused_ = refused_ || error == ENETUNREACH || error == EHOSTUNREACH;
@@ -144,9 +155,8 @@ class Echoes {
   }
 
   void ask_large() {
-    const std::size_t mtu = mtu_to(to_);
-    for (const std::size_t size : {mtu, std::size_t{1400}, std::size_t{1280}, std::size_t{576}}) {
-      if (size > mtu || size < EchoSocket::smallest(to_.is_v6()) + 100) continue;
+    for (const std::size_t size : {mtu_, std::size_t{1400}, std::size_t{1280}, std::size_t{576}}) {
+      if (size > mtu_ || size < EchoSocket::smallest(to_.is_v6()) + 100) continue;
       const auto same = [&](const auto& large) { return large.size == size; };
       if (std::none_of(large_.begin(), large_.end(), same)) {
         PathFindings::Large large;
@@ -189,6 +199,7 @@ class Echoes {
 
   const address to_;
   EchoSocket socket_;
+  const std::size_t mtu_;  ///< of the way there, as far as this device knows it
   PathFindings::Echo echo_;
   std::vector<PathFindings::Large> large_;
   std::vector<Question> asked_;
@@ -277,11 +288,12 @@ class TcpLook final : public net::Operation {
     asking_ = beside(
         executor_,
         [endpoint, options = EchoSocket::Options{there_.bind_interface, there_.bind_address}]() -> Finding {
-          return Skipped{is_refused_on_the_way(endpoint, options) ? "on the way" : ""};
+          return is_refused_on_the_way(endpoint, options) ? Finding{PathFindings{}} : Finding{Skipped{}};
         },
         [this, name](const Finding& finding) {
+          const auto* echo = std::get_if<PathFindings>(&finding);
           for (TcpFindings::Try& one : found_.tries) {
-            if (one.to == name) one.short_of_relay = !std::get<Skipped>(finding).why.empty();
+            if (one.to == name) one.short_of_relay = echo != nullptr;
           }
           tell();
         });

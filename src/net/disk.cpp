@@ -90,7 +90,10 @@ class Disk::Impl : public std::enable_shared_from_this<Impl> {
  public:
   explicit Impl(const asio::any_io_executor& executor) : executor_(executor) {}
 
-  bool read(std::function<Then()> read) { return lane(reader_).post(std::move(read)); }
+  bool read(std::function<Then()> read) {
+    Lane* const reader = lane(reader_);
+    return reader != nullptr && reader->post(std::move(read));
+  }
 
   void write(const std::string& file, std::function<int()> write, std::function<void(int)> then) {
     writes_[file].began = Clock::now();
@@ -103,7 +106,8 @@ class Disk::Impl : public std::enable_shared_from_this<Impl> {
     const auto call = [write = std::move(write), answer]() -> Then {
       return [answer, error = write()] { answer(error); };
     };
-    if (!lane(writer_).post(call)) asio::post(executor_, [answer] { answer(EAGAIN); });
+    Lane* const writer = lane(writer_);
+    if (writer == nullptr || !writer->post(call)) asio::post(executor_, [answer] { answer(EAGAIN); });
   }
 
   std::vector<std::string> unsaved() const {
@@ -127,10 +131,14 @@ class Disk::Impl : public std::enable_shared_from_this<Impl> {
     int error = 0;  ///< of the one before
   };
 
-  /// It takes two descriptors, once there is something to do.
-  Lane& lane(std::shared_ptr<Lane>& which) const {
-    if (!which) which = std::make_shared<Lane>(executor_);
-    return *which;
+  /// It takes two descriptors, once there is something to do; null: there are none.
+  Lane* lane(std::shared_ptr<Lane>& which) const {
+    try {
+      if (!which) which = std::make_shared<Lane>(executor_);
+    } catch (const std::exception&) {
+      return nullptr;
+    }
+    return which.get();
   }
 
   void note(const std::string& file, int error) {

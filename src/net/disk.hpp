@@ -22,7 +22,7 @@ class Disk {
   Disk& operator=(const Disk&) = delete;
 
   /// `read` runs on the thread and owns what it touches; what it returns is called from the loop, unless the Disk is
-  /// gone by then. False if too many reads wait.
+  /// gone by then. False if too many reads wait, or if neither a thread nor a descriptor can be had.
   bool read(std::function<Then()> read);
   /// Likewise. `write` returns 0 or an errno, which `then` is told. The caller writes one file once at a time.
   void write(const std::string& file, std::function<int()> write, std::function<void(int)> then);

@@ -466,14 +466,20 @@ void Supervisor::watch_outages() {
   std::optional<TimePoint> due;
   for (Slot& slot : slots_) {
     const TunnelRunner& runner = *slot.current.runner;
-    if (slot.outage.step(runner.up() || slot.leaving, runner.last_cause(), now)) look_silently(slot);
+    if (slot.outage.step(runner.up() || slot.leaving, runner.last_cause(), now)) slot.wants_look = true;
     const auto next = slot.outage.due();
+    slot.wants_look = slot.wants_look && next;
     if (next && (!due || *next < *due)) due = next;
   }
   outage_alarm_.set(due);
+  // One after the other: all tunnels are down at once where the network is.
+  if (std::any_of(slots_.begin(), slots_.end(), [](const Slot& slot) { return slot.looking != nullptr; })) return;
+  const auto wanting = std::find_if(slots_.begin(), slots_.end(), [](const Slot& slot) { return slot.wants_look; });
+  if (wanting != slots_.end()) look_silently(*wanting);
 }
 
 void Supervisor::look_silently(Slot& slot) {
+  slot.wants_look = false;
   doctor::Patient patient = patient_of(slot, slot.current.runner->report(Clock::now()));
   patient.silent = slot.current.runner->last_address();
   const auto looked = std::make_shared<Findings>();

@@ -76,6 +76,7 @@ class Supervisor final : public status::Source {
     IdleCost idle{};
     Outage outage{};
     std::unique_ptr<doctor::Examination> looking{};  ///< at what costs no packet, for the outage
+    bool wants_look = false;                         ///< and waits for another one's to end
 
     std::vector<TunnelRunner*> runners() const;
     bool stopped() const;

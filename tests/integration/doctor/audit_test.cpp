@@ -1,8 +1,10 @@
 #include "doctor/audit.hpp"
 
 #include <doctest/doctest.h>
+#include <sys/stat.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <sstream>
 #include <string>
 
@@ -71,8 +73,24 @@ TEST_CASE("relay audit: a relay as docs/relay.md has it") {
       laptop.doctor({"--relay", "relay.test:4700", "--account", relay.user(), "--key", (laptop.dir / "device.pub")});
   check(seen, 1,
         {" ok    dead session a dead device's listener is free after", " ok    rights",
-         "of 1 key who steals one has more than a tunnel: 1 without command (a shell)",
+         "1 key; whoever steals one can do more than hold a tunnel: 1 without command (a shell)",
          "permitlisten=\"localhost:4700\"", key.substr(0, key.rfind(' '))});
+}
+
+TEST_CASE("relay audit: an account's files that are no files are left alone") {
+  const Sshd relay;
+  const Laptop laptop{relay};
+  const std::string planted = relay.home() + "/.ssh/authorized_keys2";
+  std::filesystem::create_directories(relay.home() + "/.ssh");
+  SUBCASE("a pipe that nobody writes to") {
+    REQUIRE(::mkfifo(planted.c_str(), 0666) == 0);
+  }
+  SUBCASE("a device that never ends") {
+    std::filesystem::create_symlink("/dev/zero", planted);
+  }
+  const Finished seen = laptop.doctor({"--relay", "relay.test", "--account", relay.user()});
+  CHECK(seen.output.find(" ok    version") != std::string::npos);
+  CHECK(seen.output.find("authorized_keys2") == std::string::npos);
 }
 
 TEST_CASE("relay audit: what ends or keeps sessions, and what keeps devices out") {
@@ -153,7 +171,7 @@ TEST_CASE("relay audit: keys, and servers of another kind or age") {
   CHECK(Judged{new_sshd, {"keys /k", bound + "command=\"exec /bin/sh script a,b\" ssh-ed25519 AAAA a"}}.has(
       CheckResult::pass, "keys", "1 key"));
   const Judged open{new_sshd, {"keys /k", "key ssh-ed25519 AAAA restrict,command=", "key restrict ssh-rsa AAAA"}};
-  CHECK(open.has(CheckResult::warn, "keys", "of 2 keys"));
+  CHECK(open.has(CheckResult::warn, "keys", "2 keys; whoever"));
   CHECK(open.has(CheckResult::warn, "keys", "1 without restrict"));
   CHECK(open.has(CheckResult::warn, "keys", "2 without command"));
   CHECK(Judged{new_sshd, {}}.has(CheckResult::skip, "keys"));

@@ -79,6 +79,16 @@ TEST_CASE("bind_interface names an interface by which no route leads to the rela
   check_answer(bedside.examine(), "wrong_interface", 15s);
 }
 
+TEST_CASE("the bound interface's packets are smaller than the default route's") {
+  Bedside bedside(with("bind_interface: wwan0"));
+  bedside.lab.plug_in_cable();
+  bedside.lab.device().ip("route add default via 10.64.0.1 dev wwan0 metric 50\n");
+  bedside.relay.terminate();
+  const Seen seen = bedside.examine();
+  check_answer(seen, "connection_refused", 15s);
+  CHECK(seen.layers.at("path").result == "pass");
+}
+
 TEST_CASE("bind_address is another interface's") {
   Bedside bedside(with("bind_address: 10.64.0.2"));
   bedside.lab.plug_in_cable();
