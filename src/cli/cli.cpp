@@ -46,14 +46,18 @@ standard error. SIGHUP reloads the configuration. The first SIGTERM or SIGINT ta
 and lets open connections finish for drain_timeout; the second ends at once.
 
 With --only the process holds one tunnel, for relays that are not to share a process; its sockets are in the
-folder only/TUNNEL beside the usual ones. The unit holdfast@TUNNEL runs it.)";
+folder only/TUNNEL beside the usual ones. The unit holdfast@TUNNEL runs it.
+
+With --record all that happens to the tunnels is written to a new file, until that has 32 MiB, so that it can be
+replayed where holdfast is developed. It names hosts, accounts, addresses and ports, and holds no key and no payload.)";
 constexpr const char* run_footer =
     R"(Exit status: 0 after an orderly stop; 1 when it can't run; 2 bad usage; 78 when the configuration can't be used.
 
 Examples:
   holdfast run
   holdfast run -c ./holdfast.yaml
-  holdfast run --only relay)";
+  holdfast run --only relay
+  holdfast run --record /var/lib/holdfast/recording)";
 
 constexpr const char* check_text =
     R"(Read the configuration as 'run' would, with the files of conf.d beside it, and say all that is wrong with it.
@@ -188,6 +192,8 @@ class CommandLine {
     CLI::App& run_command = add("run", "Hold the tunnels of the configuration", run_text, run_footer, run);
     add_config(run_command);
     add_only(run_command, "Hold this tunnel alone; another process may hold each of the others");
+    run_command.add_option("--record", options_.recording, "Write what the tunnels decide, and on what, to a new file")
+        ->type_name("FILE");
     add_config(add("check", "Say what is wrong with a configuration", check_text, check_footer, check));
     CLI::App& status_command = add("status", "Show what the running holdfast does", status_text, status_footer, status);
     status_command.add_flag("--json", options_.json, "Print the document of /v1/status (docs/status.md)");

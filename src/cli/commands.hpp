@@ -31,6 +31,7 @@ struct Options {
   std::optional<std::string> config;  ///< absent: default_config()
   std::optional<std::string> socket;  ///< absent: as the configuration says
   std::string only;                   ///< run that tunnel alone, or ask the process that does; empty: all
+  std::string recording;              ///< of a run: the file; empty: none
   double timeout_seconds = 10;
   bool json = false;
   bool capture = false;      ///< doctor

@@ -15,7 +15,7 @@ int run(const Options& options) {
   // What systemd makes for the service, a user has to have elsewhere.
   if (const std::string folder = own_config_folder(); !folder.empty() && file == folder + "/holdfast.yaml")
     ::setenv("STATE_DIRECTORY", own_state_folder().c_str(), 0);  // NOLINT(concurrency-mt-unsafe): one thread
-  return supervisor::run(file, options.only);
+  return supervisor::run(file, options.only, options.recording);
 }
 
 }  // namespace holdfast::cli

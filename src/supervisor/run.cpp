@@ -17,11 +17,14 @@
 
 #include "config/load.hpp"
 #include "holdfast/version.hpp"
+#include "holdfast/wall_time.hpp"
 #include "log/log.hpp"
 #include "net/resolver.hpp"
 #include "net/state_file.hpp"
 #include "preflight/configuration.hpp"
 #include "preflight/device_faults.hpp"
+#include "record/recorder.hpp"
+#include "record/text.hpp"
 #include "service/service.hpp"
 #include "ssh/libssh.hpp"
 #include "status/client.hpp"
@@ -94,7 +97,18 @@ std::optional<Config> configuration(const std::string& config_path, const std::s
   return std::move(loaded->config);
 }
 
-int hold(const std::string& config_path, const std::string& only) {
+/// Nothing is recorded where no file is named.
+std::shared_ptr<record::Recorder> recorder(const std::string& file) {
+  if (file.empty()) return nullptr;
+  const std::string made = "by holdfast " + std::string{version} + ", begun " +
+                           to_text(std::chrono::floor<WallTime::duration>(std::chrono::system_clock::now())) +
+                           ", which is " + record::to_text(Clock::now()) + " by the clock of its steps";
+  log::write(LogLevel::info, "recording to " + file);
+  return std::make_shared<record::Recorder>(record::new_file(file), file, made,
+                                            [](const std::string& text) { log::write(LogLevel::error, text); });
+}
+
+int hold(const std::string& config_path, const std::string& only, const std::string& recording) {
   auto config = configuration(config_path, only);
   if (!config) return EX_CONFIG;
   log::write(LogLevel::info, told(ssh::report(ssh::running_libssh())));
@@ -110,12 +124,10 @@ int hold(const std::string& config_path, const std::string& only) {
 
   boost::asio::io_context loop{1};
   const StatusSocketSpec status_socket = config->status_socket;
+  const auto recorder = supervisor::recorder(recording);
   Supervisor* running = nullptr;
-  Supervisor supervisor{loop.get_executor(),
-                        config_path,
-                        only,
-                        std::move(*config),
-                        [&] { service::notify_status(summary(running->report())); },
+  Supervisor supervisor{loop.get_executor(), config_path, only,
+                        std::move(*config),  recorder,    [&] { service::notify_status(summary(running->report())); },
                         [&] { loop.stop(); }};
   running = &supervisor;
 
@@ -143,7 +155,8 @@ int hold(const std::string& config_path, const std::string& only) {
   service::notify_ready();
   supervisor.start();
   loop.run();
-  if (!supervisor.flush(std::chrono::seconds{1})) {
+  if (recorder) recorder->end("stopped");
+  if (!supervisor.flush(std::chrono::seconds{1}) || (recorder && !recorder->flush(std::chrono::seconds{1}))) {
     log::write(LogLevel::error, "the disk does not answer: what was to be kept is not written");
   }
   return 0;
@@ -151,7 +164,7 @@ int hold(const std::string& config_path, const std::string& only) {
 
 }  // namespace
 
-int run(const std::string& config_path, const std::string& only) {
+int run(const std::string& config_path, const std::string& only, const std::string& recording) {
   service::hide_memory();
   // Before the first thread:
   share_one_heap();
@@ -159,7 +172,7 @@ int run(const std::string& config_path, const std::string& only) {
   log::init();
   int status = 1;
   try {
-    status = hold(config_path, only);
+    status = hold(config_path, only, recording);
   } catch (const std::exception& error) {
     log::write(LogLevel::fatal, std::string{"internal error: "} + error.what());
   }

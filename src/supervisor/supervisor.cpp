@@ -66,10 +66,12 @@ bool differs_in_log_level_only(TunnelSpec one, const TunnelSpec& other) {
 }  // namespace
 
 Supervisor::Supervisor(const boost::asio::any_io_executor& executor, std::string config_path, std::string only,
-                       Config config, std::function<void()> changed, std::function<void()> stopped)
+                       Config config, std::shared_ptr<record::Recorder> recorder, std::function<void()> changed,
+                       std::function<void()> stopped)
     : executor_(executor),
       only_(std::move(only)),
       config_(std::move(config)),
+      recorder_(std::move(recorder)),
       changed_(std::move(changed)),
       stopped_(std::move(stopped)),
       started_(Clock::now()),
@@ -92,7 +94,7 @@ Supervisor::Supervisor(const boost::asio::any_io_executor& executor, std::string
 
 Supervisor::Holder Supervisor::make_holder(const TunnelSpec& spec, const DeviceNames& names) {
   relay::Device device{names.now, runs_.numbers, runs_.kept, started_, names.before};
-  Surroundings around{executor_, resolver_, storage_, std::move(device), [this] { return jitter_(); }};
+  Surroundings around{executor_, resolver_, storage_, std::move(device), [this] { return jitter_(); }, recorder_};
   return {spec, std::make_unique<TunnelRunner>(std::move(around), spec, [this] { on_change(); })};
 }
 

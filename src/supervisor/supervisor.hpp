@@ -36,8 +36,9 @@ class Supervisor final : public status::Source {
   /// `stopped` is called from the loop, once, when the last tunnel is down after stop(). `changed` is called from
   /// the loop after a tunnel changed its phase or its listeners.
   /// `only`: see supervisor/share.hpp; `config` is already that share.
+  /// `recorder`: null if nothing is recorded.
   Supervisor(const boost::asio::any_io_executor& executor, std::string config_path, std::string only, Config config,
-             std::function<void()> changed, std::function<void()> stopped);
+             std::shared_ptr<record::Recorder> recorder, std::function<void()> changed, std::function<void()> stopped);
 
   void start();
   /// Every tunnel gives its listeners back and drains; then `stopped`.
@@ -124,6 +125,7 @@ class Supervisor final : public status::Source {
   boost::asio::any_io_executor executor_;
   const std::string only_;
   Config config_;
+  const std::shared_ptr<record::Recorder> recorder_;
   const std::function<void()> changed_;
   const std::function<void()> stopped_;
   const TimePoint started_;

@@ -12,6 +12,7 @@
 #include "holdfast/tunnel.hpp"
 #include "net/dial/dialling.hpp"
 #include "net/resolver.hpp"
+#include "record/recorder.hpp"
 #include "relay/lease_protocol.hpp"
 #include "ssh/session.hpp"
 #include "ssh/storage.hpp"
@@ -26,6 +27,7 @@ struct Surroundings {
   std::shared_ptr<ssh::Storage> storage;
   relay::Device device;
   UnitRandom jitter;
+  std::shared_ptr<record::Recorder> recorder;  ///< null: nothing is recorded
 };
 
 /// Of one relay, over all attempts at it.

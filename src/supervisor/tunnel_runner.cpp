@@ -23,6 +23,7 @@ std::size_t held_forwards(const Phase& phase) {
 TunnelRunner::TunnelRunner(Surroundings around, TunnelSpec spec, std::function<void()> changed)
     : around_(std::move(around)),
       spec_(in_order_of_preference(std::move(spec), around_.device.name)),
+      recorder_(around_.recorder, spec_),
       log_level_(spec_.log_level),
       changed_(std::move(changed)),
       alarm_(around_.executor,
@@ -42,7 +43,7 @@ void TunnelRunner::handle(const TunnelEvent& event) {
   const std::size_t held_before = held_forwards(state_.phase);
   const std::string_view phase_before = phase_name(state_.phase);
   const Attempt attempt_before = state_.attempt;
-  Step result = step(spec_, std::move(state_), event, Clock::now(), around_.jitter);
+  Step result = recorder_.step(spec_, std::move(state_), event, Clock::now(), around_.jitter);
   if (const LogLevel detail = detail_of_step(phase_before, event, result); detail <= log_level_) {
     log::write(detail, describe_step(phase_before, event, result), {spec_.name, {}, phase_before, {}}, log_level_);
   }

@@ -11,6 +11,7 @@
 #include "holdfast/tunnel_log.hpp"
 #include "holdfast/tunnel_report.hpp"
 #include "net/parked_socket.hpp"
+#include "record/recorder.hpp"
 #include "supervisor/alarm.hpp"
 #include "supervisor/live_attempt.hpp"
 #include "supervisor/surroundings.hpp"
@@ -79,6 +80,7 @@ class TunnelRunner final : private AttemptOwner {
 
   const Surroundings around_;
   const TunnelSpec spec_;  ///< its relays in this device's order of preference
+  const record::StepRecorder recorder_;
   LogLevel log_level_;
   const std::function<void()> changed_;
   TunnelState state_;
