@@ -123,12 +123,12 @@ void Device::timers(TimePoint now) {
 // ---- the step ---------------------------------------------------------------------------------------------------
 
 void Device::feed(const TunnelEvent& event, TimePoint now, bool late) {
-  double drawn = 0;
+  std::vector<double> dice;
   const bool due = next_deadline(state_) == clock(now);
-  Step result = step(spec_, std::move(state_), event, clock(now), [&] { return drawn = random_.unit(); });
+  Step result = step(spec_, std::move(state_), event, clock(now), [&] { return dice.emplace_back(random_.unit()); });
   state_ = std::move(result.next);
   ++steps_;
-  if (fed_ != nullptr) fed_->push_back({clock(now), event, drawn, late, due});
+  if (fed_ != nullptr) fed_->push_back({clock(now), event, dice, late, due});
   watch_.saw(event, state_, result.actions, clock(now));
   for (const TunnelAction& action : result.actions) perform(deed_of(action), now);
 }

@@ -18,9 +18,9 @@ namespace holdfast::simulation {
 struct Fed {
   TimePoint at;  ///< by the device's clock
   TunnelEvent event;
-  double dice = 0;    ///< what was drawn, if anything was
-  bool late = false;  ///< of an earlier session
-  bool due = false;   ///< a timer at its very deadline
+  std::vector<double> dice{};  ///< what was drawn
+  bool late = false;           ///< of an earlier session
+  bool due = false;            ///< a timer at its very deadline
 };
 
 /// A device, its way to the relays, and what the runner would do there: the answers to the actions, and the runner's

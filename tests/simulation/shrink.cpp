@@ -36,6 +36,11 @@ std::vector<Item> smallest(std::vector<Item> items, TimePoint until,
   return items;
 }
 
+/// The last one again where there are no more.
+double nth(const std::vector<double>& dice, std::size_t index) {
+  return dice.empty() ? 0.5 : dice[std::min(index, dice.size() - 1)];
+}
+
 std::optional<Violation> feed_again(const TunnelSpec& spec, const std::vector<Fed>& fed) {
   TunnelState state;
   Watch watch{spec};
@@ -46,7 +51,8 @@ std::optional<Violation> feed_again(const TunnelSpec& spec, const std::vector<Fe
     TunnelEvent event = each.event;
     if (auto* of_session = std::get_if<OfSession>(&event); of_session != nullptr && !each.late)
       of_session->attempt = state.attempt;
-    Step result = step(spec, std::move(state), event, now, [&] { return each.dice; });
+    std::size_t drawn = 0;
+    Step result = step(spec, std::move(state), event, now, [&] { return nth(each.dice, drawn++); });
     state = std::move(result.next);
     watch.saw(event, state, result.actions, now);
     if (watch.broken()) return watch.broken();
@@ -54,9 +60,30 @@ std::optional<Violation> feed_again(const TunnelSpec& spec, const std::vector<Fe
   return std::nullopt;
 }
 
+/// What lines_of() tells of it, and no more.
+TunnelSpec as_told(const TunnelSpec& spec) {
+  TunnelSpec told;
+  told.name = "relay";
+  told.host_name = spec.host_name;
+  for (std::size_t index = 0; index < spec.remote_forward.size(); ++index) {
+    const auto port = static_cast<std::uint16_t>(spec.remote_forward[index].port == 0 ? 0 : 4649 + index);
+    told.remote_forward.push_back({"localhost", port, TcpTarget{"localhost", static_cast<std::uint16_t>(22 + index)}});
+  }
+  for (const RelaySpec& relay : spec.relays) told.relays.push_back({relay.host_name, 22, "/known", {}});
+  told.lease = spec.lease;
+  told.verify_interval = spec.verify_interval;
+  told.exit_on_forward_failure = spec.exit_on_forward_failure;
+  told.liveness = spec.liveness;
+  told.fail_back_after = spec.fail_back_after;
+  told.drain_timeout = spec.drain_timeout;
+  told.connect_timeout = spec.connect_timeout;
+  told.backoff = spec.backoff;
+  return told;
+}
+
 std::vector<Setup> simpler_ones(const Setup& setup) {
   const TunnelSpec usual;
-  std::vector<Setup> simpler(8, setup);
+  std::vector<Setup> simpler(9, setup);
   simpler[0].spec.lease = false;
   simpler[1].spec.verify_interval = 0s;
   simpler[2].spec.remote_forward.resize(1);
@@ -67,6 +94,7 @@ std::vector<Setup> simpler_ones(const Setup& setup) {
   simpler[5].spec.fail_back_after = usual.fail_back_after;
   simpler[6].spec.drain_timeout = usual.drain_timeout;
   simpler[7].spec.exit_on_forward_failure = usual.exit_on_forward_failure;
+  simpler[8].spec = as_told(setup.spec);
   return simpler;
 }
 
@@ -81,7 +109,7 @@ std::vector<Fault> that_fit(std::vector<Fault> faults, const Setup& setup) {
 std::vector<Fed> rounded(std::vector<Fed> fed) {
   for (Fed& each : fed) {
     each.at = std::chrono::ceil<std::chrono::milliseconds>(each.at);
-    each.dice = 0.5;
+    each.dice.clear();
   }
   return fed;
 }
@@ -93,20 +121,14 @@ std::string line_of(const Fed& fed) {
   return "  tunnel.after(" + code_of(fed.event) + ");\n";
 }
 
-std::string text_of(Duration duration) {
-  const auto milliseconds = std::chrono::floor<std::chrono::milliseconds>(duration);
-  return milliseconds == duration ? std::to_string(milliseconds.count()) + "ms"
-                                  : "Duration{" + std::to_string(duration.count()) + "}";
-}
-
 std::string yes_or_no(bool value) {
   return value ? "true" : "false";
 }
 
-std::string code_of(const TunnelSpec& spec) {
+std::string lines_of(const TunnelSpec& spec) {
   const TunnelSpec usual;
   std::string code = "  TunnelSpec spec = spec_with(" + std::to_string(spec.remote_forward.size()) + ", " +
-                     text_of(spec.verify_interval) + ");\n";
+                     code_of(spec.verify_interval) + ");\n";
   for (std::size_t index = 0; index < spec.remote_forward.size(); ++index) {
     if (spec.remote_forward[index].port == 0)
       code += "  spec.remote_forward[" + std::to_string(index) + "].port = 0;\n";
@@ -115,17 +137,45 @@ std::string code_of(const TunnelSpec& spec) {
   if (spec.exit_on_forward_failure != usual.exit_on_forward_failure)
     code += "  spec.exit_on_forward_failure = " + yes_or_no(spec.exit_on_forward_failure) + ";\n";
   if (spec.liveness != usual.liveness) {
-    code += "  spec.liveness = {" + text_of(spec.liveness.server_alive_interval) + ", " +
+    code += "  spec.liveness = {" + code_of(spec.liveness.server_alive_interval) + ", " +
             std::to_string(spec.liveness.server_alive_count_max) + ", " +
             std::to_string(spec.liveness.intervals_per_probe) + "};\n";
   }
   if (spec.fail_back_after != usual.fail_back_after)
-    code += "  spec.fail_back_after = " + text_of(spec.fail_back_after) + ";\n";
+    code += "  spec.fail_back_after = " + code_of(spec.fail_back_after) + ";\n";
   if (spec.drain_timeout != usual.drain_timeout)
-    code += "  spec.drain_timeout = " + text_of(spec.drain_timeout) + ";\n";
+    code += "  spec.drain_timeout = " + code_of(spec.drain_timeout) + ";\n";
+  if (spec.connect_timeout != usual.connect_timeout)
+    code += "  spec.connect_timeout = " + code_of(spec.connect_timeout) + ";\n";
+  if (spec.backoff != usual.backoff) {
+    const auto schedule = [](const BackoffSchedule& each) {
+      return "{" + code_of(each.first) + ", " + code_of(each.cap) + "}, ";
+    };
+    code += "  spec.backoff = {" + schedule(spec.backoff.network) + schedule(spec.backoff.listener) +
+            schedule(spec.backoff.refused) + schedule(spec.backoff.penalty) + code_of(spec.backoff.reset_after) +
+            "};\n";
+  }
+  if (spec.relays.empty() && spec.host_name != "relay.example")
+    code += "  spec.host_name = " + code_of(spec.host_name) + ";\n";
   for (const RelaySpec& relay : spec.relays)
-    code += "  spec.relays.push_back({\"" + relay.host_name + "\", 22, \"/known\", {}});\n";
+    code += "  spec.relays.push_back({" + code_of(relay.host_name) + ", 22, \"/known\", {}});\n";
   return code;
+}
+
+bool breaks(const TunnelSpec& spec, const std::vector<Fed>& fed, Promise promise) {
+  const auto found = feed_again(spec, fed);
+  return found && found->promise == promise;
+}
+
+void leave_out_events(Shrunk& shrunk, TimePoint until) {
+  const auto fed_breaks = [&](const std::vector<Fed>& fed) {
+    return breaks(shrunk.setup.spec, fed, shrunk.broken.promise);
+  };
+  shrunk.by_events = fed_breaks(shrunk.fed);
+  if (!shrunk.by_events) return;
+  shrunk.fed = smallest<Fed>(shrunk.fed, until, fed_breaks);
+  if (auto simpler = rounded(shrunk.fed); fed_breaks(simpler)) shrunk.fed = smallest<Fed>(simpler, until, fed_breaks);
+  shrunk.broken = *feed_again(shrunk.setup.spec, shrunk.fed);
 }
 
 }  // namespace
@@ -152,28 +202,34 @@ Shrunk shrink(const Setup& setup, const std::vector<Fault>& faults, const Violat
   leave_out_faults();
   shrunk.broken = play(shrunk.setup, shrunk.faults, &shrunk.fed).broken.value_or(broken);
 
-  const auto fed_breaks = [&](const std::vector<Fed>& fed) {
-    const auto found = feed_again(shrunk.setup.spec, fed);
-    return found && found->promise == broken.promise;
-  };
-  shrunk.by_events = fed_breaks(shrunk.fed);
-  if (!shrunk.by_events) return shrunk;
-  shrunk.fed = smallest<Fed>(shrunk.fed, until, fed_breaks);
-  if (auto simpler = rounded(shrunk.fed); fed_breaks(simpler)) shrunk.fed = smallest<Fed>(simpler, until, fed_breaks);
-  shrunk.broken = *feed_again(shrunk.setup.spec, shrunk.fed);
+  leave_out_events(shrunk, until);
+  return shrunk;
+}
+
+Shrunk shrink(const TunnelSpec& spec, std::vector<Fed> fed, const Violation& broken, Duration at_most) {
+  const TimePoint until = Clock::now() + at_most;
+  Shrunk shrunk{{}, {}, std::move(fed), false, broken};
+  shrunk.setup.spec = spec;
+  leave_out_events(shrunk, until);
+  for (std::size_t index = 0; index < simpler_ones(shrunk.setup).size() && shrunk.by_events; ++index) {
+    const Setup simpler = simpler_ones(shrunk.setup)[index];
+    if (breaks(simpler.spec, shrunk.fed, broken.promise)) shrunk.setup = simpler;
+  }
+  leave_out_events(shrunk, until);
   return shrunk;
 }
 
 std::string as_unit_test(const Shrunk& shrunk, const std::string& name) {
   std::string text = "TEST_CASE(\"" + name + "\") {\n";
   for (const Fault& fault : shrunk.faults) text += "  // " + to_text(fault) + "\n";
-  text += code_of(shrunk.setup.spec) + "  SteppedTunnel tunnel{spec};\n";
+  text += lines_of(shrunk.setup.spec) + "  SteppedTunnel tunnel{spec};\n";
   TimePoint at = shrunk.fed.empty() ? TimePoint{} : shrunk.fed.front().at;
   double dice = 0.5;
   for (const Fed& fed : shrunk.fed) {
-    if (fed.at > at && !fed.due) text += "  tunnel.now += " + text_of(fed.at - at) + ";\n";
+    if (fed.at > at && !fed.due) text += "  tunnel.now += " + code_of(fed.at - at) + ";\n";
     at = std::max(at, fed.at);
-    if (fed.dice != dice) text += "  tunnel.dice = " + std::to_string(dice = fed.dice) + ";\n";
+    const double drawn = fed.dice.empty() ? dice : fed.dice.back();
+    if (drawn != dice) text += "  tunnel.dice = " + std::to_string(dice = drawn) + ";\n";
     text += line_of(fed);
   }
   return text + "  // " + std::string{to_string(shrunk.broken.promise)} + ": " + shrunk.broken.what + "\n}\n";

@@ -20,6 +20,9 @@ struct Shrunk {
 /// after it began.
 Shrunk shrink(const Setup& setup, const std::vector<Fault>& faults, const Violation& broken, Duration at_most);
 
+/// Of a run that no world is known of: of its events, and of its spec what a unit test need not say.
+Shrunk shrink(const TunnelSpec& spec, std::vector<Fed> fed, const Violation& broken, Duration at_most);
+
 /// As it would stand in tests/unit/core/, with tunnel_fixture.hpp; the faults as comments.
 std::string as_unit_test(const Shrunk& shrunk, const std::string& name);
 

@@ -5,13 +5,16 @@
 #include <atomic>
 #include <cstdio>
 #include <deque>
+#include <fstream>
 #include <iostream>
+#include <iterator>
 #include <mutex>
 #include <stdexcept>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "simulation/replay.hpp"
 #include "simulation/run.hpp"
 #include "simulation/shrink.hpp"
 
@@ -24,6 +27,7 @@ namespace {
 constexpr std::string_view usage =
     "usage: simulate [--seeds N] [--seed S] [--profile healthy|lossy|hostile|storm] [--days D] [--jobs N]\n"
     "                [--seconds T] [--shrink T] [--cost]\n"
+    "       simulate --replay FILE [--shrink T]\n"
     "  --seeds N    tries seeds 1 to N, each with each profile (default: 100)\n"
     "  --seed S     only this one, or the first of N\n"
     "  --profile P  only with this one\n"
@@ -31,7 +35,8 @@ constexpr std::string_view usage =
     "  --jobs N     at a time (default: all processors)\n"
     "  --seconds T  begins no further one after that\n"
     "  --shrink T   makes what broke shorter for so many seconds (default: 5; 0: not at all)\n"
-    "  --cost       instead: what a device and its relay cost, of a thousand\n";
+    "  --cost       instead: what a device and its relay cost, of a thousand\n"
+    "  --replay F   instead: what 'holdfast run --record F' wrote, with this core: does it decide the same?\n";
 
 constexpr std::uint64_t most_shown = 3;
 
@@ -40,6 +45,7 @@ struct Options {
   bool one = false, cost = false;
   std::optional<Duration> limit;
   Duration shrink = 5s;
+  std::string replay;
   std::vector<Profile> profiles{simulation::profiles.begin(), simulation::profiles.end()};
 };
 
@@ -86,6 +92,8 @@ Options parse(const std::vector<std::string>& arguments) {
       options.limit = std::chrono::seconds{number(option, value)};
     } else if (option == "--shrink") {
       options.shrink = std::chrono::seconds{number(option, value)};
+    } else if (option == "--replay") {
+      options.replay = value;
     } else {
       throw std::invalid_argument("no such option: " + option + "; see --help");
     }
@@ -94,7 +102,7 @@ Options parse(const std::vector<std::string>& arguments) {
   return options;
 }
 
-std::string replay(std::uint64_t seed, Profile profile, const Options& options) {
+std::string command_of(std::uint64_t seed, Profile profile, const Options& options) {
   return "simulate --seed " + std::to_string(seed) + " --profile " + std::string{to_string(profile)} + " --days " +
          std::to_string(options.days);
 }
@@ -165,7 +173,7 @@ int simulate(const Options& options) {
       const Setup setup = draw_setup(seed, profile, 24h * options.days);
       const std::vector<Fault> faults = draw_faults(setup, profile);
       const Outcome outcome = play(setup, faults);
-      const std::string command = replay(seed, profile, options);
+      const std::string command = command_of(seed, profile, options);
       tally.add(outcome);
       if (!outcome.broken) continue;
       tally.show(shown(*outcome.broken, command));
@@ -177,6 +185,38 @@ int simulate(const Options& options) {
   work();
   for (std::thread& thread : threads) thread.join();
   return tally.finish(Clock::now() - began);
+}
+
+/// True if it decided the same and kept its promises.
+bool replay_tunnel(const record::RecordedTunnel& tunnel, const Options& options) {
+  const Replayed replayed = replay(tunnel);
+  std::cout << tunnel.name << ": " << replayed.fed.size() << " of " << tunnel.steps.size() << " steps replayed\n";
+  if (const auto& differs = replayed.differs) {
+    std::cout << options.replay << ":" << differs->line
+              << ": this core decides otherwise\n  recorded: " << differs->recorded << "\n  now:      " << differs->now
+              << "\n";
+  }
+  if (!replayed.broken) return !replayed.differs;
+  const std::string command = "simulate --replay " + options.replay;
+  std::cout << options.replay << ":" << tunnel.steps[replayed.fed.size() - 1].line << ": "
+            << shown(*replayed.broken, command) << std::flush;
+  if (options.shrink > 0s)
+    std::cout << shown(shrink(tunnel.spec, replayed.fed, *replayed.broken, options.shrink), command);
+  return false;
+}
+
+int replay_file(const Options& options) {
+  std::ifstream file{options.replay};
+  const std::string text{std::istreambuf_iterator<char>{file}, {}};
+  if (!file) throw std::invalid_argument("can't read " + options.replay);
+  const auto recording = record::parse(text);
+  if (!recording) throw std::invalid_argument(options.replay + ":" + recording.error());
+  bool good = true;
+  for (const record::RecordedTunnel& tunnel : recording->tunnels) good = replay_tunnel(tunnel, options) && good;
+  if (recording->lost > 0)
+    std::cout << recording->lost << " steps were not recorded; what follows them can't be replayed\n";
+  std::cout << "the recording ends: " << (recording->end.empty() ? "without a word" : recording->end) << "\n";
+  return good ? 0 : 1;
 }
 
 /// A thousand devices, each with a relay of its own, an hour of each.
@@ -216,6 +256,7 @@ int main(int count, char** values) {
   }
   try {
     const Options options = parse(arguments);
+    if (!options.replay.empty()) return replay_file(options);
     return options.cost ? cost() : simulate(options);
   } catch (const std::invalid_argument& problem) {
     std::cerr << "simulate: " << problem.what() << "\n";

@@ -1,104 +1,71 @@
 #include "simulation/words.hpp"
 
+#include <utility>
+
 #include "holdfast/overloaded.hpp"
+#include "record/describe.hpp"
 
 namespace holdfast::simulation {
 namespace {
 
-std::string quoted(const std::string& text) {
-  std::string code = "\"";
-  for (const char each : text) {
-    if (each == '"' || each == '\\') code += '\\';
-    code += each;
+/// C++ of what record/describe.hpp describes.
+class Code {
+ public:
+  void write(bool value) { text_ += value ? "true" : "false"; }
+  template <class Number>
+  requires(std::is_unsigned_v<Number> && !std::is_same_v<Number, bool>) void write(Number value) {
+    text_ += std::to_string(value);
   }
-  return code + '"';
-}
-
-std::string braced(const std::string& type, const std::string& fields) {
-  return type + "{" + fields + "}";
-}
-
-std::string code_of(bool value) {
-  return value ? "true" : "false";
-}
-
-std::string code_of(Duration duration) {
-  return std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(duration).count()) + "ms";
-}
-
-std::string code_of(const std::vector<std::string>& addresses) {
-  std::string code;
-  for (const std::string& each : addresses) code += (code.empty() ? "" : ", ") + quoted(each);
-  return "{" + code + "}";
-}
-
-std::string code_of(const FoundAddresses& found) {
-  return "{" + code_of(found.said) + ", " + code_of(found.remembered) + ", " +
-         (found.age ? code_of(*found.age) : "std::nullopt") + "}";
-}
-
-std::string code_of(const Failure& failure) {
-  return "Failure{Cause::" + std::string{to_string(failure.cause)} + ", " + quoted(failure.operation) + ", " +
-         quoted(failure.subject) + ", " + quoted(failure.detail) + "}";
-}
-
-std::string code_of(KnockAnswer answer) {
-  switch (answer) {
-    case KnockAnswer::opened:
-      return "KnockAnswer::opened";
-    case KnockAnswer::answered:
-      return "KnockAnswer::answered";
-    case KnockAnswer::nobody_listens:
-      return "KnockAnswer::nobody_listens";
-    case KnockAnswer::not_connected:
-      return "KnockAnswer::not_connected";
-    case KnockAnswer::not_permitted:
-      return "KnockAnswer::not_permitted";
+  void write(Duration value) { text_ += code_of(value); }
+  void write(TimePoint value) { text_ += "TimePoint{" + code_of(value.time_since_epoch()) + "}"; }
+  void write(const std::string& value) { text_ += code_of(value); }
+  void write(Cause value) { text_ += "Cause::" + std::string{to_string(value)}; }
+  template <class Enum>
+  requires std::is_enum_v<Enum>
+  void write(Enum value) {
+    using Names = record::Names<Enum>;
+    text_ += std::string{Names::type} + "::" + std::string{Names::of.at(static_cast<std::size_t>(value))};
   }
-  std::abort();
-}
-
-std::string code_of(EvictOutcome outcome) {
-  switch (outcome) {
-    case EvictOutcome::freed:
-      return "EvictOutcome::freed";
-    case EvictOutcome::other_device:
-      return "EvictOutcome::other_device";
-    case EvictOutcome::twin:
-      return "EvictOutcome::twin";
-    case EvictOutcome::not_ours:
-      return "EvictOutcome::not_ours";
-    case EvictOutcome::failed:
-      return "EvictOutcome::failed";
+  template <class Value>
+  void write(const std::optional<Value>& value) {
+    if (value) return write(*value);
+    text_ += "std::nullopt";
   }
-  std::abort();
-}
-
-std::string code_of(ProofNews news) {
-  switch (news) {
-    case ProofNews::opened:
-      return "ProofNews::opened";
-    case ProofNews::nobody_listens:
-      return "ProofNews::nobody_listens";
-    case ProofNews::not_connected:
-      return "ProofNews::not_connected";
-    case ProofNews::not_permitted:
-      return "ProofNews::not_permitted";
-    case ProofNews::not_opened:
-      return "ProofNews::not_opened";
-    case ProofNews::target_failed:
-      return "ProofNews::target_failed";
-    case ProofNews::returned:
-      return "ProofNews::returned";
-    case ProofNews::answered:
-      return "ProofNews::answered";
-    case ProofNews::stranger:
-      return "ProofNews::stranger";
-    case ProofNews::ended:
-      return "ProofNews::ended";
+  template <class Value>
+  void write(const std::vector<Value>& values) {
+    text_ += "{";
+    for (const Value& value : values) {
+      if (&value != values.data()) text_ += ", ";
+      write(value);
+    }
+    text_ += "}";
   }
-  std::abort();
-}
+  template <class... Alternatives>
+  void write(const std::variant<Alternatives...>& value) {
+    std::visit([this](const auto& what) { this->write(what); }, value);
+  }
+  template <class Struct>
+  requires std::is_class_v<Struct>
+  void write(const Struct& value) {
+    constexpr auto& type = record::description<Struct>;
+    text_ += type.name;
+    text_ += "{";
+    const bool all_left_out = std::apply(
+        [&](const auto&... field) { return (record::is_left_out(value.*field.member) && ...); }, type.fields);
+    std::string before;
+    const auto write_field = [&](const auto& member) {
+      text_ += std::exchange(before, ", ");
+      write(member);
+    };
+    if (!all_left_out) std::apply([&](const auto&... field) { (write_field(value.*field.member), ...); }, type.fields);
+    text_ += "}";
+  }
+
+  std::string take() { return std::move(text_); }
+
+ private:
+  std::string text_;
+};
 
 }  // namespace
 
@@ -168,64 +135,36 @@ Stage stage_of(const Phase& phase) {
 }
 
 std::string code_of(const SessionEvent& event) {
-  return std::visit(
-      overloaded{[](const PhaseCompleted& completed) {
-                   return braced("PhaseCompleted", "OpeningPhase::" + std::string{to_string(completed.phase)} + ", " +
-                                                       quoted(completed.server) + ", " + code_of(completed.found) +
-                                                       ", " + quoted(completed.address));
-                 },
-                 [](const ForwardAnswered& answer) {
-                   const std::string port = answer.bound_port ? std::to_string(*answer.bound_port) : "std::nullopt";
-                   return braced("ForwardAnswered", std::to_string(answer.forward) + ", " + port);
-                 },
-                 [](const Knocked& knock) {
-                   return braced("Knocked", std::to_string(knock.forward) + ", " + code_of(knock.answer));
-                 },
-                 [](const Evicted& evicted) {
-                   return braced("Evicted", std::to_string(evicted.forward) + ", " + code_of(evicted.outcome) + ", " +
-                                                quoted(evicted.holder) + ", " +
-                                                (evicted.guard ? code_of(*evicted.guard) : "std::nullopt"));
-                 },
-                 [](const ProofAdvanced& proof) {
-                   return braced("ProofAdvanced", std::to_string(proof.forward) + ", " + code_of(proof.news) + ", " +
-                                                      quoted(proof.detail) + ", " + code_of(proof.in_use));
-                 },
-                 [](const ListenerCancelled& cancelled) {
-                   return braced("ListenerCancelled", std::to_string(cancelled.forward));
-                 },
-                 [](const Received& received) { return braced("Received", code_of(received.whole_packet)); },
-                 [](const TransportStalled&) { return braced("TransportStalled", "/* the model has none */"); },
-                 [](const ConnectionsDrained&) { return braced("ConnectionsDrained", ""); },
-                 [](const RelayLookedAt& look) {
-                   return braced("RelayLookedAt", (look.failure ? code_of(*look.failure) : "std::nullopt") + ", " +
-                                                      quoted(look.address));
-                 },
-                 [](const ConnectionsIdle&) { return braced("ConnectionsIdle", ""); },
-                 [](const LeaseOpened&) { return braced("LeaseOpened", ""); },
-                 [](const LeaseLost& lost) { return braced("LeaseLost", quoted(lost.reason)); },
-                 [](const SessionFailed& failed) { return braced("SessionFailed", code_of(failed.failure)); },
-                 [](const SessionClosed&) { return braced("SessionClosed", ""); }},
-      event);
+  Code code;
+  code.write(event);
+  return code.take();
 }
 
 std::string code_of(const TunnelEvent& event) {
-  return std::visit(
-      overloaded{[](const Start& start) { return braced("Start", code_of(start.stand_by)); },
-                 [](const Proceed&) { return braced("Proceed", ""); },
-                 [](const StopRequested&) { return braced("StopRequested", ""); },
-                 [](const StopNow&) { return braced("StopNow", ""); },
-                 [](const ReconnectRequested&) { return braced("ReconnectRequested", ""); },
-                 [](const TimerExpired& timer) {
-                   if (!timer.acknowledged) return braced("TimerExpired", "");
-                   return braced("TimerExpired", "TimePoint{" + code_of(timer.acknowledged->time_since_epoch()) + "}");
-                 },
-                 [](const NetworkChanged& change) {
-                   return braced("NetworkChanged", code_of(change.moved) + ", " + code_of(change.repetition));
-                 },
-                 [](const OfSession& of) {
-                   return braced("OfSession", std::to_string(of.attempt) + ", " + code_of(of.event));
-                 }},
-      event);
+  Code code;
+  code.write(event);
+  return code.take();
+}
+
+std::string code_of(const std::string& text) {
+  std::string code = "\"";
+  for (const char each : text) {
+    const auto byte = static_cast<unsigned char>(each);
+    if (byte < 0x20 || byte >= 0x7f) {
+      for (const unsigned shift : {6U, 3U, 0U})
+        code += (shift == 6U ? "\\" : "") + std::to_string((byte >> shift) & 7U);
+      continue;
+    }
+    if (each == '"' || each == '\\') code += '\\';
+    code += each;
+  }
+  return code + '"';
+}
+
+std::string code_of(Duration duration) {
+  const auto milliseconds = std::chrono::floor<std::chrono::milliseconds>(duration);
+  return milliseconds == duration ? std::to_string(milliseconds.count()) + "ms"
+                                  : "Duration{" + std::to_string(duration.count()) + "}";
 }
 
 }  // namespace holdfast::simulation

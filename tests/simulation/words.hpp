@@ -60,5 +60,7 @@ inline bool is_live(Stage stage) {
 std::string code_of(const TunnelEvent& event);
 /// The same of what OfSession holds.
 std::string code_of(const SessionEvent& event);
+std::string code_of(const std::string& text);
+std::string code_of(Duration duration);
 
 }  // namespace holdfast::simulation
