@@ -10,6 +10,7 @@
 #include "holdfast/listeners.hpp"
 #include "holdfast/proof.hpp"
 #include "holdfast/time.hpp"
+#include "holdfast/wall_time.hpp"
 
 /// What happens to a tunnel: facts, and no prose. The log words it (tunnel_log.hpp), the status keeps what went wrong
 /// (history.hpp). Relays and forwards are numbered as in TunnelSpec.
@@ -95,6 +96,14 @@ struct TunnelStopped {
 using Happening = std::variant<StandsBy, SessionStands, SessionEnded, AttemptFailed, ListenerHeld, ListenerRefused,
                                ListenerFreed, ProofChanged, LeaseUnavailable, BetterRelayAnswers, BetterRelayNotBack,
                                GoingBack, DrainBegan, TunnelStopped>;
+
+/// As it is told at the daemon's edge (src/supervisor/teller.hpp), for whoever tells it on.
+struct Told {
+  std::uint64_t number = 0;  ///< in this process, whatever the tunnel, from 1 on
+  TimePoint at;
+  WallTime wall;
+  Happening what;
+};
 
 /// The action that tells one.
 struct Happened {

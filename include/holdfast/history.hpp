@@ -8,6 +8,7 @@
 
 #include "holdfast/happening.hpp"
 #include "holdfast/time.hpp"
+#include "holdfast/wall_time.hpp"
 
 namespace holdfast {
 
@@ -18,6 +19,7 @@ class History {
   struct Error {
     Failure failure;
     TimePoint at;
+    WallTime wall{};
 
     friend bool operator==(const Error&, const Error&) = default;
   };
@@ -25,13 +27,14 @@ class History {
     std::optional<Failure> why;  ///< none: on request, or for a better relay
     TimePoint at;
     Duration held{};
+    WallTime wall{};
 
     friend bool operator==(const End&, const End&) = default;
   };
 
   static constexpr std::size_t most_ends = 8;
 
-  void add(const Happening& happening, TimePoint now);
+  void add(const Told& told);
 
   /// Why there was no session, or not all of its listeners. What a proof found is elsewhere: there the session stands.
   const std::optional<Error>& last_error() const { return last_error_; }

@@ -44,6 +44,7 @@ struct ForwardReport {
 struct FailureReport {
   Failure failure;
   Duration age{};
+  std::string at{};  ///< what people's clocks said, as RFC 3339 has it; only of `last_error`
 };
 
 struct RelayReport {
@@ -79,6 +80,7 @@ struct EndReport {
   std::optional<Failure> why;  ///< none: on request, or for a better relay
   Duration age{};              ///< since then
   Duration held{};
+  std::string at{};  ///< as in FailureReport
 };
 
 /// Which layer is at fault, by the looks that cost no packet, and by the last error.

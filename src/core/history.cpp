@@ -4,9 +4,9 @@
 
 namespace holdfast {
 
-void History::add(const Happening& happening, TimePoint now) {
+void History::add(const Told& told) {
   const auto failed = [&](const Failure& failure) {
-    last_error_ = Error{failure, now};
+    last_error_ = Error{failure, told.at, told.wall};
     ++counts_[failure.cause];
   };
   std::visit(overloaded{[&](const AttemptFailed& attempt) { failed(attempt.failure); },
@@ -15,11 +15,11 @@ void History::add(const Happening& happening, TimePoint now) {
                           if (is_bad(change.proof.result)) ++counts_[change.proof.failure.value().cause];
                         },
                         [&](const SessionEnded& session) {
-                          ends_.push_back({session.why, now, session.held});
+                          ends_.push_back({session.why, told.at, session.held, told.wall});
                           if (ends_.size() > most_ends) ends_.erase(ends_.begin());
                         },
                         [](const auto&) {}},
-             happening);
+             told.what);
 }
 
 }  // namespace holdfast

@@ -20,7 +20,7 @@ std::optional<Duration> next_retry(const TunnelState& state, TimePoint now) {
 
 std::optional<FailureReport> last_error(const History& history, TimePoint now) {
   const auto& error = history.last_error();
-  return error ? std::optional{FailureReport{error->failure, now - error->at}} : std::nullopt;
+  return error ? std::optional{FailureReport{error->failure, now - error->at, to_text(error->wall)}} : std::nullopt;
 }
 
 std::optional<TimePoint> next_try(const TunnelState& state, std::size_t relay, TimePoint now) {
@@ -117,7 +117,8 @@ TunnelReport report_of(const TunnelSpec& spec, const TunnelState& state, const H
   report.next_retry = next_retry(state, now);
   report.last_error = last_error(history, now);
   report.losses = state.losses.recent(now);
-  for (const History::End& end : history.ends()) report.ends.push_back({end.why, now - end.at, end.held});
+  for (const History::End& end : history.ends())
+    report.ends.push_back({end.why, now - end.at, end.held, to_text(end.wall)});
   report.failures = history.counts();
   report.forwards = forward_reports(spec, state, facts, now);
   report.refused_opens = facts.refused_opens;

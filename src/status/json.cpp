@@ -59,6 +59,14 @@ Json to_document(const DiagnosisReport& diagnosis) {
           {"age_seconds", seconds(diagnosis.age)}, {"outage_seconds", seconds(diagnosis.outage)}};
 }
 
+/// Of what was told when it happened.
+Json last_error_document(const std::optional<FailureReport>& report) {
+  if (!report) return {};
+  Json document = to_document(*report);
+  document["at"] = text_or_null(report->at);
+  return document;
+}
+
 Json to_document(const ProofReport& proof) {
   return {{"result", to_string(proof.result)},
           {"age_seconds", seconds(proof.age)},
@@ -116,7 +124,7 @@ Json to_document(const ChangeReport& change) {
           {"phase", text_or_null(change.phase)},
           {"attempt", change.attempt},
           {"next_retry_seconds", change.next_retry ? Json(seconds(*change.next_retry)) : Json{}},
-          {"last_error", change.last_error ? to_document(*change.last_error) : Json{}}};
+          {"last_error", last_error_document(change.last_error)}};
 }
 
 Json to_document(const std::vector<RecentLosses>& all) {
@@ -130,7 +138,8 @@ Json to_document(const std::vector<RecentLosses>& all) {
 Json to_document(const std::vector<EndReport>& all) {
   Json list = Json::array();
   for (const EndReport& end : all) {
-    list.push_back({{"age_seconds", seconds(end.age)},
+    list.push_back({{"at", text_or_null(end.at)},
+                    {"age_seconds", seconds(end.age)},
                     {"held_seconds", seconds(end.held)},
                     {"error", end.why ? to_document(FailureReport{*end.why, end.age}) : Json{}}});
   }
@@ -164,7 +173,7 @@ Json to_document(const TunnelReport& tunnel) {
           {"attempt", tunnel.attempt},
           {"sessions_established", tunnel.sessions_established},
           {"next_retry_seconds", tunnel.next_retry ? Json(seconds(*tunnel.next_retry)) : Json{}},
-          {"last_error", tunnel.last_error ? to_document(*tunnel.last_error) : Json{}},
+          {"last_error", last_error_document(tunnel.last_error)},
           {"diagnosis", tunnel.diagnosis ? to_document(*tunnel.diagnosis) : Json{}},
           {"relay_says", tunnel.relay_says},
           {"losses", to_document(tunnel.losses)},
@@ -262,6 +271,7 @@ FailureReport failure_from(const Json& object) {
   if (!cause) failure.detail = "cause " + name + ", new since this version: " + failure.detail;
   if (const auto text = text_at(object, "remedy"); text != remedy(failure.cause)) failure.remedy = text;
   report.age = duration_at(object, "age_seconds").value_or(Duration{});
+  report.at = text_at(object, "at");
   return report;
 }
 
@@ -347,7 +357,7 @@ std::vector<EndReport> ends_from(const Json& list) {
   std::vector<EndReport> all;
   for (const Json& object : list) {
     EndReport end{std::nullopt, duration_at(object, "age_seconds").value_or(Duration{}),
-                  duration_at(object, "held_seconds").value_or(Duration{})};
+                  duration_at(object, "held_seconds").value_or(Duration{}), text_at(object, "at")};
     if (const Json* error = find_at(object, "error")) end.why = failure_from(*error).failure;
     all.push_back(std::move(end));
   }

@@ -94,7 +94,8 @@ Supervisor::Supervisor(const boost::asio::any_io_executor& executor, std::string
 
 Supervisor::Holder Supervisor::make_holder(const TunnelSpec& spec, const DeviceNames& names) {
   relay::Device device{names.now, runs_.numbers, runs_.kept, started_, names.before};
-  Surroundings around{executor_, resolver_, storage_, std::move(device), [this] { return jitter_(); }, recorder_};
+  Surroundings around{executor_, resolver_, storage_, std::move(device), [this] { return jitter_(); },
+                      teller_,   recorder_};
   return {spec, std::make_unique<TunnelRunner>(std::move(around), spec, [this] { on_change(); })};
 }
 

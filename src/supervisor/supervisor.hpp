@@ -137,6 +137,7 @@ class Supervisor final : public status::Source {
   std::optional<net::NetworkWatcher> network_;
   std::optional<net::ResumeWatcher> sleep_;
   UnitRandom jitter_;
+  Teller teller_;
   std::vector<Slot> slots_;
   UsageBook book_;
   boost::asio::steady_timer count_timer_;

@@ -16,6 +16,7 @@
 #include "relay/lease_protocol.hpp"
 #include "ssh/session.hpp"
 #include "ssh/storage.hpp"
+#include "supervisor/teller.hpp"
 
 /// What an attempt finds about it. All of it outlives the attempt.
 namespace holdfast::supervisor {
@@ -27,6 +28,7 @@ struct Surroundings {
   std::shared_ptr<ssh::Storage> storage;
   relay::Device device;
   UnitRandom jitter;
+  Teller& teller;
   std::shared_ptr<record::Recorder> recorder;  ///< null: nothing is recorded
 };
 

@@ -116,9 +116,9 @@ void TunnelRunner::perform(const DropSession&) {
 }
 
 void TunnelRunner::perform(const Happened& news) {
-  const TimePoint now = Clock::now();
-  history_.add(news.what, now);
-  const auto line = log_.line(spec_, news.what, now);
+  const Told told = around_.teller.tell(news.what);
+  history_.add(told);
+  const auto line = log_.line(spec_, told.what, told.at);
   if (line) write_log(line->level, line->text, line->failure ? std::optional{line->failure->cause} : std::nullopt);
 }
 

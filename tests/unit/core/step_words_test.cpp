@@ -9,12 +9,12 @@ using namespace holdfast::test;
 
 namespace {
 
-struct Told {
+struct Logged {
   std::string text;
   LogLevel level{};
 };
 
-Told told(const SteppedTunnel& tunnel, const TunnelEvent& event) {
+Logged told(const SteppedTunnel& tunnel, const TunnelEvent& event) {
   const Step result = step(tunnel.spec, tunnel.state, event, tunnel.now, [] { return 0.5; });
   return {describe_step(tunnel.phase(), event, result), detail_of_step(tunnel.phase(), event, result)};
 }
@@ -23,7 +23,7 @@ Told told(const SteppedTunnel& tunnel, const TunnelEvent& event) {
 
 TEST_CASE("a step that moves the tunnel or makes it act is told at debug") {
   SteppedTunnel tunnel{spec_with(1)};
-  Told start = told(tunnel, Start{});
+  Logged start = told(tunnel, Start{});
   CHECK(start.text == "idle + Start -> opening [Dial]");
   CHECK(start.level == LogLevel::debug);
   tunnel.establish();
@@ -34,7 +34,7 @@ TEST_CASE("a step that moves the tunnel or makes it act is told at debug") {
 TEST_CASE("what changes nothing is told deeper, and bytes that came deepest") {
   SteppedTunnel tunnel{spec_with(1)};
   tunnel.establish();
-  const Told proceed = told(tunnel, Proceed{});
+  const Logged proceed = told(tunnel, Proceed{});
   CHECK(proceed.text == "established + Proceed -> established []");
   CHECK(proceed.level == LogLevel::debug2);
   CHECK(told(tunnel, OfSession{tunnel.state.attempt, Received{true}}).level == LogLevel::debug3);

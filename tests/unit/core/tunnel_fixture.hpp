@@ -44,7 +44,7 @@ class SteppedTunnel {
     lines.clear();
     for (TunnelAction& action : result.actions) {
       if (const auto* happened = std::get_if<Happened>(&action)) {
-        history.add(happened->what, now);
+        history.add({++told, now, wall, happened->what});
         if (auto line = log.line(spec, happened->what, now)) lines.push_back(std::move(*line));
       } else {
         actions.push_back(std::move(action));
@@ -101,6 +101,8 @@ class SteppedTunnel {
   TunnelSpec spec;
   TunnelState state;
   TimePoint now{1h};
+  WallTime wall{12345s};
+  std::uint64_t told = 0;
   double dice = 0.5;
   std::vector<TunnelAction> actions;  ///< of the last step, without the log lines
   TunnelLog log;

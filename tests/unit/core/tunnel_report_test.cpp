@@ -109,6 +109,7 @@ TEST_CASE("how sessions ended, and how often each cause was met, is reported") {
   CHECK(shown.ends[0].why == lost());
   CHECK(shown.ends[0].age == 1min);
   CHECK(shown.ends[0].held == 2h);
+  CHECK(shown.ends[0].at == "1970-01-01T03:25:45.000Z");
   CHECK(shown.failures == std::map<Cause, std::uint64_t>{{Cause::connection_lost, 1}});
 }
 
@@ -146,6 +147,7 @@ TEST_CASE("a tunnel that waits reports its next try, its last error, and how eac
   REQUIRE(shown.last_error);
   CHECK(shown.last_error->failure == refused());
   CHECK(shown.last_error->age == 100ms);
+  CHECK(shown.last_error->at == "1970-01-01T03:25:45.000Z");
   REQUIRE(shown.relays.size() == 2);
   CHECK(shown.relays[0].relay == "relay.example:22");
   CHECK_FALSE(shown.relays[0].current);

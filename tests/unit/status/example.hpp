@@ -19,10 +19,13 @@ inline Report example_report() {
   relay.in_state = 11400s;
   relay.attempt = 3;
   relay.sessions_established = 2;
-  relay.last_error = FailureReport{
-      {Cause::connection_lost, "read from", "relay.example:22", "Connection reset by peer"}, 11460s + 250ms};
+  relay.last_error =
+      FailureReport{{Cause::connection_lost, "read from", "relay.example:22", "Connection reset by peer"},
+                    11460s + 250ms,
+                    "2026-11-29T16:19:00.250Z"};
   relay.losses = {{LossOf::session, 1, "connection lost"}};
-  relay.ends = {{std::nullopt, 90000s, 1800s}, {relay.last_error->failure, relay.last_error->age, 3600s}};
+  relay.ends = {{std::nullopt, 90000s, 1800s, "2026-11-28T18:30:00.000Z"},
+                {relay.last_error->failure, relay.last_error->age, 3600s, relay.last_error->at}};
   relay.failures = {{Cause::connection_refused, 3}, {Cause::connection_lost, 1}};
   relay.forwards = {{"localhost:4649", "localhost:22", ForwardState::held, 4649, 2, 118, 0},
                     {"*:0", "[::1]:8080", ForwardState::held, 41234, 0, 3, 1}};
