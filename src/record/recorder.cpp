@@ -53,6 +53,7 @@ struct Recorder::Waiting {
   std::string lines;
   bool under_way = false;
   int error = 0;  ///< then nothing more is written
+  int told = 0;
 
   /// The thread: until nothing waits.
   void write() {
@@ -70,10 +71,7 @@ struct Recorder::Waiting {
 
 Recorder::Recorder(Sink sink, std::string name, const std::string& made, std::function<void(const std::string&)> tell,
                    Limits limits)
-    : name_(std::move(name)),
-      tell_(std::move(tell)),
-      limits_(limits),
-      waiting_(new Waiting{std::move(sink), {}, {}, false, 0}) {
+    : name_(std::move(name)), tell_(std::move(tell)), limits_(limits), waiting_(new Waiting{std::move(sink), {}, {}}) {
   write(first_lines(made), Loss::none);
 }
 
@@ -84,42 +82,62 @@ std::size_t Recorder::add_tunnel(const TunnelSpec& spec) {
 
 void Recorder::add_step(std::size_t tunnel, TimePoint at, const TunnelEvent& event, const std::vector<double>& dice,
                         const Step& step) {
-  if (ended_) return;
-  write(step_line(tunnel, at, event, dice, step), Loss::allowed);
-  if (bytes_ < limits_.file || ended_) return;
-  end("the file has its full size of " + std::to_string(limits_.file >> 20U) + " MiB");
-  tell_("the recording " + name_ + " has its full size and ends here");
+  if (!ended_) write(step_line(tunnel, at, event, dice, step), Loss::allowed);
 }
 
 void Recorder::end(const std::string& why) {
-  write(end_line(why), Loss::none);
-  ended_ = true;
+  if (!ended_) look_for_error();
+  if (!std::exchange(ended_, true)) add(end_line(why), Loss::none);
 }
 
-/// What tells of a loss takes the place of what comes first behind it.
+bool Recorder::flush(std::chrono::milliseconds patience) {
+  if (!worker_.flush(patience)) return false;
+  look_for_error();
+  return true;
+}
+
 void Recorder::write(std::string lines, Loss loss) {
-  if (ended_) return;
+  if (!ended_) look_for_error();
+  if (ended_ || !add(std::move(lines), loss)) return;
+  if (bytes_ < limits_.file) return;
+  ended_ = true;
+  add(end_line("the file has its full size of " + std::to_string(limits_.file >> 20U) + " MiB"), Loss::none);
+  tell_("the recording " + name_ + " has its full size and ends here");
+}
+
+/// What is lost is lost at a stretch, until nothing waits any more. What tells of it takes the place of what comes
+/// first behind it.
+bool Recorder::add(std::string lines, Loss loss) {
   bool idle = false;
   {
     const std::lock_guard lock{waiting_->mutex};
-    if (const int error = waiting_->error; error != 0) {
-      ended_ = true;
-      tell_("can't write the recording " + name_ + ": " + std::generic_category().message(error) +
-            (error == EEXIST ? "; move it away, or name another one" : "") + "; the tunnels go on without");
-      return;
-    }
-    if (loss == Loss::allowed && waiting_->lines.size() + lines.size() > limits_.waiting) {
+    const std::size_t waits = waiting_->lines.size();
+    if (loss == Loss::allowed && waits > 0 && (lost_ > 0 || waits + lines.size() > limits_.waiting)) {
       ++lost_;
-      return;
+      return false;
     }
     if (lost_ > 0) lines.insert(0, lost_line(std::exchange(lost_, 0)));
     bytes_ += lines.size();
     waiting_->lines += lines;
     idle = !std::exchange(waiting_->under_way, true);
   }
-  if (!idle || worker_.post([waiting = waiting_] { waiting->write(); })) return;
+  if (!idle || worker_.post([waiting = waiting_] { waiting->write(); })) return true;
   const std::lock_guard lock{waiting_->mutex};
   waiting_->under_way = false;  // there is no thread for it: with the next line, perhaps
+  return true;
+}
+
+/// Told once.
+void Recorder::look_for_error() {
+  int error = 0;
+  {
+    const std::lock_guard lock{waiting_->mutex};
+    error = std::exchange(waiting_->told, waiting_->error) == 0 ? waiting_->error : 0;
+  }
+  if (error == 0) return;
+  ended_ = true;
+  tell_("can't write the recording " + name_ + ": " + std::generic_category().message(error) +
+        (error == EEXIST ? "; move it away, or name another one" : "") + "; the tunnels go on without");
 }
 
 Step StepRecorder::step(const TunnelSpec& spec, TunnelState state, const TunnelEvent& event, TimePoint now,

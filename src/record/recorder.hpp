@@ -25,7 +25,8 @@ struct Limits {
 
 /// Writes a recording, and lets nobody wait for the disk: lines wait for it, so many as fit into some memory, and the
 /// steps beyond that are counted in place of their lines. Once the file has its full size, or can't be written, nothing
-/// more is; that is told, and the tunnels go on.
+/// more is; that is told, and the tunnels go on. What waits counts as written, so that memory has the file's bound,
+/// too, whatever a hanging disk is given.
 class Recorder {
  public:
   /// `name`: of the file, for what is told. `made`: by whom and when.
@@ -39,13 +40,15 @@ class Recorder {
   /// Nothing follows.
   void end(const std::string& why);
   /// Whether all is written; waits for that no longer than `patience`.
-  bool flush(std::chrono::milliseconds patience) { return worker_.flush(patience); }
+  bool flush(std::chrono::milliseconds patience);
 
  private:
   struct Waiting;
 
   enum class Loss { allowed, none };
   void write(std::string lines, Loss loss);
+  bool add(std::string lines, Loss loss);
+  void look_for_error();
 
   const std::string name_;
   const std::function<void(const std::string&)> tell_;

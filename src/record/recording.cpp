@@ -1,6 +1,8 @@
 #include "record/recording.hpp"
 
+#include <algorithm>
 #include <charconv>
+#include <iterator>
 #include <optional>
 #include <utility>
 
@@ -25,6 +27,40 @@ std::optional<Number> number(std::string_view text) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
   return value;
+}
+
+struct ExactTime {
+  std::string_view name;
+  Duration& (*of)(TunnelSpec& spec);
+};
+
+/// The times of a tunnel. A configuration, and so what it is written as, has them in whole seconds; the simulation's
+/// may be finer.
+constexpr ExactTime exact_times[] = {
+    {"fail_back_after", [](TunnelSpec& spec) -> Duration& { return spec.fail_back_after; }},
+    {"server_alive_interval", [](TunnelSpec& spec) -> Duration& { return spec.liveness.server_alive_interval; }},
+    {"connect_timeout", [](TunnelSpec& spec) -> Duration& { return spec.connect_timeout; }},
+    {"drain_timeout", [](TunnelSpec& spec) -> Duration& { return spec.drain_timeout; }},
+    {"rekey_limit", [](TunnelSpec& spec) -> Duration& { return spec.rekey_limit.time; }},
+    {"verify_interval", [](TunnelSpec& spec) -> Duration& { return spec.verify_interval; }},
+    {"network.first", [](TunnelSpec& spec) -> Duration& { return spec.backoff.network.first; }},
+    {"network.cap", [](TunnelSpec& spec) -> Duration& { return spec.backoff.network.cap; }},
+    {"listener.first", [](TunnelSpec& spec) -> Duration& { return spec.backoff.listener.first; }},
+    {"listener.cap", [](TunnelSpec& spec) -> Duration& { return spec.backoff.listener.cap; }},
+    {"refused.first", [](TunnelSpec& spec) -> Duration& { return spec.backoff.refused.first; }},
+    {"refused.cap", [](TunnelSpec& spec) -> Duration& { return spec.backoff.refused.cap; }},
+    {"penalty.first", [](TunnelSpec& spec) -> Duration& { return spec.backoff.penalty.first; }},
+    {"penalty.cap", [](TunnelSpec& spec) -> Duration& { return spec.backoff.penalty.cap; }},
+    {"reset_after", [](TunnelSpec& spec) -> Duration& { return spec.backoff.reset_after; }},
+};
+
+Duration whole_seconds(Duration exact) {
+  return std::chrono::floor<std::chrono::seconds>(exact);
+}
+
+/// All that a recording says is written so.
+bool is_printable(std::string_view text) {
+  return std::all_of(text.begin(), text.end(), [](char each) { return each >= 0x20 && each < 0x7f; });
 }
 
 /// What stands before the separator, or all; both are taken.
@@ -104,6 +140,11 @@ class Parser {
   void other_line(std::string_view line) {
     if (line.starts_with("#")) return;
     if (take(line, "tunnel ")) return tunnel(line);
+    if (take(line, "exact ")) return exact(line);
+    if (!is_printable(line)) {
+      wrong("it has a byte that no recording has; was the line changed?");
+      return;
+    }
     if (take(line, "lost ")) return lost(line);
     if (take(line, "end ")) return end(line);
     step(line);
@@ -130,13 +171,32 @@ class Parser {
     RecordedTunnel& tunnel = recording_.tunnels.back();
     auto loaded = config::parse(std::exchange(configuration_, {}), "configuration", OtherDevicesFiles{});
     if (!loaded) {
-      line_ = first + static_cast<std::size_t>(loaded.error().front().line);
-      wrong("in the configuration: " + loaded.error().front().message + "; was a line taken out?");
+      const config::Problem& problem = loaded.error().front();
+      line_ = first + static_cast<std::size_t>(problem.line);
+      wrong("in the configuration: " + (problem.key.empty() ? "" : problem.key + ": ") + problem.message +
+            "; was a line changed?");
     } else if (loaded->config.tunnels.size() != 1 || loaded->config.tunnels.front().name != tunnel.name) {
       line_ = first;
       wrong("its configuration is not that of one tunnel of this name; was a line changed?");
     } else {
       tunnel.spec = std::move(loaded->config.tunnels.front());
+    }
+  }
+
+  /// Of the last tunnel.
+  void exact(std::string_view line) {
+    const std::string_view name = take_until(line, " ");
+    const auto* const known = std::find_if(std::begin(exact_times), std::end(exact_times),
+                                           [&](const ExactTime& each) { return each.name == name; });
+    const auto time = parse_duration(line);
+    if (recording_.tunnels.empty() || !recording_.tunnels.back().steps.empty() || known == std::end(exact_times)) {
+      wrong("no tunnel stands before it that has such a time; was a line moved?");
+    } else if (Duration& rounded = known->of(recording_.tunnels.back().spec);
+               !time || whole_seconds(*time) != whole_seconds(rounded)) {
+      wrong("its time is not the configuration's, " + to_text(rounded) +
+            " and less than a second; was a line changed?");
+    } else {
+      rounded = *time;
     }
   }
 
@@ -191,7 +251,8 @@ class Parser {
   }
 
   bool dice(std::string_view all, std::vector<double>& drawn) {
-    if (!all.empty() && !take(all, " dice=")) return wrong("between the event and -> only dice= is known");
+    if (!all.empty() && !take(all, " dice="))
+      return wrong("between the event and -> only dice= is known; was the line changed?");
     while (!all.empty()) {
       const auto each = number<double>(take_until(all, ","));
       if (!each || !(*each >= 0 && *each <= 1)) return wrong("a dice is no number from 0 to 1; was the line changed?");
@@ -227,6 +288,10 @@ std::string tunnel_lines(std::size_t number, const TunnelSpec& spec) {
   std::string lines = "tunnel " + std::to_string(number) + " " + spec.name + "\n";
   const std::string yaml = config::to_yaml(config);
   for (std::string_view rest = yaml; !rest.empty();) lines += "| " + std::string{take_until(rest, "\n")} + "\n";
+  for (const ExactTime& each : exact_times) {
+    const Duration time = each.of(config.tunnels.front());
+    if (time != whole_seconds(time)) lines += "exact " + std::string{each.name} + " " + to_text(time) + "\n";
+  }
   return lines;
 }
 

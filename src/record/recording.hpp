@@ -16,6 +16,7 @@
 ///     tunnel 1 relay
 ///     | tunnels:                                   its effective configuration, which is YAML
 ///     |   relay:
+///     exact drain_timeout 1500ms                   what YAML has only in whole seconds; none of a daemon's is finer
 ///     8183.25 1 TimerExpired dice=0.75 -> opening resolve attempt=2 relay=0 due=8213.25 : Dial
 ///     lost 17                                      steps that the disk was too slow for
 ///     end stopped                                  why nothing follows; missing where the process was ended

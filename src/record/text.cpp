@@ -30,14 +30,7 @@ class Writer {
   void write(std::uint16_t value) { text_ += std::to_string(value); }
   void write(std::uint32_t value) { text_ += std::to_string(value); }
   void write(std::uint64_t value) { text_ += std::to_string(value); }
-  void write(Duration value) {
-    for (const auto& [name, length] : units) {
-      if (value.count() % length != 0) continue;
-      text_ += std::to_string(value.count() / length);
-      text_ += name;
-      return;
-    }
-  }
+  void write(Duration value) { text_ += to_text(value); }
   void write(TimePoint value) { text_ += to_text(value); }
   void write(const std::string& value) {
     text_ += '"';
@@ -110,6 +103,12 @@ std::string written(const Value& value) {
 
 // ---- reading ------------------------------------------------------------------------------------------------------
 
+template <class Number>
+bool number(std::string_view text, Number& value) {
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  return error == std::errc{} && end == text.data() + text.size();
+}
+
 bool is_word(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '.' || c == '-';
 }
@@ -131,16 +130,9 @@ class Reader {
   }
   bool read(Duration& value) {
     const std::string_view read = word();
-    const std::size_t digits = std::min(read.find_first_not_of("-0123456789"), read.size());
-    std::int64_t count = 0;
-    for (const auto& [name, length] : units) {
-      if (read.substr(digits) != name || !number(read.substr(0, digits), count)) continue;
-      std::int64_t nanoseconds = 0;
-      if (__builtin_mul_overflow(count, length, &nanoseconds)) break;
-      value = Duration{nanoseconds};
-      return true;
-    }
-    return wrong("'" + shown(read) + "' is no time such as 60s, 1500ms or 7ns");
+    const auto duration = parse_duration(read);
+    if (duration) value = *duration;
+    return duration || wrong("'" + shown(read) + "' is no time such as 60s, 1500ms or 7ns");
   }
   bool read(TimePoint& value) {
     const std::string_view read = word();
@@ -261,11 +253,6 @@ class Reader {
     while (at_ < text_.size() && is_word(text_[at_])) ++at_;
     return text_.substr(begin, at_ - begin);
   }
-  template <class Number>
-  static bool number(std::string_view text, Number& value) {
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    return error == std::errc{} && end == text.data() + text.size();
-  }
   static std::string shown(std::string_view word) { return std::string{word.substr(0, 40)}; }
   bool wrong(std::string what) {
     problem_ = std::move(what);
@@ -312,6 +299,25 @@ tl::expected<ParsedEvent, std::string> parse_event(std::string_view text) {
   return ParsedEvent{std::move(event), reader.rest()};
 }
 
+std::string to_text(Duration duration) {
+  const auto* const unit = std::find_if(std::begin(units), std::end(units),
+                                        [&](const auto& each) { return duration.count() % each.second == 0; });
+  return std::to_string(duration.count() / unit->second) + std::string{unit->first};
+}
+
+std::optional<Duration> parse_duration(std::string_view text) {
+  const std::size_t digits = std::min(text.find_first_not_of("-0123456789"), text.size());
+  std::int64_t count = 0;
+  for (const auto& [name, length] : units) {
+    if (text.substr(digits) != name || !number(text.substr(0, digits), count)) continue;
+    std::int64_t nanoseconds = 0;
+    if (__builtin_mul_overflow(count, length, &nanoseconds)) return std::nullopt;
+    const Duration duration{nanoseconds};
+    return duration >= -longest && duration <= longest ? std::optional{duration} : std::nullopt;
+  }
+  return std::nullopt;
+}
+
 std::string to_text(TimePoint at) {
   const std::int64_t count = at.time_since_epoch().count();
   const std::int64_t fraction = count % a_second;
@@ -336,7 +342,7 @@ std::optional<TimePoint> parse_time(std::string_view text) {
     return std::nullopt;
   }
   const TimePoint at{Duration{count}};
-  return to_text(at) == text ? std::optional{at} : std::nullopt;
+  return at <= TimePoint{longest} && to_text(at) == text ? std::optional{at} : std::nullopt;
 }
 
 }  // namespace holdfast::record

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <chrono>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <tl/expected.hpp>
@@ -24,6 +26,13 @@ struct ParsedEvent {
 /// Of the text's beginning, or what is wrong with it.
 tl::expected<ParsedEvent, std::string> parse_event(std::string_view text);
 
+/// What is read is no longer, so that whoever adds some of it up need not think of overflow.
+constexpr Duration longest{std::chrono::seconds{1'000'000'000}};
+
+/// "60s", "1500ms", "7ns": in the largest unit that keeps all of it.
+std::string to_text(Duration duration);
+/// None if it is no such time.
+std::optional<Duration> parse_duration(std::string_view text);
 /// "8183.25": seconds by the device's clock, which begins when it boots.
 std::string to_text(TimePoint at);
 /// None if it is no such time.

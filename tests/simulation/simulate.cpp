@@ -7,7 +7,6 @@
 #include <deque>
 #include <fstream>
 #include <iostream>
-#include <iterator>
 #include <mutex>
 #include <stdexcept>
 #include <string>
@@ -93,6 +92,7 @@ Options parse(const std::vector<std::string>& arguments) {
     } else if (option == "--shrink") {
       options.shrink = std::chrono::seconds{number(option, value)};
     } else if (option == "--replay") {
+      if (value.empty()) throw std::invalid_argument("--replay takes a file; see --help");
       options.replay = value;
     } else {
       throw std::invalid_argument("no such option: " + option + "; see --help");
@@ -205,11 +205,24 @@ bool replay_tunnel(const record::RecordedTunnel& tunnel, const Options& options)
   return false;
 }
 
+/// No more than a recording can have.
+std::string text_of(const std::string& path) {
+  constexpr std::size_t most = std::size_t{64} << 20U;
+  std::ifstream file{path, std::ios::binary};
+  std::string text;
+  std::string block(std::size_t{1} << 16U, '\0');
+  while (file && text.size() <= most) {
+    file.read(block.data(), static_cast<std::streamsize>(block.size()));
+    text.append(block, 0, static_cast<std::size_t>(file.gcount()));
+  }
+  if (text.size() > most)
+    throw std::invalid_argument(path + " is larger than a recording; give the file that 'holdfast run --record' wrote");
+  if (!file.eof()) throw std::invalid_argument("can't read " + path + "; is it a file that you may read?");
+  return text;
+}
+
 int replay_file(const Options& options) {
-  std::ifstream file{options.replay};
-  const std::string text{std::istreambuf_iterator<char>{file}, {}};
-  if (!file) throw std::invalid_argument("can't read " + options.replay);
-  const auto recording = record::parse(text);
+  const auto recording = record::parse(text_of(options.replay));
   if (!recording) throw std::invalid_argument(options.replay + ":" + recording.error());
   bool good = true;
   for (const record::RecordedTunnel& tunnel : recording->tunnels) good = replay_tunnel(tunnel, options) && good;

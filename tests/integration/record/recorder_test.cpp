@@ -86,13 +86,16 @@ TEST_CASE("a file that is there is left alone, which is told once, and nothing w
 
 TEST_CASE("a disk that hangs is not waited for, what did not fit is counted, and the recording says so") {
   const auto hangs = std::make_shared<std::promise<void>>();
+  const auto asked = std::make_shared<std::promise<void>>();
   const auto text = std::make_shared<std::string>();
-  Scene scene{[text, hung = hangs->get_future().share()](std::string_view lines) {
+  Scene scene{[text, asked, hung = hangs->get_future().share()](std::string_view lines) {
+                if (text->empty()) asked->set_value();
                 hung.wait();
                 *text += lines;
                 return 0;
               },
               {.waiting = 4096}};
+  asked->get_future().wait();
   scene.step(1000);
   CHECK_FALSE(scene.recorder->flush(0ms));
   hangs->set_value();
@@ -104,8 +107,9 @@ TEST_CASE("a disk that hangs is not waited for, what did not fit is counted, and
   CHECK(recording.tunnels.at(0).steps.size() > 10);
   CHECK(recording.tunnels.at(0).steps.size() + recording.lost == 1000);
   CHECK(recording.end == "stopped");
-  const std::size_t at_once = text->find("\nend ") - text->find("\nlost ");
-  CHECK(at_once > 0);
+  const std::size_t lost = text->find("\nlost ");
+  CHECK(text->find("\nlost ", lost + 1) == text->npos);
+  CHECK(text->find("\nend ") > lost);
 }
 
 TEST_CASE("a file that has its full size ends with the reason, which is told once") {
@@ -133,4 +137,30 @@ TEST_CASE("a disk that is full ends the recording, which is told once") {
   }
   CHECK(written == 2);
   CHECK(scene.told == "can't write the recording it: No space left on device; the tunnels go on without\n");
+}
+
+TEST_CASE("a disk that fails at the last lines is told of when they are waited for") {
+  Scene scene{[](std::string_view lines) { return lines.find("end stopped") == lines.npos ? 0 : EIO; }};
+  scene.step(1);
+  REQUIRE(scene.recorder->flush(20s));
+  scene.recorder->end("stopped");
+  REQUIRE(scene.recorder->flush(20s));
+  REQUIRE(scene.recorder->flush(20s));
+  CHECK(scene.told == "can't write the recording it: Input/output error; the tunnels go on without\n");
+}
+
+TEST_CASE("what waits for a disk that hangs has the file's bound, whatever is to be written") {
+  const auto hangs = std::make_shared<std::promise<void>>();
+  const auto written = std::make_shared<std::size_t>(0);
+  Scene scene{[written, hung = hangs->get_future().share()](std::string_view lines) {
+                hung.wait();
+                *written += lines.size();
+                return 0;
+              },
+              {.file = std::size_t{64} << 10U}};
+  for (int reloads = 0; reloads < 1000; ++reloads) scene.recorder->add_tunnel(spec());
+  CHECK(scene.told == "the recording it has its full size and ends here\n");
+  hangs->set_value();
+  REQUIRE(scene.recorder->flush(20s));
+  CHECK(*written < std::size_t{66} << 10U);
 }

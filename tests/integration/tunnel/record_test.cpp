@@ -1,9 +1,14 @@
 #include <doctest/doctest.h>
 #include <sys/stat.h>
 
+#include <algorithm>
+#include <filesystem>
+#include <sstream>
+
 #include "record/recording.hpp"
 #include "scenario.hpp"
 #include "simulation/replay.hpp"
+#include "support/keys.hpp"
 #include "support/temp_dir.hpp"
 
 using namespace holdfast;
@@ -56,6 +61,10 @@ TEST_CASE("what the daemon decided through a cut is decided again, step by step,
   struct stat status {};
   REQUIRE(::stat(path.c_str(), &status) == 0);
   CHECK((status.st_mode & 07777U) == 0600U);
+  const std::string text = read_file(path);
+  std::istringstream key{read_file(client_key())};
+  for (std::string line; std::getline(key, line);) CHECK(text.find(line) == std::string::npos);
+  CHECK(text.find("hello") == std::string::npos);  // what went through
   const record::Recording recording = recorded(path);
   CHECK(recording.end == "stopped");
   CHECK(recording.lost == 0);
@@ -86,6 +95,30 @@ TEST_CASE("each configuration of a tunnel is recorded, and replays by itself") {
   REQUIRE(recording.tunnels.size() == 2);
   CHECK(recording.tunnels[1].spec.drain_timeout == 1s);
   for (const record::RecordedTunnel& each : recording.tunnels) CHECK(replayed(each) == "");
+}
+
+TEST_CASE("a disk that hangs costs the tunnels nothing, and has the recording once it answers again") {
+  const TempDir disk, other;
+  write_file(other / "hung", "");
+  Sshd relay;
+  const TargetServer target(echo());
+  const std::uint16_t port = free_port();
+  {
+    const Holdfast holdfast({test::Tunnel::to(relay).forward(to_local(port, target.port()))},
+                            {{"LD_PRELOAD", HUNG_DISK},
+                             {"ASAN_OPTIONS", "verify_asan_link_order=0"},
+                             {"HUNG_DISK", disk.path()},
+                             {"HUNG_DISK_WHILE", other / "hung"}},
+                            recording_to(disk / "recording"));
+    REQUIRE(holdfast.wait_for_up());
+    CHECK(echoes(port));
+    CHECK_FALSE(std::filesystem::exists(disk / "recording"));
+    std::filesystem::remove(other / "hung");
+  }
+  const record::Recording recording = recorded(disk / "recording");
+  CHECK(recording.lost == 0);
+  CHECK(recording.end == "stopped");
+  CHECK(replayed(recording.tunnels.at(0)) == "");
 }
 
 TEST_CASE("tunnels are held all the same where nothing can be recorded, and the log says why") {

@@ -70,6 +70,24 @@ TEST_CASE("a recording has the configuration and the steps that went into it") {
   CHECK(steps[1].actions.starts_with("DropSession; Happened{what=AttemptFailed{failure=Failure{"));
 }
 
+TEST_CASE("a tunnel's times are recorded to the nanosecond, which YAML does not have") {
+  TunnelSpec fine = spec();
+  std::int64_t odd = 0;
+  for (Duration* time :
+       {&fine.fail_back_after, &fine.liveness.server_alive_interval, &fine.connect_timeout, &fine.drain_timeout,
+        &fine.verify_interval, &fine.backoff.network.first, &fine.backoff.network.cap, &fine.backoff.listener.first,
+        &fine.backoff.listener.cap, &fine.backoff.refused.first, &fine.backoff.refused.cap, &fine.backoff.penalty.first,
+        &fine.backoff.penalty.cap, &fine.backoff.reset_after}) {
+    *time += Duration{++odd};
+  }
+  fine.rekey_limit = {std::uint64_t{1} << 30U, 1h + 7ms};
+  const std::string text = record::first_lines("") + record::tunnel_lines(1, fine);
+  CHECK(text.find("\nexact drain_timeout 5000000004ns\n") != std::string::npos);
+  CHECK(text.find("\nexact rekey_limit 3600007ms\n") != std::string::npos);
+  CHECK(parsed(text).tunnels.at(0).spec == fine);
+  CHECK(beginning().find("\nexact ") == std::string::npos);
+}
+
 TEST_CASE("relays are recorded in the order that the device prefers, which is its own business") {
   TunnelSpec several = spec();
   several.host_name.clear();
@@ -112,9 +130,25 @@ TEST_CASE("what is no recording is refused, with the line and what to do") {
         "behind the event -> and the state are missing; was the line changed?");
   CHECK(problem_of(beginning() + "1 1 Start dice=2 -> idle\n") ==
         "a dice is no number from 0 to 1; was the line changed?");
-  CHECK(problem_of(beginning() + "1 1 Start luck=2 -> idle\n") == "between the event and -> only dice= is known");
+  CHECK(problem_of(beginning() + "1 1 Start luck=2 -> idle\n") ==
+        "between the event and -> only dice= is known; was the line changed?");
   CHECK(problem_of(beginning() + "2 1 Start -> idle\n1 1 Start -> idle\n") ==
         "its time is before that of the tunnel's step before; was a line moved?");
+  CHECK(problem_of(beginning() + "1 1 Start -> \x1b[2J\n") ==
+        "it has a byte that no recording has; was the line changed?");
+  CHECK(problem_of(beginning() + "end \xc2\x9b\n") == "it has a byte that no recording has; was the line changed?");
+  CHECK(problem_of(beginning() + "9223372036 1 Start -> idle\n") ==
+        "it begins with no time such as 8183.25; was the line changed, or is it a newer version's?");
+  CHECK(problem_of(record::first_lines("") + "exact drain_timeout 5500ms\n") ==
+        "no tunnel stands before it that has such a time; was a line moved?");
+  CHECK(problem_of(beginning() + "exact patience 5500ms\n") ==
+        "no tunnel stands before it that has such a time; was a line moved?");
+  CHECK(problem_of(beginning() + "1 1 Start -> idle\nexact drain_timeout 5500ms\n") ==
+        "no tunnel stands before it that has such a time; was a line moved?");
+  for (const char* time : {"6s", "-1ns", "4999999999ns", "soon", ""}) {
+    CHECK(problem_of(beginning() + "exact drain_timeout " + time + "\n") ==
+          "its time is not the configuration's, 5s and less than a second; was a line changed?");
+  }
   CHECK(problem_of(beginning() + "lost 0\n") == "how many steps were lost is missing; was the line changed?");
   CHECK(problem_of(beginning() + "end \n") == "why it ends is missing; was the line changed?");
   CHECK(problem_of(beginning() + "end stopped\n1 1 Start -> idle\n") ==

@@ -24,7 +24,7 @@ class Dice {
     value = static_cast<Number>(coin() ? engine_() : below(3));
   }
   void fill(Duration& value) { value = coin() ? Duration{below(1'000'000'000'000)} : 1s * below(100); }
-  void fill(TimePoint& value) { value = TimePoint{Duration{static_cast<std::int64_t>(engine_() >> 2U)}}; }
+  void fill(TimePoint& value) { value = TimePoint{Duration{static_cast<std::int64_t>(engine_() >> 5U)}}; }
   void fill(std::string& value) {
     value.clear();
     for (std::uint64_t n = below(6); n > 0; --n) value += static_cast<char>(below(256));
@@ -202,14 +202,21 @@ TEST_CASE("a state is written with all that is seen of it from outside") {
 }
 
 TEST_CASE("times are exact to the nanosecond") {
-  for (const char* text : {"0", "8183.25", "1", "0.000000001", "9223372036.854775807"}) {
+  for (const char* text : {"0", "8183.25", "1", "0.000000001", "999999999.999999999", "1000000000"}) {
     const auto at = record::parse_time(text);
     REQUIRE(at);
     CHECK(record::to_text(*at) == text);
   }
-  for (const char* text :
-       {"", "-1", "1.", ".5", "1.50", "1.0000000001", "01", "1e3", "9223372036.854775808", "x", "1 "})
+  for (const char* text : {"", "-1", "1.", ".5", "1.50", "1.0000000001", "01", "1e3", "1000000000.000000001",
+                           "9223372036.854775808", "x", "1 "})
     CHECK_MESSAGE(!record::parse_time(text), text);
+  for (const char* text : {"0s", "60s", "1500ms", "7us", "-7ns", "1000000000s"}) {
+    const auto duration = record::parse_duration(text);
+    REQUIRE(duration);
+    CHECK(record::to_text(*duration) == text);
+  }
+  for (const char* text : {"", "s", "1", "1.5s", "1 s", "1m", "1000000001s", "-1000000001s", "9223372036854775808ns"})
+    CHECK_MESSAGE(!record::parse_duration(text), text);
 }
 
 TEST_CASE("an event that makes no sense is refused, and it is said what is wrong with it") {
