@@ -218,10 +218,11 @@ class CommandLine {
         ->check(fingerprint)
         ->type_name("SHA256:...");
     doctor_command
-        .add_option("--relay", options_.relay.where,
-                    "Say how a relay is set up, through your own ssh: what it does to dead and to living sessions, and "
-                    "what the devices' account may; and print the lines that it should have")
-        ->type_name("USER@RELAY");
+        .add_option(
+            "--relay", options_.relay.where,
+            "Say how a relay is set up, through your own ssh: what it does to dead and to living sessions, and "
+            "what the devices' account may; and print the lines that it should have. PORT: of the tunnel's listener")
+        ->type_name("USER@RELAY[:PORT]");
     doctor_command.add_option("--account", options_.relay.account, "With --relay: the devices' account")
         ->capture_default_str();
     doctor_command.add_option("--key", options_.relay.key, "With --relay: the device's key, public or private")

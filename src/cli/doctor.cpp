@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <iterator>
@@ -33,8 +34,7 @@ namespace {
 constexpr double longest_examination = 35;  ///< seconds
 
 DoctorFace::Show show_of(const Options& options) {
-  if (!options.bundle.empty()) return DoctorFace::Show::both;
-  return options.json ? DoctorFace::Show::json : DoctorFace::Show::text;
+  return options.json || !options.bundle.empty() ? DoctorFace::Show::json : DoctorFace::Show::text;
 }
 
 int explain(const std::string& name) {
@@ -49,8 +49,13 @@ int explain(const std::string& name) {
 }
 
 int judge_again(const Options& options, std::ostream& out) {
+  std::error_code error;
+  constexpr std::uintmax_t most_bytes = 16 << 20;
   std::ifstream file(options.findings);
-  if (!file) return complain(misused, "can't read " + options.findings);
+  const bool is_file = std::filesystem::is_regular_file(options.findings, error);
+  if (!file || !is_file) return complain(misused, "can't read " + options.findings + ": it has to be a file");
+  if (std::filesystem::file_size(options.findings, error) > most_bytes)
+    return complain(misused, options.findings + " is too large for what a look found");
   const std::string text{std::istreambuf_iterator<char>{file}, {}};
   const auto findings = status::read_findings(text);
   if (!findings) return complain(misused, options.findings + ": " + status::printable(findings.error()));
@@ -132,14 +137,32 @@ std::optional<int> examine_there(const Options& options, const std::string& tunn
   return face.end();
 }
 
+/// The service's credentials are there while it runs; what they are made of lies in /etc/holdfast.
+TunnelSpec with_keys_that_are_there(TunnelSpec tunnel) {
+  const std::string credentials = "/run/credentials/holdfast.service/";
+  for (auto* files : {&tunnel.identity_file, &tunnel.certificate_file}) {
+    for (std::string& file : *files) {
+      const std::string source = "/etc/holdfast/" + file.substr(std::min(credentials.size(), file.size()));
+      if (file.starts_with(credentials) && std::filesystem::exists(source)) file = source;
+    }
+  }
+  return tunnel;
+}
+
 int examine_here(const Options& options, const TunnelSpec& tunnel, std::ostream& out) {
   const std::string own = own_state_folder();
   DoctorFace face{out, show_of(options), tunnel.name, "by this command: no holdfast runs here",
                   doctor::examined_layers()};
   if (options.capture) face.capture();
-  doctor::examine_alone(at_relay(tunnel, relays_of(tunnel).front()), own.empty() ? supervisor::state_folder("") : own,
+  doctor::examine_alone(with_keys_that_are_there(at_relay(tunnel, relays_of(tunnel).front())),
+                        own.empty() ? supervisor::state_folder("") : own,
                         [&](Layer layer, Finding finding) { face.take(layer, std::move(finding)); });
-  return face.end();
+  const int result = face.end();
+  if (show_of(options) != DoctorFace::Show::json) {
+    out << "But no holdfast runs here, and nothing holds this tunnel. Start it (systemctl start holdfast); if it does\n"
+           "not stay, its log says why (journalctl -u holdfast).\n";
+  }
+  return result;
 }
 
 /// Where no daemon runs.
@@ -157,7 +180,8 @@ int examine_all_here(const Options& options, std::ostream& out) {
     names += (names.empty() ? "" : ", ") + tunnel.name;
     if (!options.tunnel.empty() && tunnel.name != options.tunnel) continue;
     found = true;
-    worst = std::max(worst, examine_here(options, tunnel, out));
+    const auto by_its_own = examine_there(options, tunnel.name, out);  // a process of this tunnel alone
+    worst = std::max(worst, by_its_own ? *by_its_own : examine_here(options, tunnel, out));
   }
   if (found) return worst;
   return complain(misused, options.tunnel.empty()

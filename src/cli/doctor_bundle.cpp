@@ -44,10 +44,9 @@ std::string versions() {
 
 /// Of the last hour: the service's, or the user's own.
 std::string log_of_last_hour() {
-  std::vector<std::string> command{"journalctl", "-u",         "holdfast*", "--since", "-1h", "-o",
-                                   "short-iso",  "--no-pager", "-q",        "-n",      "400"};
-  if (!own_config_folder().empty()) command[1] = "--user-unit";
-  return output_of(command);
+  const std::string unit = own_config_folder().empty() ? "-u" : "--user-unit";
+  return output_of(
+      {"sh", "-c", "journalctl " + unit + " 'holdfast*' --since -1h -o short-iso --no-pager -q -n 400 2>&1"});
 }
 
 using Names = std::vector<doctor::Anonymous::Name>;
@@ -101,6 +100,8 @@ int write_bundle(const Options& options) {
   }
   std::ostringstream diagnosis;
   examine(options, diagnosis);
+  const bool examined = !diagnosis.str().empty();
+  if (!examined) diagnosis << "none: the look itself failed\n";
   const auto status = ask(options, "/v1/status");
   const std::string text = section("versions", versions()) + section("diagnosis", diagnosis.str()) +
                            section("status", status ? status->body : status.error().text) +
@@ -111,7 +112,8 @@ int write_bundle(const Options& options) {
   const auto made = setup::create_file(options.bundle, options.plain ? text : anonymous(text), 0600);
   if (!made) return complain(failed, made.error());
   if (!*made) return complain(misused, options.bundle + " is there already: name another file");
-  std::cout << options.bundle << " has the diagnosis, the status, the configuration, the log of the last hour and "
+  std::cout << options.bundle << (examined ? " has the diagnosis, the status," : " has no diagnosis, but the status,")
+            << " the configuration, the log of the last hour and "
             << "versions. No key is in it"
             << (options.plain ? ", but names and addresses are.\n" : ", and names and addresses are replaced.\n")
             << "Look through it before you send it.\n";

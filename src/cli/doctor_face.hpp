@@ -16,7 +16,7 @@ namespace holdfast::cli {
 /// the answer last; or all of it as JSON at the end; or one after the other.
 class DoctorFace {
  public:
-  enum class Show { text, json, both };
+  enum class Show { text, json };
 
   /// `how`: by whom it is examined. `expected`: of these something will come.
   DoctorFace(std::ostream& out, Show show, std::string tunnel, std::string how, std::set<Layer> expected);

@@ -25,7 +25,8 @@ constexpr std::array causes = std::to_array<CauseFacts>({
      "Check that sshd runs on the relay at this port and that no firewall rejects it."},
     {Cause::connection_timed_out, "connection_timed_out", Severity::error, Layer::tcp, BackoffFamily::network,
      Blame::nobody, Lies::on_the_way, "nothing answers at the relay's address and port",
-     "Nothing answers at this address and port: check the relay's firewall and the route to it and back."},
+     "Nothing answers at this address and port: check the relay's firewall and the route to it and back, and this "
+     "device's own firewall (nft list ruleset)."},
     {Cause::unreachable, "unreachable", Severity::error, Layer::route, BackoffFamily::network, Blame::nobody,
      Lies::on_the_way, "there is no way to the relay's address",
      "The device has no route to the relay: check its link, address and default route."},

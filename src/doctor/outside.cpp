@@ -138,13 +138,38 @@ StepFindings listener_of(const SeenAtRelay& seen, std::uint16_t port) {
   return step;
 }
 
+/// What ssh wrote last.
+std::string last_line(std::string text) {
+  text.resize(text.find_last_not_of(" \r\n") + 1);
+  return text.substr(text.rfind('\n') + 1);
+}
+
+/// ssh has one exit status for all of it.
+std::pair<Layer, Cause> why_not(const std::string& said) {
+  const std::array<std::pair<const char*, Cause>, 7> words{{{"Could not resolve hostname", Cause::name_not_found},
+                                                            {"Connection refused", Cause::connection_refused},
+                                                            {"timed out", Cause::connection_timed_out},
+                                                            {"No route to host", Cause::unreachable},
+                                                            {"Network is unreachable", Cause::unreachable},
+                                                            {"Host key verification failed", Cause::host_key_changed},
+                                                            {"Permission denied", Cause::authentication_refused}}};
+  for (const auto& [text, cause] : words) {
+    if (said.find(text) == std::string::npos) continue;
+    const Layer layer = facts_of(cause).layer;
+    return {layer == Layer::route ? Layer::tcp : layer, cause};
+  }
+  return {Layer::banner, Cause::no_banner};
+}
+
 class Visit {
  public:
   Visit(const Outside& outside, const std::function<void(Layer, Finding)>& tell)
       : outside_(outside), tell_(tell), login_(outside.login, outside.ssh_port) {}
 
   void run() {
-    auto words = login_.ssh();
+    std::vector<std::string> words{"sh", "-c", "exec \"$@\" 2>&1", "sh"};  // ssh says why it did not get in
+    const auto ssh = login_.ssh();
+    words.insert(words.end(), ssh.begin(), ssh.end());
     words.insert(words.end(), {"--", outside_.login, "exec sh -s"});
     const auto ended = setup::run(words, outside_script(outside_.port));
     if (!ended) {
@@ -154,11 +179,12 @@ class Visit {
     }
     const SeenAtRelay seen = read_outside(ended->output);
     if (!seen.ran && ended->exit_status == SharedLogin::refused) {
-      return skip_all(
-          Layer::authentication,
-          failed({Cause::authentication_refused, "log in to", outside_.login, "ssh says why above",
-                  "Log in to the relay by hand first: ssh " + outside_.login +
-                      ". If that fails too, the relay itself can't be reached from here, whatever the device does."}));
+      const auto [layer, cause] = why_not(ended->output);
+      const std::string port = outside_.ssh_port == 0 ? "" : "-p " + std::to_string(outside_.ssh_port) + " ";
+      return skip_all(layer, failed({cause, "log in to", outside_.login, last_line(ended->output),
+                                     "Log in to the relay by hand first: ssh " + port + outside_.login +
+                                         ". If that fails too, the relay itself can't be reached from here, whatever "
+                                         "the device does."}));
     }
     tell_(Layer::authentication, passed("as " + outside_.login));
     if (!seen.listed) {
@@ -187,6 +213,7 @@ class Visit {
 
   void skip_all(Layer layer, Finding finding) {
     tell_(layer, std::move(finding));
+    if (layer != Layer::authentication) tell_(Layer::authentication, Skipped{"the relay is not reached"});
     for (const Layer above : {Layer::listener, Layer::lease, Layer::proof, Layer::target})
       tell_(above, Skipped{"there is no login at the relay"});
   }
@@ -238,7 +265,11 @@ class Visit {
     spec.host_key_fingerprint = outside_.pins;
     const auto shown = ssh::look_at_host_key(through.socket(), spec, outside_.patience);
     if (!shown) {
-      StepFindings step = failed(shown.error());
+      Failure failure = shown.error();
+      if (failure.cause == Cause::host_key_not_pinned)
+        failure = {Cause::listener_held_by_other_device, "look at the host key behind", "the listener", failure.detail,
+                   "What answers is not the device that --pin names: another device has the port, or its card is new."};
+      StepFindings step = failed(std::move(failure));
       step.evidence.push_back(banner);
       return step;
     }

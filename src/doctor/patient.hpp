@@ -9,6 +9,7 @@
 
 #include "holdfast/findings.hpp"
 #include "holdfast/report.hpp"
+#include "holdfast/time.hpp"
 #include "net/resolver.hpp"
 #include "ssh/storage.hpp"
 
@@ -26,6 +27,9 @@ struct Patient {
   /// The connection that the look at TCP made, for the look at the session: the relay takes one, no more.
   std::shared_ptr<std::optional<boost::asio::ip::tcp::socket>> connected =
       std::make_shared<std::optional<boost::asio::ip::tcp::socket>>();
+  /// Where a session stands: asks its relay for a sign of life, and when one came last.
+  std::function<void()> ask_relay{};
+  std::function<std::optional<TimePoint>()> answered_at{};
   /// Only what costs no packet is looked at: the device, the modem, the link, the address, and the routes, to
   /// this address of the relay's if it is not empty.
   std::optional<std::string> silent{};

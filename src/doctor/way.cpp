@@ -56,6 +56,55 @@ Look tell_of_session(const Patient& patient, Then then) {
   return at_once(patient.executor, [then = std::move(then), found] { then(found); });
 }
 
+/// Does the session still lead there? It may take minutes until it is given up for its silence.
+class SessionPath final : public net::Operation {
+ public:
+  SessionPath(const Patient& patient, Then then)
+      : relay_(relay_name(patient.there)),
+        address_(patient.running->address),
+        answered_at_(patient.answered_at),
+        then_(std::move(then)),
+        timer_(patient.executor) {
+    patient.ask_relay();
+    look_again();
+  }
+
+ private:
+  void look_again() {
+    timer_.expires_after(50ms);
+    timer_.async_wait([this, alive = std::weak_ptr<char>{alive_}](const boost::system::error_code& error) {
+      if (!error && !alive.expired()) look();
+    });
+  }
+
+  void look() {
+    const TimePoint now = Clock::now();
+    const auto answered = answered_at_();
+    if ((!answered || *answered < asked_) && now < asked_ + longest_silence) return look_again();
+    StepFindings found;
+    if (answered && *answered >= asked_) {
+      found.measured = "the running session is through to " + address_ + ", and answers after " +
+                       std::to_string(since(asked_, *answered).count()) + " ms";
+    } else {
+      const std::string before = answered ? "; its last answer came " + to_text(now - *answered) + " ago" : "";
+      found.failure = Failure{Cause::relay_silent, "ask for a sign of life at", relay_,
+                              "none within " + to_text(longest_silence) + before};
+    }
+    const Then then = then_;
+    then(found);
+  }
+
+  static constexpr Duration longest_silence = 5s;
+
+  const std::string relay_;
+  const std::string address_;
+  const std::function<std::optional<TimePoint>()> answered_at_;
+  const Then then_;
+  boost::asio::steady_timer timer_;
+  const TimePoint asked_ = Clock::now();
+  std::shared_ptr<char> alive_ = std::make_shared<char>();
+};
+
 // ---- the path -----------------------------------------------------------------------------------------------------
 
 /// How large a packet the kernel would send there by the tunnel's way; 0 if it does not say.
@@ -359,6 +408,7 @@ class TcpLook final : public net::Operation {
 }  // namespace
 
 Look look_at_path(const Patient& patient, const Findings& so_far, Then then) {
+  if (stands(patient) && patient.ask_relay) return std::make_unique<SessionPath>(patient, std::move(then));
   if (stands(patient)) return tell_of_session(patient, std::move(then));
   auto addresses = addresses_for(so_far);
   if (addresses.empty()) {

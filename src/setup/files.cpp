@@ -74,7 +74,7 @@ tl::expected<bool, std::string> create_file(const std::string& path, const std::
   if (failed == 0 && ::link(unnamed.c_str(), path.c_str()) != 0) failed = errno;
   ::unlink(unnamed.c_str());
   if (failed == EEXIST) return false;
-  if (failed == 0) failed = sync_folder(std::filesystem::path{path}.parent_path());
+  if (failed == 0) failed = sync_folder(std::filesystem::path{std::filesystem::absolute(path)}.parent_path());
   if (failed != 0) return error(path, failed);
   return true;
 }

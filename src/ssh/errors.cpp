@@ -136,7 +136,8 @@ Failure explain(const Death& death, const TunnelSpec& spec) {
   }
   // Whatever libssh says of a connection that was reset behind that.
   const bool said_no = death.progress == Progress::banner && !death.first_line.empty();
-  if (holds(error, "Socket error") || said_no) return lost(death, std::move(failure));
+  const bool reset = death.progress == Progress::banner && holds(error, "reset by peer");
+  if (holds(error, "Socket error") || said_no || reset) return lost(death, std::move(failure));
 
   failure.detail = sanitize(error);
   if (death.progress == Progress::banner || holds(error, "Packet filter")) {

@@ -182,6 +182,7 @@ tl::expected<Findings, std::string> read_findings(const std::string& text) {
       for (const json& value : document.at("findings")) {
         if (const std::string error = take(from_value(value)); !error.empty()) return tl::unexpected{error};
       }
+      if (findings.empty()) return tl::unexpected{std::string{"there are no findings in it"}};
       return findings;
     });
   }

@@ -193,6 +193,7 @@ void LiveAttempt::on_host_key_met(const std::string& key) {
 
 void LiveAttempt::on_keepalive_answered(Duration round_trip) {
   keepalive_rtt_ = round_trip;
+  answered_at_ = Clock::now();
 }
 
 void LiveAttempt::on_open_request(ssh::OpenRequest request) {

@@ -69,6 +69,12 @@ class LiveAttempt final : private ssh::SessionObserver {
   std::optional<TransportReport> transport() { return session_ ? session_->transport() : std::nullopt; }
   /// With economy, when TCP last heard from the relay; none without a session.
   std::optional<TimePoint> last_acknowledged() const;
+  /// Asks for a sign of life, for who wants to know: whatever is decided without it is decided as before.
+  void ask_relay() {
+    if (session_) session_->send_keepalive();
+  }
+  /// When a keepalive was answered last.
+  std::optional<TimePoint> answered_at() const { return answered_at_; }
   Duration repetition_wait() const { return session_ ? session_->repetition_wait() : Duration::zero(); }
 
  private:
@@ -99,6 +105,7 @@ class LiveAttempt final : private ssh::SessionObserver {
   std::unique_ptr<net::Operation> look_;  ///< at a better relay
   std::vector<std::uint16_t> ports_;      ///< by forward: where the relay listens; 0: nowhere
   std::optional<Duration> keepalive_rtt_;
+  std::optional<TimePoint> answered_at_;
   std::string server_;  ///< what the relay says it is
 };
 

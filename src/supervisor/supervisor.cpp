@@ -457,9 +457,17 @@ doctor::Patient Supervisor::patient_of(const Slot& slot, TunnelReport report) {
 std::shared_ptr<void> Supervisor::examine(const std::string& tunnel, Tell tell) {
   const Slot* slot = find(tunnel);
   if (slot == nullptr) return nullptr;
+  doctor::Patient patient = patient_of(*slot, report_of(*slot, Clock::now()));
+  patient.ask_relay = [this, tunnel] {
+    if (const Slot* now = find(tunnel)) now->current.runner->ask_relay();
+  };
+  patient.answered_at = [this, tunnel]() -> std::optional<TimePoint> {
+    const Slot* now = find(tunnel);
+    return now == nullptr ? std::nullopt : now->current.runner->answered_at();
+  };
   return std::make_shared<doctor::Examination>(
-      patient_of(*slot, report_of(*slot, Clock::now())),
-      [tell](Layer layer, const Finding& finding) { tell(status::to_line(layer, finding)); }, [tell] { tell(""); });
+      std::move(patient), [tell](Layer layer, const Finding& finding) { tell(status::to_line(layer, finding)); },
+      [tell] { tell(""); });
 }
 
 // ---- outages ------------------------------------------------------------------------------------------------------

@@ -54,6 +54,11 @@ class TunnelRunner final : private AttemptOwner {
   bool idle() const { return connections_.open_count() == 0; }
   /// Where a relay was connected to last; empty: nowhere yet.
   std::string last_address() const;
+  /// As of LiveAttempt.
+  void ask_relay() {
+    if (attempt_) attempt_->ask_relay();
+  }
+  std::optional<TimePoint> answered_at() const { return attempt_ ? attempt_->answered_at() : std::nullopt; }
   bool wedged(TimePoint now) const { return is_wedged(state_, now); }
 
  private:

@@ -70,6 +70,13 @@ Judgement judge_way(const RouteFindings& found, const RouteFindings::Way& way) {
   Judgement judgement = blame(Cause::route_prohibited, measured);
   if (missing)
     judgement = blame(has_default(found, family_of(way)) ? Cause::unreachable : Cause::no_default_route, measured);
+  if (missing && judgement.cause == Cause::no_default_route && !found.defaults.empty()) {
+    judgement = blame(Cause::unreachable, measured,
+                      "This device has no " + family_of(way) +
+                          ", and the relay's name leads to such an address alone: give "
+                          "the relay's name an address of the other family too, or have this network bring " +
+                          family_of(way) + ".");
+  }
   if (judgement.cause == Cause::unreachable && !found.rules.empty())
     judgement.next_step =
         "Look at `ip rule`, and at the routes of the table that it names (ip route show table TABLE): none leads to "

@@ -41,7 +41,7 @@ TEST_CASE("a bundle has what a helper needs, no key, and nobody's name or addres
   REQUIRE(::stat(file.c_str(), &found) == 0);
   CHECK((found.st_mode & 0777U) == 0600);
   for (const char* part : {"==== versions", "==== diagnosis", "==== status", "==== configuration", "==== log",
-                           "Fault:", "\"findings\"", "host_name: relay-1", "user: user-1"})
+                           "\"answer\"", "\"findings\"", "host_name: relay-1", "user: user-1"})
     CHECK(text.find(part) != std::string::npos);
   for (const char* name : {"relay.customer", "erika", "customer-seven", "192.168.77.5", "PRIVATE KEY"})
     CHECK(text.find(name) == std::string::npos);

@@ -35,7 +35,8 @@ TEST_CASE("from outside: a device answers, and its host key is compared") {
   const Finished seen = look(laptop, device.port());
   check(seen, 0, {" ok    listener", "of user ", " ok    way back", " ok    target", "SSH-2.0-", "Nothing is wrong."});
   const std::string pin = "SHA256:" + std::string(43, 'A');
-  check(look(laptop, device.port(), {"--pin", pin}), 2, {" FAIL  target", "host_key_fingerprint"});
+  check(look(laptop, device.port(), {"--pin", pin}), 2,
+        {" FAIL  target", "another device", "not the device that --pin names"});
 }
 
 TEST_CASE("from outside: the listener takes a connection and nothing comes back") {
@@ -54,13 +55,21 @@ TEST_CASE("from outside: the tunnel stands, and its target is down or another se
   check(look(laptop, web.port()), 1, {"HTTP/1.1 200 OK"});
 }
 
+TEST_CASE("from outside: what keeps ssh from the relay is named by its layer") {
+  SshdOptions options;
+  Sshd relay{options};
+  const Laptop laptop{relay};
+  relay.stop();
+  check(look(laptop, 4649), 2, {" FAIL  relay's port", "Connection refused"});
+}
+
 TEST_CASE("from outside: no login at the relay, and a port that is none") {
   SshdOptions options;
   options.authorized_keys = std::vector<std::string>{};
   const Sshd relay{options};
   const Laptop laptop{relay};
   check(look(laptop, 4649), 2, {" FAIL  login", "listener, lease, way back, target: not looked at"});
-  CHECK(look(laptop, 4649).errors.find("Permission denied") != std::string::npos);  // ssh's own words
+  check(look(laptop, 4649), 2, {"Permission denied"});  // ssh's own words
   const Finished nothing = run({.argv = {HOLDFAST_BINARY, "doctor", "--from-outside", "me@relay"}});
   CHECK(nothing.status.code == 2);
   CHECK(nothing.errors.find("USER@RELAY:PORT") != std::string::npos);

@@ -40,6 +40,15 @@ TEST_CASE("nothing is wrong, with and without a daemon") {
   CHECK(bedside.relay.connections() == connections);
 }
 
+TEST_CASE("a session stands, and nothing comes through any more") {
+  Bedside bedside;
+  bedside.establish();
+  on_the_way(bedside, forwarding, "tcp dport 22 drop\n  tcp sport 22 drop");
+  const Seen seen = bedside.examine();
+  check_answer(seen, "relay_silent", 15s);
+  CHECK(seen.answer == "path");
+}
+
 TEST_CASE("one connection to the relay is enough") {
   Bedside bedside;
   const std::size_t connections = bedside.relay.connections();
