@@ -23,9 +23,11 @@ bool repeats_in_vain(const TransportReport& transport) {
   return transport.unacknowledged > 0 && (transport.repetitions >= repetitions_of_a_stall || once_and_long);
 }
 
-/// What is small passes both ways: the relay's kernel had our segments when its own had been missing for a while.
+/// What is small passes both ways: the relay's kernel had our segments when its own had been missing for a while. What
+/// was sent just now may still be under way.
 bool acknowledged_after(Duration missing, const TransportReport& transport) {
-  return transport.unacknowledged == 0 && missing - transport.acknowledged_ago >= transport.four_repetitions / 2;
+  const bool moves = transport.unacknowledged == 0 || transport.repetitions == 0;
+  return moves && missing - transport.acknowledged_ago >= transport.four_repetitions / 2;
 }
 
 LargePackets judge(const TransportReport& transport, bool repeated) {

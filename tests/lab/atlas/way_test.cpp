@@ -5,6 +5,8 @@
 #include <string>
 
 #include "lab/atlas/atlas.hpp"
+#include "support/net.hpp"
+#include "support/wait.hpp"
 
 using namespace holdfast::lab;
 using namespace std::chrono_literals;
@@ -295,4 +297,28 @@ TEST_CASE("nothing is wrong with a long way that loses every fiftieth packet") {
     CAPTURE(run);
     check_answer(bedside.examine(), "", 20s);
   }
+}
+
+TEST_CASE("nothing is wrong with a daemon that is busy") {
+  Bedside bedside;
+  bedside.establish();
+  std::atomic<bool> over = false;
+  std::atomic<unsigned> rounds = 0;
+  std::vector<std::thread> visitors;
+  for (int count = 0; count < 4; ++count) {
+    visitors.emplace_back([&] {
+      const InNetwork here(bedside.lab.relay());
+      holdfast::test::Socket visit = holdfast::test::Socket::connect_tcp("127.0.0.1", Bedside::tunnel_port);
+      visit.receive_exactly(std::string{Bedside::greeting}.size());
+      const std::string data(100'000, 'x');
+      for (; !over; ++rounds) {
+        visit.send(data);
+        visit.receive_exactly(data.size());
+      }
+    });
+  }
+  CHECK(holdfast::test::wait_until([&] { return rounds > 4; }, 20s));
+  for (int run = 0; run < 3; ++run) check_answer(bedside.examine(), "", 10s);
+  over = true;
+  for (std::thread& visitor : visitors) visitor.join();
 }

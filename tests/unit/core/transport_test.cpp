@@ -92,6 +92,14 @@ TEST_CASE("a hole that stays while what is small passes both ways is a large pac
   CHECK(large_packets(transport) == LargePackets::pass);
 }
 
+TEST_CASE("what was sent just now, and is under way, hides no large packet that is lost") {
+  TransportReport transport = segment_of_relay_lost();
+  transport.unacknowledged = 36;
+  CHECK(large_packets(transport) == LargePackets::lost_inbound);
+  transport.repetitions = 1;  // it is late
+  CHECK(large_packets(transport) == LargePackets::pass);
+}
+
 TEST_CASE("without a hole nothing of the relay's is missing, however short the round trip is") {
   const TransportReport transport{.segment_size = 1368, .four_repetitions = 0s};
   CHECK(large_packets(transport) != LargePackets::lost_inbound);
