@@ -235,8 +235,8 @@ class Auditor {
       return add(CheckResult::skip, "keys",
                  "user " + seen_.user + " can't see the account's authorized_keys: log in as root or as it");
     struct Lack {
-      const char* option;
-      const char* means;
+      const char* option = nullptr;
+      const char* means = nullptr;
       unsigned keys = 0;
     };
     Lack lacks[] = {{"restrict", "whatever the account may"},

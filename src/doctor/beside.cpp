@@ -24,7 +24,8 @@ struct Call {
 
 class Beside final : public net::Operation {
  public:
-  Beside(const boost::asio::any_io_executor& executor, std::function<Finding()> look, Then then) : lane_(executor) {
+  Beside(const boost::asio::any_io_executor& executor, std::function<Finding()> look, const Then& then)
+      : lane_(executor) {
     const auto call = [under_way = std::make_shared<Call>(), look = std::move(look), then]() -> net::Disk::Then {
       return [then, finding = found_by(look)] { then(finding); };
     };
@@ -62,7 +63,7 @@ Look beside(const boost::asio::any_io_executor& executor, std::function<Finding(
   if (calls_under_way >= most_calls) {
     return at_once(executor, [then = std::move(then)] { then(Skipped{"earlier looks have not come back yet"}); });
   }
-  return std::make_unique<Beside>(executor, std::move(look), std::move(then));
+  return std::make_unique<Beside>(executor, std::move(look), then);
 }
 
 Look at_once(const boost::asio::any_io_executor& executor, std::function<void()> tell) {

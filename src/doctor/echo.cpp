@@ -190,7 +190,7 @@ std::optional<EchoNews> EchoSocket::read_answer() {
   ssize_t size = ::recvmsg(socket_.get(), &header, MSG_DONTWAIT);
   if (size < 0) return std::nullopt;
   if (raw_ && !v6_ && size > 0) {  // it comes with its IP header
-    const auto ip_header = static_cast<ssize_t>((message[0] & 0x0fU) * 4U);
+    const auto ip_header = static_cast<ssize_t>(message[0] & 0x0fU) * 4;
     if (size < ip_header) return EchoNews{};
     message.erase(message.begin(), message.begin() + ip_header);
     size -= ip_header;

@@ -45,7 +45,7 @@ class Error {
   }
 
  private:
-  sd_bus_error error_ = SD_BUS_ERROR_NULL;
+  sd_bus_error error_{};
 };
 
 // ---- values ---------------------------------------------------------------------------------------------------------

@@ -132,7 +132,7 @@ class Knock {
     socket_ = Descriptor{::socket(endpoint.data()->sa_family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
     ::setsockopt(socket_.get(), SOL_SOCKET, SO_BINDTODEVICE, gateway.interface.data(),
                  static_cast<socklen_t>(gateway.interface.size()));
-    ::connect(socket_.get(), endpoint.data(), static_cast<socklen_t>(endpoint.size()));
+    static_cast<void>(::connect(socket_.get(), endpoint.data(), static_cast<socklen_t>(endpoint.size())));
     look(net::neighbours());
     before_ = gateway_.state;
     send();

@@ -29,7 +29,8 @@ int connect_within(const boost::asio::ip::tcp::endpoint& endpoint, unsigned hops
     ::setsockopt(socket.get(), SOL_SOCKET, SO_BINDTODEVICE, name.data(), static_cast<socklen_t>(name.size()));
   boost::system::error_code none;
   const boost::asio::ip::tcp::endpoint ours(boost::asio::ip::make_address(options.address, none), 0);
-  if (!none && ours.address().is_v6() == v6) ::bind(socket.get(), ours.data(), static_cast<socklen_t>(ours.size()));
+  if (!none && ours.address().is_v6() == v6)
+    static_cast<void>(::bind(socket.get(), ours.data(), static_cast<socklen_t>(ours.size())));
   if (::connect(socket.get(), endpoint.data(), static_cast<socklen_t>(endpoint.size())) == 0) return 0;
   if (errno != EINPROGRESS) return errno;
   pollfd ready{socket.get(), POLLOUT, 0};

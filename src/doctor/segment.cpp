@@ -26,7 +26,7 @@ std::optional<Segment> parse_segment(Bytes packet) {
   std::size_t head = 40;
   if (packet.empty()) return std::nullopt;
   if (packet[0] >> 4U == 4) {
-    head = (packet[0] & 0x0fU) * 4U;
+    head = std::size_t{packet[0] & 0x0fU} * 4;
     const bool first_part = packet.size() >= 20 && ((packet[6] & 0x1fU) == 0 && packet[7] == 0);
     if (head < 20 || !first_part || packet[9] != tcp) return std::nullopt;
     segment.ttl = packet[8];

@@ -117,7 +117,7 @@ std::size_t mtu_to(const address& to, const EchoSocket::Options& options) {
   boost::system::error_code error;
   const boost::asio::ip::udp::endpoint ours(boost::asio::ip::make_address(options.address, error), 0);
   if (!error && ours.address().is_v6() == to.is_v6())
-    ::bind(socket.get(), ours.data(), static_cast<socklen_t>(ours.size()));
+    static_cast<void>(::bind(socket.get(), ours.data(), static_cast<socklen_t>(ours.size())));
   int mtu = 0;
   socklen_t size = sizeof mtu;
   const bool known =

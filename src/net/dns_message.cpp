@@ -72,7 +72,7 @@ std::vector<std::uint8_t> dns_question(std::uint16_t id, std::string_view name, 
   std::vector<std::uint8_t> question;
   put_word(question, id);
   put_word(question, 0x0100);  // recursion desired
-  for (const unsigned count : {1, 0, 0, 0}) put_word(question, count);
+  for (const unsigned count : {1U, 0U, 0U, 0U}) put_word(question, count);
   while (true) {
     const std::string_view label = name.substr(0, name.find('.'));
     if (label.empty() || label.size() > longest_label) return {};

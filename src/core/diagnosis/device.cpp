@@ -31,10 +31,13 @@ std::string date(std::int64_t time) {
 
 /// "12 s", "3 h", "20 days"
 std::string span(std::int64_t seconds) {
-  if (seconds < 120) return std::to_string(seconds) + " s";
-  if (seconds < 2 * 3600) return std::to_string(seconds / 60) + " min";
-  if (seconds < 2 * 86400) return std::to_string(seconds / 3600) + " h";
-  return std::to_string(seconds / 86400) + " days";
+  constexpr std::int64_t minute = 60;
+  constexpr std::int64_t hour = 3600;
+  constexpr std::int64_t day = 86400;
+  if (seconds < 2 * minute) return std::to_string(seconds) + " s";
+  if (seconds < 2 * hour) return std::to_string(seconds / minute) + " min";
+  if (seconds < 2 * day) return std::to_string(seconds / hour) + " h";
+  return std::to_string(seconds / day) + " days";
 }
 
 /// Of times that a file may have: nothing overflows.

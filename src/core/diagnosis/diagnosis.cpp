@@ -52,22 +52,22 @@ void soften(std::vector<Judgement>& judgements) {
                                  [](const Judgement& judgement) { return judgement.layer == Layer::tcp; });
   std::optional<Layer> carried;  // the highest that shows it
   bool back = false;
-  for (auto judgement = judgements.rbegin(); judgement != judgements.rend(); ++judgement) {
-    if (!hides(judgement->layer, Layer::proof) || judgement->layer == Layer::device) continue;
-    if (judgement->layer == Layer::modem) {
-      const bool blamed = judgement->result == CheckResult::fail || judgement->result == CheckResult::warn;
-      if (back && blamed && judgement->cause != Cause::signal_weak) judgement->result = CheckResult::pass;
-      continue;
+  std::for_each(judgements.rbegin(), judgements.rend(), [&](Judgement& judgement) {
+    if (!hides(judgement.layer, Layer::proof) || judgement.layer == Layer::device) return;
+    if (judgement.layer == Layer::modem) {
+      const bool blamed = judgement.result == CheckResult::fail || judgement.result == CheckResult::warn;
+      if (back && blamed && judgement.cause != Cause::signal_weak) judgement.result = CheckResult::pass;
+      return;
     }
-    if (carried && shows_otherwise(*carried, *judgement)) {
-      if (judgement->result == CheckResult::fail) judgement->result = CheckResult::warn;
+    if (carried && shows_otherwise(*carried, judgement)) {
+      if (judgement.result == CheckResult::fail) judgement.result = CheckResult::warn;
       // Somebody answers echoes in the relay's place, and hands on the rest.
-      if (judgement->cause == Cause::answered_on_the_way) judgement->result = CheckResult::pass;
+      if (judgement.cause == Cause::answered_on_the_way) judgement.result = CheckResult::pass;
     }
-    back = back || came_back(*judgement, asked);
-    const bool passes = carries(judgement->layer) && judgement->result == CheckResult::pass;
-    if (!carried && (passes || came_back(*judgement, asked))) carried = judgement->layer;
-  }
+    back = back || came_back(judgement, asked);
+    const bool passes = carries(judgement.layer) && judgement.result == CheckResult::pass;
+    if (!carried && (passes || came_back(judgement, asked))) carried = judgement.layer;
+  });
 }
 
 template <typename Kind>

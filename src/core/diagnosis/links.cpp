@@ -60,6 +60,7 @@ bool serves(const Address& address) {
 /// always a fresh one beside it.
 Judgement judge_served(const std::vector<Address>& good) {
   std::vector<std::string> texts;
+  texts.reserve(good.size());
   for (const Address& address : good) texts.push_back(text_of(address));
   if (std::all_of(good.begin(), good.end(), [](const Address& address) { return address.expired; }))
     return blame(Cause::address_expired, listed(texts));
@@ -76,6 +77,7 @@ Judgement judge_unserved(const std::vector<Address>& ours) {
       std::find_if(ours.begin(), ours.end(), [](const Address& each) { return each.tentative && !each.link_local; });
   if (tentative != ours.end()) return blame(Cause::no_address, text_of(*tentative));
   std::vector<std::string> texts;
+  texts.reserve(ours.size());
   for (const Address& address : ours) texts.push_back(text_of(address));
   return texts.empty() ? blame(Cause::no_address, "") : blame(Cause::link_local_only, listed(texts));
 }
@@ -99,6 +101,7 @@ Judgement judge(const LinkFindings& found) {
   std::stable_sort(others.begin(), others.end(),
                    [](const Link* left, const Link* right) { return left->up > right->up; });
   std::vector<std::string> states;
+  states.reserve(others.size());
   for (const Link* link : others) {
     states.push_back(flaps(*link, found) ? state_of(*link) + " (" + losses_of(*link, found) + ")" : state_of(*link));
   }

@@ -55,7 +55,7 @@ std::string name_of(const Server& server) {
 }
 
 std::string words_of(const Server& server) {
-  const std::string name = name_of(server);
+  std::string name = name_of(server);
   const std::string why = server.detail.empty() ? "" : " (" + server.detail + ")";
   switch (server.said) {
     case Said::addresses:

@@ -85,6 +85,18 @@ Judgement judge_way(const RouteFindings& found, const RouteFindings::Way& way) {
   return judgement;
 }
 
+Judgement judge_gateway(const NeighbourFindings::Gateway& gateway) {
+  const std::string name = gateway.address + " on " + gateway.interface;
+  const std::string at = gateway.link_addresses.empty() ? "" : " at " + gateway.link_addresses.back();
+  const std::string& state = gateway.state;
+  if (gateway.link_addresses.size() > 1)
+    return blame(Cause::gateway_unstable, name + " is now at " + listed(gateway.link_addresses));
+  if (gateway.answered || state == "reachable") return pass(Layer::neighbour, name + " answers" + at);
+  if (state == "failed" || state == "incomplete" || state.empty())
+    return blame(Cause::gateway_silent, name + " (" + (state.empty() ? "nobody asks for it" : state) + ")");
+  return {Layer::neighbour, CheckResult::skip, name + " is known" + at + ", and said nothing: " + state};
+}
+
 }  // namespace
 
 /// One way is enough; the device's own family of addresses may lack the other's routes.
@@ -112,21 +124,8 @@ Judgement judge(const RouteFindings& found) {
 
 Judgement judge(const NeighbourFindings& found) {
   std::vector<Judgement> all;
-  for (const NeighbourFindings::Gateway& gateway : found.gateways) {
-    const std::string name = gateway.address + " on " + gateway.interface;
-    const std::string at = gateway.link_addresses.empty() ? "" : " at " + gateway.link_addresses.back();
-    if (gateway.link_addresses.size() > 1) {
-      all.push_back(blame(Cause::gateway_unstable, name + " is now at " + listed(gateway.link_addresses)));
-    } else if (gateway.answered || gateway.state == "reachable") {
-      all.push_back(pass(Layer::neighbour, name + " answers" + at));
-    } else if (gateway.state == "failed" || gateway.state == "incomplete" || gateway.state.empty()) {
-      all.push_back(blame(Cause::gateway_silent,
-                          name + " (" + (gateway.state.empty() ? "nobody asks for it" : gateway.state) + ")"));
-    } else {
-      all.push_back(
-          {Layer::neighbour, CheckResult::skip, name + " is known" + at + ", and said nothing: " + gateway.state});
-    }
-  }
+  all.reserve(found.gateways.size());
+  for (const NeighbourFindings::Gateway& gateway : found.gateways) all.push_back(judge_gateway(gateway));
   if (all.empty())
     return {Layer::neighbour, CheckResult::skip, found.none_needed.empty() ? "no gateway is known" : found.none_needed};
   // One gateway that answers is a way.
