@@ -138,6 +138,12 @@ tl::expected<std::pair<Layer, Finding>, std::string> from_value(const json& valu
   return std::pair{*layer, std::move(*finding)};
 }
 
+/// All numbers of a finding are whole; others, and those that are too large for it, count as absent.
+bool take_whole_numbers(int /*depth*/, json::parse_event_t event, json& parsed) {
+  if (event == json::parse_event_t::value && parsed.is_number_float()) parsed = nullptr;
+  return true;
+}
+
 std::string refusal_of_schema(const json& value) {
   return value.value("schema", 0) == 1 ? "" : "schema 1 is expected: another version wrote this";
 }
@@ -162,7 +168,7 @@ std::string to_line(Layer layer, const Finding& finding) {
 
 tl::expected<std::pair<Layer, Finding>, std::string> from_line(std::string_view line) {
   return guarded([&]() -> tl::expected<std::pair<Layer, Finding>, std::string> {
-    const json value = json::parse(line);
+    const json value = json::parse(line, take_whole_numbers);
     if (const auto refused = refusal_of_schema(value); !refused.empty()) return tl::unexpected{refused};
     return from_value(value);
   });
@@ -175,7 +181,7 @@ tl::expected<Findings, std::string> read_findings(const std::string& text) {
     findings.insert_or_assign(read->first, std::move(read->second));
     return {};
   };
-  const json document = json::parse(text, nullptr, false);
+  const json document = json::parse(text, take_whole_numbers, false);
   if (document.is_object() && document.contains("findings")) {
     return guarded([&]() -> tl::expected<Findings, std::string> {
       if (const auto refused = refusal_of_schema(document); !refused.empty()) return tl::unexpected{refused};

@@ -106,3 +106,13 @@ TEST_CASE("a relay's words need not be UTF-8") {
   step.measured = "SSH-2.0-\xff";
   CHECK(status::from_line(status::to_line(Layer::banner, step)));
 }
+
+TEST_CASE("a number that is not whole, or too large, is none") {
+  const auto read = status::from_line(
+      R"({"schema": 1, "layer": "keepalive", "kind": "keepalive", "found": {"interval": 60000, "forgotten": 1e300}})");
+  REQUIRE(read);
+  CHECK_FALSE(std::get<KeepaliveFindings>(read->second).forgotten);
+  CHECK_FALSE(status::from_line(
+      R"({"schema": 1, "layer": "keepalive", "kind": "keepalive", "found": {"interval": 1e300, "forgotten": 1}})"));
+  CHECK_FALSE(status::from_line(R"({"schema": 1e300, "layer": "keepalive", "kind": "keepalive", "found": {}})"));
+}
