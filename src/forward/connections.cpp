@@ -22,6 +22,8 @@ constexpr std::chrono::seconds longest_connect{10};
 
 }  // namespace
 
+/// Its one reason to change is whose a connection is, and so what it counts as and who waits for its end: a visitor's,
+/// a proof's, or not known yet. Ten of its members are settings and what all connections share.
 class Connections::Impl : public std::enable_shared_from_this<Impl> {
  public:
   Impl(const asio::any_io_executor& executor, net::Resolver& resolver, const TunnelSpec& spec,
