@@ -20,8 +20,9 @@ void Turns::wake() {
 void Turns::serve() {
   woken_ = false;
   if (full_since_) quantum_.taken_after(Clock::now() - *std::exchange(full_since_, std::nullopt));
-  std::byte space[Quantum::most];  // on the stack: one for all tunnels
-  const std::span buffer{space, quantum_.size()};
+  // On the stack it would stay for good: what is large there is touched page by page (-fstack-clash-protection).
+  const auto space = std::make_unique_for_overwrite<std::byte[]>(quantum_.size());
+  const std::span buffer{space.get(), quantum_.size()};
   bool again = false;
   // Whoever joins meanwhile is served in the next round.
   for (std::size_t left = queue_.size(); left > 0; --left) {
