@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "doctor/audit.hpp"
+#include "doctor/outside.hpp"
 #include "setup/words.hpp"
 
 namespace holdfast::doctor {
@@ -81,7 +82,7 @@ class Auditor {
     remarks_.push_back({result, std::move(about), std::move(what), std::move(change)});
   }
   std::string typed() const { return "sshd -T -C user=" + seen_.account + ",host=x,addr=127.0.0.1"; }
-  bool doubles() const { return version_ >= 902 && version_ <= 904; }
+  bool doubles() const { return asks_at_twice_the_interval(seen_.banner); }
 
   void version() {
     if (seen_.banner.empty()) return add(CheckResult::skip, "version", "the server's own word was not seen");

@@ -6,39 +6,24 @@
 
 #include "doctor/audit.hpp"
 #include "doctor/outside.hpp"
+#include "doctor/sshd_words.hpp"
 #include "holdfast/config.hpp"
 #include "setup/words.hpp"
 
 namespace holdfast::doctor {
 namespace {
 
-/// MARK and ACCOUNT are replaced. The sshd that this came through says in its title which file it has; it is asked how
-/// it is set up as whoever this is, then as root if no password is asked for. What it does not say its files do. The
-/// keys come last, for there may be many.
-constexpr std::string_view script = R"sh(m='MARK' a='ACCOUNT' config= settings=
+/// MARK, ACCOUNT and SSHD are replaced. What sshd does not say of how it is set up its files do. The keys come last,
+/// for there may be many.
+constexpr std::string_view script = R"sh(m='MARK' a='ACCOUNT' settings=
 echo "${m}user $(id -un 2>/dev/null || echo "$USER")"
 entry=$(getent passwd "$a")
 [ -z "$entry" ] && [ "$a" = "$USER" ] && entry="$a:x:$(id -u):$(id -g)::$HOME:$SHELL"
 [ -n "$entry" ] && echo "${m}account $entry"
 home=${entry%:*}
 home=${home##*:}
-p=$PPID
-while [ "${p:-0}" -gt 1 ]; do
-  title=$(tr '\0' ' ' <"/proc/$p/cmdline" 2>/dev/null)
-  case $title in *sshd*'[listener]'*)
-    case $title in *' -f '*)
-      config=${title#* -f }
-      config=${config%% *}
-    esac
-    break
-  esac
-  p=$(awk '/^PPid:/ {print $2}' "/proc/$p/status" 2>/dev/null)
-done
-sshd=$(PATH=$PATH:/usr/sbin:/usr/local/sbin; command -v sshd)
-for root in '' 'sudo -n'; do
-  settings=$($root "$sshd" -T ${config:+-f "$config"} -C "user=$a,host=x,addr=127.0.0.1" 2>/dev/null) && break
-  settings=
-done
+SSHD
+settings=$(sshd_says "$a")
 if [ -n "$settings" ]; then
   echo "${m}effective"
   printf '%s\n' "$settings" | sed "s/^/${m}line /"
@@ -181,6 +166,7 @@ bool is_account_name(std::string_view name) {
 
 std::string audit_script(const std::string& account) {
   std::string text{script};
+  replace(text, "SSHD\n", sshd_says);
   replace(text, "ACCOUNT", account);
   replace(text, "MARK", audit_mark);
   return text;

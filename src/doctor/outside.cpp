@@ -227,8 +227,8 @@ class Visit {
             failed({Cause::listener_held_stale, "connect to", where,
                     "nothing came within " + std::to_string(outside_.patience.count()) + " s",
                     "The relay still holds the listener of a session whose device does not answer: look at the "
-                    "device's power and signal. sshd notices by ClientAliveInterval, holdfast evicts it when it is "
-                    "back."}));
+                    "device's power and signal. " +
+                        when_free(seen) + " With a lease holdfast evicts it as soon as it is back."}));
       return tell_(Layer::target, Skipped{"nothing comes through the listener"});
     }
     if (line->empty()) return closed(where, through.errors());

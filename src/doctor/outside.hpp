@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -45,11 +46,24 @@ struct SeenAtRelay {
     std::string user;     ///< whose; a number if it has no name there
   };
   std::vector<Listener> listeners{};
-  std::vector<std::string> devices{};  ///< by the lease records of the account
-  std::string user{};                  ///< who logged in
+  std::vector<std::string> devices{};  ///< by the lease records of the account, whose session is there
+  std::vector<unsigned> guards{};      ///< of each: after so many seconds of silence its session is ended; 0: not told
+  /// Of the relay's sshd for the user that listens, as far as it may be asked.
+  std::optional<unsigned> alive_interval{};  ///< ClientAliveInterval, in seconds
+  std::optional<unsigned> alive_count{};     ///< ClientAliveCountMax
+  std::string version{};                     ///< "OpenSSH_9.2p1"
+  std::optional<unsigned> tcp_retries{};     ///< of the relay's kernel: tcp_retries2
+  std::string user{};                        ///< who logged in
 };
 /// Whatever else the account's own files print.
 SeenAtRelay read_outside(const std::string& output);
+
+/// When a dead session's listener will be free, after somebody has just connected to it; where that can't be known,
+/// what decides it, and how it is seen.
+std::string when_free(const SeenAtRelay& seen);
+
+/// OpenSSH 9.2 to 9.4 ask silent clients at twice ClientAliveInterval.
+bool asks_at_twice_the_interval(std::string_view version);
 
 /// "127.0.0.1" of /proc/net/tcp's "0100007F", likewise of tcp6; empty if it is none.
 std::string address_of_proc(const std::string& hexadecimal);

@@ -3,16 +3,24 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <chrono>
+#include <cstdint>
 #include <cstdio>
 #include <cstring>
+#include <optional>
 #include <sstream>
+#include <string_view>
+#include <vector>
 
 #include "doctor/outside.hpp"
+#include "doctor/sshd_words.hpp"
+#include "holdfast/time.hpp"
 
 namespace holdfast::doctor {
 namespace {
 
-/// MARK, PORT and HEX, which is the port in hexadecimal, are replaced.
+/// MARK, PORT and HEX, which is the port in hexadecimal, are replaced. How soon the relay lets go of a dead session is
+/// asked for the user that listens: of the sshd above us, as whoever this is, then as root if no password is asked for.
 constexpr std::string_view script = R"sh(m='MARK' p=PORT
 echo "${m}user $(id -un)"
 if [ -r /proc/net/tcp ]; then
@@ -24,9 +32,18 @@ if [ -r /proc/net/tcp ]; then
     esac
   done
   echo "${m}listed"
+  u=$(cat /proc/net/tcp /proc/net/tcp6 2>/dev/null | awk '$2 ~ /:HEX$/ && $4 == "0A" { print $8; exit }')
+fi
+if [ "${u:-}" ]; then
+  name=$(getent passwd "$u" 2>/dev/null)
+  name=${name%%:*}
+SSHD
+  sshd_says "${name:-$u}" | sed -n "s/^client/${m}sshd client/p"
+  echo "${m}version $("$sshd" -V 2>&1 | grep -o 'OpenSSH_[^ ,]*' | head -n 1)"
+  echo "${m}retries $(cat /proc/sys/net/ipv4/tcp_retries2 2>/dev/null)"
 fi
 for f in "${HOME:-}"/.holdfast/$p@*; do
-  [ -f "$f" ] && [ -r "$f" ] && echo "${m}lease $(dd if="$f" bs=256 count=1 2>/dev/null)"
+  [ -f "$f" ] && [ -r "$f" ] && [ -d "/proc/${f##*@}" ] && echo "${m}lease $(dd if="$f" bs=256 count=1 2>/dev/null)"
 done
 echo "${m}done"
 )sh";
@@ -36,12 +53,83 @@ void replace(std::string& text, std::string_view from, std::string_view to) {
     text.replace(at, from.size(), to);
 }
 
+/// Of a few digits; none if it is anything else.
+std::optional<unsigned> number(std::string_view text) {
+  unsigned value = 0;
+  const auto parsed = std::from_chars(text.data(), text.data() + text.size(), value);
+  const bool good = parsed.ec == std::errc{} && parsed.ptr == text.data() + text.size() && text.size() < 10;
+  return good ? std::optional{value} : std::nullopt;
+}
+
+/// How long after a packet that nobody acknowledges Linux gives a connection up, at the latest: the time that
+/// tcp_retries2 stands for (Documentation/networking/ip-sysctl.rst), and one more wait.
+std::chrono::seconds given_up_after(unsigned retries) {
+  constexpr double first = 0.2;
+  constexpr double longest = 120;
+  constexpr unsigned doubled = 9;  // then each is the longest
+  const double sum = first * ((2U << std::min(retries, doubled)) - 1) +
+                     longest * (std::min(retries, 255U) - std::min(retries, doubled));
+  return std::chrono::ceil<std::chrono::seconds>(std::chrono::duration<double>{sum + longest});
+}
+
+struct Bound {
+  std::chrono::seconds after{};
+  std::string by{};
+};
+
+/// Of the lease: where each record says it, the longest.
+std::optional<Bound> bound_by_lease(const SeenAtRelay& seen) {
+  if (seen.guards.empty() || *std::min_element(seen.guards.begin(), seen.guards.end()) == 0) return std::nullopt;
+  const std::chrono::seconds after{*std::max_element(seen.guards.begin(), seen.guards.end())};
+  constexpr std::chrono::hours never{10'000};  // a device without heartbeats has no guard
+  if (after > never) return std::nullopt;
+  return Bound{after, "its lease ends it after " + to_text(after) + " without a sign of life"};
+}
+
+std::optional<Bound> bound_by_sshd(const SeenAtRelay& seen) {
+  if (seen.alive_interval.value_or(0) == 0 || seen.alive_count.value_or(0) == 0) return std::nullopt;
+  const bool doubles = asks_at_twice_the_interval(seen.version);
+  const std::chrono::seconds after{std::int64_t{*seen.alive_interval} * (*seen.alive_count + 1) * (doubles ? 2 : 1)};
+  return Bound{after, "ClientAliveInterval " + std::to_string(*seen.alive_interval) + " and ClientAliveCountMax " +
+                          std::to_string(*seen.alive_count) + (doubles ? ", and twice that in " + seen.version : "") +
+                          "; a connection to it begins this anew"};
+}
+
 }  // namespace
+
+bool asks_at_twice_the_interval(std::string_view version) {
+  constexpr std::array<std::string_view, 3> doubling{"OpenSSH_9.2", "OpenSSH_9.3", "OpenSSH_9.4"};
+  return std::any_of(doubling.begin(), doubling.end(), [&](std::string_view name) {
+    return version.starts_with(name) && (version.size() == name.size() || version[name.size()] == 'p');
+  });
+}
+
+std::string when_free(const SeenAtRelay& seen) {
+  std::vector<Bound> bounds;
+  if (auto lease = bound_by_lease(seen)) bounds.push_back(std::move(*lease));
+  if (auto sshd = bound_by_sshd(seen)) bounds.push_back(std::move(*sshd));
+  if (seen.tcp_retries)
+    bounds.push_back({given_up_after(*seen.tcp_retries),
+                      "the kernel gives up what this look had sent to it: "
+                      "tcp_retries2 " +
+                          std::to_string(*seen.tcp_retries)});
+  const std::string unseen = seen.alive_interval ? ""
+                                                 : "ClientAliveInterval x (ClientAliveCountMax + 1), twice that in "
+                                                   "OpenSSH 9.2 to 9.4: as root there, sshd -T | grep -i clientalive";
+  if (bounds.empty())
+    return "When the relay ends it can't be seen from here. Its sshd does after " +
+           (unseen.empty() ? "as long as its kernel waits" : unseen) + ".";
+  const Bound& first = *std::min_element(
+      bounds.begin(), bounds.end(), [](const Bound& left, const Bound& right) { return left.after < right.after; });
+  return "If it is dead, the relay ends it within " + to_text(first.after) + " from now (" + first.by +
+         (unseen.empty() ? ")." : "; sooner if sshd is set to: " + unseen + ").");
+}
 
 std::string outside_script(std::uint16_t port) {
   std::array<char, 8> hexadecimal{};
   std::snprintf(hexadecimal.data(), hexadecimal.size(), "%04X", port);
   std::string text{script};
+  replace(text, "SSHD\n", sshd_says);
   replace(text, "HEX", hexadecimal.data());
   replace(text, "PORT", std::to_string(port));
   replace(text, "MARK", outside_mark);
@@ -84,7 +172,22 @@ SeenAtRelay read_outside(const std::string& output) {
     if (what == "lease") {  // "1 BOOT BORN [RUN SILENCE] DEVICE ."
       std::vector<std::string> record;
       for (std::string word; words >> word;) record.push_back(word);
-      if (record.size() >= 5 && record.back() == ".") seen.devices.push_back(record[record.size() - 2]);
+      if (record.size() < 5 || record.back() != ".") continue;
+      seen.devices.push_back(record[record.size() - 2]);
+      seen.guards.push_back(record.size() == 7 ? number(record[4]).value_or(0) : 0);
+    }
+    if (what == "sshd") {
+      std::string keyword;
+      std::string value;
+      words >> keyword >> value;
+      if (keyword == "clientaliveinterval") seen.alive_interval = number(value);
+      if (keyword == "clientalivecountmax") seen.alive_count = number(value);
+    }
+    if (what == "version") words >> seen.version;
+    if (what == "retries") {
+      std::string value;
+      words >> value;
+      seen.tcp_retries = number(value);
     }
   }
   return seen;

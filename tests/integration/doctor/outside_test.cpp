@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <sstream>
 #include <string>
 
 #include "integration/doctor/laptop.hpp"
@@ -44,6 +45,52 @@ TEST_CASE("from outside: the listener takes a connection and nothing comes back"
   const TargetServer silent{echo()};
   const Laptop laptop{relay};
   check(look(laptop, silent.port()), 2, {" FAIL  way back", "nothing came within", "power and signal"});
+}
+
+TEST_CASE("from outside: when the relay lets go of a dead session is told by how its sshd is set up") {
+  SshdOptions options;
+  options.config = {"ClientAliveInterval 5", "ClientAliveCountMax 2"};
+  const Sshd relay{options};
+  const TargetServer silent{echo()};
+  const Laptop laptop{relay};
+  check(look(laptop, silent.port()), 2, {"ends it within ", "(ClientAliveInterval 5 and ClientAliveCountMax 2"});
+}
+
+TEST_CASE("when a dead session's listener is free: by what of it was seen, and nothing is promised of what was not") {
+  const auto said = [](const std::string& lines) {
+    std::string output;
+    std::istringstream each{lines};
+    for (std::string line; std::getline(each, line, '|');) output += "holdfast-outside: " + line + "\n";
+    return doctor::when_free(doctor::read_outside(output));
+  };
+  const auto says = [&](const std::string& lines, const std::string& words) {
+    const std::string text = said(lines);
+    CAPTURE(text);
+    CHECK(text.find(words) != std::string::npos);
+  };
+  const std::string alive = "sshd clientaliveinterval 15|sshd clientalivecountmax 3";
+  says(alive + "|version OpenSSH_10.0p2|retries 15", "within 1 min 0 s from now (Client");
+  says(alive + "|version OpenSSH_9.2p1|retries 15", "within 2 min 0 s");
+  says(alive + "|version OpenSSH_9.2p1", "ClientAliveCountMax 3, and twice that in OpenSSH_9.2p1; a connection");
+  // The lease's guard, if each record has one.
+  says(alive + "|lease 1 boot 12 3 40 gateway-7 .", "within 40 s");
+  says("lease 1 boot 12 3 240 gateway-7 .|lease 1 boot 13 3 40 gateway-8 .|retries 15", "within 4 min 0 s");
+  says("lease 1 boot 12 3 40 gateway-7 .|lease 1 boot 13 gateway-8 .|retries 15", "tcp_retries2 15");
+  says("lease 1 boot 12 3 999999999 gateway-7 .|retries 15", "tcp_retries2 15");
+  // Switched off, the kernel's own patience is left; where it can't be asked, that is said as well.
+  says("sshd clientaliveinterval 0|sshd clientalivecountmax 3|retries 15", "within 17 min 25 s");
+  CHECK(said("sshd clientaliveinterval 0|sshd clientalivecountmax 3|retries 15").find("sooner") == std::string::npos);
+  says("retries 3", "within 2 min 3 s");
+  says("retries 15", "sooner if sshd is set to: ClientAliveInterval");
+  says("user me", "can't be seen from here");
+  says("sshd clientaliveinterval x|retries -1", "can't be seen from here");
+}
+
+TEST_CASE("OpenSSH 9.2 to 9.4 ask at twice the interval, and no other") {
+  for (const char* doubling : {"OpenSSH_9.2p1", "OpenSSH_9.3", "OpenSSH_9.4p1 Debian-1"})
+    CHECK(doctor::asks_at_twice_the_interval(doubling));
+  for (const char* not_so : {"OpenSSH_9.1p1", "OpenSSH_9.5p1", "OpenSSH_9.20p1", "dropbear_2022.83", ""})
+    CHECK_FALSE(doctor::asks_at_twice_the_interval(not_so));
 }
 
 TEST_CASE("from outside: the tunnel stands, and its target is down or another service") {
@@ -91,5 +138,6 @@ TEST_CASE("what the relay's shell says is read, whatever stands around it") {
   REQUIRE(seen.listeners.size() == 1);
   CHECK(seen.listeners[0].user == "tunnel");
   CHECK(seen.devices == std::vector<std::string>{"gateway-7"});
+  CHECK(seen.guards == std::vector<unsigned>{60});
   CHECK_FALSE(doctor::read_outside("This account is currently not available.\n").ran);
 }
