@@ -24,6 +24,10 @@ std::string_view remedy(const Failure& failure);
 /// With the remedy that fits the server which the relay says it is ("SSH-2.0-dropbear_2022.83").
 Failure with_remedy_for(std::string_view server, Failure failure);
 
+/// Does this server ask silent clients at twice ClientAliveInterval, as OpenSSH 9.2 to 9.4 do? "OpenSSH_9.2p1
+/// Debian-2", with or without "SSH-2.0-" before it.
+bool asks_at_twice_the_interval(std::string_view server);
+
 /// "connect relay.example:22: connection refused (detail)"; without the remedy.
 std::string describe(const Failure& failure);
 

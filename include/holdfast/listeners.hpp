@@ -51,6 +51,7 @@ struct Explanation {
   bool silent = false;               ///< nobody spoke within the knock's time
   /// The silence after which the relay's script ends the holder's session, if that is known.
   std::optional<Duration> guard{};
+  std::string not_evicted{};  ///< what the lease said of a silent holder that it left alone: Evicted::why
 
   friend bool operator==(const Explanation&, const Explanation&) = default;
 };
@@ -99,6 +100,7 @@ struct Evicted {  ///< of Evict and of Identify, which frees nothing
   EvictOutcome outcome{};
   std::string holder;
   std::optional<Duration> guard{};  ///< of the holder's session, as Explanation has it
+  std::string why{};                ///< of `not_ours` and `failed`, where the lease says: "it has no record of it"
 };
 
 // ---- what to do about it ------------------------------------------------------------------------------------------

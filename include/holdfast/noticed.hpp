@@ -25,9 +25,10 @@ class Noticed {
   friend bool operator==(const Noticed&, const Noticed&) = default;
 
  private:
-  /// Held, or why it was refused.
+  /// Held, or why it was refused, and whether the lease was asked about it.
   struct Listener {
-    std::optional<Refusal> refusal;
+    std::optional<Refusal> refusal{};
+    bool lease_said = false;
 
     friend bool operator==(const Listener&, const Listener&) = default;
   };

@@ -122,8 +122,12 @@ constexpr std::array causes = std::to_array<CauseFacts>({
      "Another session answers on this port: give each device a port of its own, or stop the other session."},
     {Cause::listener_held_stale, "listener_held_stale", Severity::error, Layer::listener, BackoffFamily::listener,
      Blame::nobody, Lies::beyond, "the port is open and silent: a dead session's, most likely",
-     "Whoever holds it is silent: most likely a dead session, until the relay notices. With a lease (docs/relay.md) "
-     "holdfast evicts its own, and ClientAliveInterval on the relay shortens the wait.",
+     "Whoever holds it is silent: most likely a dead session. With a lease (docs/relay.md) holdfast evicts its own. "
+     "Else "
+     "it is free when the relay notices: after ClientAliveInterval x (ClientAliveCountMax + 1), twice that in OpenSSH "
+     "9.2 "
+     "to 9.4; where that is 0, as unless it is set, when the relay's kernel gives the connection up, up to 2 h 11 min. "
+     "`holdfast doctor --from-outside USER@RELAY:PORT` says what holds there.",
      std::chrono::minutes{5}},
     {Cause::listener_held_by_other_device, "listener_held_by_other_device", Severity::error, Layer::listener,
      BackoffFamily::listener, Blame::nobody, Lies::beyond, "another device has a live lease on it",

@@ -26,8 +26,10 @@ constexpr std::array<std::pair<Cause, std::string_view>, 12> at_dropbear{{
      "On the relay, look who listens on this port, and at Dropbear's option -k, the key's restrictions in "
      "authorized_keys and ports below 1024."},
     {Cause::listener_held_stale,
-     "Whoever holds it is silent: most likely a dead session, until the relay notices. Dropbear's option -K there "
-     "shortens the wait."},
+     "Whoever holds it is silent: most likely a dead session, until the relay notices. That takes three times the "
+     "seconds of Dropbear's option -K there (ps ax | grep dropbear shows it); without it, until the relay's kernel "
+     "gives "
+     "the connection up, up to 2 h 11 min."},
     {Cause::path_broken,
      "On the relay, look who else listens on this port, on each address (ss -tlnp), and at Dropbear's option -a if the "
      "forward asks for another address than localhost."},
@@ -39,6 +41,15 @@ constexpr std::array<std::pair<Cause, std::string_view>, 12> at_dropbear{{
      "Look whether Dropbear answers at the relay itself, and at its load; behind a load balancer, at its backends."},
     {Cause::listens_elsewhere, "Start the relay's Dropbear with its option -a, or ask for localhost only."},
 }};
+
+/// What of a cause's remedy is known better where the relay's sshd is one of these.
+constexpr std::string_view held_stale_at_twice =
+    "Whoever holds it is silent: most likely a dead session. With a lease (docs/relay.md) holdfast evicts its own. "
+    "Else it "
+    "is free when the relay notices: after twice ClientAliveInterval x (ClientAliveCountMax + 1), as this version of "
+    "OpenSSH has it; where that is 0, as unless it is set, when the relay's kernel gives the connection up, up to 2 h "
+    "11 "
+    "min. `holdfast doctor --from-outside USER@RELAY:PORT` says what holds there.";
 
 /// "Connection refused" says no more than "connection refused".
 bool same_words(std::string_view left, std::string_view right) {
@@ -52,7 +63,18 @@ std::string_view remedy(const Failure& failure) {
   return failure.remedy.empty() ? remedy(failure.cause) : failure.remedy;
 }
 
+bool asks_at_twice_the_interval(std::string_view server) {
+  if (server.starts_with("SSH-2.0-")) server.remove_prefix(8);
+  constexpr std::array<std::string_view, 3> doubling{"OpenSSH_9.2", "OpenSSH_9.3", "OpenSSH_9.4"};
+  return std::any_of(doubling.begin(), doubling.end(), [&](std::string_view name) {
+    const bool longer = server.size() > name.size();
+    return server.starts_with(name) && !(longer && std::isdigit(static_cast<unsigned char>(server[name.size()])) != 0);
+  });
+}
+
 Failure with_remedy_for(std::string_view server, Failure failure) {
+  if (failure.cause == Cause::listener_held_stale && asks_at_twice_the_interval(server))
+    failure.remedy = held_stale_at_twice;
   if (!server.starts_with("SSH-2.0-dropbear")) return failure;
   for (const auto& [cause, words] : at_dropbear) {
     if (cause == failure.cause) failure.remedy = words;

@@ -16,8 +16,9 @@ std::vector<Happening> Noticed::listeners(const TunnelSpec& spec, const ForwardT
     }
     if (forward.state != ForwardState::refused) continue;
     const Explanation& explanation = forward.explanation.value();
-    if (known == Listener{explanation.refusal}) continue;
-    known = Listener{explanation.refusal};
+    const Listener listener{explanation.refusal, !explanation.not_evicted.empty()};
+    if (known == listener) continue;
+    known = listener;
     news.emplace_back(ListenerRefused{index, listen_refused(spec, index, explanation, server)});
   }
   return news;

@@ -63,18 +63,23 @@ std::string holder_of(const Explanation& explanation) {
          (explanation.guard ? ", which the relay ends within " + to_text(*explanation.guard) + " if it is dead" : "");
 }
 
+/// "; the lease says: no record of it, and user id 1001 listens there"
+std::string said_by_lease(const Explanation& explanation) {
+  return explanation.not_evicted.empty() ? "" : "; the lease says: " + explanation.not_evicted;
+}
+
 std::string detail_of(const RemoteForward& forward, const Explanation& explanation) {
   switch (explanation.refusal) {
     case Refusal::unexplained:
       return "the relay gives no reason and " +
-             (explanation.no_knock.empty() ? "lets nobody look" : explanation.no_knock);
+             (explanation.no_knock.empty() ? "lets nobody look" : explanation.no_knock) + said_by_lease(explanation);
     case Refusal::policy:
       if (forward.port == 0) return "the relay's rules forbid it";
       return "nobody listens there, so the relay's rules forbid it";
     case Refusal::held_live:
       return "somebody answers on it";
     case Refusal::held_stale:
-      return "it is open and silent";
+      return "it is open and silent" + said_by_lease(explanation);
     case Refusal::held_by_other_device:
     case Refusal::held_by_twin:
       return holder_of(explanation);

@@ -4,7 +4,7 @@
 #include <optional>
 
 #include "doctor/audit.hpp"
-#include "doctor/outside.hpp"
+#include "holdfast/failure.hpp"
 #include "setup/words.hpp"
 
 namespace holdfast::doctor {

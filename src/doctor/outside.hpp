@@ -62,9 +62,6 @@ SeenAtRelay read_outside(const std::string& output);
 /// what decides it, and how it is seen.
 std::string when_free(const SeenAtRelay& seen);
 
-/// OpenSSH 9.2 to 9.4 ask silent clients at twice ClientAliveInterval.
-bool asks_at_twice_the_interval(std::string_view version);
-
 /// "127.0.0.1" of /proc/net/tcp's "0100007F", likewise of tcp6; empty if it is none.
 std::string address_of_proc(const std::string& hexadecimal);
 

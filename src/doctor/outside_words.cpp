@@ -14,6 +14,7 @@
 
 #include "doctor/outside.hpp"
 #include "doctor/sshd_words.hpp"
+#include "holdfast/failure.hpp"
 #include "holdfast/time.hpp"
 
 namespace holdfast::doctor {
@@ -96,13 +97,6 @@ std::optional<Bound> bound_by_sshd(const SeenAtRelay& seen) {
 }
 
 }  // namespace
-
-bool asks_at_twice_the_interval(std::string_view version) {
-  constexpr std::array<std::string_view, 3> doubling{"OpenSSH_9.2", "OpenSSH_9.3", "OpenSSH_9.4"};
-  return std::any_of(doubling.begin(), doubling.end(), [&](std::string_view name) {
-    return version.starts_with(name) && (version.size() == name.size() || version[name.size()] == 'p');
-  });
-}
 
 std::string when_free(const SeenAtRelay& seen) {
   std::vector<Bound> bounds;

@@ -99,6 +99,7 @@ class SessionLook final : public net::Operation, private ssh::SessionObserver {
       case OpeningPhase::banner:
         reached_ = 1;
         limit(longest_login);
+        server_ = completed.server;
         return tell(Layer::banner, StepFindings{std::nullopt, completed.server, {ends_}, completed.server});
       case OpeningPhase::key_exchange:
         reached_ = 3;
@@ -113,7 +114,10 @@ class SessionLook final : public net::Operation, private ssh::SessionObserver {
         limit(longest_look);
         tell(Layer::authentication, StepFindings{std::nullopt, "as " + there_.user, said_at_login()});
         if (alive.expired()) return;
-        knocks_.emplace(executor_, *session_, there_, [this](StepFindings found) { tell_above(std::move(found)); });
+        knocks_.emplace(executor_, *session_, there_, [this, server = server_](StepFindings found) {
+          if (found.failure) found.failure = with_remedy_for(server, *found.failure);
+          tell_above(std::move(found));
+        });
         return;
     }
   }
@@ -192,6 +196,7 @@ class SessionLook final : public net::Operation, private ssh::SessionObserver {
   const TimePoint began_ = Clock::now();
   std::unique_ptr<net::ConnectOperation> connecting_;
   std::string ends_;
+  std::string server_;
   std::optional<ssh::Session> session_;
   std::optional<Knocks> knocks_;
   bool met_ = false;

@@ -99,7 +99,8 @@ constexpr auto describe(const Explanation*) {
   return type("Explanation", Field{"refusal", &Explanation::refusal}, Field{"holder", &Explanation::holder},
               Field{"knocked", &Explanation::knocked}, Field{"evict_tried", &Explanation::evict_tried},
               Field{"no_knock", &Explanation::no_knock}, Field{"own", &Explanation::own},
-              Field{"silent", &Explanation::silent}, Field{"guard", &Explanation::guard});
+              Field{"silent", &Explanation::silent}, Field{"guard", &Explanation::guard},
+              Field{"not_evicted", &Explanation::not_evicted});
 }
 constexpr auto describe(const ForwardProgress*) {
   return type("ForwardProgress", Field{"state", &ForwardProgress::state},
@@ -152,7 +153,7 @@ constexpr auto describe(const Knocked*) {
 }
 constexpr auto describe(const Evicted*) {
   return type("Evicted", Field{"forward", &Evicted::forward}, Field{"outcome", &Evicted::outcome},
-              Field{"holder", &Evicted::holder}, Field{"guard", &Evicted::guard});
+              Field{"holder", &Evicted::holder}, Field{"guard", &Evicted::guard}, Field{"why", &Evicted::why});
 }
 constexpr auto describe(const ProofAdvanced*) {
   return type("ProofAdvanced", Field{"forward", &ProofAdvanced::forward}, Field{"news", &ProofAdvanced::news},

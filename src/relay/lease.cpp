@@ -132,7 +132,7 @@ class Lease::Impl final : public ssh::ChannelObserver, public std::enable_shared
     if (question && question->forward) tell(*question->forward, EvictOutcome::failed);
   }
   void on(const answer::Freed&) { tell(EvictOutcome::freed); }
-  void on(const answer::Own&) { tell(EvictOutcome::not_ours); }
+  void on(const answer::Own&) { tell(EvictOutcome::not_ours, "this very session has it"); }
   void on(const answer::Other& other) {
     const auto question = pop();
     if (!question || !question->forward) return;
@@ -142,9 +142,13 @@ class Lease::Impl final : public ssh::ChannelObserver, public std::enable_shared
     const auto guard = other.guard == no_guard ? std::nullopt : std::optional<Duration>{other.guard};
     observer_->on_event(Evicted{*question->forward, outcome, other.device, guard});
   }
-  void on(const answer::NotEvicted&) { tell(EvictOutcome::not_ours); }
-  void on(const answer::Denied&) { tell(EvictOutcome::failed); }
-  void on(const answer::TimedOut&) { tell(EvictOutcome::failed); }
+  void on(const answer::NotEvicted& answer) { tell(EvictOutcome::not_ours, in_words(answer)); }
+  void on(const answer::Denied&) {
+    tell(EvictOutcome::failed, "it is a session of this device, which the account may not end");
+  }
+  void on(const answer::TimedOut&) {
+    tell(EvictOutcome::failed, "it is a session of this device, which did not end within 5 s");
+  }
   void on(const answer::Malformed&) { lose("the relay's answer makes no sense"); }
 
   /// The question that this answers; an answer to nothing makes no sense.
@@ -158,11 +162,30 @@ class Lease::Impl final : public ssh::ChannelObserver, public std::enable_shared
     return question;
   }
 
-  void tell(EvictOutcome outcome) {
+  void tell(EvictOutcome outcome, std::string why = {}) {
     const auto question = pop();
-    if (question && question->forward) tell(*question->forward, outcome);
+    if (question && question->forward) tell(*question->forward, outcome, std::move(why));
   }
-  void tell(std::size_t forward, EvictOutcome outcome) { observer_->on_event(Evicted{forward, outcome, ""}); }
+  void tell(std::size_t forward, EvictOutcome outcome, std::string why = {}) {
+    observer_->on_event(Evicted{forward, outcome, "", std::nullopt, std::move(why)});
+  }
+
+  static std::string in_words(const answer::NotEvicted& answer) {
+    std::string text;
+    switch (answer.why) {
+      case answer::Nobody::unknown:
+        text = "no record of it";
+        break;
+      case answer::Nobody::gone:
+        text = "the session of the record has ended";
+        break;
+      case answer::Nobody::mismatch:
+        text = "the record's process is another one by now";
+        break;
+    }
+    if (answer.listener_uid) text += ", and user id " + std::to_string(*answer.listener_uid) + " listens there";
+    return text;
+  }
 
   /// Where no run, or not the name, was remembered, what began before this one. What began later is a twin's in any
   /// case: so two that share a name do not end each other's sessions in turns.

@@ -72,6 +72,11 @@ StepFindings listener_of(const TunnelReport& tunnel, const ForwardReport& forwar
   const bool told = tunnel.last_error && tunnel.last_error->failure.subject == forward.listener;
   if (forward.state == ForwardState::refused) found.failure = refusal_of(forward);
   if (forward.state != ForwardState::held && told) found.failure = tunnel.last_error->failure;
+  if (found.failure && found.failure->cause == Cause::listener_held_stale) {
+    if (found.failure->remedy.empty()) found.failure = with_remedy_for(tunnel.server, *found.failure);
+    if (!tunnel.ends.empty())
+      found.evidence.push_back("most likely by this tunnel's session before: " + how_it_ended(tunnel.ends.back()));
+  }
   if (is_narrower(forward.listens_on)) {
     found.failure = Failure{Cause::listens_elsewhere, "listen on relay", forward.listener,
                             std::string{in_words(forward.listens_on)}, std::string{remedy(forward.listens_on)}};

@@ -86,13 +86,6 @@ TEST_CASE("when a dead session's listener is free: by what of it was seen, and n
   says("sshd clientaliveinterval x|retries -1", "can't be seen from here");
 }
 
-TEST_CASE("OpenSSH 9.2 to 9.4 ask at twice the interval, and no other") {
-  for (const char* doubling : {"OpenSSH_9.2p1", "OpenSSH_9.3", "OpenSSH_9.4p1 Debian-1"})
-    CHECK(doctor::asks_at_twice_the_interval(doubling));
-  for (const char* not_so : {"OpenSSH_9.1p1", "OpenSSH_9.5p1", "OpenSSH_9.20p1", "dropbear_2022.83", ""})
-    CHECK_FALSE(doctor::asks_at_twice_the_interval(not_so));
-}
-
 TEST_CASE("from outside: the tunnel stands, and its target is down or another service") {
   const Sshd relay;
   const TargetServer closes{[](Socket&) {}};

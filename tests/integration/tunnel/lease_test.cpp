@@ -103,6 +103,11 @@ TEST_CASE("a session that is no lease of ours keeps its port, and its end is not
   const Holdfast holdfast(Tunnel::to(relay).forward(to_local(port, target.port())));
   REQUIRE(holdfast.wait_for_failure(cause));
   CHECK(holds_for([&] { return other.running() && holdfast.cause() == cause; }, 3000ms));
+  if (cause == "listener_held_stale") {
+    const auto told = [&] { return holdfast.tunnel()["last_error"]["detail"].get<std::string>(); };
+    CHECK(
+        wait_until([&] { return told().find("the lease says: no record of it, and user id ") != std::string::npos; }));
+  }
   CHECK(holdfast.state() == "requesting_forwards");
   CHECK(others->accepted() == 1);  // knocked once, not with each question
 

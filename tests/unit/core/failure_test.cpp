@@ -34,7 +34,7 @@ TEST_CASE("where the relay is Dropbear no remedy names an option of sshd's, and 
   for (const CauseFacts& facts : all_causes()) {
     const Failure failure{facts.cause, "", "", ""};
     CAPTURE(to_string(failure.cause));
-    CHECK(with_remedy_for("SSH-2.0-OpenSSH_9.2p1 Debian-2", failure) == failure);
+    CHECK(with_remedy_for("SSH-2.0-OpenSSH_10.0p2 Debian-7", failure) == failure);
     CHECK(with_remedy_for("", failure) == failure);
     CHECK(remedy(failure) == remedy(failure.cause));
     const Failure at_dropbear = with_remedy_for("SSH-2.0-dropbear_2022.83", failure);
@@ -45,6 +45,19 @@ TEST_CASE("where the relay is Dropbear no remedy names an option of sshd's, and 
   }
   CHECK(remedy(with_remedy_for("SSH-2.0-dropbear", {Cause::listener_held_stale, "", "", ""})).find("-K") !=
         std::string_view::npos);
+}
+
+TEST_CASE("OpenSSH 9.2 to 9.4 ask at twice the interval, and a silent holder's remedy says so of them alone") {
+  const Failure stale{Cause::listener_held_stale, "", "", ""};
+  for (const char* doubling : {"OpenSSH_9.2p1", "SSH-2.0-OpenSSH_9.3", "SSH-2.0-OpenSSH_9.4p1 Debian-1"}) {
+    CHECK(asks_at_twice_the_interval(doubling));
+    CHECK(remedy(with_remedy_for(doubling, stale)).find("after twice ClientAliveInterval") != std::string_view::npos);
+  }
+  for (const char* not_so :
+       {"OpenSSH_9.1p1", "SSH-2.0-OpenSSH_9.5p1", "OpenSSH_9.20p1", "SSH-2.0-dropbear_2022.83", ""})
+    CHECK_FALSE(asks_at_twice_the_interval(not_so));
+  CHECK(remedy(with_remedy_for("SSH-2.0-OpenSSH_10.0p2", stale)) == remedy(Cause::listener_held_stale));
+  CHECK(with_remedy_for("SSH-2.0-OpenSSH_9.2p1", {Cause::target_down, "", "", ""}).remedy.empty());
 }
 
 TEST_CASE("a failure reads as operation, subject, cause and detail") {

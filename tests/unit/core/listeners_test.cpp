@@ -498,6 +498,16 @@ TEST_CASE("who holds a listener is told, and of a silent one until when") {
     tunnel.session(Evicted{0, EvictOutcome::other_device, "gateway-8", 240s});
     detail = "held by a silent session of gateway-8, which the relay ends within 4 min 0 s if it is dead";
   }
+  SUBCASE("it is silent, and the lease leaves it alone") {
+    tunnel.session(Knocked{0, KnockAnswer::opened}).wait();
+    tunnel.session(Evicted{0, EvictOutcome::not_ours, "", std::nullopt, "no record of it"});
+    detail = "it is open and silent; the lease says: no record of it";
+  }
+  SUBCASE("nobody may look, and the lease leaves it alone") {
+    tunnel.session(Knocked{0, KnockAnswer::not_permitted});
+    tunnel.session(Evicted{0, EvictOutcome::failed, "", std::nullopt, "it did not end"});
+    detail = "the relay gives no reason and lets nobody look; the lease says: it did not end";
+  }
   SUBCASE("it is silent, and nothing ends it") {
     tunnel.session(Knocked{0, KnockAnswer::opened}).wait();
     tunnel.session(Evicted{0, EvictOutcome::twin, "gateway-7", std::nullopt});

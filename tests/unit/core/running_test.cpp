@@ -132,6 +132,20 @@ TEST_CASE("a refused listener says by whom it is held, as the failure told of it
   CHECK(listener.cause == Cause::privileged_port);
 }
 
+TEST_CASE("of a stale listener it is said who had it most likely, and when it is free, by the server's version") {
+  TunnelReport tunnel = standing();
+  tunnel.up = false;
+  tunnel.server = "SSH-2.0-OpenSSH_9.2p1 Debian-2";
+  tunnel.forwards = {{"localhost:4649", "localhost:22", ForwardState::refused, 0, 0, 0, 0, "held_stale"}};
+  tunnel.ends = {{Failure{Cause::relay_silent, "keep alive", "relay", ""}, 3min, 2h}};
+  const Judgement listener = judged(tunnel, Layer::listener);
+  CHECK(listener.cause == Cause::listener_held_stale);
+  CHECK(listener.next_step.find("after twice ClientAliveInterval") != std::string::npos);
+  CHECK(listener.evidence.back().find("most likely by this tunnel's session before: 3 min 0 s ago") == 0);
+  tunnel.ends.clear();
+  CHECK(judged(tunnel, Layer::listener).evidence.back().find("most likely") == std::string::npos);
+}
+
 TEST_CASE("a listener that listens on less than was asked for only warns") {
   TunnelReport tunnel = standing();
   tunnel.forwards[0].listens_on = ListensOn::loopback_only;

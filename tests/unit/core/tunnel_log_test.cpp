@@ -41,6 +41,12 @@ TEST_CASE("a refused listener is noticed once for each reason, and once when it 
   CHECK(std::get<ListenerRefused>(news[0]).failure.cause == Cause::listener_held_stale);
   CHECK(noticed.listeners(spec, forwards).empty());
 
+  forwards[0].explanation->not_evicted = "no record of it";  // the lease came up, and was asked
+  const News asked = noticed.listeners(spec, forwards);
+  REQUIRE(asked.size() == 1);
+  CHECK(std::get<ListenerRefused>(asked[0]).failure.detail == "it is open and silent; the lease says: no record of it");
+  CHECK(noticed.listeners(spec, forwards).empty());
+
   forwards[0] = refused(Refusal::held_live);
   const News other = noticed.listeners(spec, forwards);
   REQUIRE(other.size() == 1);
