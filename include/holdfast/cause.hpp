@@ -106,6 +106,8 @@ enum class Cause {
   target_hangs,
   target_unexpected,
   keepalive_too_rare,
+  not_running,
+  not_started,
 };
 
 enum class Severity {

@@ -16,6 +16,7 @@
 #include "cli/doctor_face.hpp"
 #include "cli/doctor_nat_timeout.hpp"
 #include "cli/doctor_relay.hpp"
+#include "cli/doctor_service.hpp"
 #include "cli/places.hpp"
 #include "doctor/arp.hpp"
 #include "doctor/examination.hpp"
@@ -149,20 +150,21 @@ TunnelSpec with_keys_that_are_there(TunnelSpec tunnel) {
   return tunnel;
 }
 
-int examine_here(const Options& options, const TunnelSpec& tunnel, std::ostream& out) {
+int examine_here(const Options& options, const std::string& config, const TunnelSpec& tunnel, std::ostream& out) {
   const std::string own = own_state_folder();
   DoctorFace face{out, show_of(options), tunnel.name, "by this command: no holdfast runs here",
                   doctor::examined_layers()};
   if (options.capture) face.capture();
   doctor::examine_alone(with_keys_that_are_there(at_relay(tunnel, relays_of(tunnel).front())),
-                        own.empty() ? supervisor::state_folder("") : own,
-                        [&](Layer layer, Finding finding) { face.take(layer, std::move(finding)); });
-  const int result = face.end();
-  if (show_of(options) != DoctorFace::Show::json) {
-    out << "But no holdfast runs here, and nothing holds this tunnel. Start it (systemctl start holdfast); if it does\n"
-           "not stay, its log says why (journalctl -u holdfast).\n";
-  }
-  return result;
+                        own.empty() ? supervisor::state_folder("") : own, [&](Layer layer, Finding finding) {
+                          if (layer == Layer::session) {
+                            StepFindings nobody;
+                            nobody.failure = held_by_nobody(tunnel.name, config);
+                            finding = std::move(nobody);
+                          }
+                          face.take(layer, std::move(finding));
+                        });
+  return face.end();
 }
 
 /// Where no daemon runs.
@@ -181,7 +183,7 @@ int examine_all_here(const Options& options, std::ostream& out) {
     if (!options.tunnel.empty() && tunnel.name != options.tunnel) continue;
     found = true;
     const auto by_its_own = examine_there(options, tunnel.name, out);  // a process of this tunnel alone
-    worst = std::max(worst, by_its_own ? *by_its_own : examine_here(options, tunnel, out));
+    worst = std::max(worst, by_its_own ? *by_its_own : examine_here(options, file, tunnel, out));
   }
   if (found) return worst;
   return complain(misused, options.tunnel.empty()

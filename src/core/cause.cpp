@@ -325,13 +325,21 @@ constexpr std::array causes = std::to_array<CauseFacts>({
     found(Cause::keepalive_too_rare, "keepalive_too_rare", Severity::warning, Layer::keepalive,
           "the carrier forgets an idle connection sooner than keepalives are sent",
           "Set server_alive_interval below the time that `holdfast doctor --nat-timeout` measures."),
+    found(
+        Cause::not_running, "not_running", Severity::error, Layer::session,
+        "the service that should hold the tunnel does not run",
+        "Start it: systemctl start holdfast. If it does not stay, these say why: systemctl status holdfast, journalctl "
+        "-u holdfast."),
+    found(
+        Cause::not_started, "not_started", Severity::warning, Layer::session, "no holdfast holds the tunnel",
+        "To have the service hold it now and after each boot: systemctl enable --now holdfast. By hand: holdfast run."),
 });
 
 constexpr bool in_order() {
   for (std::size_t index = 0; index < causes.size(); ++index) {
     if (static_cast<std::size_t>(causes[index].cause) != index) return false;
   }
-  return causes.back().cause == Cause::keepalive_too_rare;
+  return causes.back().cause == Cause::not_started;
 }
 static_assert(in_order(), "a row for each cause, in the order of the enumeration, up to its last");
 

@@ -16,6 +16,11 @@ bool carries(Layer layer) {
   return layer == Layer::neighbour || (layer >= Layer::path && hides(layer, Layer::proof));
 }
 
+/// That nobody holds the tunnel follows from nothing below, and nothing above shows otherwise.
+bool stands_alone(const Judgement& judgement) {
+  return judgement.cause == Cause::not_running || judgement.cause == Cause::not_started;
+}
+
 /// A gateway that answers shows nothing of the way behind it, a handful of small packets nothing of large ones, and a
 /// connection nothing of whom it leads to.
 bool shows_otherwise(Layer passed, const Judgement& judgement) {
@@ -23,13 +28,16 @@ bool shows_otherwise(Layer passed, const Judgement& judgement) {
     return judgement.layer < Layer::route && judgement.cause != Cause::local_address_unavailable;
   if (judgement.cause == Cause::path_mtu) return passed >= Layer::key_exchange;
   if (judgement.cause == Cause::nameserver_lies) return passed >= Layer::host_key;
-  return true;
+  return !stands_alone(judgement);
 }
 
+/// That nobody is meant to hold the tunnel is worth a look where nothing else is.
 Judgement* lowest(std::vector<Judgement>& judgements, CheckResult result) {
-  const auto found = std::find_if(judgements.begin(), judgements.end(), [&](const Judgement& judgement) {
-    return judgement.result == result && !judgement.hidden_by;
+  const auto is_it = [&](const Judgement& judgement) { return judgement.result == result && !judgement.hidden_by; };
+  auto found = std::find_if(judgements.begin(), judgements.end(), [&](const Judgement& judgement) {
+    return is_it(judgement) && judgement.cause != Cause::not_started;
   });
+  if (found == judgements.end()) found = std::find_if(judgements.begin(), judgements.end(), is_it);
   return found == judgements.end() ? nullptr : &*found;
 }
 
@@ -102,7 +110,7 @@ bool has_way_beside_modem(const Findings& findings) {
 
 void explain(std::vector<Judgement>& judgements) {
   for (Judgement& upper : judgements) {
-    if (upper.result == CheckResult::pass) continue;
+    if (upper.result == CheckResult::pass || stands_alone(upper)) continue;
     for (const Judgement& lower : judgements) {
       if (lower.result != CheckResult::fail || !hides(lower.layer, upper.layer)) continue;
       upper.hidden_by = lower.layer;

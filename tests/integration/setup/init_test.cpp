@@ -698,6 +698,31 @@ TEST_CASE("a user without root has folders of its own, and the other commands fi
   device.relay.account().write("home/.ssh/authorized_keys", public_key(config + "/id_ed25519") + "\n");
 
   CHECK(contains(run(as_user({"status"})).errors, "Look with: systemctl --user status holdfast\n"));
+  std::filesystem::create_directory(home / "bin");
+  const auto examined = [&](const std::string& systemd_says) {
+    write_file(home / "bin/systemctl", "#!/bin/sh\n[ \"$1\" = --user ] && printf '" + systemd_says + "'\n", 0755);
+    std::filesystem::permissions(home / "bin", std::filesystem::perms{0755});
+    Command command = as_user({"doctor", "relay", "--json"});
+    command.env["PATH"] = (home / "bin") + ":/usr/bin:/bin";
+    return run(command, 60s);
+  };
+  const Finished failed = examined(
+      "Result=exit-code\\nId=holdfast.service\\nActiveState=failed\\nSubState=failed\\nUnitFileState=enabled\\n");
+  CHECK(failed.status.code == 2);
+  CHECK(contains(failed.output, R"("cause": "not_running")"));
+  CHECK(contains(failed.output, "holdfast.service is failed: exit-code"));
+  CHECK(contains(failed.output, "systemctl --user start holdfast. If it does not stay"));
+  const Finished instance = examined(
+      "Id=holdfast.service\\nActiveState=inactive\\nSubState=dead\\nUnitFileState=disabled\\n\\n"
+      "Id=holdfast@relay.service\\nActiveState=inactive\\nSubState=dead\\nUnitFileState=enabled\\n");
+  CHECK(contains(instance.output, "holdfast@relay.service is inactive and enabled"));
+  CHECK(contains(instance.output, "journalctl --user-unit holdfast@relay."));
+  const Finished tried =
+      examined("Id=holdfast.service\\nActiveState=inactive\\nSubState=dead\\nUnitFileState=disabled\\n");
+  CHECK(contains(tried.output, R"("cause": "not_started")"));
+  CHECK(contains(tried.output, "systemctl --user enable --now holdfast"));
+  const Finished without_systemd = examined("'; exit 1 #");
+  CHECK(contains(without_systemd.output, "there is no systemd to ask for a service"));
   Process daemon{as_user({"run"})};
   const bool verified = wait_until([&] { return contains(run(as_user({"status"})).output, "held, verified"); }, 20s);
   CHECK_MESSAGE(verified, daemon.errors());

@@ -128,6 +128,23 @@ TEST_CASE("of a device whose memory can't be seen no figure is told") {
   CHECK(of(diagnosis, Layer::device).measured.find("MB") == std::string::npos);
 }
 
+TEST_CASE("that nobody holds the tunnel follows from nothing, and that nobody is meant to comes last") {
+  StepFindings nobody_listens;
+  nobody_listens.measured = "localhost:4649: nobody has it";
+  Findings findings{{Layer::session, failed(Cause::not_running)}, {Layer::listener, nobody_listens}};
+  CHECK(diagnose(findings).answer == Layer::session);
+  CHECK(result_of(diagnose(findings)) == CheckResult::fail);
+  findings = {{Layer::session, failed(Cause::not_running)}, {Layer::link, links({link("eth0", true, false)})}};
+  const Diagnosis both = diagnose(findings);
+  CHECK(both.answer == Layer::link);
+  CHECK_FALSE(of(both, Layer::session).hidden_by);
+
+  findings = {{Layer::session, failed(Cause::not_started)}};
+  CHECK(result_of(diagnose(findings)) == CheckResult::warn);
+  findings[Layer::target] = TargetFindings{{target_that_is_down()}};
+  CHECK(diagnose(findings).answer == Layer::target);
+}
+
 TEST_CASE("nothing wrong is no answer") {
   const Diagnosis diagnosis = diagnose({{Layer::link, links({link("eth0", true, true)})}});
   CHECK_FALSE(diagnosis.answer);

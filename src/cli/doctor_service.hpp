@@ -1,0 +1,13 @@
+#pragma once
+
+#include <string>
+
+#include "holdfast/failure.hpp"
+
+namespace holdfast::cli {
+
+/// Nobody holds the tunnel of this configuration: Cause::not_running where a service should, by what systemd says of
+/// it; Cause::not_started where none is meant to, as with a configuration that is only tried.
+Failure held_by_nobody(const std::string& tunnel, const std::string& config);
+
+}  // namespace holdfast::cli
