@@ -224,7 +224,7 @@ class CommandLine {
             "what the devices' account may; and print the lines that it should have. PORT: of the tunnel's listener")
         ->type_name("USER@RELAY[:PORT]");
     doctor_command.add_option("--account", options_.relay.account, "With --relay: the devices' account")
-        ->capture_default_str();
+        ->default_str("tunnel");
     doctor_command.add_option("--key", options_.relay.key, "With --relay: the device's key, public or private")
         ->type_name("FILE");
     doctor_command

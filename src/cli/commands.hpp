@@ -43,9 +43,9 @@ struct Options {
     std::vector<std::string> pins;
   } outside;
   struct Relay {
-    std::string where;  ///< "user@relay", or with the tunnel's port as above
-    std::string account = "tunnel";
-    std::string key;  ///< a file
+    std::string where;                   ///< "user@relay", or with the tunnel's port as above
+    std::optional<std::string> account;  ///< absent: "tunnel"
+    std::string key;                     ///< a file
   } relay;
   std::string bundle;    ///< the file that is to be written
   bool plain = false;    ///< with names and addresses

@@ -14,6 +14,7 @@
 #include "cli/daemon.hpp"
 #include "cli/doctor_bundle.hpp"
 #include "cli/doctor_face.hpp"
+#include "cli/doctor_misuse.hpp"
 #include "cli/doctor_nat_timeout.hpp"
 #include "cli/doctor_relay.hpp"
 #include "cli/doctor_service.hpp"
@@ -213,6 +214,7 @@ int examine(const Options& options, std::ostream& out) {
 }
 
 int doctor(const Options& options) {
+  if (const std::string misuse = misuse_of_doctor(options); !misuse.empty()) return complain(misused, misuse);
   if (options.nat_timeout) return measure_nat_timeout(options, std::cout);
   if (!options.explain.empty()) return explain(options.explain);
   if (!options.findings.empty()) return judge_again(options, std::cout);

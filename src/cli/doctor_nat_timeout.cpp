@@ -17,16 +17,6 @@
 namespace holdfast::cli {
 namespace {
 
-/// Another thing that doctor does; empty: none was asked for.
-std::string other_option(const Options& options) {
-  if (!options.explain.empty()) return "--explain";
-  if (!options.findings.empty()) return "--findings";
-  if (!options.outside.where.empty()) return "--from-outside";
-  if (!options.relay.where.empty()) return "--relay";
-  if (!options.bundle.empty()) return "--bundle";
-  return options.capture ? "--capture" : "";
-}
-
 /// "it takes up to 3 min"
 std::string how_long(const doctor::Silences& silences) {
   const auto minutes = std::chrono::ceil<std::chrono::minutes>(doctor::longest_measurement(silences));
@@ -51,11 +41,6 @@ int measure(const Options& options, const TunnelSpec& tunnel, std::ostream& out)
 }  // namespace
 
 int measure_nat_timeout(const Options& options, std::ostream& out) {
-  if (const std::string other = other_option(options); !other.empty())
-    return complain(misused, "--nat-timeout and " + other +
-                                 " are two things to do: type 'holdfast doctor --nat-timeout " +
-                                 (options.tunnel.empty() ? "TUNNEL" : options.tunnel) + "', and " + other +
-                                 " in a command of its own");
   const std::string file = options.config.value_or(default_config());
   const auto loaded = preflight::load_configuration(file, config::files_outside_service());
   if (!loaded) {

@@ -14,7 +14,7 @@ namespace holdfast::cli {
 
 int audit_relay(const Options& options, std::ostream& out) {
   doctor::Audit audit;
-  audit.account = options.relay.account;
+  audit.account = options.relay.account.value_or(audit.account);
   audit.ssh_port = static_cast<std::uint16_t>(options.outside.ssh_port.value_or(0));
   audit.login = options.relay.where;
   std::uint16_t port = 4649;

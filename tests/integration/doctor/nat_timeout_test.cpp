@@ -219,13 +219,14 @@ TEST_CASE("doctor --nat-timeout says what to type where it can't be meant, and 2
     CHECK(seen.output.empty());
     CHECK(seen.errors.find(words) != std::string::npos);
   };
-  for (const std::vector<std::string>& other : {std::vector<std::string>{"--capture"},
-                                                {"--bundle", dir / "bundle"},
+  for (const std::vector<std::string>& other : {std::vector<std::string>{"--bundle", dir / "bundle"},
                                                 {"--explain", "path_mtu"},
                                                 {"--findings", "FILE"},
                                                 {"--relay", "me@relay"},
                                                 {"--from-outside", "me@relay:4649"}})
     check_misused(doctor("one.yaml", other), "type 'holdfast doctor --nat-timeout TUNNEL', and " + other.front());
+  check_misused(doctor("one.yaml", {"--capture"}),
+                "takes no --capture: type 'holdfast doctor --nat-timeout TUNNEL', and --capture in a command");
   check_misused(doctor("two.yaml", {}), "type 'holdfast doctor --nat-timeout TUNNEL' with one of first, second");
   check_misused(doctor("two.yaml", {"third"}), "no tunnel is called 'third'; there are: first, second");
 
