@@ -233,8 +233,10 @@ class CommandLine {
         ->type_name("FILE");
     doctor_command.add_flag("--plain", options_.plain, "With --bundle: leave names and addresses as they are");
     doctor_command
-        .add_option("--explain", options_.explain, "Say what a cause means and what to do, and look at nothing")
-        ->type_name("CAUSE");
+        .add_option("--explain", options_.explain,
+                    "Say what a cause means and what to do, or what can be wrong with a layer, and look at "
+                    "nothing")
+        ->type_name("NAME");
     doctor_command.add_option("--findings", options_.findings, "Judge again what --json printed, and look at nothing")
         ->type_name("FILE");
     doctor_command.add_flag("--nat-timeout", options_.nat_timeout,

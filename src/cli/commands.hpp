@@ -49,7 +49,7 @@ struct Options {
   } relay;
   std::string bundle;    ///< the file that is to be written
   bool plain = false;    ///< with names and addresses
-  std::string explain;   ///< a cause's name
+  std::string explain;   ///< a cause's name, or a layer's
   std::string findings;  ///< a file of findings that are to be judged again
   std::string shell;
   std::string import_name = "relay";      ///< what an imported tunnel is called

@@ -45,9 +45,14 @@ int explain(const std::string& name) {
     std::cout << status::explanation(facts);
     return done;
   }
+  if (const auto layer = status::layer_called(name)) {
+    std::cout << status::explanation(*layer);
+    return done;
+  }
   std::string like;
-  for (const std::string& cause : status::causes_like(name)) like += (like.empty() ? "; like it: " : ", ") + cause;
-  return complain(misused, "no cause is called '" + name + "'" + like + " (docs/diagnosis.md has them all)");
+  for (const std::string& known : status::names_like(name)) like += (like.empty() ? "" : ", ") + known;
+  return complain(misused, "no cause and no layer is called '" + status::printable(name) + "'; the nearest are " + like +
+                               " (docs/diagnosis.md has them all)");
 }
 
 int judge_again(const Options& options, std::ostream& out) {

@@ -1,6 +1,7 @@
 #include "status/diagnosis_text.hpp"
 
 #include <algorithm>
+#include <cctype>
 #include <cstdlib>
 #include <numeric>
 #include <sstream>
@@ -84,6 +85,22 @@ std::size_t distance(std::string_view left, std::string_view right) {
     }
   }
   return row.back();
+}
+
+std::vector<Layer> all_layers() {
+  std::vector<Layer> layers;
+  for (int value = 0; value <= static_cast<int>(Layer::keepalive); ++value) layers.push_back(static_cast<Layer>(value));
+  return layers;
+}
+
+/// Letters and digits, in lower case: "relay's port", "Relays-Port" and "relays_port" are one.
+std::string plain(const std::string& name) {
+  std::string letters;
+  for (const char letter : name) {
+    if (std::isalnum(static_cast<unsigned char>(letter)) != 0)
+      letters += static_cast<char>(std::tolower(static_cast<unsigned char>(letter)));
+  }
+  return letters;
 }
 
 }  // namespace
@@ -180,17 +197,37 @@ std::string explanation(const CauseFacts& facts) {
          wrapped("  Next:   ", std::string{facts.remedy}, 10);
 }
 
-std::vector<std::string> causes_like(const std::string& name) {
-  std::vector<std::pair<std::size_t, std::string>> known;
+std::string explanation(Layer layer) {
+  const std::string label = label_of(layer);
+  const std::string name{to_string(layer)};
+  std::string text = (label == name ? name : label + ", in the status and in JSON: " + name) + "\n";
   for (const CauseFacts& facts : all_causes()) {
-    const bool within = name.size() > 2 && facts.name.find(name) != std::string_view::npos;
-    known.emplace_back(within ? 0 : distance(name, facts.name), facts.name);
+    if (facts.layer == layer) text += wrapped("  " + std::string{facts.name} + ": ", std::string{facts.sentence}, 10);
+  }
+  return text + "To know more of one: holdfast doctor --explain CAUSE\n";
+}
+
+std::optional<Layer> layer_called(const std::string& name) {
+  for (const Layer layer : all_layers()) {
+    if (plain(name) == plain(std::string{to_string(layer)}) || plain(name) == plain(label_of(layer))) return layer;
+  }
+  return std::nullopt;
+}
+
+std::vector<std::string> names_like(const std::string& name) {
+  std::vector<std::pair<std::size_t, std::string>> known;
+  const auto add = [&](const std::string& shown, std::size_t far) {
+    const bool within = name.size() > 2 && shown.find(name) != std::string::npos;
+    known.emplace_back(within ? 0 : far, shown);
+  };
+  for (const CauseFacts& facts : all_causes()) add(std::string{facts.name}, distance(plain(name), plain(std::string{facts.name})));
+  for (const Layer layer : all_layers()) {
+    const std::string own{to_string(layer)};
+    add(own, std::min(distance(plain(name), plain(own)), distance(plain(name), plain(label_of(layer)))));
   }
   std::sort(known.begin(), known.end());
   std::vector<std::string> like;
-  for (const auto& [far, cause] : known) {
-    if (like.size() < 3 && far < std::max<std::size_t>(3, name.size() / 2)) like.push_back(cause);
-  }
+  for (std::size_t at = 0; at < 3; ++at) like.push_back(known.at(at).second);
   return like;
 }
 

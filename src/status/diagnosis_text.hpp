@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -24,8 +25,12 @@ std::string conclusion(const Diagnosis& diagnosis, Colour colour);
 
 /// For `holdfast doctor --explain`.
 std::string explanation(const CauseFacts& facts);
-/// Causes whose names are like it, for who mistyped one.
-std::vector<std::string> causes_like(const std::string& name);
+/// Of a layer: what can be wrong with it.
+std::string explanation(Layer layer);
+/// By either name, "tcp" or "relay's port", in any spelling: "relays-port". None if no layer is called that.
+std::optional<Layer> layer_called(const std::string& name);
+/// The names of causes and layers that are nearest to it, for who mistyped one; never empty.
+std::vector<std::string> names_like(const std::string& name);
 
 /// What people call it: "gateway" for Layer::neighbour.
 std::string label_of(Layer layer);

@@ -109,8 +109,24 @@ TEST_CASE("no line is longer than a terminal is wide, and nothing from outside r
   for (const CauseFacts& facts : all_causes()) CHECK(longest_line(status::explanation(facts)) <= 80);
 }
 
-TEST_CASE("a mistyped cause finds those that are like it") {
-  CHECK(status::causes_like("mtu").front() == "path_mtu");
-  CHECK(status::causes_like("hostkey_changed").front() == "host_key_changed");
-  CHECK(status::causes_like("zzzzzzzzzzzzzzzzzzzzzzzz").empty());
+TEST_CASE("a mistyped cause or layer finds those that are like it, and any other word the nearest") {
+  CHECK(status::names_like("mtu").front() == "path_mtu");
+  CHECK(status::names_like("hostkey_changed").front() == "host_key_changed");
+  CHECK(status::names_like("relays prt").front() == "tcp");
+  for (const char* word : {"zzzzzzzzzzzzzzzzzzzzzzzz", ""}) CHECK(status::names_like(word).size() == 3);
+}
+
+TEST_CASE("a layer is found by the status's word and by the doctor's, however it is written") {
+  for (const char* word : {"tcp", "relay's port", "Relays-Port", "relays_port"})
+    CHECK(status::layer_called(word) == Layer::tcp);
+  CHECK(status::layer_called("gateway") == Layer::neighbour);
+  CHECK(status::layer_called("key_exchange") == Layer::key_exchange);
+  CHECK_FALSE(status::layer_called("port"));
+  CHECK_FALSE(status::layer_called(""));
+  const std::string text = status::explanation(Layer::tcp);
+  CHECK(text.starts_with("relay's port, in the status and in JSON: tcp\n"));
+  CHECK(text.find("  connection_refused: the relay's port refuses") != std::string::npos);
+  CHECK(status::explanation(Layer::link).starts_with("link\n"));
+  for (int value = 0; value <= static_cast<int>(Layer::keepalive); ++value)
+    CHECK(longest_line(status::explanation(static_cast<Layer>(value))) <= 80);
 }
