@@ -91,9 +91,8 @@ struct LinkFindings {
     bool up = false;       ///< as the operator set it
     bool carrier = false;  ///< and it is ready for traffic
     bool loopback = false;
-    bool way_out = false;                  ///< leads out of this machine by itself: not a container's or a VPN's
-    std::optional<unsigned> losses{};      ///< of the carrier, since the link is there
-    std::optional<unsigned> losses_now{};  ///< likewise while we looked, or lately where a daemon watched
+    bool way_out = false;              ///< leads out of this machine by itself: not a container's or a VPN's
+    std::optional<unsigned> losses{};  ///< of the carrier, since the link is there
   };
   std::vector<Link> links;
   std::string wanted;                  ///< bind_interface; empty: any
@@ -200,7 +199,6 @@ struct TcpFindings {
     Milliseconds took{};
     std::string answered_from{};    ///< by capture: who sent the SYN-ACK or the RST
     std::optional<unsigned> ttl{};  ///< of that
-    std::string hint{};             ///< what else the error queue told (IP_RECVERR)
     bool short_of_relay = false;    ///< a SYN that can't get as far as the relay is refused as well
   };
   std::vector<Try> tries;   ///< at the relay's port

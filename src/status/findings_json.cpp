@@ -59,8 +59,7 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(ModemFindings::Modem, name, stat
                                                 bearer_error, apn, roaming_allowed, interfaces, serial)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(ModemFindings::Device, name, interfaces, serial, as_disk)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(ModemFindings, managed, manager_error, modems, devices, calls)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(LinkFindings::Link, name, kind, up, carrier, loopback, way_out, losses,
-                                                losses_now)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(LinkFindings::Link, name, kind, up, carrier, loopback, way_out, losses)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(LinkFindings, links, wanted, uptime)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(AddressFindings::Address, interface, address, link_local, expired,
                                                 duplicate, tentative, way_out)
@@ -80,7 +79,7 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(PathFindings::Echo, to, sent, an
                                                 neighbour)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(PathFindings::Large, to, size, passed, detail)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(PathFindings, echoes, not_permitted, large)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(TcpFindings::Try, to, failed, detail, took, answered_from, ttl, hint,
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(TcpFindings::Try, to, failed, detail, took, answered_from, ttl,
                                                 short_of_relay)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(TcpFindings, tries, others, captured)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(StepFindings, failure, measured, evidence, said)

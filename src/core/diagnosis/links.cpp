@@ -14,7 +14,6 @@ constexpr unsigned tolerated_losses = 7;
 constexpr double tolerated_losses_an_hour = 4;
 
 bool flaps(const Link& link, const LinkFindings& found) {
-  if (link.losses_now.value_or(0) >= 3) return true;
   const unsigned losses = link.losses.value_or(0);
   const double hours = static_cast<double>(std::max<std::int64_t>(found.uptime.value_or(0), 3600)) / 3600;
   return found.uptime && losses > tolerated_losses && losses / hours > tolerated_losses_an_hour;
@@ -25,8 +24,7 @@ std::string losses_of(const Link& link, const LinkFindings& found) {
   const std::string time = hours < 2    ? std::to_string(found.uptime.value_or(0) / 60) + " min"
                            : hours < 48 ? std::to_string(hours) + " h"
                                         : std::to_string(hours / 24) + " days";
-  return link.name + " lost its carrier " + std::to_string(link.losses.value_or(link.losses_now.value_or(0))) +
-         " times in " + time;
+  return link.name + " lost its carrier " + std::to_string(link.losses.value_or(0)) + " times in " + time;
 }
 
 std::string state_of(const Link& link) {

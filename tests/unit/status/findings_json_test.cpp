@@ -67,8 +67,7 @@ TEST_CASE("what was found is read back as it was written, each kind of it") {
   path.large.push_back({"192.0.2.7", 1500, true, "Frag needed"});
   survives(Layer::path, path);
   TcpFindings tcp;
-  tcp.tries.push_back(
-      {"192.0.2.7:22", Cause::connection_refused, "why", Milliseconds{3}, "192.0.2.8", 61, "hint", true});
+  tcp.tries.push_back({"192.0.2.7:22", Cause::connection_refused, "why", Milliseconds{3}, "192.0.2.8", 61, true});
   survives(Layer::tcp, tcp);
   StepFindings step;
   step.failure = Failure{Cause::host_key_changed, "verify", "relay", "SHA256:abc", "look"};
