@@ -107,7 +107,9 @@ class SessionLook final : public net::Operation, private ssh::SessionObserver {
         tell(Layer::key_exchange, StepFindings{std::nullopt, session_->cipher(), {}});
         if (!alive.expired())
           tell(Layer::host_key,
-               StepFindings{std::nullopt, (met_ ? "new, and taken: " : "") + session_->host_key(), {}});
+               StepFindings{std::nullopt,
+                            session_->host_key() + (met_ ? ", not known here yet: the tunnel would take it" : ""),
+                            {}});
         return;
       case OpeningPhase::authenticate:
         reached_ = 4;
