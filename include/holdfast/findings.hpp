@@ -227,6 +227,7 @@ struct TargetFindings {
     std::vector<std::string> listens;  ///< where this port is listened on instead, on this device
     std::uint16_t port = 0;            ///< 0: it is no TCP port
     bool here = false;                 ///< it is on this device
+    bool unresolved = false;           ///< its name could not be looked up
   };
   std::vector<Target> targets;
 };

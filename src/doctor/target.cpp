@@ -31,9 +31,10 @@ class Visit {
   void connected(tl::expected<forward::Socket, Failure> socket) {
     found_.took = std::chrono::duration_cast<Milliseconds>(Clock::now() - began_);
     if (!socket) {
+      const Cause cause = socket.error().cause;
       found_.said = TargetFindings::Said::not_connected;
-      found_.detail =
-          socket.error().detail.empty() ? std::string{to_string(socket.error().cause)} : socket.error().detail;
+      found_.unresolved = cause == Cause::name_not_found || cause == Cause::resolver_unavailable;
+      found_.detail = socket.error().detail.empty() ? std::string{to_string(cause)} : socket.error().detail;
       return done_();
     }
     found_.said = TargetFindings::Said::nothing;

@@ -38,6 +38,11 @@ Judgement not_connected(const TargetFindings::Target& target) {
         Cause::target_elsewhere, what + "; at this port listens " + listed(target.listens),
         "Let the forward name " + target.listens.front() + ", or let the service listen on " + target.target + " too.");
   }
+  if (target.unresolved) {
+    return failing(Cause::target_down, what,
+                   "This device can't look the target's name up: correct it in the forward, or let DNS or /etc/hosts "
+                   "here know it.");
+  }
   const bool is_socket = target.target.starts_with("/");
   if (is_socket && target.detail.find("Permission denied") != std::string::npos) {
     return failing(

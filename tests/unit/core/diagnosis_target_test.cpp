@@ -35,6 +35,14 @@ TEST_CASE("a server that speaks first is held to what it is known to say") {
   CHECK(other.result == CheckResult::warn);
 }
 
+TEST_CASE("a target whose name can't be looked up is a matter of the name, and no service is to be started") {
+  TargetFindings::Target nameless = target(22, Said::not_connected);
+  CHECK(judged(nameless).next_step.starts_with("Start the service"));
+  nameless.unresolved = true;
+  CHECK(judged(nameless).cause == Cause::target_down);
+  CHECK(judged(nameless).next_step.find("look the target's name up") != std::string::npos);
+}
+
 TEST_CASE("any other server may say what it likes, and nothing") {
   CHECK(judged(target(80, Said::nothing)).result == CheckResult::pass);
   CHECK(judged(target(80, Said::closed)).result == CheckResult::pass);

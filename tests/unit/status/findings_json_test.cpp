@@ -74,8 +74,16 @@ TEST_CASE("what was found is read back as it was written, each kind of it") {
   step.evidence = {"one", "two"};
   survives(Layer::host_key, step);
   TargetFindings target;
-  target.targets.push_back(
-      {"localhost:4649", "localhost:22", TargetFindings::Said::closed, "SSH-2.0", "", Milliseconds{1}, {"[::1]:22"}});
+  target.targets.push_back({"localhost:4649",
+                            "localhost:22",
+                            TargetFindings::Said::closed,
+                            "SSH-2.0",
+                            "",
+                            Milliseconds{1},
+                            {"[::1]:22"},
+                            22,
+                            true,
+                            true});
   survives(Layer::target, target);
   KeepaliveFindings keepalive;
   keepalive.forgotten = Milliseconds{90000};
