@@ -140,12 +140,14 @@ std::string label_of(Layer layer) {
 }
 
 std::string text_of(const Judgement& judgement, Colour colour) {
-  std::string said = printable(what(judgement));
-  if (judgement.hidden_by && judgement.result == CheckResult::fail) {
-    said += "; follows from: " + label_of(*judgement.hidden_by);
-  }
+  const bool follows = judgement.hidden_by && judgement.result == CheckResult::fail;
+  // A session that ended by what a lower layer shows now: that stands there.
+  const bool told_below = follows && judgement.cause && facts_of(*judgement.cause).layer == *judgement.hidden_by;
+  const std::string state = judgement.evidence.empty() ? "fails" : printable(judgement.evidence.front());
+  std::string said = told_below ? state : printable(what(judgement));
+  if (follows) said += "; follows from: " + label_of(*judgement.hidden_by);
   std::string text = wrapped(mark_of(judgement.result, colour) + padded(label_of(judgement.layer)), said, indent);
-  if (judgement.result == CheckResult::pass) return text;
+  if (judgement.result == CheckResult::pass || told_below) return text;
   for (const std::string& line : judgement.evidence) {
     text += wrapped(std::string(indent, ' '), printable(line), indent);
   }
@@ -175,7 +177,7 @@ std::string conclusion(const Diagnosis& diagnosis, Colour colour) {
   if (answer == diagnosis.judgements.end()) return coloured("Nothing is wrong.", "\x1b[32m", colour) + "\n";
   const bool fails = answer->result == CheckResult::fail;
   std::string text = wrapped(coloured(fails ? "Fault:  " : "Look:   ", fails ? "\x1b[1;31m" : "\x1b[33m", colour),
-                             printable(answer_of(diagnosis)), 8);
+                             label_of(answer->layer) + ": " + std::string{facts_of(answer->cause.value()).sentence}, 8);
   std::vector<std::string> consequences;
   std::vector<std::string> others;
   for (const Judgement& judgement : diagnosis.judgements) {
@@ -220,7 +222,8 @@ std::vector<std::string> names_like(const std::string& name) {
     const bool within = name.size() > 2 && shown.find(name) != std::string::npos;
     known.emplace_back(within ? 0 : far, shown);
   };
-  for (const CauseFacts& facts : all_causes()) add(std::string{facts.name}, distance(plain(name), plain(std::string{facts.name})));
+  for (const CauseFacts& facts : all_causes())
+    add(std::string{facts.name}, distance(plain(name), plain(std::string{facts.name})));
   for (const Layer layer : all_layers()) {
     const std::string own{to_string(layer)};
     add(own, std::min(distance(plain(name), plain(own)), distance(plain(name), plain(label_of(layer)))));

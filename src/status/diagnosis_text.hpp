@@ -20,7 +20,7 @@ std::string not_reached(const std::vector<Judgement>& skipped, Colour colour);
 std::string remark(CheckResult result, const std::string& about, const std::string& what,
                    const std::vector<std::string>& lines, Colour colour);
 
-/// The answer, what follows from it, and the next step.
+/// The answer, whose line above says what was seen, what follows from it, and the next step.
 std::string conclusion(const Diagnosis& diagnosis, Colour colour);
 
 /// For `holdfast doctor --explain`.

@@ -119,13 +119,15 @@ void explain(std::vector<Judgement>& judgements) {
   }
 }
 
-/// What the tunnel itself met last speaks of a layer that lies lower, mostly.
+/// What the tunnel itself met last speaks of a layer that lies lower, mostly. What the look met as well is told there.
 void cite(std::vector<Judgement>& judgements, const Findings& findings) {
   const auto session = findings.find(Layer::session);
   const auto* step = session == findings.end() ? nullptr : std::get_if<StepFindings>(&session->second);
   if (step == nullptr || !step->failure) return;
   for (Judgement& judgement : judgements) {
-    if (judgement.layer != facts_of(step->failure->cause).layer || judgement.layer == Layer::session) continue;
+    const Cause cause = step->failure->cause;
+    if (judgement.layer != facts_of(cause).layer || judgement.layer == Layer::session) continue;
+    if (judgement.cause == cause && judgement.result != CheckResult::pass) continue;
     judgement.evidence.push_back("the tunnel's own last error: " + describe(*step->failure));
   }
 }

@@ -31,10 +31,25 @@ std::string waits_for(const TunnelReport& tunnel) {
 
 // ---- the session ----------------------------------------------------------------------------------------------------
 
+/// The latest first; those of one reason share a line.
 std::vector<std::string> past_of(const TunnelReport& tunnel) {
   std::vector<std::string> evidence;
-  for (const EndReport& end : tunnel.ends) evidence.push_back(how_it_ended(end));
-  std::reverse(evidence.begin(), evidence.end());
+  std::vector<std::string> reasons;
+  std::vector<unsigned> more;
+  std::for_each(tunnel.ends.rbegin(), tunnel.ends.rend(), [&](const EndReport& end) {
+    const std::string reason = end.why ? describe(*end.why) : "";
+    const auto known = std::find(reasons.begin(), reasons.end(), reason);
+    if (known != reasons.end()) {
+      ++more[static_cast<std::size_t>(known - reasons.begin())];
+      return;
+    }
+    reasons.push_back(reason);
+    more.push_back(0);
+    evidence.push_back(how_it_ended(end));
+  });
+  for (std::size_t at = 0; at < more.size(); ++at) {
+    if (more[at] > 0) evidence[at] += "; " + std::to_string(more[at]) + " before it ended alike";
+  }
   return evidence;
 }
 

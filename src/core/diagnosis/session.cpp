@@ -42,12 +42,19 @@ std::string wiser_interval(const KeepaliveFindings& found) {
          (found.survived ? "is kept." : "is too long. Then measure again.");
 }
 
+/// Beside the cause's sentence: "connect relay.example:22: the kernel says why".
+std::string met(const Failure& failure) {
+  std::string text = failure.operation;
+  if (!failure.subject.empty()) text += " " + failure.subject;
+  return failure.detail.empty() ? text : text + ": " + failure.detail;
+}
+
 }  // namespace
 
 Judgement judge(Layer layer, const StepFindings& found) {
   const auto other = layer == Layer::banner ? cause_at_banner(found) : std::nullopt;
   if (!found.failure && !other) return {layer, CheckResult::pass, found.measured, std::nullopt, found.evidence};
-  const std::string what = found.failure ? describe(*found.failure) : "it said \"" + found.said + "\"";
+  const std::string what = found.failure ? met(*found.failure) : "it said \"" + found.said + "\"";
   Judgement judgement =
       other ? blame(*other, what) : blame(found.failure->cause, what, std::string{remedy(*found.failure)});
   if (!found.measured.empty()) judgement.evidence.push_back(found.measured);

@@ -26,7 +26,7 @@ TEST_CASE("from outside: nobody listens") {
   std::uint16_t port = 0;
   { port = Listener::tcp().port(); }
   check(look(laptop, port), 2,
-        {" ok    login", " FAIL  listener", "Fault:  nobody listens", "whether it and its modem have power"});
+        {" ok    login", " FAIL  listener", "Fault:  listener: nobody listens", "whether it and its modem have power"});
 }
 
 TEST_CASE("from outside: a device answers, and its host key is compared") {

@@ -87,10 +87,13 @@ TEST_CASE("the last error is a finding of the session, and evidence of its own l
   findings[Layer::tcp] = tcp;
   const Diagnosis diagnosis = diagnose(findings);
   CHECK(diagnosis.answer == Layer::tcp);
-  CHECK(diagnosis.judgements.at(0).evidence ==
-        std::vector<std::string>{"the tunnel's own last error: keep alive relay.example:22: connection refused (why)"});
+  CHECK(diagnosis.judgements.at(0).evidence.empty());  // the look met the same
   CHECK(diagnosis.judgements.at(1).layer == Layer::session);
   CHECK(diagnosis.judgements.at(1).hidden_by == Layer::tcp);
+  tcp.tries.front().failed = Cause::connection_timed_out;
+  findings[Layer::tcp] = tcp;
+  CHECK(diagnose(findings).judgements.at(0).evidence.back() ==
+        "the tunnel's own last error: keep alive relay.example:22: connection refused (why)");
 }
 
 TEST_CASE("a tunnel that waits is down, even where all that can be looked at is well by now") {
@@ -98,6 +101,18 @@ TEST_CASE("a tunnel that waits is down, even where all that can be looked at is 
   CHECK(session.result == CheckResult::fail);
   CHECK(session.cause == Cause::relay_silent);
   CHECK(session.evidence.front() == "backing off, next try in 12 s");
+}
+
+TEST_CASE("sessions that ended alike share a line, the latest first") {
+  TunnelReport tunnel = backing_off(Cause::relay_silent);
+  const Failure lost{Cause::connection_lost, "read from", "relay", ""};
+  const Failure silent{Cause::relay_silent, "keep alive", "relay", ""};
+  tunnel.ends = {{lost, 3h, 1h}, {silent, 2h, 1h}, {lost, 1h, 1h}, {lost, 1min, 1h}};
+  const Judgement session = judged(tunnel, Layer::session);
+  REQUIRE(session.evidence.size() == 3);
+  CHECK(session.evidence[1] ==
+        "1 min 0 s ago a session ended after 1 h 0 min: read from relay: connection lost; 2 before it ended alike");
+  CHECK(session.evidence[2] == "2 h 0 min ago a session ended after 1 h 0 min: keep alive relay: relay silent");
 }
 
 TEST_CASE("a tunnel that never had a session, and no error, is not judged") {

@@ -75,6 +75,18 @@ TEST_CASE("a layer is a line, and the evidence of one that fails stands below") 
   CHECK(status::text_of(name_fault(), Colour::ansi).find("\x1b[1;31m") != std::string::npos);
 }
 
+TEST_CASE("what ended the session is told where it is met, and not once more of the session") {
+  Judgement session = judgement(Layer::session, CheckResult::fail, "connect relay.example:22: timed out");
+  session.cause = Cause::connection_timed_out;
+  session.evidence = {"backing off, next try in 12 s", "2 min ago a session ended after 1 h"};
+  CHECK(status::text_of(session, Colour::no).find("timed out") != std::string::npos);
+  session.hidden_by = Layer::tcp;
+  CHECK(status::text_of(session, Colour::no) ==
+        " FAIL  session      backing off, next try in 12 s; follows from: relay's port\n");
+  session.hidden_by = Layer::link;  // where something else is met
+  CHECK(status::text_of(session, Colour::no).find("timed out") != std::string::npos);
+}
+
 TEST_CASE("what waits for the same shares a line") {
   const Judgement banner = judgement(Layer::banner, CheckResult::skip, "the port takes no connection");
   const Judgement login = judgement(Layer::authentication, CheckResult::skip, "the port takes no connection");
@@ -91,7 +103,7 @@ TEST_CASE("the answer comes last, with what follows from it and the next step") 
   target.cause = Cause::target_down;
   const std::string text = status::conclusion({{name_fault(), later, target}, Layer::name}, Colour::no);
   CHECK(text ==
-        "Fault:  a name server does not answer (192.0.2.53, for 5 s)\n"
+        "Fault:  relay's name: a name server does not answer\n"
         "Follows: login\n"
         "Besides: target\n"
         "Next:   Name another server.\n");
