@@ -77,6 +77,14 @@ void add_names_of(Names& names, const std::string& text) {
   add(R"re(/home/([A-Za-z0-9._-]{1,40}))re", "user");
 }
 
+/// What an sshd says behind its version, but for what a distribution has there: VersionAddendum may name a site.
+void add_addenda(Names& names, const std::string& text) {
+  static const std::regex banner{R"re("SSH-[0-9.]+-[^ "\\]+ ((?:[^"\\]|\\.){1,200}))re"};
+  static const std::regex of_distribution{R"(^(?:Debian|Ubuntu|Raspbian|FreeBSD)-[A-Za-z0-9.+~-]+ ?)"};
+  for (std::sregex_iterator found{text.begin(), text.end(), banner}, end; found != end; ++found)
+    names.push_back({std::regex_replace((*found)[1].str(), of_distribution, ""), "addendum"});
+}
+
 std::string section(const std::string& title, const std::string& text) {
   return "==== " + title + "\n" + text + (text.ends_with('\n') ? "\n" : "\n\n");
 }
@@ -108,6 +116,7 @@ int write_bundle(const Options& options) {
                            section("configuration", configuration) +
                            section("log of the last hour", log_of_last_hour());
   add_names_of(names, text);
+  add_addenda(names, text);
   doctor::Anonymous anonymous{options.plain ? Names{} : names};
   const auto made = setup::create_file(options.bundle, options.plain ? text : anonymous(text), 0600);
   if (!made) return complain(failed, made.error());

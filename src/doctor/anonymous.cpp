@@ -4,6 +4,7 @@
 #include <array>
 #include <boost/asio/ip/address.hpp>
 #include <cctype>
+#include <cstdio>
 #include <functional>
 
 namespace holdfast::doctor {
@@ -14,6 +15,13 @@ constexpr std::array means_nobody{"root",  "tunnel",    "holdfast",  "_holdfast"
 
 bool is_word(char letter) {
   return std::isalnum(static_cast<unsigned char>(letter)) != 0 || letter == '_' || letter == '-';
+}
+
+/// Of a hardware address: "00:1f".
+std::string last_two_bytes(unsigned number) {
+  std::array<char, 8> text{};
+  std::snprintf(text.data(), text.size(), "%02x:%02x", number >> 8U & 0xffU, number & 0xffU);
+  return text.data();
 }
 
 /// In front of the number: the same kind of address. Empty: it is nobody's.
@@ -92,7 +100,7 @@ std::string Anonymous::address(const std::string& literal) {
   if (fingerprint) {
     prefix = literal.starts_with("AAAA") ? "KEY-" : "SHA256:key-";
   } else if (hardware) {
-    prefix = "02:00:00:00:00:";
+    prefix = "02:00:00:00:";  // locally administered
   } else {
     boost::system::error_code error;
     const auto parsed = boost::asio::ip::make_address(literal, error);
@@ -100,8 +108,14 @@ std::string Anonymous::address(const std::string& literal) {
     prefix = kind_of(parsed);
     if (prefix.empty()) return literal;
   }
-  const auto [known, is_new] = seen_.try_emplace(literal);
-  if (is_new) known->second = prefix + std::to_string(++counts_[prefix]);
+  std::string key = literal;
+  if (hardware)
+    std::transform(key.begin(), key.end(), key.begin(), [](unsigned char letter) { return std::tolower(letter); });
+  const auto [known, is_new] = seen_.try_emplace(key);
+  if (is_new) {
+    const unsigned number = ++counts_[prefix];
+    known->second = prefix + (hardware ? last_two_bytes(number) : std::to_string(number));
+  }
   return known->second;
 }
 

@@ -2,6 +2,10 @@
 
 #include <doctest/doctest.h>
 
+#include <array>
+#include <cstdio>
+#include <regex>
+#include <set>
 #include <string>
 
 using holdfast::doctor::Anonymous;
@@ -14,9 +18,24 @@ TEST_CASE("the same name or address becomes the same word everywhere, and keeps 
         "192.0.2.1:22, 10.0.0.1, 100.64.0.1, 192.0.2.1, 169.254.0.1");
   CHECK(anonymous("[2a01:4f8::7]:22 fe80::1 fd12::3 2a01:4f8::7") == "[2001:db8::1]:22 fe80::1 fd00::1 2001:db8::1");
   CHECK(anonymous("localhost:4649:203.0.113.9:22") == "localhost:4649:192.0.2.1:22");
-  CHECK(anonymous("lladdr de:ad:be:ef:00:01") == "lladdr 02:00:00:00:00:1");
+  CHECK(anonymous("lladdr de:ad:be:ef:00:01 DE:AD:BE:EF:00:02 de:ad:be:ef:00:01") ==
+        "lladdr 02:00:00:00:00:01 02:00:00:00:00:02 02:00:00:00:00:01");
   CHECK(anonymous("SHA256:" + std::string(43, 'a') + " SHA256:" + std::string(43, 'b') +
                   " SHA256:" + std::string(43, 'a')) == "SHA256:key-1 SHA256:key-2 SHA256:key-1");
+}
+
+TEST_CASE("hardware addresses stay such, however many there are, and each keeps its own in any spelling") {
+  Anonymous anonymous{{}};
+  std::set<std::string> replaced;
+  for (int number = 0; number < 300; ++number) {
+    std::array<char, 18> text{};
+    std::snprintf(text.data(), text.size(), "de:ad:be:ef:%02x:%02X", number / 256, number % 256);
+    const std::string by = anonymous(text.data());
+    CHECK(std::regex_match(by, std::regex{"02(:[0-9a-f]{2}){5}"}));
+    replaced.insert(by);
+  }
+  CHECK(replaced.size() == 300);
+  CHECK(anonymous("DE:AD:BE:EF:00:0A") == anonymous("de:ad:be:ef:00:0a"));
 }
 
 TEST_CASE("what identifies nobody stays: times, loopback, common accounts and words") {

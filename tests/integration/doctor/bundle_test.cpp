@@ -3,7 +3,9 @@
 
 #include <string>
 
+#include "support/keys.hpp"
 #include "support/process.hpp"
+#include "support/sshd.hpp"
 #include "support/temp_dir.hpp"
 
 using namespace holdfast::test;
@@ -45,6 +47,30 @@ TEST_CASE("a bundle has what a helper needs, no key, and nobody's name or addres
     CHECK(text.find(part) != std::string::npos);
   for (const char* name : {"relay.customer", "erika", "customer-seven", "192.168.77.5", "PRIVATE KEY"})
     CHECK(text.find(name) == std::string::npos);
+}
+
+TEST_CASE("a bundle keeps the version of an sshd, and replaces what its owner adds to it") {
+  SshdOptions options;
+  options.config = {"VersionAddendum Plant-Seven of Erika"};
+  const Sshd relay{options};
+  const TempDir dir;
+  write_file(dir / "known", relay.known_hosts());
+  write_file(dir / "holdfast.yaml", "status_socket:\n  path: " + (dir / "status.sock") +
+                                        "\ntunnels:\n  relay:\n    host_name: " + relay.host() +
+                                        "\n    port: " + std::to_string(relay.port()) + "\n    user: " + relay.user() +
+                                        "\n    user_known_hosts_file: " + (dir / "known") + "\n    identity_file: " +
+                                        client_key() + "\n    remote_forward: [\"4649:localhost:22\"]\n");
+  const std::string file = dir / "bundle.txt";
+  const Finished written =
+      run({.argv = {HOLDFAST_BINARY, "doctor", "--config", dir / "holdfast.yaml", "--bundle", file}},
+          std::chrono::seconds{60});
+  INFO(written.errors);
+  REQUIRE(written.status.code == 0);
+  const std::string text = read_file(file);
+  CAPTURE(text);
+  CHECK(text.find("\"SSH-2.0-OpenSSH_") != std::string::npos);
+  CHECK(text.find("addendum-1\"") != std::string::npos);
+  CHECK(text.find("Plant-Seven") == std::string::npos);
 }
 
 TEST_CASE("with --plain names stay, and a file that is there is not written over") {
