@@ -38,7 +38,7 @@ void DoctorFace::capture() {
   watches_ = true;
   auto capture = doctor::Capture::begin();
   if (capture) capture_ = std::move(*capture);
-  if (!capture) std::cerr << "Nothing is captured: " << capture.error() << ".\n";
+  if (!capture) not_captured_ = capture.error();
 }
 
 void DoctorFace::take(Layer layer, Finding finding) {
@@ -49,6 +49,7 @@ void DoctorFace::take(Layer layer, Finding finding) {
 }
 
 int DoctorFace::end() {
+  if (!not_captured_.empty()) std::cerr << "Nothing is captured: " << not_captured_ << ".\n";
   const Diagnosis diagnosis = diagnose(findings_);
   if (show_ != Show::json) {
     std::erase_if(expected_, [&](Layer layer) { return !findings_.contains(layer); });

@@ -42,6 +42,7 @@ class DoctorFace {
   const std::string tunnel_;
   std::string how_;  ///< until it is said
   bool watches_ = false;
+  std::string not_captured_;  ///< why, until it is said
   std::unique_ptr<doctor::Capture> capture_;
   Findings findings_;
   std::set<Layer> expected_;        ///< those that are not shown yet

@@ -119,9 +119,8 @@ Capture::~Capture() = default;
 
 tl::expected<std::unique_ptr<Capture>, std::string> Capture::begin() {
   const auto failed = [](int error) {
-    return tl::unexpected{error == EPERM || error == EACCES
-                              ? std::string{"only root may capture (CAP_NET_RAW)"}
-                              : "nothing can be captured: " + std::generic_category().message(error)};
+    return tl::unexpected{error == EPERM || error == EACCES ? std::string{"only root may capture (CAP_NET_RAW)"}
+                                                            : std::generic_category().message(error)};
   };
   // Without a protocol nothing comes in before the filter stands.
   Descriptor socket{::socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
