@@ -42,7 +42,7 @@ int measure(const Options& options, const TunnelSpec& tunnel, std::ostream& out)
 
 int measure_nat_timeout(const Options& options, std::ostream& out) {
   const std::string file = options.config.value_or(default_config());
-  const auto loaded = preflight::load_configuration(file, config::files_outside_service());
+  const auto loaded = preflight::load_configuration(file, config::files_without_keys());
   if (!loaded) {
     for (const config::Problem& problem : loaded.error()) std::cerr << config::to_string(problem) << '\n';
     return complain(misused, file + " can't be used: mend that first");

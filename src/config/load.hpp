@@ -65,6 +65,9 @@ const Files& system_files();
 /// not for this user.
 const Files& files_outside_service();
 
+/// The same, for a look that logs in nowhere: keys and certificates are not asked for.
+const Files& files_without_keys();
+
 /// The same, for a running process, in which one tunnel's key or certificate that is away is no trouble of the others:
 /// they are taken to be there.
 const Files& files_in_service();

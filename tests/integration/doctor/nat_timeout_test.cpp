@@ -206,7 +206,6 @@ TEST_CASE("doctor --nat-timeout says what to type where it can't be meant, and 2
            "\n    user: me\n    identity_file: " + (dir / "key") + "\n    remote_forward: [\"" + listener +
            ":localhost:22\"]\n";
   };
-  run_checked({.argv = {"ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", dir / "key"}});
   write_file(dir / "one.yaml", "tunnels:\n" + tunnel("first", "4649"));
   write_file(dir / "two.yaml", "tunnels:\n" + tunnel("first", "4649") + tunnel("second", "4650"));
   const auto doctor = [&](const std::string& file, std::vector<std::string> more) {
