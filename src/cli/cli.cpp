@@ -237,7 +237,10 @@ class CommandLine {
                     "Say what a cause means and what to do, or what can be wrong with a layer, and look at "
                     "nothing")
         ->type_name("NAME");
-    doctor_command.add_option("--findings", options_.findings, "Judge again what --json printed, and look at nothing")
+    doctor_command
+        .add_option("--findings", options_.findings,
+                    "Judge again what --json printed or --bundle wrote, and look at nothing; of TUNNEL, or of all "
+                    "in it")
         ->type_name("FILE");
     doctor_command.add_flag("--nat-timeout", options_.nat_timeout,
                             "Measure how long whatever lies between keeps an idle connection to the relay, and whether "

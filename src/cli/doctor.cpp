@@ -51,8 +51,8 @@ int explain(const std::string& name) {
   }
   std::string like;
   for (const std::string& known : status::names_like(name)) like += (like.empty() ? "" : ", ") + known;
-  return complain(misused, "no cause and no layer is called '" + status::printable(name) + "'; the nearest are " + like +
-                               " (docs/diagnosis.md has them all)");
+  return complain(misused, "no cause and no layer is called '" + status::printable(name) + "'; the nearest are " +
+                               like + " (docs/diagnosis.md has them all)");
 }
 
 int judge_again(const Options& options, std::ostream& out) {
@@ -64,11 +64,23 @@ int judge_again(const Options& options, std::ostream& out) {
   if (std::filesystem::file_size(options.findings, error) > most_bytes)
     return complain(misused, options.findings + " is too large for what a look found");
   const std::string text{std::istreambuf_iterator<char>{file}, {}};
-  const auto findings = status::read_findings(text);
-  if (!findings) return complain(misused, options.findings + ": " + status::printable(findings.error()));
-  DoctorFace face{out, show_of(options), "", "As recorded in " + options.findings, {}};
-  for (const auto& [layer, finding] : *findings) face.take(layer, finding);
-  return face.end();
+  const auto recorded = status::read_recorded(text);
+  if (!recorded) return complain(misused, options.findings + ": " + status::printable(recorded.error()));
+  std::optional<int> worst;
+  std::string names;
+  for (const auto& [tunnel, findings] : *recorded) {
+    names += (names.empty() ? "" : ", ") + status::printable(tunnel);
+    if (!options.tunnel.empty() && options.tunnel != tunnel) continue;
+    if (worst && show_of(options) != DoctorFace::Show::json) out << '\n';
+    const std::string name = status::printable(tunnel);
+    DoctorFace face{
+        out, show_of(options), name, (name.empty() ? "As" : "as") + (" recorded in " + options.findings), {}};
+    for (const auto& [layer, finding] : findings) face.take(layer, finding);
+    worst = std::max(worst.value_or(done), face.end());
+  }
+  if (worst) return *worst;
+  return complain(misused,
+                  "no tunnel in " + options.findings + " is called '" + options.tunnel + "'; there are: " + names);
 }
 
 /// "me@relay:4649": who logs in where, and at which port the tunnel should be.

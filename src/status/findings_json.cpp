@@ -147,6 +147,36 @@ std::string refusal_of_schema(const json& value) {
   return value.value("schema", 0) == 1 ? "" : "schema 1 is expected: another version wrote this";
 }
 
+/// Of what `doctor --bundle` wrote the section that holds them; of anything else all.
+std::string diagnosis_of_bundle(const std::string& text) {
+  const std::string title = "==== diagnosis\n";
+  const auto found = text.starts_with(title) ? 0 : text.find("\n" + title);
+  if (found == std::string::npos || !text.starts_with("====")) return text;
+  const auto begin = text.find(title, found) + title.size();
+  return text.substr(begin, text.find("\n====", begin) - begin);
+}
+
+/// to_json() begins with a brace on a line of its own, and ends so; of anything else, all.
+std::vector<std::string> documents_in(const std::string& text) {
+  std::vector<std::string> documents;
+  std::istringstream lines{text};
+  std::string document;
+  for (std::string line; std::getline(lines, line);) {
+    if (document.empty() && line.empty()) continue;
+    if (document.empty() && line != "{") return {text};
+    document += line + "\n";
+    if (line == "}") documents.push_back(std::exchange(document, {}));
+  }
+  if (!document.empty()) documents.push_back(document);
+  return documents.empty() ? std::vector<std::string>{text} : documents;
+}
+
+std::string tunnel_of(const std::string& document) {
+  const json value = json::parse(document, take_whole_numbers, false);
+  const auto name = value.is_object() ? value.find("tunnel") : value.end();
+  return name != value.end() && name->is_string() ? name->get<std::string>() : "";
+}
+
 /// The library throws where a value is of another kind than it should be.
 template <typename Reading>
 auto guarded(Reading reading) -> decltype(reading()) {
@@ -201,6 +231,20 @@ tl::expected<Findings, std::string> read_findings(const std::string& text) {
   }
   if (findings.empty()) return tl::unexpected{std::string{"there are no findings in it"}};
   return findings;
+}
+
+tl::expected<std::vector<Recorded>, std::string> read_recorded(const std::string& text) {
+  std::vector<Recorded> recorded;
+  const std::string part = diagnosis_of_bundle(text);
+  for (const std::string& document : documents_in(part)) {
+    auto findings = read_findings(document);
+    if (!findings) {
+      const std::string which = recorded.empty() ? "" : "document " + std::to_string(recorded.size() + 1) + ": ";
+      return tl::unexpected{which + findings.error()};
+    }
+    recorded.push_back({tunnel_of(document), std::move(*findings)});
+  }
+  return recorded;
 }
 
 std::string to_json(const std::string& tunnel, const Findings& findings, const Diagnosis& diagnosis) {

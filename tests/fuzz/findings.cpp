@@ -20,6 +20,8 @@ void run(std::string_view input) {
     promise(to_line(again->first, again->second) == written, "a line reads back the same");
   }
 
+  if (const auto recorded = read_recorded(std::string{input}))
+    fuzz::promise(!recorded->empty(), "what is read is not empty");
   const auto findings = read_findings(std::string{input});
   if (!findings) return;
   const Diagnosis diagnosis = diagnose(*findings);

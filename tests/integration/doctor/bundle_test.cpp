@@ -45,6 +45,13 @@ TEST_CASE("a bundle has what a helper needs, no key, and nobody's name or addres
   for (const char* part : {"==== versions", "==== diagnosis", "==== status", "==== configuration", "==== log",
                            "\"answer\"", "\"findings\"", "host_name: relay-1", "user: user-1"})
     CHECK(text.find(part) != std::string::npos);
+  const Finished judged = run({.argv = {HOLDFAST_BINARY, "doctor", "--findings", file}});
+  CHECK(judged.status.code == 2);
+  CHECK(judged.output.starts_with("Tunnel tunnel-1, as recorded in " + file + "\n"));
+  CHECK(run({.argv = {HOLDFAST_BINARY, "doctor", "--findings", file, "tunnel-1"}}).output == judged.output);
+  const Finished unknown = run({.argv = {HOLDFAST_BINARY, "doctor", "--findings", file, "customer-seven"}});
+  CHECK(unknown.status.code == 2);
+  CHECK(unknown.errors.find("there are: tunnel-1") != std::string::npos);
   for (const char* name : {"relay.customer", "erika", "customer-seven", "192.168.77.5", "PRIVATE KEY"})
     CHECK(text.find(name) == std::string::npos);
 }

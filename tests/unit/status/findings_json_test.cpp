@@ -91,6 +91,37 @@ TEST_CASE("what was found is read back as it was written, each kind of it") {
   survives(Layer::keepalive, keepalive);
 }
 
+TEST_CASE("documents of several tunnels are read one after the other, and out of a bundle") {
+  Findings first;
+  first[Layer::modem] = Skipped{"no modem {"};
+  Findings second;
+  second[Layer::link] = Skipped{"no link"};
+  const std::string text =
+      status::to_json("relay", first, diagnose(first)) + status::to_json("other", second, diagnose(second));
+  const std::string bundle =
+      "==== versions\nholdfast 1\n\n==== diagnosis\n" + text + "\n==== status\n{\n \"x\": 1\n}\n";
+  for (const std::string& each : {text, bundle}) {
+    const auto read = status::read_recorded(each);
+    REQUIRE(read);
+    REQUIRE(read->size() == 2);
+    CHECK(read->at(0).tunnel == "relay");
+    CHECK(read->at(0).findings.contains(Layer::modem));
+    CHECK(read->at(1).tunnel == "other");
+    CHECK(read->at(1).findings.contains(Layer::link));
+  }
+  const auto lines = status::read_recorded(status::to_line(Layer::modem, first[Layer::modem]) + "\n" +
+                                           status::to_line(Layer::link, second[Layer::link]));
+  REQUIRE(lines);
+  REQUIRE(lines->size() == 1);
+  CHECK(lines->front().tunnel.empty());
+  CHECK(lines->front().findings.size() == 2);
+  for (const std::string wrong : {"", "{", "==== versions\nx\n", "==== diagnosis\nnone: the look itself failed\n"})
+    CHECK_FALSE(status::read_recorded(wrong));
+  const auto second_is_cut = status::read_recorded(text.substr(0, text.size() - 20));
+  REQUIRE_FALSE(second_is_cut);
+  CHECK(second_is_cut.error().starts_with("document 2: "));
+}
+
 TEST_CASE("a line of an older or newer holdfast is read as far as it is known") {
   const auto read =
       status::from_line(R"({"schema":1,"layer":"link","kind":"link","found":{"wanted":"wwan0","new":[1]}})");
