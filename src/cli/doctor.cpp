@@ -42,11 +42,11 @@ DoctorFace::Show show_of(const Options& options) {
 int explain(const std::string& name) {
   for (const CauseFacts& facts : all_causes()) {
     if (facts.name != name) continue;
-    std::cout << status::explanation(facts);
+    std::cout << status::explanation(facts, page_of_output());
     return done;
   }
   if (const auto layer = status::layer_called(name)) {
-    std::cout << status::explanation(*layer);
+    std::cout << status::explanation(*layer, page_of_output());
     return done;
   }
   std::string like;

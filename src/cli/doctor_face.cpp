@@ -1,5 +1,6 @@
 #include "cli/doctor_face.hpp"
 
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -11,19 +12,24 @@
 #include "status/findings_json.hpp"
 
 namespace holdfast::cli {
-status::Colour colour_of_output() {
+status::Page page_of_output() {
   const char* no_color = std::getenv("NO_COLOR");
   const char* terminal = std::getenv("TERM");
   const bool unwanted = no_color != nullptr && *no_color != '\0';
   const bool unable = terminal == nullptr || std::string_view{terminal} == "dumb";
-  return ::isatty(STDOUT_FILENO) == 1 && !unwanted && !unable ? status::Colour::ansi : status::Colour::no;
+  const bool is_terminal = ::isatty(STDOUT_FILENO) == 1;
+  const char* columns = std::getenv("COLUMNS");
+  winsize size{};
+  const bool told = is_terminal && ::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0;
+  return {is_terminal && !unwanted && !unable ? status::Colour::ansi : status::Colour::no,
+          status::width_of(is_terminal, columns == nullptr ? "" : columns, told ? size.ws_col : 0)};
 }
 
 DoctorFace::DoctorFace(std::ostream& out, Show show, std::string tunnel, std::string how, std::set<Layer> expected)
     : out_(out),
       show_(show),
       live_(&out == &std::cout && show != Show::json && ::isatty(STDOUT_FILENO) == 1),
-      colour_(&out == &std::cout ? colour_of_output() : status::Colour::no),
+      page_(&out == &std::cout ? page_of_output() : status::Page{status::Colour::no}),
       tunnel_(std::move(tunnel)),
       how_(std::move(how)),
       expected_(std::move(expected)) {}
@@ -55,7 +61,7 @@ int DoctorFace::end() {
     std::erase_if(expected_, [&](Layer layer) { return !findings_.contains(layer); });
     show_what_is_next();
     show_skipped();
-    out_ << '\n' << status::conclusion(diagnosis, colour_);
+    out_ << '\n' << status::conclusion(diagnosis, page_);
     if (watches_) out_ << "To watch it: " << doctor::capture_command(findings_) << '\n';
   }
   if (show_ != Show::text) out_ << status::to_json(tunnel_, findings_, diagnosis);
@@ -87,11 +93,11 @@ void DoctorFace::show_line(const Judgement& judgement) {
     return;
   }
   show_skipped();
-  out_ << status::text_of(judgement, colour_);
+  out_ << status::text_of(judgement, page_);
 }
 
 void DoctorFace::show_skipped() {
-  out_ << status::not_reached(std::exchange(skipped_, {}), colour_);
+  out_ << status::not_reached(std::exchange(skipped_, {}), page_);
 }
 
 void DoctorFace::show_waiting() const {

@@ -8,7 +8,7 @@
 
 #include "doctor/capture.hpp"
 #include "holdfast/diagnosis.hpp"
-#include "status/table.hpp"
+#include "status/diagnosis_text.hpp"
 
 namespace holdfast::cli {
 
@@ -38,7 +38,7 @@ class DoctorFace {
   std::ostream& out_;
   const Show show_;
   const bool live_;  ///< on a terminal, which can take a line back
-  const status::Colour colour_;
+  const status::Page page_;
   const std::string tunnel_;
   std::string how_;  ///< until it is said
   bool watches_ = false;
@@ -49,7 +49,8 @@ class DoctorFace {
   std::vector<Judgement> skipped_;  ///< since the last line, for one reason
 };
 
-/// https://no-color.org, and terminals that can't.
-status::Colour colour_of_output();
+/// Standard output: in colour unless nobody wants it (https://no-color.org) or the terminal can't, and as wide as that
+/// is.
+status::Page page_of_output();
 
 }  // namespace holdfast::cli

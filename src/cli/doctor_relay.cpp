@@ -29,11 +29,11 @@ int audit_relay(const Options& options, std::ostream& out) {
   const auto key = doctor::device_key(options.relay.key);
   if (!key) return complain(misused, key.error());
 
-  const status::Colour colour = colour_of_output();
+  const status::Page page = page_of_output();
   out << "The relay, as " << audit.login << " sees it, for account " << audit.account << "\n\n" << std::flush;
   CheckResult worst = CheckResult::pass;
   for (const doctor::Remark& remark : doctor::audit_relay(audit)) {
-    out << status::remark(remark.result, remark.about, remark.what, remark.change, colour);
+    out << status::remark(remark.result, remark.about, remark.what, remark.change, page);
     if (remark.result != CheckResult::skip) worst = std::max(worst, remark.result);
   }
   out << "\nTo paste into /etc/ssh/sshd_config.d/holdfast.conf (then: sshd -t, and reload sshd)\n\n"

@@ -17,7 +17,7 @@ int status(const Options& options) {
   }
   const auto report = status::from_json(response->body);
   if (!report) return complain(failed, report.error());
-  std::cout << status::table(*report, colour_of_output());
+  std::cout << status::table(*report, page_of_output().colour);
   return done;
 }
 

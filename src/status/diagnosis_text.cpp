@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <charconv>
 #include <cstdlib>
 #include <numeric>
 #include <sstream>
@@ -13,18 +14,20 @@
 namespace holdfast::status {
 namespace {
 
-constexpr std::size_t width = 80;
+constexpr std::size_t usual_width = 80;
+constexpr std::size_t least_width = 40;
+constexpr std::size_t most_width = 120;
 constexpr std::size_t indent = 20;
 
 /// The first line begins after `begin`, the others after as many spaces. Letters of UTF-8 count by bytes: a line may be
 /// shorter for it.
-std::string wrapped(const std::string& begin, const std::string& text, std::size_t margin) {
+std::string wrapped(const std::string& begin, const std::string& text, std::size_t margin, const Page& page) {
   std::istringstream words{text};
   std::string out = begin;
   std::size_t column = margin;
   for (std::string word; words >> word;) {
     const bool first = column == margin;
-    if (!first && column + 1 + word.size() > width) {
+    if (!first && column + 1 + word.size() > page.width) {
       out += "\n" + std::string(margin, ' ');
       column = margin;
     } else if (!first) {
@@ -139,45 +142,57 @@ std::string label_of(Layer layer) {
   std::abort();
 }
 
-std::string text_of(const Judgement& judgement, Colour colour) {
+std::size_t width_of(bool is_terminal, std::string_view columns, unsigned said_by_terminal) {
+  if (!is_terminal) return usual_width;
+  std::size_t width = said_by_terminal == 0 ? usual_width : said_by_terminal;
+  std::size_t named = 0;
+  const auto parsed = std::from_chars(columns.data(), columns.data() + columns.size(), named);
+  const bool good = parsed.ec == std::errc{} && parsed.ptr == columns.data() + columns.size() && named > 0;
+  if (good) width = named;
+  return std::clamp(width, least_width, most_width);
+}
+
+std::string text_of(const Judgement& judgement, const Page& page) {
   const bool follows = judgement.hidden_by && judgement.result == CheckResult::fail;
   // A session that ended by what a lower layer shows now: that stands there.
   const bool told_below = follows && judgement.cause && facts_of(*judgement.cause).layer == *judgement.hidden_by;
   const std::string state = judgement.evidence.empty() ? "fails" : printable(judgement.evidence.front());
   std::string said = told_below ? state : printable(what(judgement));
   if (follows) said += "; follows from: " + label_of(*judgement.hidden_by);
-  std::string text = wrapped(mark_of(judgement.result, colour) + padded(label_of(judgement.layer)), said, indent);
+  std::string text =
+      wrapped(mark_of(judgement.result, page.colour) + padded(label_of(judgement.layer)), said, indent, page);
   if (judgement.result == CheckResult::pass || told_below) return text;
   for (const std::string& line : judgement.evidence) {
-    text += wrapped(std::string(indent, ' '), printable(line), indent);
+    text += wrapped(std::string(indent, ' '), printable(line), indent, page);
   }
   return text;
 }
 
-std::string not_reached(const std::vector<Judgement>& skipped, Colour colour) {
+std::string not_reached(const std::vector<Judgement>& skipped, const Page& page) {
   if (skipped.empty()) return {};
-  if (skipped.size() == 1) return text_of(skipped.front(), colour);
+  if (skipped.size() == 1) return text_of(skipped.front(), page);
   std::vector<std::string> labels;
   labels.reserve(skipped.size());
   for (const Judgement& judgement : skipped) labels.push_back(label_of(judgement.layer));
-  return wrapped(mark_of(CheckResult::skip, colour),
-                 joined(labels) + ": not looked at, because " + printable(skipped.front().measured), 7);
+  return wrapped(mark_of(CheckResult::skip, page.colour),
+                 joined(labels) + ": not looked at, because " + printable(skipped.front().measured), 7, page);
 }
 
 std::string remark(CheckResult result, const std::string& about, const std::string& what,
-                   const std::vector<std::string>& lines, Colour colour) {
-  std::string text = wrapped(mark_of(result, colour) + padded(about), printable(what), indent);
+                   const std::vector<std::string>& lines, const Page& page) {
+  std::string text = wrapped(mark_of(result, page.colour) + padded(about), printable(what), indent, page);
   for (const std::string& line : lines) text += std::string(indent + 2, ' ') + printable(line) + "\n";
   return text;
 }
 
-std::string conclusion(const Diagnosis& diagnosis, Colour colour) {
+std::string conclusion(const Diagnosis& diagnosis, const Page& page) {
   const auto answer = std::find_if(diagnosis.judgements.begin(), diagnosis.judgements.end(),
                                    [&](const Judgement& judgement) { return judgement.layer == diagnosis.answer; });
-  if (answer == diagnosis.judgements.end()) return coloured("Nothing is wrong.", "\x1b[32m", colour) + "\n";
+  if (answer == diagnosis.judgements.end()) return coloured("Nothing is wrong.", "\x1b[32m", page.colour) + "\n";
   const bool fails = answer->result == CheckResult::fail;
-  std::string text = wrapped(coloured(fails ? "Fault:  " : "Look:   ", fails ? "\x1b[1;31m" : "\x1b[33m", colour),
-                             label_of(answer->layer) + ": " + std::string{facts_of(answer->cause.value()).sentence}, 8);
+  std::string text =
+      wrapped(coloured(fails ? "Fault:  " : "Look:   ", fails ? "\x1b[1;31m" : "\x1b[33m", page.colour),
+              label_of(answer->layer) + ": " + std::string{facts_of(answer->cause.value()).sentence}, 8, page);
   std::vector<std::string> consequences;
   std::vector<std::string> others;
   for (const Judgement& judgement : diagnosis.judgements) {
@@ -185,26 +200,27 @@ std::string conclusion(const Diagnosis& diagnosis, Colour colour) {
     if (!bad || judgement.layer == diagnosis.answer) continue;
     (judgement.hidden_by ? consequences : others).push_back(label_of(judgement.layer));
   }
-  if (!consequences.empty()) text += wrapped("Follows: ", joined(consequences), 9);
-  if (!others.empty()) text += wrapped("Besides: ", joined(others), 9);
-  return text + wrapped("Next:   ", printable(answer->next_step), 8);
+  if (!consequences.empty()) text += wrapped("Follows: ", joined(consequences), 9, page);
+  if (!others.empty()) text += wrapped("Besides: ", joined(others), 9, page);
+  return text + wrapped("Next:   ", printable(answer->next_step), 8, page);
 }
 
-std::string explanation(const CauseFacts& facts) {
+std::string explanation(const CauseFacts& facts, const Page& page) {
   const char* severity = facts.severity == Severity::error     ? "a fault"
                          : facts.severity == Severity::warning ? "worth a look"
                                                                : "nothing wrong by itself";
-  return std::string{facts.name} + "\n" + wrapped("  What:   ", std::string{facts.sentence} + ".", 10) +
-         wrapped("  Layer:  ", label_of(facts.layer) + "; " + severity, 10) +
-         wrapped("  Next:   ", std::string{facts.remedy}, 10);
+  return std::string{facts.name} + "\n" + wrapped("  What:   ", std::string{facts.sentence} + ".", 10, page) +
+         wrapped("  Layer:  ", label_of(facts.layer) + "; " + severity, 10, page) +
+         wrapped("  Next:   ", std::string{facts.remedy}, 10, page);
 }
 
-std::string explanation(Layer layer) {
+std::string explanation(Layer layer, const Page& page) {
   const std::string label = label_of(layer);
   const std::string name{to_string(layer)};
   std::string text = (label == name ? name : label + ", in the status and in JSON: " + name) + "\n";
   for (const CauseFacts& facts : all_causes()) {
-    if (facts.layer == layer) text += wrapped("  " + std::string{facts.name} + ": ", std::string{facts.sentence}, 10);
+    if (facts.layer == layer)
+      text += wrapped("  ", std::string{facts.name} + ": " + std::string{facts.sentence}, 2, page);
   }
   return text + "To know more of one: holdfast doctor --explain CAUSE\n";
 }

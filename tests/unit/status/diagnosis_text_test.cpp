@@ -118,7 +118,25 @@ TEST_CASE("no line is longer than a terminal is wide, and nothing from outside r
   const std::string text = status::text_of(hostile, Colour::no);
   CHECK(longest_line(text) <= 80);
   CHECK(text.find('\x1b') == std::string::npos);
-  for (const CauseFacts& facts : all_causes()) CHECK(longest_line(status::explanation(facts)) <= 80);
+  for (const CauseFacts& facts : all_causes()) CHECK(longest_line(status::explanation(facts, Colour::no)) <= 80);
+}
+
+TEST_CASE("a line is as wide as the terminal, within reason, and 80 where there is none") {
+  CHECK(status::width_of(false, "200", 200) == 80);
+  CHECK(status::width_of(true, "", 100) == 100);
+  CHECK(status::width_of(true, "90", 100) == 90);
+  CHECK(status::width_of(true, "", 0) == 80);
+  for (const char* none : {"0", "-5", "90x", "99999999999999999999999"})
+    CHECK(status::width_of(true, none, 100) == 100);
+  CHECK(status::width_of(true, "", 300) == 120);
+  CHECK(status::width_of(true, "10", 0) == 40);
+  Judgement long_one = judgement(Layer::link, CheckResult::pass, "");
+  for (int count = 0; count < 90; ++count) long_one.measured += "word ";
+  for (const std::size_t width : {40U, 80U, 120U}) {
+    const std::size_t longest = longest_line(status::text_of(long_one, {Colour::no, width}));
+    CHECK(longest <= width);
+    CHECK(longest > width - 6);
+  }
 }
 
 TEST_CASE("a mistyped cause or layer finds those that are like it, and any other word the nearest") {
@@ -135,10 +153,10 @@ TEST_CASE("a layer is found by the status's word and by the doctor's, however it
   CHECK(status::layer_called("key_exchange") == Layer::key_exchange);
   CHECK_FALSE(status::layer_called("port"));
   CHECK_FALSE(status::layer_called(""));
-  const std::string text = status::explanation(Layer::tcp);
+  const std::string text = status::explanation(Layer::tcp, Colour::no);
   CHECK(text.starts_with("relay's port, in the status and in JSON: tcp\n"));
   CHECK(text.find("  connection_refused: the relay's port refuses") != std::string::npos);
-  CHECK(status::explanation(Layer::link).starts_with("link\n"));
+  CHECK(status::explanation(Layer::link, Colour::no).starts_with("link\n"));
   for (int value = 0; value <= static_cast<int>(Layer::keepalive); ++value)
-    CHECK(longest_line(status::explanation(static_cast<Layer>(value))) <= 80);
+    CHECK(longest_line(status::explanation(static_cast<Layer>(value), Colour::no)) <= 80);
 }
