@@ -36,6 +36,9 @@ struct Diagnosis {
 /// What a server says first at this port, where that is known: "SSH-" for 22; else empty.
 std::string_view first_words_of(std::uint16_t port);
 
+/// "192.0.2.7" of "192.0.2.7:22", "2001:db8::1" of "[2001:db8::1]:22".
+std::string host_of(const std::string& endpoint);
+
 /// By itself, whatever the others say.
 Judgement judge(Layer layer, const Finding& finding);
 

@@ -16,6 +16,7 @@
 
 #include "doctor/descriptor.hpp"
 #include "doctor/segment.hpp"
+#include "holdfast/diagnosis.hpp"
 
 namespace holdfast::doctor {
 namespace {
@@ -43,13 +44,9 @@ constexpr std::array<sock_filter, 15> syn_or_rst{{
     BPF_STMT(BPF_RET | BPF_K, 0),
 }};
 
-/// "[2001:db8::1]:22"
-std::pair<std::string, std::string> host_and_port(const std::string& to) {
-  const std::size_t colon = to.rfind(':');
-  if (colon == std::string::npos) return {to, ""};
-  std::string host = to.substr(0, colon);
-  if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
-  return {host, to.substr(colon + 1)};
+std::string port_of(const std::string& endpoint) {
+  const std::size_t colon = endpoint.rfind(':');
+  return colon == std::string::npos ? "" : endpoint.substr(colon + 1);
 }
 
 template <typename Kind>
@@ -69,7 +66,8 @@ std::string capture_command(const Findings& findings) {
   const std::string command = "tcpdump -nvi " + interface + " ";
   const std::string opens = "tcp[tcpflags] & (tcp-syn|tcp-rst) != 0";
   if (tcp == nullptr || tcp->tries.empty()) return command + "'" + opens + " or icmp or icmp6'";
-  const auto [host, port] = host_and_port(tcp->tries.front().to);
+  const std::string host = host_of(tcp->tries.front().to);
+  const std::string port = port_of(tcp->tries.front().to);
   // Not only what names the relay: an answer may come from elsewhere.
   if (host.find(':') != std::string::npos) return command + "'ip6 and tcp port " + port + " or icmp6'";
   return command + "'tcp port " + port + " and (host " + host + " or " + opens + ") or icmp'";
@@ -91,8 +89,9 @@ class Capture::Impl {
   }
 
   void read_into(TcpFindings::Try& one) const {
-    const auto [host, port] = host_and_port(one.to);
-    const auto is_relays = [&, port = port](std::uint16_t number) { return std::to_string(number) == port; };
+    const std::string host = host_of(one.to);
+    const std::string port = port_of(one.to);
+    const auto is_relays = [&](std::uint16_t number) { return std::to_string(number) == port; };
     std::set<std::uint16_t> ours;
     for (const Segment& segment : segments_) {
       if (segment.syn && !segment.ack && is_relays(segment.to_port) && segment.to.to_string() == host)

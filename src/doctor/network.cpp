@@ -17,6 +17,7 @@
 #include "doctor/descriptor.hpp"
 #include "doctor/echo.hpp"
 #include "doctor/patient.hpp"
+#include "holdfast/diagnosis.hpp"
 #include "holdfast/running.hpp"
 #include "holdfast/time.hpp"
 #include "net/routing.hpp"
@@ -43,9 +44,7 @@ constexpr std::size_t most_addresses = 4;
 std::vector<address> relay_addresses(const Patient& patient, const Findings& so_far) {
   std::vector<std::string> literals = addresses_of(so_far);
   if (patient.running && has_session(*patient.running)) {
-    const std::string& text = patient.running->address;  // "192.0.2.7:22", "[2001:db8::1]:22"
-    const std::string host = text.substr(0, text.rfind(':'));
-    literals = {host.starts_with('[') && host.ends_with(']') ? host.substr(1, host.size() - 2) : host};
+    literals = {host_of(patient.running->address)};
   }
   std::vector<address> addresses;
   for (const std::string& literal : literals) {

@@ -139,7 +139,7 @@ std::string proven_address(const Findings& findings) {
   if (host_key == nullptr || host_key->failure || tcp == nullptr) return {};
   const auto connected =
       std::find_if(tcp->tries.begin(), tcp->tries.end(), [](const auto& one) { return !one.failed; });
-  return connected == tcp->tries.end() ? std::string{} : diagnosis::host_of(connected->to);
+  return connected == tcp->tries.end() ? std::string{} : host_of(connected->to);
 }
 
 struct Judge {
@@ -163,6 +163,12 @@ std::string_view to_string(CheckResult result) {
       return "skip";
   }
   std::abort();
+}
+
+std::string host_of(const std::string& endpoint) {
+  std::string host = endpoint.substr(0, endpoint.rfind(':'));
+  if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
+  return host;
 }
 
 Judgement judge(Layer layer, const Finding& finding) {

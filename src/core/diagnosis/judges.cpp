@@ -44,12 +44,6 @@ std::string listed(const std::vector<std::string>& words) {
   return text;
 }
 
-std::string host_of(const std::string& endpoint) {
-  std::string host = endpoint.substr(0, endpoint.rfind(':'));
-  if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
-  return host;
-}
-
 std::string seconds(Milliseconds time) {
   const auto count = time.count();
   if (count < 1000) return std::to_string(count) + " ms";

@@ -37,7 +37,5 @@ Judgement worst(std::vector<Judgement> judgements);
 std::string listed(const std::vector<std::string>& words);
 /// "0.3 s", "12 ms"
 std::string seconds(Milliseconds time);
-/// "192.0.2.7" of "192.0.2.7:22", "2001:db8::1" of "[2001:db8::1]:22".
-std::string host_of(const std::string& endpoint);
 
 }  // namespace holdfast::diagnosis
