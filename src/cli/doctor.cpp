@@ -173,11 +173,12 @@ int examine_here(const Options& options, const std::string& config, const Tunnel
   DoctorFace face{out, show_of(options), tunnel.name, "by this command: no holdfast runs here",
                   doctor::examined_layers()};
   if (options.capture) face.capture();
+  const Failure nobody_holds = held_by_nobody(tunnel.name, config);  // asks systemd: the looks have no time to wait
   doctor::examine_alone(with_keys_that_are_there(at_relay(tunnel, relays_of(tunnel).front())),
                         own.empty() ? supervisor::state_folder("") : own, [&](Layer layer, Finding finding) {
                           if (layer == Layer::session) {
                             StepFindings nobody;
-                            nobody.failure = held_by_nobody(tunnel.name, config);
+                            nobody.failure = nobody_holds;
                             finding = std::move(nobody);
                           }
                           face.take(layer, std::move(finding));

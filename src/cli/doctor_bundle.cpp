@@ -79,7 +79,7 @@ void add_names_of(Names& names, const std::string& text) {
 
 /// What an sshd says behind its version, but for what a distribution has there: VersionAddendum may name a site.
 void add_addenda(Names& names, const std::string& text) {
-  static const std::regex banner{R"re("SSH-[0-9.]+-[^ "\\]+ ((?:[^"\\]|\\.){1,200}))re"};
+  static const std::regex banner{R"re("SSH-[0-9.]+-[^ "\\]+ ([^"\\\n(),;]{1,200}))re"};
   static const std::regex of_distribution{R"(^(?:Debian|Ubuntu|Raspbian|FreeBSD)-[A-Za-z0-9.+~-]+ ?)"};
   for (std::sregex_iterator found{text.begin(), text.end(), banner}, end; found != end; ++found)
     names.push_back({std::regex_replace((*found)[1].str(), of_distribution, ""), "addendum"});

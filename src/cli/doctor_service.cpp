@@ -72,7 +72,7 @@ Failure held_by_nobody(const std::string& tunnel, const std::string& config) {
   const std::string user = is_own ? "--user " : "";
   const auto units = units_of(tunnel, is_own);
   if (!units) {
-    return {Cause::not_started, "hold", tunnel, "there is no systemd to ask for a service",
+    return {Cause::not_started, "hold", tunnel, "systemd does not say whether a service should",
             "To hold it for as long as it runs: holdfast run."};
   }
   const auto unit = std::find_if(units->begin(), units->end(), is_meant_to_run);
@@ -82,6 +82,10 @@ Failure held_by_nobody(const std::string& tunnel, const std::string& config) {
             "To have the service hold it now and after each boot: " + enable + ". By hand: holdfast run."};
   }
   const std::string name = unit->name.substr(0, unit->name.rfind(".service"));
+  if (unit->active == "active") {
+    return {Cause::not_running, "hold", tunnel, state_of(*unit) + ", and does not answer at this socket",
+            "Restart it, so that it takes this configuration: systemctl " + user + "restart " + name + "."};
+  }
   return {Cause::not_running, "hold", tunnel, state_of(*unit),
           "Start it: systemctl " + user + "start " + name + ". If it does not stay, these say why: systemctl " + user +
               "status " + name + ", journalctl " + (is_own ? "--user-unit " : "-u ") + name + "."};

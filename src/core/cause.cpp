@@ -123,11 +123,10 @@ constexpr std::array causes = std::to_array<CauseFacts>({
     {Cause::listener_held_stale, "listener_held_stale", Severity::error, Layer::listener, BackoffFamily::listener,
      Blame::nobody, Lies::beyond, "the port is open and silent: a dead session's, most likely",
      "Whoever holds it is silent: most likely a dead session. With a lease (docs/relay.md) holdfast evicts its own. "
-     "Else "
-     "it is free when the relay notices: after ClientAliveInterval x (ClientAliveCountMax + 1), twice that in OpenSSH "
-     "9.2 "
-     "to 9.4; where that is 0, as unless it is set, when the relay's kernel gives the connection up, up to 2 h 11 min. "
-     "`holdfast doctor --from-outside USER@RELAY:PORT` says what holds there.",
+     "Else it is free when the relay notices: after ClientAliveInterval x (ClientAliveCountMax + 1), twice that in "
+     "OpenSSH 9.2 to 9.4; where either is 0, as the interval is unless it is set, when the relay's kernel gives the "
+     "connection up, up to 2 h 11 min with TCPKeepAlive. `holdfast doctor --from-outside USER@RELAY:PORT` says what "
+     "holds there.",
      std::chrono::minutes{5}},
     {Cause::listener_held_by_other_device, "listener_held_by_other_device", Severity::error, Layer::listener,
      BackoffFamily::listener, Blame::nobody, Lies::beyond, "another device has a live lease on it",
@@ -327,7 +326,7 @@ constexpr std::array causes = std::to_array<CauseFacts>({
           "Set server_alive_interval below the time that `holdfast doctor --nat-timeout` measures."),
     found(
         Cause::not_running, "not_running", Severity::error, Layer::session,
-        "the service that should hold the tunnel does not run",
+        "the service that should hold the tunnel does not run, or not with this configuration",
         "Start it: systemctl start holdfast. If it does not stay, these say why: systemctl status holdfast, journalctl "
         "-u holdfast."),
     found(

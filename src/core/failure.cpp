@@ -27,9 +27,9 @@ constexpr std::array<std::pair<Cause, std::string_view>, 12> at_dropbear{{
      "authorized_keys and ports below 1024."},
     {Cause::listener_held_stale,
      "Whoever holds it is silent: most likely a dead session, until the relay notices. That takes three times the "
-     "seconds of Dropbear's option -K there (ps ax | grep dropbear shows it); without it, until the relay's kernel "
-     "gives "
-     "the connection up, up to 2 h 11 min."},
+     "seconds of Dropbear's option -K there (ps ax | grep dropbear shows it); without it the relay may never notice; "
+     "some 17 "
+     "min after somebody has connected to the port its kernel does."},
     {Cause::path_broken,
      "On the relay, look who else listens on this port, on each address (ss -tlnp), and at Dropbear's option -a if the "
      "forward asks for another address than localhost."},
@@ -45,11 +45,10 @@ constexpr std::array<std::pair<Cause, std::string_view>, 12> at_dropbear{{
 /// What of a cause's remedy is known better where the relay's sshd is one of these.
 constexpr std::string_view held_stale_at_twice =
     "Whoever holds it is silent: most likely a dead session. With a lease (docs/relay.md) holdfast evicts its own. "
-    "Else it "
-    "is free when the relay notices: after twice ClientAliveInterval x (ClientAliveCountMax + 1), as this version of "
-    "OpenSSH has it; where that is 0, as unless it is set, when the relay's kernel gives the connection up, up to 2 h "
-    "11 "
-    "min. `holdfast doctor --from-outside USER@RELAY:PORT` says what holds there.";
+    "Else it is free when the relay notices: after twice ClientAliveInterval x (ClientAliveCountMax + 1), as this "
+    "version of OpenSSH has it; where either is 0, as the interval is unless it is set, when the relay's kernel gives "
+    "the connection up, up to 2 h 11 min with TCPKeepAlive. `holdfast doctor --from-outside USER@RELAY:PORT` says what "
+    "holds there.";
 
 /// "Connection refused" says no more than "connection refused".
 bool same_words(std::string_view left, std::string_view right) {

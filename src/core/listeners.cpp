@@ -153,7 +153,7 @@ std::vector<ListenerAction> Listeners::evicted(const Evicted& eviction, const Tu
     }
     case EvictOutcome::not_ours:
     case EvictOutcome::failed:
-      if (!identified) forward->explanation->not_evicted = eviction.why;
+      if (!identified && !eviction.why.empty()) forward->explanation->not_evicted = eviction.why;
       return give_up(eviction.forward, turn);
   }
   std::abort();

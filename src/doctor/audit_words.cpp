@@ -15,7 +15,7 @@ namespace {
 
 /// MARK, ACCOUNT and SSHD are replaced. What sshd does not say of how it is set up its files do. The keys come last,
 /// for there may be many.
-constexpr std::string_view script = R"sh(m='MARK' a='ACCOUNT' settings=
+constexpr std::string_view script = R"sh(m='MARK' a='ACCOUNT' settings= sudo=yes
 echo "${m}user $(id -un 2>/dev/null || echo "$USER")"
 entry=$(getent passwd "$a")
 [ -z "$entry" ] && [ "$a" = "$USER" ] && entry="$a:x:$(id -u):$(id -g)::$HOME:$SHELL"

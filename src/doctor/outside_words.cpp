@@ -93,7 +93,7 @@ std::optional<Bound> bound_by_sshd(const SeenAtRelay& seen) {
   const std::chrono::seconds after{std::int64_t{*seen.alive_interval} * (*seen.alive_count + 1) * (doubles ? 2 : 1)};
   return Bound{after, "ClientAliveInterval " + std::to_string(*seen.alive_interval) + " and ClientAliveCountMax " +
                           std::to_string(*seen.alive_count) + (doubles ? ", and twice that in " + seen.version : "") +
-                          "; a connection to it begins this anew"};
+                          "; a connection to it may add one interval"};
 }
 
 }  // namespace
@@ -107,12 +107,14 @@ std::string when_free(const SeenAtRelay& seen) {
                       "the kernel gives up what this look had sent to it: "
                       "tcp_retries2 " +
                           std::to_string(*seen.tcp_retries)});
-  const std::string unseen = seen.alive_interval ? ""
-                                                 : "ClientAliveInterval x (ClientAliveCountMax + 1), twice that in "
-                                                   "OpenSSH 9.2 to 9.4: as root there, sshd -T | grep -i clientalive";
+  const std::string unseen =
+      seen.alive_interval ? ""
+                          : "ClientAliveInterval x (ClientAliveCountMax + 1) unless either "
+                            "is 0, twice that in OpenSSH 9.2 to 9.4: as root there, sshd -T | grep -i clientalive";
   if (bounds.empty())
-    return "When the relay ends it can't be seen from here. Its sshd does after " +
-           (unseen.empty() ? "as long as its kernel waits" : unseen) + ".";
+    return "When the relay ends it can't be seen from here. " +
+           (unseen.empty() ? "Its sshd asks no session for a sign of life: its kernel ends it."
+                           : "Its sshd does after " + unseen + ".");
   const Bound& first = *std::min_element(
       bounds.begin(), bounds.end(), [](const Bound& left, const Bound& right) { return left.after < right.after; });
   return "If it is dead, the relay ends it within " + to_text(first.after) + " from now (" + first.by +

@@ -5,8 +5,8 @@
 namespace holdfast::doctor {
 
 /// For a POSIX shell that an sshd runs: `sshd_says USER` prints how that sshd is set up for the user (sshd -T), asked
-/// as whoever this is, then as root if no password is asked for. Its title says which file it has, which is in
-/// `config`.
+/// as whoever this is; then, if $sudo is set, as root where sudo asks for no password (it tells the administrator of
+/// who may not). Its title says which file it has, which is in `config`.
 inline constexpr std::string_view sshd_says = R"sh(config=
 q=$PPID
 while [ "${q:-0}" -gt 1 ]; do
@@ -22,7 +22,7 @@ while [ "${q:-0}" -gt 1 ]; do
 done
 sshd=$(PATH=$PATH:/usr/sbin:/usr/local/sbin; command -v sshd)
 sshd_says() {
-  for root in '' 'sudo -n'; do
+  for root in '' ${sudo:+"sudo -n"}; do
     $root "$sshd" -T ${config:+-f "$config"} -C "user=$1,host=x,addr=127.0.0.1" 2>/dev/null && return
   done
   return 1

@@ -16,7 +16,8 @@ bool carries(Layer layer) {
   return layer == Layer::neighbour || (layer >= Layer::path && hides(layer, Layer::proof));
 }
 
-/// That nobody holds the tunnel follows from nothing below, and nothing above shows otherwise.
+/// That nobody holds the tunnel follows from nothing below, nothing above shows otherwise, and nothing follows from it:
+/// what a look met beside it, the service will meet as well.
 bool stands_alone(const Judgement& judgement) {
   return judgement.cause == Cause::not_running || judgement.cause == Cause::not_started;
 }
@@ -112,7 +113,7 @@ void explain(std::vector<Judgement>& judgements) {
   for (Judgement& upper : judgements) {
     if (upper.result == CheckResult::pass || stands_alone(upper)) continue;
     for (const Judgement& lower : judgements) {
-      if (lower.result != CheckResult::fail || !hides(lower.layer, upper.layer)) continue;
+      if (lower.result != CheckResult::fail || stands_alone(lower) || !hides(lower.layer, upper.layer)) continue;
       upper.hidden_by = lower.layer;
       break;
     }

@@ -139,6 +139,10 @@ TEST_CASE("that nobody holds the tunnel follows from nothing, and that nobody is
   CHECK(both.answer == Layer::link);
   CHECK_FALSE(of(both, Layer::session).hidden_by);
 
+  findings = {{Layer::session, failed(Cause::not_running)}, {Layer::listener, failed(Cause::listener_held_live)}};
+  CHECK(diagnose(findings).answer == Layer::session);
+  CHECK_FALSE(of(diagnose(findings), Layer::listener).hidden_by);
+
   findings = {{Layer::session, failed(Cause::not_started)}};
   CHECK(result_of(diagnose(findings)) == CheckResult::warn);
   findings[Layer::target] = TargetFindings{{target_that_is_down()}};
