@@ -36,9 +36,14 @@ int audit_relay(const Options& options, std::ostream& out) {
     out << status::remark(remark.result, remark.about, remark.what, remark.change, page);
     if (remark.result != CheckResult::skip) worst = std::max(worst, remark.result);
   }
-  out << "\nTo paste into /etc/ssh/sshd_config.d/holdfast.conf (then: sshd -t, and reload sshd)\n\n"
-      << doctor::match_block(audit.account)
-      << "\nA line a device in the account's authorized_keys (and on the relay: holdfast relay-script --help)\n\n"
+  if (audit.account == "root") {
+    out << "\nNo block for sshd_config: it would take root's terminal away. Make an account for the devices "
+           "(useradd -m tunnel), and look again with --account tunnel.\n";
+  } else {
+    out << "\nTo paste into /etc/ssh/sshd_config.d/holdfast.conf (then: sshd -t, and reload sshd)\n\n"
+        << doctor::match_block(audit.account);
+  }
+  out << "\nA line a device in the account's authorized_keys (and on the relay: holdfast relay-script --help)\n\n"
       << doctor::key_line(port, *key, "DEVICE") << '\n'
       << std::flush;
   return worst == CheckResult::fail ? 2 : worst == CheckResult::warn ? 1 : 0;

@@ -44,7 +44,8 @@ std::vector<Remark> audit_relay(const Audit& audit) {
   }
   return {{CheckResult::fail, "login",
            "ssh does not get in as " + audit.login + ": " + why.substr(0, why.find_last_not_of("\r.") + 1) +
-               ". Log in by hand first: ssh " + audit.login}};
+               ". Log in by hand first: ssh " +
+               (audit.ssh_port == 0 ? "" : "-p " + std::to_string(audit.ssh_port) + " ") + audit.login}};
 }
 
 }  // namespace holdfast::doctor

@@ -146,12 +146,13 @@ std::string last_line(std::string text) {
 
 /// ssh has one exit status for all of it.
 std::pair<Layer, Cause> why_not(const std::string& said) {
-  const std::array<std::pair<const char*, Cause>, 7> words{{{"Could not resolve hostname", Cause::name_not_found},
+  const std::array<std::pair<const char*, Cause>, 8> words{{{"Could not resolve hostname", Cause::name_not_found},
                                                             {"Connection refused", Cause::connection_refused},
                                                             {"timed out", Cause::connection_timed_out},
                                                             {"No route to host", Cause::unreachable},
                                                             {"Network is unreachable", Cause::unreachable},
-                                                            {"Host key verification failed", Cause::host_key_changed},
+                                                            {"IDENTIFICATION HAS CHANGED", Cause::host_key_changed},
+                                                            {"Host key verification failed", Cause::host_key_unknown},
                                                             {"Permission denied", Cause::authentication_refused}}};
   for (const auto& [text, cause] : words) {
     if (said.find(text) == std::string::npos) continue;
@@ -222,6 +223,13 @@ class Visit {
     const std::string where = door(seen) + ":" + std::to_string(outside_.port);
     const Through through{login_, outside_, door(seen)};
     const auto line = through.first_line(outside_.patience);
+    if (!line && !seen.devices.empty()) {
+      tell_(Layer::proof, passed(where + " takes the connection, and the lease of device " + seen.devices.front() +
+                                 " stands: it gave a sign of life lately"));
+      return tell_(Layer::target, Skipped{"nothing came within " + std::to_string(outside_.patience.count()) +
+                                          " s: the service speaks only when it is spoken to (HTTP), or the device "
+                                          "went a moment ago; look again in some minutes"});
+    }
     if (!line) {
       tell_(Layer::proof,
             failed({Cause::listener_held_stale, "connect to", where,

@@ -1,7 +1,9 @@
 #include "doctor/outside.hpp"
 
 #include <doctest/doctest.h>
+#include <unistd.h>
 
+#include <filesystem>
 #include <sstream>
 #include <string>
 
@@ -45,6 +47,33 @@ TEST_CASE("from outside: the listener takes a connection and nothing comes back"
   const TargetServer silent{echo()};
   const Laptop laptop{relay};
   check(look(laptop, silent.port()), 2, {" FAIL  way back", "nothing came within", "power and signal"});
+}
+
+TEST_CASE("from outside: a service that is spoken to first says nothing, and the device's lease stands") {
+  const Sshd relay;
+  const TargetServer silent{echo()};
+  const std::string records = relay.home() + "/.holdfast";
+  std::filesystem::create_directory(records);
+  std::filesystem::permissions(records, std::filesystem::perms{0755});  // the account is not ours
+  write_file(records + "/" + std::to_string(silent.port()) + "@" + std::to_string(::getpid()),
+             "lease 1 boot 12 3 40 gateway-7 .\n", 0644);
+  const Laptop laptop{relay};
+  check(look(laptop, silent.port()), 0,
+        {" ok    way back", "the lease of device gateway-7 stands", "speaks only when it is spoken to"});
+}
+
+TEST_CASE("from outside: a relay that ssh does not know is told from one with another key") {
+  const Sshd relay;
+  const Laptop laptop{relay};
+  write_file(laptop.dir / "known", "");
+  check(look(laptop, 4649), 2, {" FAIL  host key", "is not known"});
+  SshdOptions options;
+  options.host_key_set = 1;
+  const Sshd other{options};
+  const std::regex port{"]:" + std::to_string(other.port()) + " "};
+  write_file(laptop.dir / "known",
+             std::regex_replace(other.known_hosts(), port, "]:" + std::to_string(relay.port()) + " "));
+  check(look(laptop, 4649), 2, {" FAIL  host key", "another host key"});
 }
 
 TEST_CASE("from outside: when the relay lets go of a dead session is told by how its sshd is set up") {
