@@ -29,13 +29,12 @@ mkdir -m 700 "$GNUPGHOME"
 gpg --batch --quiet --passphrase '' --quick-generate-key 'packages <packages@device.example>' >"$work/log" 2>&1 || die "a key"
 commands=$(section | sed -n '/^mkdir/,/^```/{/^```/!p}')
 [[ $commands == *'reprepro includedeb '* ]] || die "docs/operations.md has no command that takes a package in"
-(
-  set -e
-  cd "$work"
-  eval "$(sed '/^reprepro /,$d' <<<"$commands")"
-  for file in "${files[@]}"; do reprepro includedeb "$suite" "$file"; done
-  eval "$(sed '1,/^reprepro /d' <<<"$commands")"
-) >"$work/log" 2>&1 || die "the repository"
+{
+  sed '/^reprepro /,$d' <<<"$commands"
+  printf "reprepro includedeb $suite %q\n" "${files[@]}"
+  sed '1,/^reprepro /d' <<<"$commands"
+} >"$work/commands"
+(cd "$work" && bash -e commands) >"$work/log" 2>&1 || die "the repository"
 echo "ok: docs/operations.md makes a repository of ${#files[@]} packages"
 
 mmdebstrap --quiet --mode=root --variant=minbase --dpkgopt=force-unsafe-io "$suite" "$root" >"$work/log" 2>&1 </dev/null ||
