@@ -57,6 +57,15 @@ tree() {
   (cd "$root" && find . -xdev \( -path ./var/lib/dpkg -o -path ./var/lib/apt -o -path ./var/cache -o -path ./var/log -o \
     -path ./root -o -path ./proc -o -path ./dev -o -path ./tmp -o -path ./run \) -prune -o -print | sort)
 }
+# Each picture of the documents lies where they say, as it is.
+pictures() {
+  local folder=$root/usr/share/doc/holdfast file picture shown=0
+  while IFS=: read -r file picture; do
+    shown=$((shown + 1))
+    [ -s "$(dirname "$file")/$picture" ] || { echo "$file: $picture"; return 1; }
+  done < <(grep -roE --include='*.md' '!\[[^]]*\]\([^)]*\)' "$folder" | sed 's/:.*](\(.*\))$/:\1/')
+  [ "$shown" -gt 0 ]
+}
 
 # ---- a bare Debian, and a next version of the package -----------------------------------------------------------
 
@@ -92,6 +101,7 @@ check "the configuration is dpkg's" eval "inside dpkg-query -W -f '\${Conffiles}
 check "nobody else's: tmpfiles knows none" not grep -rqs holdfast.yaml "$root/usr/lib/tmpfiles.d"
 check "the schema lies where the configuration says" test -f "$root$(sed -n 's/^# yaml-language-server: $schema=//p' "$yaml")"
 check "it has the units, root's and the user's" eval "inside dpkg -L $name | grep -cE '/lib/systemd/(system/holdfast@?|user/holdfast)[.]service$' | grep -qx 3"
+check "the documents have the pictures that they show" pictures
 check "none is enabled yet" not sh -c 'find "$1/etc/systemd" -name "holdfast*" | grep .' sh "$root"
 check "all of it is as it was packed" inside dpkg --verify "$name"
 check "a tunnel comes up" inside unshare --net sh -c 'ip link set lo up && /root/upgrade_inside.sh'
