@@ -156,6 +156,15 @@ diagnosis_explains_each_cause() {
     done
 }
 
+# `src/core/tunnel.cpp`, `tests/unit/`: a whole path from the top of the tree; a part in capitals stands for any.
+documents_name_files_that_exist() {
+  local place
+  grep -noHE '`(src|include|tests|tools|systemd|debian|cmake|etc)/[A-Za-z0-9_./-]*`' ARCHITECTURE.md CONTRIBUTING.md docs/map.md docs/testing.md 2>/dev/null |
+    tr -d '`' | while IFS= read -r place; do
+    [[ $place =~ /[A-Z]+/ ]] || [ -e "${place##*:}" ] || echo "$place"
+  done
+}
+
 # Debian's package is built with what tools/packages lists as `build`; a compiler is always there.
 the_package_builds_with_what_is_listed() {
   local name
@@ -186,7 +195,7 @@ offences=$(
     each_folder_has_its_arrows arrows_go_up_the_list no_arrow_is_idle cmake_adds_no_arrow \
     architecture_shows_the_arrows prose_wraps \
     no_coroutines no_fixed_sleeps the_core_is_told_the_time architecture_names_each_folder \
-    configuration_documents_each_key diagnosis_explains_each_cause security_names_tests_that_exist \
+    configuration_documents_each_key diagnosis_explains_each_cause security_names_tests_that_exist documents_name_files_that_exist \
     the_package_builds_with_what_is_listed the_package_has_the_programs_version; do
     "$rule" | sed "s,^,$rule: ,"
   done

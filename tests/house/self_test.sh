@@ -65,6 +65,8 @@ expect prose_wraps docs/bad.md "$(printf '```\nfenced %0100d\n```\n| table | %01
 expect configuration_documents_each_key src/config/bad.cpp '    key<Number, &Spec::port>("prot"),' prot
 expect diagnosis_explains_each_cause include/holdfast/cause.hpp "$(printf 'enum class Cause {\n  gremlins,\n};')" gremlins
 expect security_names_tests_that_exist docs/security.md 'unit/bad_test.cpp: nobody wrote this' unit/bad_test.cpp
+expect documents_name_files_that_exist docs/map.md "$(printf '| all | `src/ssh/good.cpp` |\n| none | `src/ssh/bad.cpp` |')" \
+  'docs/map.md:2:src/ssh/bad.cpp'
 expect the_package_builds_with_what_is_listed tools/packages 'build  libnew-dev' libnew-dev
 expect the_package_has_the_programs_version debian/changelog 'holdfast (9.9) unstable; urgency=medium'
 "$here/libraries.sh" "$(command -v cmake)" >/dev/null && { echo "libraries.sh finds nothing wrong with cmake"; failed=1; }
