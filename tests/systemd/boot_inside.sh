@@ -47,9 +47,10 @@ comes_up() {
   check "and so does the user's own" 30 listens 4700
   check "one can log in through the relay" 15 log_in
 }
+number_of_session() { holdfast status | sed -n 's/^ *session \([0-9]*\) .*/\1/p'; }
 # The next Debian's packages were fetched before.
 next_debian() {
-  local pid
+  local pid session
   pid=$(property MainPID)
   check "the Debian is upgraded below it" 1 eval 'DEBIAN_FRONTEND=noninteractive apt-get full-upgrade -qy --no-download \
     -o Dpkg::Options::=--force-confold && DEBIAN_FRONTEND=noninteractive apt-get autoremove --purge -qy'
@@ -58,7 +59,10 @@ next_debian() {
   check "and its tunnel is up" 1 eval 'holdfast health && listens 4649'
   systemctl restart boot-relay # as ssh.service is by its package: an old sshd can't start a new one's sessions
   check "one can log in through it" 15 log_in
-  check "it gets a new session" 30 eval 'holdfast reconnect && holdfast health && log_in && is MainPID "$pid"'
+  # shellcheck disable=SC2034  # eval reads it
+  session=$(number_of_session)
+  check "it gets a new session" 1 holdfast reconnect relay
+  check "which is up" 30 eval '[ "$(number_of_session)" -gt "$session" ] && holdfast health && log_in && is MainPID "$pid"'
   check "the next Debian's package is installed" 60 dpkg --force-confold --install /root/next-debian.deb
   check "and the tunnel is back" 30 eval 'is_not MainPID "$pid" && holdfast health && log_in'
 }
