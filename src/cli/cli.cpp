@@ -266,13 +266,14 @@ class CommandLine {
     add("version", "Show the version", "Show the version.", "", [](const Options&) { return version(); });
   }
 
-  int parse_and_run(int argc, const char* const* argv) {
+  /// What is to be done, and returns the exit status. It may outlive the command line.
+  std::function<int()> parse(int argc, const char* const* argv) {
     try {
       app_.parse(argc, argv);
     } catch (const CLI::ParseError& stop) {
-      return stopped(stop);
+      return [exit_status = stopped(stop)] { return exit_status; };
     }
-    return chosen_(options_);
+    return [command = chosen_, options = options_] { return command(options); };
   }
 
  private:
@@ -435,7 +436,8 @@ class CommandLine {
 }  // namespace
 
 int main(int argc, const char* const* argv) {
-  const int exit_status = CommandLine{}.parse_and_run(argc, argv);
+  const auto chosen = CommandLine{}.parse(argc, argv);  // all options of all commands take a daemon 130 kB
+  const int exit_status = chosen();
   if (!std::cout.flush()) return complain(failed, "can't write to standard output");
   return exit_status;
 }

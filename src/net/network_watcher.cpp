@@ -169,10 +169,11 @@ class NetworkWatcher::Impl : public std::enable_shared_from_this<Impl> {
   }
 
   void read() {
+    Buffer buffer(buffer_size);  // not kept: the kernel speaks rarely
     for (int datagram = 0; datagram < most_at_once; ++datagram) {
-      const ssize_t size = mnl_socket_recvfrom(socket_.get(), buffer_.data(), buffer_.size());
+      const ssize_t size = mnl_socket_recvfrom(socket_.get(), buffer.data(), buffer.size());
       if (size >= 0) {
-        fold(static_cast<std::size_t>(size));
+        fold(std::span(buffer).first(static_cast<std::size_t>(size)));
         continue;
       }
       if (errno == EAGAIN) break;
@@ -184,9 +185,9 @@ class NetworkWatcher::Impl : public std::enable_shared_from_this<Impl> {
     wait();
   }
 
-  void fold(std::size_t size) {
+  void fold(std::span<const std::byte> datagram) {
     bool changed = false;
-    for (const nlmsghdr* message : messages_of(std::span(buffer_).first(size))) {
+    for (const nlmsghdr* message : messages_of(datagram)) {
       changed = folded_.fold(*message) || changed;
     }
     if (changed) note_change();
@@ -217,7 +218,6 @@ class NetworkWatcher::Impl : public std::enable_shared_from_this<Impl> {
   Socket socket_;
   asio::posix::stream_descriptor readable_;  ///< a duplicate of the socket's
   asio::steady_timer settled_;
-  Buffer buffer_ = Buffer(buffer_size);
   std::optional<TimePoint> changing_since_;
   NetworkSnapshot folded_;
   NetworkSnapshot told_;
