@@ -48,6 +48,7 @@ void Knocks::opened(tl::expected<ssh::Channel, ssh::OpenRefusal> channel) {
   knock_ = std::make_unique<relay::Knock>(executor_, std::move(*channel), [this](relay::Heard) {
     is(Cause::listener_held_live, "somebody answers on it");
   });
+  if (session_.relay_is_openssh()) knock_->say_nothing();
 }
 
 void Knocks::refused(const ssh::OpenRefusal& refusal) {

@@ -23,6 +23,8 @@ class Knock::Impl final : public ssh::ChannelObserver, public std::enable_shared
     speak();
   }
 
+  void say_nothing() { channel_->send_eof(); }
+
   void ignore() { heard_ = nullptr; }
 
   void hang_up() {
@@ -79,6 +81,10 @@ Knock::~Knock() {
 
 void Knock::say(std::span<const std::byte> words) {
   impl_->say(words);
+}
+
+void Knock::say_nothing() {
+  impl_->say_nothing();
 }
 
 void Knock::ignore() {

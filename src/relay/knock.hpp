@@ -24,6 +24,10 @@ class Knock {
 
   /// Sends so much through, as soon as there is room. At most once.
   void say(std::span<const std::byte> words);
+  /// Ends our side (SSH_MSG_CHANNEL_EOF): a service that waits to be spoken to ends its own then, most likely, and
+  /// receives no byte of ours. Only where the relay hands one end on alone, as OpenSSH does: others end both then,
+  /// whoever is behind.
+  void say_nothing();
   /// Nothing is heard any more; the channel stays open.
   void ignore();
 

@@ -7,16 +7,12 @@
 #include "ssh/handles.hpp"
 
 namespace holdfast::ssh {
-namespace {
 
-/// Not for OpenSSH_for_Windows and others, whose way from one process to the next is another.
 bool is_openssh(std::string_view banner) {
   constexpr std::string_view openssh = "SSH-2.0-OpenSSH_";
   return banner.starts_with(openssh) && banner.size() > openssh.size() && banner[openssh.size()] >= '1' &&
          banner[openssh.size()] <= '9';
 }
-
-}  // namespace
 
 Handshake::Handshake(const TunnelSpec& spec, std::shared_ptr<Storage> storage, std::shared_ptr<Learnt> learnt)
     : spec_(spec), storage_(std::move(storage)), learnt_(std::move(learnt)) {}
@@ -32,9 +28,8 @@ bool Handshake::has_new(const std::string& banner) {
 HostKeyCheck Handshake::check_host_key(ssh_session session) {
   HostKeyCheck check = verify_host_key(session, spec_, material_->known_hosts);
   host_key_ = check.shown;
-  if (check.failure) return check;
-  if (!check.met.empty()) know(check.line);
   if (const char* name = ssh_get_cipher_out(session)) cipher_ = name;
+  if (!check.failure && !check.met.empty()) know(check.line);
   return check;
 }
 

@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "holdfast/config.hpp"
@@ -17,6 +18,9 @@
 #include "ssh/storage.hpp"
 
 namespace holdfast::ssh {
+
+/// By the banner. Not OpenSSH_for_Windows and others, whose way from one process to the next is another.
+bool is_openssh(std::string_view banner);
 
 /// What a session is opened with, and the two things that are proven before it stands: which relay it is, and to it
 /// who we are.

@@ -153,6 +153,7 @@ class Session::Impl : public std::enable_shared_from_this<Impl> {
 
   const std::vector<std::string>& banner_at_login() const { return handshake_.banner_at_login(); }
   std::string instead_of_banner() const { return handshake_.instead_of_banner(); }
+  bool relay_is_openssh() const { return is_openssh(pump_.banner()); }
   const std::string& host_key() const { return handshake_.host_key(); }
   const std::vector<std::string>& algorithms() const { return algorithms_; }
   const std::string& cipher() const { return handshake_.cipher(); }
@@ -554,6 +555,9 @@ Traffic Session::traffic() const {
 }
 const std::vector<std::string>& Session::banner_at_login() const {
   return impl_->banner_at_login();
+}
+bool Session::relay_is_openssh() const {
+  return impl_->relay_is_openssh();
 }
 std::string Session::instead_of_banner() const {
   return impl_->instead_of_banner();

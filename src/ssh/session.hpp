@@ -114,6 +114,8 @@ class Session {
   const std::vector<std::string>& banner_at_login() const;
   /// What came in the place of an SSH banner, likewise; empty if nothing did.
   std::string instead_of_banner() const;
+  /// By its banner; not OpenSSH for Windows.
+  bool relay_is_openssh() const;
   /// "ssh-ed25519 SHA256:...": the relay's host key, good or not; empty before the key exchange.
   const std::string& host_key() const;
   /// Where no algorithm is common: both lists, a line each.

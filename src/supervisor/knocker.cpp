@@ -24,6 +24,7 @@ Knocker::Knocker(boost::asio::any_io_executor executor, std::function<void(Knock
     : executor_(std::move(executor)), news_(std::move(news)) {}
 
 void Knocker::start(ssh::Session& session, std::size_t forward, const std::string& host, std::uint16_t port) {
+  half_closes_ = session.relay_is_openssh();
   session.open_direct_tcpip(host, port,
                             awaited_.by([this, forward](tl::expected<ssh::Channel, ssh::OpenRefusal> channel) {
                               opened(forward, std::move(channel));
@@ -41,6 +42,7 @@ void Knocker::opened(std::size_t forward, tl::expected<ssh::Channel, ssh::OpenRe
     knock_.reset();
     news_({forward, KnockAnswer::answered});
   });
+  if (half_closes_) knock_->say_nothing();
   news_({forward, KnockAnswer::opened});
 }
 

@@ -30,6 +30,7 @@ class Knocker {
   std::function<void(Knocked)> news_;
   ssh::Awaited awaited_;
   std::unique_ptr<relay::Knock> knock_;
+  bool half_closes_ = false;  ///< the relay hands the end of one side on alone
 };
 
 }  // namespace holdfast::supervisor

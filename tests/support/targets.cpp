@@ -1,8 +1,10 @@
 #include "support/targets.hpp"
 
+#include <poll.h>
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <exception>
 #include <utility>
 
@@ -30,6 +32,14 @@ Conversation sink() {
       total += data.size();
     }
     socket.send(std::to_string(total));
+  };
+}
+
+Conversation dead() {
+  return [](Socket& socket) {
+    pollfd hung_up{socket.fd(), 0, 0};  // by both sides, ours by the server's end
+    while (::poll(&hung_up, 1, -1) < 0 && errno == EINTR) {
+    }
   };
 }
 

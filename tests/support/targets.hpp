@@ -19,6 +19,7 @@ using Conversation = std::function<void(Socket&)>;
 Conversation echo();                                   ///< sends back what comes, and its end
 Conversation greet_then_echo(std::string greeting);    ///< speaks first, as SSH and SMTP do
 Conversation sink();                                   ///< reads to the end, then says how many bytes there were
+Conversation dead();                                   ///< never a word, not even an end: its device is gone
 Conversation source(std::uint64_t seed, std::size_t);  ///< sends so many bytes of Pattern{seed}, then the end
 
 /// A server with a thread for each connection. Its end shuts all of them down.

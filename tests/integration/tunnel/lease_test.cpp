@@ -94,8 +94,12 @@ TEST_CASE("a session that is no lease of ours keeps its port, and its end is not
     others.emplace(greet_then_echo("other\n"));
     cause = "listener_held_live";
   }
-  SUBCASE("its target waits for the caller: taken for stale, and spared all the same") {
+  SUBCASE("its target waits for the caller: held live") {
     others.emplace(echo());
+    cause = "listener_held_live";
+  }
+  SUBCASE("its target hangs: taken for stale, and spared all the same") {
+    others.emplace(dead());
     cause = "listener_held_stale";
   }
   Process other({relay.ssh_command({"-N", "-R", to_local(port, others->port())})});
@@ -156,9 +160,11 @@ TEST_CASE("a device that can't keep its runs ends what was there before it, and 
   REQUIRE(wait_for_lease(first, relay));
   const std::vector<pid_t> before = relay.sessions();
   CHECK(holds_for([&] { return first.tunnel()["up"] == true; }, 2500ms));  // ages are told in seconds
+  first.signal(SIGSTOP);
   const Holdfast second({tunnel}, forgetful);
   REQUIRE(second.wait_for_up());
   CHECK(wait_until([&] { return all_gone(before); }));
+  first.signal(SIGCONT);
   REQUIRE(first.wait_for_failure("listener_held_by_twin"));
   CHECK(second.tunnel()["attempt"] == 1);
 }

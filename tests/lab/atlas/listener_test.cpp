@@ -61,12 +61,21 @@ TEST_CASE("somebody has the port of the listener") {
     cause = "listener_held_live";
     by_daemon = true;
   }
+  SUBCASE("and waits to be spoken to, as a look without a daemon finds") {
+    conversation = test::echo();
+    cause = "listener_held_live";
+  }
+  SUBCASE("and waits to be spoken to, as the daemon was told") {
+    conversation = test::echo();
+    cause = "listener_held_live";
+    by_daemon = true;
+  }
   SUBCASE("and is silent, as a look without a daemon finds") {
-    conversation = silent();
+    conversation = test::dead();
     cause = "listener_held_stale";
   }
   SUBCASE("and is silent, as the daemon was told") {
-    conversation = silent();
+    conversation = test::dead();
     cause = "listener_held_stale";
     by_daemon = true;
   }
