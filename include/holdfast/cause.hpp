@@ -108,6 +108,7 @@ enum class Cause {
   keepalive_too_rare,
   not_running,
   not_started,
+  device_key_unexpected,
 };
 
 enum class Severity {

@@ -34,7 +34,7 @@ constexpr std::array causes = std::to_array<CauseFacts>({
      BackoffFamily::network, Blame::nobody, Lies::in_device, "bind_address or bind_interface can't be used",
      "Check that bind_address or bind_interface exists on this device and is up, and that holdfast may use it."},
     {Cause::connection_lost, "connection_lost", Severity::error, Layer::session, BackoffFamily::network, Blame::path,
-     Lies::beyond, "reset or closed under a running session",
+     Lies::beyond, "the connection to the relay was reset or closed",
      "Nothing to do if it comes back by itself; else look at the link and at the relay's log.",
      std::chrono::minutes{5}},
     {Cause::relay_disconnected, "relay_disconnected", Severity::error, Layer::session, BackoffFamily::network,
@@ -93,7 +93,7 @@ constexpr std::array causes = std::to_array<CauseFacts>({
      Blame::whoever_is_there, Lies::beyond, "the relay shows another host key than the known one",
      "Someone may be in between: compare the fingerprint with the relay's own first (on the relay: ssh-keygen -lf "
      "/etc/ssh/ssh_host_ed25519_key.pub). Only if they are the same was its key replaced: then delete the line that is "
-     "named from that file."},
+     "named from that file (ssh-keygen -f FILE -R HOST)."},
     {Cause::host_key_revoked, "host_key_revoked", Severity::error, Layer::host_key, BackoffFamily::refused,
      Blame::whoever_is_there, Lies::beyond, "the relay shows a host key that known_hosts revokes",
      "The relay shows a key that known_hosts revokes: do not trust it; give the relay a new key."},
@@ -113,7 +113,8 @@ constexpr std::array causes = std::to_array<CauseFacts>({
      "hold a key that nobody has to confirm or touch."},
     {Cause::authentication_refused, "authentication_refused", Severity::error, Layer::authentication,
      BackoffFamily::refused, Blame::whoever_is_there, Lies::beyond, "the relay took none of our keys",
-     "Add the public key to the relay account's authorized_keys, and check user, the account and the relay's log."},
+     "Add the public key (ssh-keygen -yf KEY prints it) to the relay account's authorized_keys, and check user, the "
+     "account and the relay's log."},
     {Cause::forward_refused, "forward_refused", Severity::error, Layer::listener, BackoffFamily::listener,
      Blame::nobody, Lies::beyond, "the relay refuses to listen for us",
      "On the relay, look who listens on this port, and at AllowTcpForwarding, permitlisten and ports below 1024."},
@@ -137,7 +138,7 @@ constexpr std::array causes = std::to_array<CauseFacts>({
      "or set device_id, give it a key and a port of its own, and restart it."},
     {Cause::target_down, "target_down", Severity::warning, Layer::target, BackoffFamily::network, Blame::nobody,
      Lies::beyond, "the forward's own target takes no connections",
-     "Start the service at the target, or correct the forward's target: the tunnel itself stands."},
+     "Start the service at the target, or correct the forward's target."},
     {Cause::path_broken, "path_broken", Severity::error, Layer::proof, BackoffFamily::listener, Blame::nobody,
      Lies::beyond, "a connection to our listener does not come back to us",
      "On the relay, look who else listens on this port, on each address (ss -tlnp), and at GatewayPorts if the forward "
@@ -277,7 +278,7 @@ constexpr std::array causes = std::to_array<CauseFacts>({
           "Log in at the network's portal, or ask whoever runs it to let this device pass; else a proxy stands on the "
           "way."),
     found(Cause::no_banner, "no_banner", Severity::error, Layer::banner,
-          "who answers takes the connection and says nothing",
+          "who answers takes the connection, and sends no banner",
           "Look whether sshd answers at the relay itself (ssh -v localhost there), at its load and at MaxStartups; "
           "behind a load balancer, at its backends."),
     found(Cause::relay_too_old, "relay_too_old", Severity::error, Layer::banner,
@@ -326,19 +327,25 @@ constexpr std::array causes = std::to_array<CauseFacts>({
           "Set server_alive_interval below the time that `holdfast doctor --nat-timeout` measures."),
     found(
         Cause::not_running, "not_running", Severity::error, Layer::session,
-        "the service that should hold the tunnel does not run, or not with this configuration",
+        "the service that should hold the tunnel does not run, hangs, or has another configuration",
         "Start it: systemctl start holdfast. If it does not stay, these say why: systemctl status holdfast, journalctl "
         "-u holdfast."),
     found(
         Cause::not_started, "not_started", Severity::warning, Layer::session, "no holdfast holds the tunnel",
         "To have the service hold it now and after each boot: systemctl enable --now holdfast. By hand: holdfast run."),
+    found(
+        Cause::device_key_unexpected, "device_key_unexpected", Severity::error, Layer::target,
+        "what answers behind the listener shows another host key than the device that is meant",
+        "Another device has the port, or this one's card is new: compare the fingerprint with the device's own (on it: "
+        "ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub). Only if they are the same, give that one to --pin, or "
+        "delete the line that is named from known_hosts."),
 });
 
 constexpr bool in_order() {
   for (std::size_t index = 0; index < causes.size(); ++index) {
     if (static_cast<std::size_t>(causes[index].cause) != index) return false;
   }
-  return causes.back().cause == Cause::not_started;
+  return causes.back().cause == Cause::device_key_unexpected;
 }
 static_assert(in_order(), "a row for each cause, in the order of the enumeration, up to its last");
 

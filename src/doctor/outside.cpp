@@ -63,6 +63,8 @@ class Through {
   Through& operator=(const Through&) = delete;
 
   int socket() const { return ours_; }
+  /// Ends our side: a service that waits to be spoken to ends its own then.
+  void say_nothing() const { ::shutdown(ours_, SHUT_WR); }
   std::string errors() const {
     std::ifstream file(errors_);
     return {std::istreambuf_iterator<char>{file}, {}};
@@ -105,6 +107,11 @@ std::string at(const SeenAtRelay::Listener& listener, std::uint16_t port) {
          listener.user;
 }
 
+bool is_of_another_key(Cause cause) {
+  return cause == Cause::host_key_not_pinned || cause == Cause::host_key_changed || cause == Cause::host_key_revoked ||
+         cause == Cause::host_key_of_another_type;
+}
+
 StepFindings failed(Failure failure) {
   StepFindings step;
   step.failure = std::move(failure);
@@ -128,12 +135,8 @@ std::string door(const SeenAtRelay& seen) {
 
 StepFindings listener_of(const SeenAtRelay& seen, std::uint16_t port) {
   StepFindings step;
-  for (const auto& listener : seen.listeners) step.evidence.push_back(at(listener, port));
-  if (!seen.listeners.empty()) {
-    step.measured = step.evidence.front();
-    step.evidence.erase(step.evidence.begin());
-    return step;
-  }
+  for (const auto& listener : seen.listeners) step.measured += (step.measured.empty() ? "" : ", ") + at(listener, port);
+  if (!seen.listeners.empty()) return step;
   step.failure = Failure{Cause::no_listener, "look for", "port " + std::to_string(port) + " at the relay", ""};
   return step;
 }
@@ -223,27 +226,55 @@ class Visit {
     const std::string where = door(seen) + ":" + std::to_string(outside_.port);
     const Through through{login_, outside_, door(seen)};
     const auto line = through.first_line(outside_.patience);
-    if (!line && !seen.devices.empty()) {
-      tell_(Layer::proof, passed(where + " takes the connection, and the lease of device " + seen.devices.front() +
-                                 " stands: it gave a sign of life lately"));
-      return tell_(Layer::target, Skipped{"nothing came within " + std::to_string(outside_.patience.count()) +
-                                          " s: the service speaks only when it is spoken to (HTTP), or the device "
-                                          "went a moment ago; look again in some minutes"});
-    }
-    if (!line) {
-      tell_(Layer::proof,
-            failed({Cause::listener_held_stale, "connect to", where,
-                    "nothing came within " + std::to_string(outside_.patience.count()) + " s",
-                    "The relay still holds the listener of a session whose device does not answer: look at the "
-                    "device's power and signal. " +
-                        when_free(seen) + " With a lease holdfast evicts it as soon as it is back."}));
-      return tell_(Layer::target, Skipped{"nothing comes through the listener"});
-    }
+    if (!line) return nothing_came(seen, where);
     if (line->empty()) return closed(where, through.errors());
     tell_(Layer::proof, passed(where + " answers"));
     if (!line->starts_with("SSH-"))
       return tell_(Layer::target, failed({Cause::target_unexpected, "read from", where, "it says: " + *line}));
     tell_(Layer::target, host_key_through(through, *line));
+  }
+
+  enum class Answer { none, an_end, words };
+
+  /// To the end of our side alone. Soon, that is: holdfast takes 10 s to give up a target that does not answer.
+  Answer answer_to_our_end(const SeenAtRelay& seen) const {
+    const Through through{login_, outside_, door(seen)};
+    through.say_nothing();
+    const auto said = through.first_line(outside_.short_patience);
+    if (!said || through.errors().find("open failed") != std::string::npos) return Answer::none;
+    return said->empty() ? Answer::an_end : Answer::words;
+  }
+
+  /// A living service that waits to be spoken to ends the connection when we do, each time; a device that is gone does
+  /// nothing, and a session that is let go of just then does it once. Others than OpenSSH may end both sides by
+  /// themselves.
+  void nothing_came(const SeenAtRelay& seen, const std::string& where) {
+    const std::string longest = std::to_string(outside_.patience.count()) + " s";
+    const bool may_tell = seen.version.starts_with("OpenSSH_");
+    Answer answer = may_tell ? answer_to_our_end(seen) : Answer::none;
+    if (answer != Answer::none) answer = answer_to_our_end(seen);
+    if (answer != Answer::none) {
+      tell_(Layer::proof, passed(where + " takes the connection, and ends it when we do"));
+      if (answer == Answer::words) return tell_(Layer::target, Skipped{"it answered late: look again"});
+      return tell_(Layer::target,
+                   passed("it says nothing until it is spoken to, as HTTP does: look at the service itself"));
+    }
+    const std::string what = "nothing came within " + longest + (may_tell ? ", and no end when we ended" : "");
+    const auto guard = guard_of(seen);
+    if (!guard) {
+      tell_(Layer::proof, failed({Cause::listener_held_stale, "connect to", where, what,
+                                  "The relay still holds the listener of a session whose device does not answer: look "
+                                  "at the device's power and signal. " +
+                                      when_free(seen) + " With a lease holdfast evicts it as soon as it is back."}));
+      return tell_(Layer::target, Skipped{"nothing comes through the listener"});
+    }
+    const std::string again = "look again in " + to_text(*guard) +
+                              ": if the device went a moment ago, its lease and the listener are gone then";
+    tell_(Layer::proof, passed(where + " takes the connection, and the lease of device " + seen.devices.front() +
+                               " stands: it gave a sign of life in the last " + to_text(*guard)));
+    if (!may_tell) return tell_(Layer::target, Skipped{what + ": the service may wait to be spoken to; " + again});
+    tell_(Layer::target, failed({Cause::target_hangs, "read from", where, what,
+                                 "Restart the service at the target, and look at its log. Or " + again + "."}));
   }
 
   void closed(const std::string& where, const std::string& errors) {
@@ -274,9 +305,8 @@ class Visit {
     const auto shown = ssh::look_at_host_key(through.socket(), spec, outside_.patience);
     if (!shown) {
       Failure failure = shown.error();
-      if (failure.cause == Cause::host_key_not_pinned)
-        failure = {Cause::listener_held_by_other_device, "look at the host key behind", "the listener", failure.detail,
-                   "What answers is not the device that --pin names: another device has the port, or its card is new."};
+      if (is_of_another_key(failure.cause))
+        failure = {Cause::device_key_unexpected, "look at the host key behind", "the listener", failure.detail};
       StepFindings step = failed(std::move(failure));
       step.evidence.push_back(banner);
       return step;

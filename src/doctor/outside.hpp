@@ -20,7 +20,8 @@ struct Outside {
   std::uint16_t port = 0;            ///< where the tunnel's listener should be, on the relay
   std::string known_hosts;           ///< where the device's host key may be known; empty: nowhere
   std::vector<std::string> pins{};   ///< else "SHA256:..." of it
-  std::chrono::seconds patience{8};  ///< for an answer through the listener
+  std::chrono::seconds patience{5};  ///< for an answer through the listener
+  std::chrono::seconds short_patience{3};
 };
 
 /// Does anything listen, on which addresses, whose is it, does it answer, and is that the device? Logs in at the relay
@@ -57,6 +58,9 @@ struct SeenAtRelay {
 };
 /// Whatever else the account's own files print.
 SeenAtRelay read_outside(const std::string& output);
+
+/// After how long a silence its lease ends the session; none if a lease does not, or is not seen.
+std::optional<std::chrono::seconds> guard_of(const SeenAtRelay& seen);
 
 /// When a dead session's listener will be free, after somebody has just connected to it; where that can't be known,
 /// what decides it, and how it is seen.

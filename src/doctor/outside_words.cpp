@@ -20,7 +20,8 @@
 namespace holdfast::doctor {
 namespace {
 
-/// MARK, PORT and HEX, which is the port in hexadecimal, are replaced. How soon the relay lets go of a dead session is
+/// MARK, PORT and HEX, which is the port in hexadecimal, are replaced. A lease's record counts only while the very sshd
+/// that it names runs (src/relay/lease.sh). How soon the relay lets go of a dead session is
 /// asked for the user that listens: of the sshd above us, as whoever this is, then as root if no password is asked for.
 constexpr std::string_view script = R"sh(m='MARK' p=PORT
 echo "${m}user $(id -un)"
@@ -43,8 +44,12 @@ SSHD
   echo "${m}version $("$sshd" -V 2>&1 | grep -o 'OpenSSH_[^ ,]*' | head -n 1)"
   echo "${m}retries $(cat /proc/sys/net/ipv4/tcp_retries2 2>/dev/null)"
 fi
+boot=$(cat /proc/sys/kernel/random/boot_id 2>/dev/null)
 for f in "${HOME:-}"/.holdfast/$p@*; do
-  [ -f "$f" ] && [ -r "$f" ] && [ -d "/proc/${f##*@}" ] && echo "${m}lease $(dd if="$f" bs=256 count=1 2>/dev/null)"
+  [ -f "$f" ] && [ -r "$f" ] || continue
+  born=$(sed 's/.*) //' "/proc/${f##*@}/stat" 2>/dev/null | cut -d ' ' -f 20)
+  t=$(dd if="$f" bs=256 count=1 2>/dev/null)
+  case $t in "1 ${boot:-?} ${born:-?} "*) echo "${m}lease $t" ;; esac
 done
 echo "${m}done"
 )sh";
@@ -80,11 +85,9 @@ struct Bound {
 
 /// Of the lease: where each record says it, the longest.
 std::optional<Bound> bound_by_lease(const SeenAtRelay& seen) {
-  if (seen.guards.empty() || *std::min_element(seen.guards.begin(), seen.guards.end()) == 0) return std::nullopt;
-  const std::chrono::seconds after{*std::max_element(seen.guards.begin(), seen.guards.end())};
-  constexpr std::chrono::hours never{10'000};  // a device without heartbeats has no guard
-  if (after > never) return std::nullopt;
-  return Bound{after, "its lease ends it after " + to_text(after) + " without a sign of life"};
+  const auto after = guard_of(seen);
+  if (!after) return std::nullopt;
+  return Bound{*after, "its lease ends it after " + to_text(*after) + " without a sign of life"};
 }
 
 std::optional<Bound> bound_by_sshd(const SeenAtRelay& seen) {
@@ -97,6 +100,13 @@ std::optional<Bound> bound_by_sshd(const SeenAtRelay& seen) {
 }
 
 }  // namespace
+
+std::optional<std::chrono::seconds> guard_of(const SeenAtRelay& seen) {
+  if (seen.guards.empty() || *std::min_element(seen.guards.begin(), seen.guards.end()) == 0) return std::nullopt;
+  const std::chrono::seconds longest{*std::max_element(seen.guards.begin(), seen.guards.end())};
+  constexpr std::chrono::hours never{10'000};  // a device without heartbeats has no guard
+  return longest > never ? std::nullopt : std::optional{longest};
+}
 
 std::string when_free(const SeenAtRelay& seen) {
   std::vector<Bound> bounds;

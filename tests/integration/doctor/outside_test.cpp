@@ -1,8 +1,10 @@
 #include "doctor/outside.hpp"
 
 #include <doctest/doctest.h>
+#include <poll.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <filesystem>
 #include <sstream>
 #include <string>
@@ -38,28 +40,74 @@ TEST_CASE("from outside: a device answers, and its host key is compared") {
   const Finished seen = look(laptop, device.port());
   check(seen, 0, {" ok    listener", "of user ", " ok    way back", " ok    target", "SSH-2.0-", "Nothing is wrong."});
   const std::string pin = "SHA256:" + std::string(43, 'A');
-  check(look(laptop, device.port(), {"--pin", pin}), 2,
-        {" FAIL  target", "another device", "not the device that --pin names"});
+  check(
+      look(laptop, device.port(), {"--pin", pin}), 2,
+      {" FAIL  target", "another host key than the device", "Another device has the port, or this one's card is new"});
 }
 
 TEST_CASE("from outside: the listener takes a connection and nothing comes back") {
   const Sshd relay;
-  const TargetServer silent{echo()};
+  const TargetServer silent{dead()};
   const Laptop laptop{relay};
   check(look(laptop, silent.port()), 2, {" FAIL  way back", "nothing came within", "power and signal"});
 }
 
-TEST_CASE("from outside: a service that is spoken to first says nothing, and the device's lease stands") {
+TEST_CASE("from outside: a service that waits to be spoken to is alive") {
   const Sshd relay;
-  const TargetServer silent{echo()};
+  const TargetServer waits{echo()};
+  const Laptop laptop{relay};
+  check(look(laptop, waits.port()), 0,
+        {" ok    way back", "ends it when we do", " ok    target", "says nothing until it is spoken to",
+         "Nothing is wrong."});
+}
+
+TEST_CASE("from outside: an end that comes by itself is none that a living service makes") {
+  const Sshd relay;
+  const Laptop laptop{relay};
+  std::atomic<int> visitors = 0;
+  Conversation ends;
+  SUBCASE("late, as of a target that holdfast gave up") {
+    ends = [](Socket& socket) {
+      pollfd hung_up{socket.fd(), 0, 0};
+      ::poll(&hung_up, 1, 10'000);
+    };
+  }
+  SUBCASE("once, as of a dead session that is let go of just then") {
+    ends = [&](Socket& socket) {
+      if (++visitors != 2) dead()(socket);
+    };
+  }
+  const TargetServer target{ends};
+  check(look(laptop, target.port()), 2, {" FAIL  way back", "nothing came within 5 s, and no end when we ended"});
+}
+
+TEST_CASE("from outside: nothing comes, and the device's lease stands or is of a process that is gone") {
+  const Sshd relay;
+  const TargetServer silent{dead()};
   const std::string records = relay.home() + "/.holdfast";
   std::filesystem::create_directory(records);
   std::filesystem::permissions(records, std::filesystem::perms{0755});  // the account is not ours
-  write_file(records + "/" + std::to_string(silent.port()) + "@" + std::to_string(::getpid()),
-             "lease 1 boot 12 3 40 gateway-7 .\n", 0644);
+  std::string boot = read_file("/proc/sys/kernel/random/boot_id");
+  boot.pop_back();
+  std::istringstream stat{read_file("/proc/self/stat")};
+  std::string born;
+  for (int field = 1; field <= 22; ++field) stat >> born;
+  const auto record = [&](const std::string& its_boot, const std::string& its_birth) {
+    write_file(records + "/" + std::to_string(silent.port()) + "@" + std::to_string(::getpid()),
+               "1 " + its_boot + " " + its_birth + " 3 40 gateway-7 .\n", 0644);
+  };
   const Laptop laptop{relay};
-  check(look(laptop, silent.port()), 0,
-        {" ok    way back", "the lease of device gateway-7 stands", "speaks only when it is spoken to"});
+  record(boot, born);
+  check(
+      look(laptop, silent.port()), 2,
+      {" ok    way back", "the lease of device gateway-7 stands", " FAIL  target", "if the device went a moment ago"});
+  SUBCASE("of another boot") {
+    record("d0c2a4f6-0000-0000-0000-000000000000", born);
+  }
+  SUBCASE("of another process that had its number") {
+    record(boot, born + "1");
+  }
+  check(look(laptop, silent.port()), 2, {" FAIL  way back", "nothing came within"});
 }
 
 TEST_CASE("from outside: a relay that ssh does not know is told from one with another key") {
@@ -80,7 +128,7 @@ TEST_CASE("from outside: when the relay lets go of a dead session is told by how
   SshdOptions options;
   options.config = {"ClientAliveInterval 5", "ClientAliveCountMax 2"};
   const Sshd relay{options};
-  const TargetServer silent{echo()};
+  const TargetServer silent{dead()};
   const Laptop laptop{relay};
   check(look(laptop, silent.port()), 2, {"ends it within ", "(ClientAliveInterval 5 and ClientAliveCountMax 2"});
 }
