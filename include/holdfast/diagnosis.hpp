@@ -36,6 +36,10 @@ struct Diagnosis {
 /// What a server says first at this port, where that is known: "SSH-" for 22; else empty.
 std::string_view first_words_of(std::uint16_t port);
 
+/// Says that no service holds the tunnel. It follows from nothing below, nothing above shows otherwise, and nothing
+/// follows from it: what a look met beside it, the service will meet as well.
+bool nobody_holds(const Judgement& judgement);
+
 /// "192.0.2.7" of "192.0.2.7:22", "2001:db8::1" of "[2001:db8::1]:22".
 std::string host_of(const std::string& endpoint);
 

@@ -204,12 +204,13 @@ class CommandLine {
     CLI::App& doctor_command =
         add("doctor", "Find the layer at fault, and the next step", doctor_text, doctor_footer, doctor);
     doctor_command.add_option("TUNNEL", options_.tunnel,
-                              "The tunnel's name; without one, those that are not up, or all");
+                              "The tunnel's name; without one, those that something is wrong with, or all");
     doctor_command.add_flag("--json", options_.json, "Print what was found, and what it comes to, as JSON");
     doctor_command
         .add_option("--from-outside", options_.outside.where,
                     "Look from the relay's side, through your own ssh: does anything listen at this port, whose is it, "
                     "does it answer")
+        ->check(filled)
         ->type_name("USER@RELAY:PORT");
     doctor_command.add_option("--ssh-port", options_.outside.ssh_port, "Of the relay's sshd (default: as ssh has it)")
         ->check(port)
@@ -222,25 +223,30 @@ class CommandLine {
             "--relay", options_.relay.where,
             "Say how a relay is set up, through your own ssh: what it does to dead and to living sessions, and "
             "what the devices' account may; and print the lines that it should have. PORT: of the tunnel's listener")
+        ->check(filled)
         ->type_name("USER@RELAY[:PORT]");
     doctor_command.add_option("--account", options_.relay.account, "With --relay: the devices' account")
         ->default_str("tunnel");
     doctor_command.add_option("--key", options_.relay.key, "With --relay: the device's key, public or private")
+        ->check(filled)
         ->type_name("FILE");
     doctor_command
         .add_option("--bundle", options_.bundle,
                     "Write all that somebody far away needs to help: no key, and names and addresses replaced")
+        ->check(filled)
         ->type_name("FILE");
     doctor_command.add_flag("--plain", options_.plain, "With --bundle: leave names and addresses as they are");
     doctor_command
         .add_option("--explain", options_.explain,
                     "Say what a cause means and what to do, or what can be wrong with a layer, and look at "
                     "nothing")
+        ->check(filled)
         ->type_name("NAME");
     doctor_command
         .add_option("--findings", options_.findings,
                     "Judge again what --json printed or --bundle wrote, and look at nothing; of TUNNEL, or of all "
                     "in it")
+        ->check(filled)
         ->type_name("FILE");
     doctor_command.add_flag("--nat-timeout", options_.nat_timeout,
                             "Measure how long whatever lies between keeps an idle connection to the relay, and whether "
@@ -341,10 +347,14 @@ class CommandLine {
   }
 
   /// Likewise.
+  static std::string filled(const std::string& text) { return text.empty() ? "its value is empty" : ""; }
+
+  /// Likewise.
   static std::string fingerprint(const std::string& text) {
     constexpr std::size_t length = std::string_view{"SHA256:"}.size() + 43;
     const bool good = text.starts_with("SHA256:") && text.size() == length;
-    return good ? "" : "'" + text + "' is no fingerprint: write SHA256:... as 'ssh-keygen -lf' on the relay prints it";
+    return good ? ""
+                : "'" + text + "' is no fingerprint: write SHA256:... as 'ssh-keygen -lf' prints it where the key is";
   }
 
   void add_init(CLI::App& command) {

@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <charconv>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -22,6 +21,7 @@
 #include "doctor/arp.hpp"
 #include "doctor/examination.hpp"
 #include "doctor/outside.hpp"
+#include "doctor/where.hpp"
 #include "holdfast/relays.hpp"
 #include "preflight/configuration.hpp"
 #include "status/diagnosis_text.hpp"
@@ -35,8 +35,8 @@ namespace {
 
 constexpr double longest_examination = 35;  ///< seconds
 
-DoctorFace::Show show_of(const Options& options) {
-  return options.json || !options.bundle.empty() ? DoctorFace::Show::json : DoctorFace::Show::text;
+DoctorRound::Show show_of(const Options& options) {
+  return options.json || !options.bundle.empty() ? DoctorRound::Show::json : DoctorRound::Show::text;
 }
 
 int explain(const std::string& name) {
@@ -66,18 +66,18 @@ int judge_again(const Options& options, std::ostream& out) {
   const std::string text{std::istreambuf_iterator<char>{file}, {}};
   const auto recorded = status::read_recorded(text);
   if (!recorded) return complain(misused, options.findings + ": " + status::printable(recorded.error()));
+  DoctorRound round{out, show_of(options)};
   std::optional<int> worst;
   std::string names;
   for (const auto& [tunnel, findings] : *recorded) {
-    names += (names.empty() ? "" : ", ") + status::printable(tunnel);
+    const std::string name = status::printable_name(tunnel);
+    names += (names.empty() ? "" : ", ") + name;
     if (!options.tunnel.empty() && options.tunnel != tunnel) continue;
-    if (worst && show_of(options) != DoctorFace::Show::json) out << '\n';
-    const std::string name = status::printable(tunnel);
-    DoctorFace face{
-        out, show_of(options), name, (name.empty() ? "As" : "as") + (" recorded in " + options.findings), {}};
+    DoctorFace face{round, name, (name.empty() ? "As" : "as") + (" recorded in " + options.findings), {}};
     for (const auto& [layer, finding] : findings) face.take(layer, finding);
     worst = std::max(worst.value_or(done), face.end());
   }
+  round.end();
   if (worst) return *worst;
   return complain(misused,
                   "no tunnel in " + options.findings + " is called '" + options.tunnel + "'; there are: " + names);
@@ -85,47 +85,46 @@ int judge_again(const Options& options, std::ostream& out) {
 
 /// "me@relay:4649": who logs in where, and at which port the tunnel should be.
 int look_outside(const Options& options, std::ostream& out) {
-  const std::string& where = options.outside.where;
-  const auto colon = where.rfind(':');
-  int port = 0;
-  const auto [end, error] =
-      std::from_chars(where.data() + std::min(colon, where.size() - 1) + 1, where.data() + where.size(), port);
-  if (colon == std::string::npos || colon == 0 || error != std::errc{} || end != where.data() + where.size() ||
-      port < 1 || port > 65535)
-    return complain(
-        misused,
-        "'" + where +
-            "' names no port: write USER@RELAY:PORT, with the tunnel's port at the relay, as in me@relay.example:4649");
+  const doctor::Where where = doctor::read_where(options.outside.where);
+  const std::string example = "write USER@RELAY:PORT, with the tunnel's port at the relay, as in me@relay.example:4649";
+  if (where.port.empty() || where.login.empty())
+    return complain(misused, "'" + options.outside.where + "' names no port: " + example);
+  const auto port = doctor::read_port(where.port);
+  if (!port) return complain(misused, "'" + where.port + "' is no port, which is from 1 to 65535: " + example);
   doctor::Outside outside;
-  outside.login = where.substr(0, colon);
-  outside.port = static_cast<std::uint16_t>(port);
+  outside.login = where.login;
+  outside.port = *port;
   outside.ssh_port = static_cast<std::uint16_t>(options.outside.ssh_port.value_or(0));
   outside.pins = options.outside.pins;
   if (const char* home = std::getenv("HOME"); home != nullptr)
     outside.known_hosts = std::string{home} + "/.ssh/known_hosts";
-  DoctorFace face{out,
-                  show_of(options),
+  DoctorRound round{out, show_of(options)};
+  DoctorFace face{round,
                   "",
-                  "Port " + std::to_string(port) + " at the relay, as seen by " + outside.login,
+                  "Port " + where.port + " at the relay, as seen by " + outside.login,
                   {doctor::outside_layers.begin(), doctor::outside_layers.end()}};
   doctor::look_from_outside(outside, [&](Layer layer, Finding finding) { face.take(layer, std::move(finding)); });
   return face.end();
 }
 
-/// Of the running daemon: of those that are not up, or of all if they are.
-std::vector<std::string> worth_a_look(const Report& report) {
-  std::vector<std::string> all;
-  std::vector<std::string> down;
+/// Of the running daemon: those that something is wrong with, or all if nothing is.
+std::vector<std::string> worth_a_look(const Report& report, DoctorRound& round) {
+  const auto is_well = [](const TunnelReport& tunnel) { return health(tunnel) == Health::ok; };
+  const bool all = std::all_of(report.tunnels.begin(), report.tunnels.end(), is_well);
+  std::vector<std::string> names;
   for (const TunnelReport& tunnel : report.tunnels) {
-    all.push_back(tunnel.name);
-    if (!tunnel.up) down.push_back(tunnel.name);
+    if (all || !is_well(tunnel)) {
+      names.push_back(tunnel.name);
+    } else {
+      round.leave_out(tunnel.name, "is well by its status, and was not looked at");
+    }
   }
-  return down.empty() ? all : down;
+  return names;
 }
 
-/// By the process that holds it.
-std::optional<int> examine_there(const Options& options, const std::string& tunnel, std::ostream& out) {
-  DoctorFace face{out, show_of(options), tunnel, "by the running holdfast", doctor::examined_layers()};
+/// By the process that holds it, which `asked` names and which has just answered.
+int examine_there(const Options& options, Options asked, const std::string& tunnel, DoctorRound& round) {
+  DoctorFace face{round, tunnel, "by the running holdfast", doctor::examined_layers()};
   if (options.capture) face.capture();
   std::string broken;
   const auto take = [&](const std::string& line) {
@@ -137,19 +136,12 @@ std::optional<int> examine_there(const Options& options, const std::string& tunn
     if (found) face.take(found->first, std::move(found->second));
   };
   const std::string target = "/v1/tunnels/" + percent_encoded(tunnel) + "/doctor";
-  Options asked = options;
   asked.timeout_seconds = std::max(options.timeout_seconds, longest_examination);
-  const bool either = options.only.empty() && !options.socket;  // that process of one tunnel, or that of all
-  if (either) asked.only = tunnel;
-  auto response = stream(asked, target, take);
-  if (!response && either && response.error().nobody) {
-    asked.only.clear();
-    response = stream(asked, target, take);
-  }
-  if (!response && response.error().nobody && !options.socket) return std::nullopt;
-  if (!response) return complain(response.error().exit_status == misused ? misused : failed, response.error().text);
+  const auto response = stream(asked, target, take);
+  if (!response) return complain(response.error().exit_status, response.error().text);
   if (response->status == 404 && response->body.find("no such address") != std::string::npos)
     return complain(failed, "the running holdfast is older than this command: restart it (systemctl restart holdfast)");
+  if (response->status == 404) return complain(misused, status::error_text(response->body));
   if (response->status != 200) return complain(failed, status::error_text(response->body));
   if (!broken.empty())
     return complain(failed, "what the running holdfast says can't be read: " + status::printable(broken));
@@ -168,12 +160,15 @@ TunnelSpec with_keys_that_are_there(TunnelSpec tunnel) {
   return tunnel;
 }
 
-int examine_here(const Options& options, const std::string& config, const TunnelSpec& tunnel, std::ostream& out) {
+int examine_here(const Options& options, const std::string& config, const TunnelSpec& tunnel,
+                 const std::string& silence, DoctorRound& round) {
   const std::string own = own_state_folder();
-  DoctorFace face{out, show_of(options), tunnel.name, "by this command: no holdfast runs here",
-                  doctor::examined_layers()};
+  const std::string why = silence.empty() ? "no running holdfast has it" : "the running holdfast does not answer";
+  DoctorFace face{round, tunnel.name, "by this command: " + why, doctor::examined_layers()};
   if (options.capture) face.capture();
-  const Failure nobody_holds = held_by_nobody(tunnel.name, config);  // asks systemd: the looks have no time to wait
+  // Asks systemd: the looks have no time to wait.
+  const Failure nobody_holds =
+      silence.empty() ? held_by_nobody(tunnel.name, config) : held_by_silent_service(tunnel.name, config, silence);
   doctor::examine_alone(with_keys_that_are_there(at_relay(tunnel, relays_of(tunnel).front())),
                         own.empty() ? supervisor::state_folder("") : own, [&](Layer layer, Finding finding) {
                           if (layer == Layer::session) {
@@ -186,48 +181,82 @@ int examine_here(const Options& options, const std::string& config, const Tunnel
   return face.end();
 }
 
-/// Where no daemon runs.
-int examine_all_here(const Options& options, std::ostream& out) {
-  const std::string file = options.config.value_or(default_config());
-  const auto loaded = preflight::load_configuration(file, config::files_outside_service());
-  if (!loaded) {
-    for (const config::Problem& problem : loaded.error()) std::cerr << config::to_string(problem) << '\n';
-    return complain(misused, file + " can't be used: mend that first");
-  }
-  int worst = done;
+/// The configuration, for tunnels that no process answers for.
+std::optional<Config> configuration(const std::string& file) {
+  auto loaded = preflight::load_configuration(file, config::files_outside_service());
+  if (loaded) return std::move(loaded->config);
+  for (const config::Problem& problem : loaded.error()) std::cerr << config::to_string(problem) << '\n';
+  complain(misused, file + " can't be used: mend that first");
+  return std::nullopt;
+}
+
+std::string names_of(const Config& config) {
   std::string names;
-  bool found = false;
-  for (const TunnelSpec& tunnel : loaded->config.tunnels) {
-    names += (names.empty() ? "" : ", ") + tunnel.name;
-    if (!options.tunnel.empty() && tunnel.name != options.tunnel) continue;
-    found = true;
-    const auto by_its_own = examine_there(options, tunnel.name, out);  // a process of this tunnel alone
-    worst = std::max(worst, by_its_own ? *by_its_own : examine_here(options, file, tunnel, out));
+  for (const TunnelSpec& tunnel : config.tunnels) names += (names.empty() ? "" : ", ") + tunnel.name;
+  return names;
+}
+
+/// By that process of one tunnel, or by that of all, or where neither answers by this command.
+int examine(const Options& options, const std::string& tunnel, DoctorRound& round) {
+  std::vector<Options> holders{options};
+  if (options.only.empty() && !options.socket) {
+    holders.insert(holders.begin(), options);
+    holders.front().only = tunnel;
   }
-  if (found) return worst;
-  return complain(misused, options.tunnel.empty()
-                               ? file + " has no tunnel; 'holdfast init' makes one"
-                               : "no tunnel is called '" + options.tunnel + "'; there are: " + names);
+  std::string silence;
+  for (const Options& asked : holders) {
+    const auto status = ask(asked, "/v1/status");
+    if (status) return examine_there(options, asked, tunnel, round);
+    const Unanswered& why = status.error();
+    if (why.denied || options.socket || why.exit_status == misused) return complain(why.exit_status, why.text);
+    if (!why.nobody) silence = why.text;
+  }
+  const std::string file = options.config.value_or(default_config());
+  const auto config = configuration(file);
+  if (!config) return silence.empty() ? misused : complain(misused, silence);
+  for (const TunnelSpec& spec : config->tunnels) {
+    if (spec.name == tunnel) return examine_here(options, file, spec, silence, round);
+  }
+  return complain(misused, "no tunnel is called '" + tunnel + "'; there are: " + names_of(*config));
+}
+
+/// Which are to be looked at; else the exit status.
+tl::expected<std::vector<std::string>, int> tunnels_to_look_at(const Options& options, DoctorRound& round) {
+  if (!options.tunnel.empty()) return std::vector{options.tunnel};
+  const auto response = ask(options, "/v1/status");
+  if (response) {
+    const auto report = status::from_json(response->body);
+    if (!report) return tl::unexpected{complain(failed, report.error())};
+    if (report->tunnels.empty())
+      return tl::unexpected{complain(misused, "the running holdfast holds no tunnel; 'holdfast init' makes one")};
+    return worth_a_look(*report, round);
+  }
+  const Unanswered& why = response.error();
+  if (why.denied || options.socket || why.exit_status == misused)
+    return tl::unexpected{complain(why.exit_status, why.text)};
+  if (!options.only.empty()) return std::vector{options.only};
+  const std::string file = options.config.value_or(default_config());
+  const auto config = configuration(file);
+  if (!config) return tl::unexpected{int{misused}};
+  std::vector<std::string> names;
+  for (const TunnelSpec& tunnel : config->tunnels) names.push_back(tunnel.name);
+  if (names.empty()) return tl::unexpected{complain(misused, file + " has no tunnel; 'holdfast init' makes one")};
+  return names;
 }
 
 }  // namespace
 
 int examine(const Options& options, std::ostream& out) {
-  std::vector<std::string> tunnels{options.tunnel};
-  if (options.tunnel.empty()) {
-    const auto response = ask(options, "/v1/status");
-    if (!response && response.error().nobody && !options.socket) return examine_all_here(options, out);
-    if (!response) return complain(response.error().exit_status, response.error().text);
-    const auto report = status::from_json(response->body);
-    if (!report) return complain(failed, report.error());
-    tunnels = worth_a_look(*report);
-  }
+  DoctorRound round{out, show_of(options)};
+  const auto tunnels = tunnels_to_look_at(options, round);
+  if (!tunnels) return tunnels.error();
   int worst = done;
-  for (const std::string& tunnel : tunnels) {
-    const auto result = examine_there(options, tunnel, out);
-    if (!result) return examine_all_here(options, out);
-    worst = std::max(worst, *result);
+  for (const std::string& tunnel : *tunnels) {
+    const std::size_t told = round.tunnels();
+    worst = std::max(worst, examine(options, tunnel, round));
+    if (round.tunnels() == told) round.leave_out(tunnel, "could not be looked at");
   }
+  round.end();
   return worst;
 }
 

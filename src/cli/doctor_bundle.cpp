@@ -124,7 +124,8 @@ int write_bundle(const Options& options) {
   std::cout << options.bundle << (examined ? " has the diagnosis, the status," : " has no diagnosis, but the status,")
             << " the configuration, the log of the last hour and "
             << "versions. No key is in it"
-            << (options.plain ? ", but names and addresses are.\n" : ", and names and addresses are replaced.\n")
+            << (options.plain ? ", but names and addresses are.\n"
+                              : ", and names and addresses are replaced; the paths of files stay.\n")
             << "Look through it before you send it.\n";
   return done;
 }

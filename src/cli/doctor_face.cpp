@@ -10,6 +10,7 @@
 
 #include "status/diagnosis_text.hpp"
 #include "status/findings_json.hpp"
+#include "status/printable.hpp"
 
 namespace holdfast::cli {
 status::Page page_of_output() {
@@ -25,11 +26,25 @@ status::Page page_of_output() {
           status::width_of(is_terminal, columns == nullptr ? "" : columns, told ? size.ws_col : 0)};
 }
 
-DoctorFace::DoctorFace(std::ostream& out, Show show, std::string tunnel, std::string how, std::set<Layer> expected)
-    : out_(out),
-      show_(show),
-      live_(&out == &std::cout && show != Show::json && ::isatty(STDOUT_FILENO) == 1),
-      page_(&out == &std::cout ? page_of_output() : status::Page{status::Colour::no}),
+DoctorRound::DoctorRound(std::ostream& out, Show show)
+    : out_(out), show_(show), page_(&out == &std::cout ? page_of_output() : status::Page{status::Colour::no}) {}
+
+void DoctorRound::leave_out(const std::string& tunnel, const std::string& why) {
+  ++tunnels_;
+  overview_ += status::remark(CheckResult::skip, status::printable_name(tunnel), why, {}, page_);
+}
+
+void DoctorRound::end() {
+  if (!not_captured_.empty()) std::cerr << "Nothing is captured: " << not_captured_ << ".\n";
+  if (show_ == Show::text && tunnels_ > 1) out_ << "\nAll tunnels:\n" << overview_ << std::flush;
+}
+
+DoctorFace::DoctorFace(DoctorRound& round, std::string tunnel, std::string how, std::set<Layer> expected)
+    : round_(round),
+      out_(round.out_),
+      show_(round.show_),
+      page_(round.page_),
+      live_(&out_ == &std::cout && show_ == DoctorRound::Show::text && ::isatty(STDOUT_FILENO) == 1),
       tunnel_(std::move(tunnel)),
       how_(std::move(how)),
       expected_(std::move(expected)) {}
@@ -37,36 +52,40 @@ DoctorFace::DoctorFace(std::ostream& out, Show show, std::string tunnel, std::st
 /// Once something is known: where the tunnel is not, there is nothing to begin.
 void DoctorFace::begin() {
   if (how_.empty()) return;
-  out_ << (tunnel_.empty() ? "" : "Tunnel " + tunnel_ + ", ") << std::exchange(how_, {}) << "\n\n";
+  if (round_.looked_) out_ << '\n';
+  round_.looked_ = true;
+  out_ << (tunnel_.empty() ? "" : "Tunnel " + status::printable_name(tunnel_) + ", ") << std::exchange(how_, {})
+       << "\n\n";
 }
 
 void DoctorFace::capture() {
   watches_ = true;
   auto capture = doctor::Capture::begin();
   if (capture) capture_ = std::move(*capture);
-  if (!capture) not_captured_ = capture.error();
+  if (!capture) round_.not_captured_ = capture.error();
 }
 
 void DoctorFace::take(Layer layer, Finding finding) {
   if (auto* tcp = std::get_if<TcpFindings>(&finding); tcp != nullptr && capture_) capture_->read_into(*tcp);
   findings_.insert_or_assign(layer, std::move(finding));
   expected_.insert(layer);
-  if (show_ != Show::json) show_what_is_next();
+  if (show_ != DoctorRound::Show::json) show_what_is_next();
 }
 
 int DoctorFace::end() {
-  if (!not_captured_.empty()) std::cerr << "Nothing is captured: " << not_captured_ << ".\n";
   const Diagnosis diagnosis = diagnose(findings_);
-  if (show_ != Show::json) {
+  if (show_ != DoctorRound::Show::json) {
     std::erase_if(expected_, [&](Layer layer) { return !findings_.contains(layer); });
     show_what_is_next();
     show_skipped();
     out_ << '\n' << status::conclusion(diagnosis, page_);
     if (watches_) out_ << "To watch it: " << doctor::capture_command(findings_) << '\n';
   }
-  if (show_ != Show::text) out_ << status::to_json(tunnel_, findings_, diagnosis);
+  if (show_ != DoctorRound::Show::text) out_ << status::to_json(tunnel_, findings_, diagnosis);
   out_ << std::flush;
   const CheckResult result = result_of(diagnosis);
+  ++round_.tunnels_;
+  round_.overview_ += status::remark(result, status::printable_name(tunnel_), status::in_a_line(diagnosis), {}, page_);
   return result == CheckResult::fail ? 2 : result == CheckResult::warn ? 1 : 0;
 }
 

@@ -12,14 +12,36 @@
 
 namespace holdfast::cli {
 
+/// Where the examinations of one command are shown, one after the other.
+class DoctorRound {
+ public:
+  enum class Show { text, json };
+  DoctorRound(std::ostream& out, Show show);
+
+  /// This one is not looked at; `why` goes on from its name.
+  void leave_out(const std::string& tunnel, const std::string& why);
+  /// How many were looked at or left out.
+  std::size_t tunnels() const { return tunnels_; }
+  /// Of several tunnels, a line each.
+  void end();
+
+ private:
+  friend class DoctorFace;
+  std::ostream& out_;
+  const Show show_;
+  const status::Page page_;
+  std::string not_captured_;  ///< why, until it is said
+  std::string overview_;
+  std::size_t tunnels_ = 0;
+  bool looked_ = false;  ///< something is shown
+};
+
 /// Shows an examination of one tunnel: a line a layer, from the device up, each as soon as all below it are known, and
 /// the answer last; or all of it as JSON at the end; or one after the other.
 class DoctorFace {
  public:
-  enum class Show { text, json };
-
   /// `how`: by whom it is examined. `expected`: of these something will come.
-  DoctorFace(std::ostream& out, Show show, std::string tunnel, std::string how, std::set<Layer> expected);
+  DoctorFace(DoctorRound& round, std::string tunnel, std::string how, std::set<Layer> expected);
 
   /// From now on who answers the relay's port is seen as well, if that is permitted.
   void capture();
@@ -35,14 +57,14 @@ class DoctorFace {
   void show_waiting() const;
   void clear_waiting() const;
 
+  DoctorRound& round_;
   std::ostream& out_;
-  const Show show_;
-  const bool live_;  ///< on a terminal, which can take a line back
+  const DoctorRound::Show show_;
   const status::Page page_;
+  const bool live_;  ///< on a terminal, which can take a line back
   const std::string tunnel_;
   std::string how_;  ///< until it is said
   bool watches_ = false;
-  std::string not_captured_;  ///< why, until it is said
   std::unique_ptr<doctor::Capture> capture_;
   Findings findings_;
   std::set<Layer> expected_;        ///< those that are not shown yet

@@ -26,9 +26,8 @@ std::string how_long(const doctor::Silences& silences) {
 int measure(const Options& options, const TunnelSpec& tunnel, std::ostream& out) {
   const TunnelSpec there = at_relay(tunnel, relays_of(tunnel).front());
   doctor::Silences silences = doctor::silences_of(there);
-  const auto show = options.json ? DoctorFace::Show::json : DoctorFace::Show::text;
-  DoctorFace face{out,
-                  show,
+  DoctorRound round{out, options.json ? DoctorRound::Show::json : DoctorRound::Show::text};
+  DoctorFace face{round,
                   tunnel.name,
                   "by this command: " + how_long(silences),
                   {Layer::name, Layer::tcp, Layer::banner, Layer::keepalive}};

@@ -1,13 +1,14 @@
 #include "cli/doctor_relay.hpp"
 
 #include <algorithm>
-#include <charconv>
+#include <optional>
 #include <ostream>
 #include <string>
 
 #include "cli/daemon.hpp"
 #include "cli/doctor_face.hpp"
 #include "doctor/audit.hpp"
+#include "doctor/where.hpp"
 #include "status/diagnosis_text.hpp"
 
 namespace holdfast::cli {
@@ -16,15 +17,13 @@ int audit_relay(const Options& options, std::ostream& out) {
   doctor::Audit audit;
   audit.account = options.relay.account.value_or(audit.account);
   audit.ssh_port = static_cast<std::uint16_t>(options.outside.ssh_port.value_or(0));
-  audit.login = options.relay.where;
-  std::uint16_t port = 4649;
-  if (const auto colon = audit.login.rfind(':'); colon != std::string::npos && colon == audit.login.find(':')) {
-    const char* end = audit.login.data() + audit.login.size();
-    const auto parsed = std::from_chars(audit.login.data() + colon + 1, end, port);
-    if (parsed.ec != std::errc{} || parsed.ptr != end || port == 0)
-      return complain(misused, "'" + audit.login + "': write USER@RELAY, or USER@RELAY:PORT with a tunnel's port");
-    audit.login.resize(colon);
-  }
+  const doctor::Where where = doctor::read_where(options.relay.where);
+  const auto port = where.port.empty() ? std::optional<std::uint16_t>{4649} : doctor::read_port(where.port);
+  if (!port)
+    return complain(misused, "'" + where.port +
+                                 "' is no port, which is from 1 to 65535: write USER@RELAY, or "
+                                 "USER@RELAY:PORT with a tunnel's port");
+  audit.login = where.login;
   if (!doctor::is_account_name(audit.account)) return complain(misused, "'" + audit.account + "' is no account's name");
   const auto key = doctor::device_key(options.relay.key);
   if (!key) return complain(misused, key.error());
@@ -44,7 +43,7 @@ int audit_relay(const Options& options, std::ostream& out) {
         << doctor::match_block(audit.account);
   }
   out << "\nA line a device in the account's authorized_keys (and on the relay: holdfast relay-script --help)\n\n"
-      << doctor::key_line(port, *key, "DEVICE") << '\n'
+      << doctor::key_line(*port, *key, "DEVICE") << '\n'
       << std::flush;
   return worst == CheckResult::fail ? 2 : worst == CheckResult::warn ? 1 : 0;
 }

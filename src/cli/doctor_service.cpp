@@ -18,6 +18,12 @@ bool is_file(const std::string& file, const std::string& other) {
   return file == other || std::filesystem::equivalent(file, other, error);
 }
 
+/// Of the user's, not of the system's.
+bool is_of_own_service(const std::string& config) {
+  const std::string own = own_config_folder();
+  return !own.empty() && is_file(config, own + "/holdfast.yaml");
+}
+
 struct Unit {
   std::string name;    ///< "holdfast.service"
   std::string file;    ///< UnitFileState: "enabled", "disabled"; empty: there is none
@@ -63,8 +69,7 @@ std::string state_of(const Unit& unit) {
 }  // namespace
 
 Failure held_by_nobody(const std::string& tunnel, const std::string& config) {
-  const std::string own = own_config_folder();
-  const bool is_own = !own.empty() && is_file(config, own + "/holdfast.yaml");
+  const bool is_own = is_of_own_service(config);
   if (!is_own && !is_file(config, service_config)) {
     return {Cause::not_started, "hold", tunnel, "no holdfast runs with " + config,
             "To hold it for as long as it runs: holdfast run -c " + config + "."};
@@ -89,6 +94,15 @@ Failure held_by_nobody(const std::string& tunnel, const std::string& config) {
   return {Cause::not_running, "hold", tunnel, state_of(*unit),
           "Start it: systemctl " + user + "start " + name + ". If it does not stay, these say why: systemctl " + user +
               "status " + name + ", journalctl " + (is_own ? "--user-unit " : "-u ") + name + "."};
+}
+
+Failure held_by_silent_service(const std::string& tunnel, const std::string& config, const std::string& why) {
+  const std::string user = is_of_own_service(config) ? "--user " : "";
+  return {Cause::not_running, "ask the running holdfast about", tunnel, why,
+          "Restart it: systemctl " + user +
+              "restart holdfast, or the process that runs by hand. Its log says what it "
+              "did last: journalctl " +
+              (user.empty() ? "-u" : "--user-unit") + " holdfast."};
 }
 
 }  // namespace holdfast::cli

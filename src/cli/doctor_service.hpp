@@ -10,4 +10,7 @@ namespace holdfast::cli {
 /// it; Cause::not_started where none is meant to, as with a configuration that is only tried.
 Failure held_by_nobody(const std::string& tunnel, const std::string& config);
 
+/// A holdfast runs, and does not answer at its status socket; `why` is what came of it.
+Failure held_by_silent_service(const std::string& tunnel, const std::string& config, const std::string& why);
+
 }  // namespace holdfast::cli

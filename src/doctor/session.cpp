@@ -146,7 +146,7 @@ class SessionLook final : public net::Operation, private ssh::SessionObserver {
     if (layer == Layer::banner && session_) found.said = session_->instead_of_banner();
     if (layer == Layer::key_exchange && session_) found.evidence = session_->algorithms();
     if (layer == Layer::authentication) {
-      found.evidence = parts_of(failure.detail);
+      found.evidence = parts_of(std::exchange(found.failure->detail, {}));
       const auto said = said_at_login();
       found.evidence.insert(found.evidence.end(), said.begin(), said.end());
     }
@@ -154,11 +154,18 @@ class SessionLook final : public net::Operation, private ssh::SessionObserver {
     const Tell tell = tell_;
     const std::weak_ptr<char> alive = alive_;
     for (std::size_t at = reached_; at < steps.size() && !alive.expired(); ++at) {
-      if (steps.at(at) < layer) tell(steps.at(at), StepFindings{});
+      if (steps.at(at) < layer) tell(steps.at(at), StepFindings{std::nullopt, measured_of(steps.at(at)), {}});
       if (steps.at(at) == layer) tell(layer, found);
       if (steps.at(at) > layer) tell(steps.at(at), Skipped{"the relay did not let us come to it"});
     }
     if (!alive.expired()) tell_above({});
+  }
+
+  /// Of a step that was passed on the way to one that was not.
+  std::string measured_of(Layer step) const {
+    if (step == Layer::banner) return server_;
+    if (step == Layer::key_exchange) return session_->cipher();
+    return session_->host_key();
   }
 
   void skip_from(std::size_t first, const std::string& why) {

@@ -65,7 +65,9 @@ std::string padded(std::string label) {
 
 /// "no answer from DNS (192.0.2.53)"
 std::string what(const Judgement& judgement) {
-  if (!judgement.cause || judgement.result == CheckResult::pass) return judgement.measured;
+  if (!judgement.cause) return judgement.measured;
+  const bool is_note = facts_of(*judgement.cause).severity == Severity::note;
+  if (judgement.result == CheckResult::pass && !is_note) return judgement.measured;
   const std::string sentence{facts_of(*judgement.cause).sentence};
   return judgement.measured.empty() ? sentence : sentence + " (" + judgement.measured + ")";
 }
@@ -190,19 +192,29 @@ std::string conclusion(const Diagnosis& diagnosis, const Page& page) {
                                    [&](const Judgement& judgement) { return judgement.layer == diagnosis.answer; });
   if (answer == diagnosis.judgements.end()) return coloured("Nothing is wrong.", "\x1b[32m", page.colour) + "\n";
   const bool fails = answer->result == CheckResult::fail;
-  std::string text =
-      wrapped(coloured(fails ? "Fault:  " : "Look:   ", fails ? "\x1b[1;31m" : "\x1b[33m", page.colour),
-              label_of(answer->layer) + ": " + std::string{facts_of(answer->cause.value()).sentence}, 8, page);
+  std::string text = wrapped(coloured(fails ? "Fault:  " : "Look:   ", fails ? "\x1b[1;31m" : "\x1b[33m", page.colour),
+                             in_a_line(diagnosis), 8, page);
   std::vector<std::string> consequences;
   std::vector<std::string> others;
+  std::string then;
   for (const Judgement& judgement : diagnosis.judgements) {
     const bool bad = judgement.result == CheckResult::fail || judgement.result == CheckResult::warn;
     if (!bad || judgement.layer == diagnosis.answer) continue;
     (judgement.hidden_by ? consequences : others).push_back(label_of(judgement.layer));
+    if (nobody_holds(judgement)) then = judgement.next_step;
   }
   if (!consequences.empty()) text += wrapped("Follows: ", joined(consequences), 9, page);
   if (!others.empty()) text += wrapped("Besides: ", joined(others), 9, page);
-  return text + wrapped("Next:   ", printable(answer->next_step), 8, page);
+  text += wrapped("Next:   ", printable(answer->next_step), 8, page);
+  return then.empty() ? text : text + wrapped("Then:   ", printable(then), 8, page);
+}
+
+std::string in_a_line(const Diagnosis& diagnosis) {
+  for (const Judgement& judgement : diagnosis.judgements) {
+    if (judgement.layer == diagnosis.answer)
+      return label_of(judgement.layer) + ": " + std::string{facts_of(judgement.cause.value()).sentence};
+  }
+  return "nothing is wrong";
 }
 
 std::string explanation(const CauseFacts& facts, const Page& page) {

@@ -37,6 +37,9 @@ std::string remark(CheckResult result, const std::string& about, const std::stri
 /// The answer, whose line above says what was seen, what follows from it, and the next step.
 std::string conclusion(const Diagnosis& diagnosis, const Page& page);
 
+/// "listener: nobody listens at the relay's port"; "nothing is wrong".
+std::string in_a_line(const Diagnosis& diagnosis);
+
 /// For `holdfast doctor --explain`.
 std::string explanation(const CauseFacts& facts, const Page& page);
 /// Of a layer: what can be wrong with it.

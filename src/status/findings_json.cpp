@@ -221,6 +221,8 @@ tl::expected<Findings, std::string> read_findings(const std::string& text) {
       return findings;
     });
   }
+  if (document.is_discarded() && text.starts_with("{\n"))
+    return tl::unexpected{std::string{"it is cut short, or no JSON"}};
   std::istringstream lines{text};
   std::size_t number = 0;
   for (std::string line; std::getline(lines, line);) {

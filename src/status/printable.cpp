@@ -1,5 +1,6 @@
 #include "status/printable.hpp"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 
@@ -50,6 +51,12 @@ std::string printable(std::string_view text) {
     clean += shown ? text.substr(0, bytes) : std::string_view{"?"};
     text.remove_prefix(bytes);
   }
+  return clean;
+}
+
+std::string printable_name(std::string_view text) {
+  std::string clean = printable(text);
+  std::replace(clean.begin(), clean.end(), '\n', '?');
   return clean;
 }
 

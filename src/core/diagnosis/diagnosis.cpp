@@ -16,12 +16,6 @@ bool carries(Layer layer) {
   return layer == Layer::neighbour || (layer >= Layer::path && hides(layer, Layer::proof));
 }
 
-/// That nobody holds the tunnel follows from nothing below, nothing above shows otherwise, and nothing follows from it:
-/// what a look met beside it, the service will meet as well.
-bool stands_alone(const Judgement& judgement) {
-  return judgement.cause == Cause::not_running || judgement.cause == Cause::not_started;
-}
-
 /// A gateway that answers shows nothing of the way behind it, a handful of small packets nothing of large ones, and a
 /// connection nothing of whom it leads to.
 bool shows_otherwise(Layer passed, const Judgement& judgement) {
@@ -29,7 +23,7 @@ bool shows_otherwise(Layer passed, const Judgement& judgement) {
     return judgement.layer < Layer::route && judgement.cause != Cause::local_address_unavailable;
   if (judgement.cause == Cause::path_mtu) return passed >= Layer::key_exchange;
   if (judgement.cause == Cause::nameserver_lies) return passed >= Layer::host_key;
-  return !stands_alone(judgement);
+  return !nobody_holds(judgement);
 }
 
 /// That nobody is meant to hold the tunnel is worth a look where nothing else is.
@@ -111,9 +105,9 @@ bool has_way_beside_modem(const Findings& findings) {
 
 void explain(std::vector<Judgement>& judgements) {
   for (Judgement& upper : judgements) {
-    if (upper.result == CheckResult::pass || stands_alone(upper)) continue;
+    if (upper.result == CheckResult::pass || nobody_holds(upper)) continue;
     for (const Judgement& lower : judgements) {
-      if (lower.result != CheckResult::fail || stands_alone(lower) || !hides(lower.layer, upper.layer)) continue;
+      if (lower.result != CheckResult::fail || nobody_holds(lower) || !hides(lower.layer, upper.layer)) continue;
       upper.hidden_by = lower.layer;
       break;
     }
@@ -164,6 +158,10 @@ std::string_view to_string(CheckResult result) {
       return "skip";
   }
   std::abort();
+}
+
+bool nobody_holds(const Judgement& judgement) {
+  return judgement.cause == Cause::not_running || judgement.cause == Cause::not_started;
 }
 
 std::string host_of(const std::string& endpoint) {

@@ -24,7 +24,7 @@ std::string how_it_ended(const EndReport& end) {
 }
 
 std::string waits_for(const TunnelReport& tunnel) {
-  std::string text = words(tunnel.state) + (tunnel.phase.empty() ? "" : ": " + words(tunnel.phase));
+  std::string text = words(tunnel.state) + (tunnel.phase.empty() ? "" : " (" + words(tunnel.phase) + ")");
   if (tunnel.next_retry) text += ", next try in " + to_text(*tunnel.next_retry);
   return text;
 }

@@ -53,6 +53,11 @@ TEST_CASE("options of doctor that do not go together are refused, and what to ty
       {{"--from-outside", outside, "--key", "FILE"}, "--key belongs to --relay"},
       {{"--relay", "me@relay", "--pin", "SHA256:" + std::string(43, 'A')}, "--pin belongs to --from-outside"},
       {{"--ssh-port", "22"}, "--ssh-port belongs to --from-outside"},
+      {{"--explain", ""}, "its value is empty"},
+      {{"--from-outside", ""}, "its value is empty"},
+      {{"--from-outside", "me@relay:99999"}, "'99999' is no port, which is from 1 to 65535"},
+      {{"--from-outside", "me@[::1]"}, "names no port"},
+      {{"--relay", "me@relay:x"}, "'x' is no port"},
   };
   for (const auto& [arguments, words] : cases) {
     std::vector<std::string> command{HOLDFAST_BINARY, "doctor"};

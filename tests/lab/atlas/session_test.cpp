@@ -126,6 +126,7 @@ TEST_CASE("the relay's host key is not the known one") {
   }
   const Seen seen = bedside.examine();
   check_answer(seen, cause, 10s);
+  CHECK(!seen.layers.at("key_exchange").measured.empty());
   CHECK(mentions(seen.layers.at("host_key"), "SHA256:"));
   CHECK(mentions(seen.layers.at("host_key"), std::string("connected to ") + Lab::relay_address));
   if (cause != "host_key_not_pinned") CHECK(mentions(seen.layers.at("host_key"), bedside.relay.known_hosts()));

@@ -120,7 +120,7 @@ TEST_CASE("a tunnel that never had a session, and no error, is not judged") {
   tunnel.state = "opening";
   tunnel.phase = "connect";
   CHECK(judged(tunnel, Layer::session).result == CheckResult::skip);
-  CHECK(judged(tunnel, Layer::session).measured == "it has none yet: opening: connect");
+  CHECK(judged(tunnel, Layer::session).measured == "it has none yet: opening (connect)");
   CHECK(judged(tunnel, Layer::listener).result == CheckResult::skip);
 }
 

@@ -87,6 +87,13 @@ TEST_CASE("what ended the session is told where it is met, and not once more of 
   CHECK(status::text_of(session, Colour::no).find("timed out") != std::string::npos);
 }
 
+TEST_CASE("a note is told with its sentence, though nothing fails of it") {
+  Judgement lease = judgement(Layer::lease, CheckResult::pass, "it does not answer");
+  lease.cause = Cause::lease_unavailable;
+  CHECK(status::text_of(lease, Colour::no) ==
+        " ok    lease        our script can't run at the relay (it does not answer)\n");
+}
+
 TEST_CASE("what waits for the same shares a line") {
   const Judgement banner = judgement(Layer::banner, CheckResult::skip, "the port takes no connection");
   const Judgement login = judgement(Layer::authentication, CheckResult::skip, "the port takes no connection");
@@ -108,6 +115,20 @@ TEST_CASE("the answer comes last, with what follows from it and the next step") 
         "Besides: target\n"
         "Next:   Name another server.\n");
   CHECK(status::conclusion({}, Colour::no) == "Nothing is wrong.\n");
+}
+
+TEST_CASE("beside another fault it is said how to have the tunnel held once that is mended") {
+  Judgement nobody = judgement(Layer::session, CheckResult::warn, "");
+  nobody.cause = Cause::not_started;
+  nobody.next_step = "Enable it.";
+  const Diagnosis diagnosis{{name_fault(), nobody}, Layer::name};
+  CHECK(status::conclusion(diagnosis, Colour::no) ==
+        "Fault:  relay's name: a name server does not answer\n"
+        "Besides: session\n"
+        "Next:   Name another server.\n"
+        "Then:   Enable it.\n");
+  CHECK(status::in_a_line(diagnosis) == "relay's name: a name server does not answer");
+  CHECK(status::in_a_line({}) == "nothing is wrong");
 }
 
 TEST_CASE("no line is longer than a terminal is wide, and nothing from outside reaches it raw") {

@@ -32,3 +32,8 @@ TEST_CASE("what is no UTF-8 is not passed on either") {
   CHECK(printable("cut \xf0\x9f\x9a") == "cut ???");  // the end is missing
   CHECK(printable("\xc3(") == "?(");
 }
+
+TEST_CASE("a name stays on its line") {
+  CHECK(printable("two\nlines") == "two\nlines");
+  CHECK(holdfast::status::printable_name("gate\nway\x1b") == "gate?way?");
+}

@@ -1,0 +1,95 @@
+#include <doctest/doctest.h>
+
+#include <csignal>
+#include <regex>
+#include <string>
+
+#include "support/holdfast.hpp"
+#include "support/net.hpp"
+#include "support/sshd.hpp"
+#include "support/targets.hpp"
+#include "support/wait.hpp"
+
+using namespace holdfast::test;
+
+namespace {
+
+bool has(const std::string& text, const std::string& words) {
+  return std::regex_replace(text, std::regex{"\n {8,}"}, " ").find(words) != std::string::npos;
+}
+
+Tunnel leading_to(const Sshd& relay, const std::string& name, std::uint16_t target) {
+  return Tunnel::to(relay, name).forward(std::to_string(free_port()) + ":127.0.0.1:" + std::to_string(target));
+}
+
+}  // namespace
+
+TEST_CASE("doctor without a name looks at each tunnel that leads nowhere, though its session stands") {
+  const Sshd relay;
+  const TargetServer target{greet_then_echo("hello\r\n")};
+  const Holdfast holdfast{
+      std::vector<Tunnel>{leading_to(relay, "good", target.port()), leading_to(relay, "hollow", free_port())}};
+  REQUIRE(holdfast.wait_for_up("good"));
+  REQUIRE(holdfast.wait_for([](const Json& tunnel) { return tunnel.dump().find("target_down") != std::string::npos; },
+                            "hollow"));
+  const Finished seen = holdfast.command({"doctor"});
+  CAPTURE(seen.output);
+  CHECK(seen.status.code == 2);
+  CHECK(seen.output.starts_with("Tunnel hollow, by the running holdfast\n"));
+  CHECK_FALSE(has(seen.output, "Tunnel good"));
+  CHECK(has(seen.output,
+            "\nAll tunnels:\n -     good         is well by its status, and was not looked at\n FAIL  hollow  "));
+  CHECK(has(seen.output, "target: the forward's own target takes no connections"));
+
+  const Finished unknown = holdfast.command({"doctor", "godo"});
+  CHECK(unknown.status.code == 2);
+  CHECK(has(unknown.errors, "godo"));
+}
+
+TEST_CASE("several tunnels are told apart by an empty line, and their answers are repeated at the end") {
+  const TempDir dir;
+  const Sshd relay;
+  const TargetServer target{greet_then_echo("hello\r\n")};
+  const Holdfast holdfast{
+      std::vector<Tunnel>{leading_to(relay, "first", target.port()), leading_to(relay, "second", target.port())}};
+  REQUIRE(holdfast.wait_for_up("first"));
+  REQUIRE(holdfast.wait_for_up("second"));
+  const Finished live = holdfast.command({"doctor"});
+  CAPTURE(live.output);
+  CHECK(has(live.output, "\n\nTunnel second, by the running holdfast\n"));
+  const std::string overview = live.output.substr(live.output.find("\nAll tunnels:\n"));
+  CHECK(has(overview, "first        "));
+  CHECK(has(overview, "second       "));
+
+  const Finished recorded = holdfast.command({"doctor", "--json"});
+  std::string text = recorded.output;
+  const auto name = text.find("\"second\"");
+  REQUIRE(name != std::string::npos);
+  write_file(dir / "findings", text.replace(name, 8, "\"sec\\nond\""));
+  const Finished judged = run({.argv = {holdfast_binary(), "doctor", "--findings", dir / "findings"}});
+  CAPTURE(judged.output);
+  CHECK(has(judged.output, "\n\nTunnel sec?ond, as recorded in "));
+  CHECK(has(judged.output, "\nAll tunnels:\n"));
+
+  write_file(dir / "findings", recorded.output.substr(0, 400));
+  const Finished cut = run({.argv = {holdfast_binary(), "doctor", "--findings", dir / "findings"}});
+  CHECK(cut.status.code == 2);
+  CHECK(has(cut.errors, "it is cut short, or no JSON"));
+}
+
+TEST_CASE("a running holdfast that does not answer is the fault, and the way is looked at without it") {
+  const Sshd relay;
+  const TargetServer target{greet_then_echo("hello\r\n")};
+  Holdfast holdfast{leading_to(relay, "relay", target.port())};
+  REQUIRE(holdfast.wait_for_up());
+  holdfast.signal(SIGSTOP);
+  const Finished seen = run({.argv = {holdfast_binary(), "doctor", "--config", holdfast.config_path()}}, 60s);
+  holdfast.signal(SIGCONT);
+  CAPTURE(seen.output);
+  CAPTURE(seen.errors);
+  CHECK(seen.status.code == 2);
+  CHECK(has(seen.output, "Tunnel relay, by this command: the running holdfast does not answer\n"));
+  CHECK(has(seen.output, " FAIL  session "));
+  CHECK(has(seen.output, " ok    login "));
+  CHECK(has(seen.output, "Next:   Restart it: systemctl "));
+}
