@@ -20,9 +20,9 @@ mapfile -t from < <("$here/suite.sh" --sources "$suite")
 if [ "$arch" != "$native" ]; then
   case $arch in arm64) qemu='qemu-aarch64-static' ;; armhf) qemu='qemu-arm-static' ;; *) skip "no emulator is known for $arch" ;; esac
   qemu=$(command -v "$qemu") || skip "$qemu is missing (tools/install-packages foreign)"
-  # A library has to have one version in both architectures, and security's lists are not everywhere in step.
+  # A library has to have one version in both architectures, and the lists of updates are not everywhere in step.
   architectures+=,$arch
-  from=("deb http://deb.debian.org/debian $suite main" "deb http://deb.debian.org/debian $suite-updates main")
+  from=("deb http://deb.debian.org/debian $suite main")
 fi
 
 work=$(mktemp -d "${TMPDIR:-/var/tmp}/holdfast-package.XXXXXX") || exit 2
