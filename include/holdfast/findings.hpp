@@ -144,6 +144,7 @@ struct NeighbourFindings {
     std::string state;                        ///< "reachable", "stale", "failed", "incomplete", "permanent", ...
     std::vector<std::string> link_addresses;  ///< that were seen for it while we looked; one if all is well
     bool answered = false;                    ///< to a question of ours, while we looked
+    bool is_relay = false;                    ///< nobody hands packets on: the relay is on this network
   };
   std::vector<Gateway> gateways;  ///< on the ways to the relay
   std::string none_needed{};      ///< why there is none: "the relay is a neighbour", ...
@@ -228,6 +229,7 @@ struct TargetFindings {
     std::uint16_t port = 0;            ///< 0: it is no TCP port
     bool here = false;                 ///< it is on this device
     bool unresolved = false;           ///< its name could not be looked up
+    bool spoke_before = false;         ///< first, when the tunnel was proven
   };
   std::vector<Target> targets;
 };

@@ -158,7 +158,8 @@ std::string text_of(const Judgement& judgement, const Page& page) {
   const bool follows = judgement.hidden_by && judgement.result == CheckResult::fail;
   // A session that ended by what a lower layer shows now: that stands there.
   const bool told_below = follows && judgement.cause && facts_of(*judgement.cause).layer == *judgement.hidden_by;
-  const std::string state = judgement.evidence.empty() ? "fails" : printable(judgement.evidence.front());
+  const bool has_state = judgement.layer == Layer::session && !judgement.evidence.empty();
+  const std::string state = has_state ? printable(judgement.evidence.front()) : "fails";
   std::string said = told_below ? state : printable(what(judgement));
   if (follows) said += "; follows from: " + label_of(*judgement.hidden_by);
   std::string text =

@@ -103,6 +103,19 @@ bool has_way_beside_modem(const Findings& findings) {
                      [&](const RouteFindings::Way& way) { return way.error.empty() && beside(way); });
 }
 
+/// What a running session was through before says nothing of now, if its relay gave no sign of life when it was asked.
+void doubt_silent_session(std::vector<Judgement>& judgements) {
+  const bool silent = std::any_of(judgements.begin(), judgements.end(), [](const Judgement& each) {
+    return each.layer == Layer::path && each.cause == Cause::relay_silent;
+  });
+  if (!silent) return;
+  for (Judgement& judgement : judgements) {
+    if (judgement.layer <= Layer::path || judgement.layer > Layer::proof || judgement.result != CheckResult::pass)
+      continue;
+    judgement = {judgement.layer, CheckResult::skip, "the running session gives no sign of life"};
+  }
+}
+
 void explain(std::vector<Judgement>& judgements) {
   for (Judgement& upper : judgements) {
     if (upper.result == CheckResult::pass || nobody_holds(upper)) continue;
@@ -187,6 +200,9 @@ Diagnosis diagnose(const Findings& findings) {
       if (const auto address = proven_address(findings); !address.empty()) known.remembered.push_back(address);
       judgement = diagnosis::judge(known);
     }
+    const auto* neighbours = find<NeighbourFindings>(findings, Layer::neighbour);
+    if (layer == Layer::tcp && judgement.cause == Cause::unreachable && neighbours != nullptr)
+      judgement.next_step = diagnosis::next_step_beside(*neighbours, std::move(judgement.next_step));
     judgement.layer = layer;
     diagnosis.judgements.push_back(std::move(judgement));
   }
@@ -200,6 +216,7 @@ Diagnosis diagnose(const Findings& findings) {
     const bool harmless = judgement.cause == Cause::clock_wrong && logged_in;
     if (spare || harmless) judgement.result = CheckResult::warn;
   }
+  doubt_silent_session(diagnosis.judgements);
   cite(diagnosis.judgements, findings);
   soften(diagnosis.judgements);
   explain(diagnosis.judgements);

@@ -33,6 +33,9 @@ Judgement blame(Cause cause, std::string measured, std::string next_step = {});
 /// The first by severity, then in this order; the others become its evidence.
 Judgement worst(std::vector<Judgement> judgements);
 
+/// What to do about a relay that can't be reached, where its neighbours tell; else `otherwise`.
+std::string next_step_beside(const NeighbourFindings& found, std::string otherwise);
+
 /// "a, b and c"
 std::string listed(const std::vector<std::string>& words);
 /// "0.3 s", "12 ms"

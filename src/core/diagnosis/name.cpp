@@ -46,6 +46,12 @@ bool is_private(const std::string& address) {
          address.starts_with("fd");
 }
 
+/// An address that leads to this device itself, or nowhere: what a server says that blocks a name.
+bool is_nobodys(const std::string& address) {
+  const auto v4 = beginning_of(address);
+  return v4 ? v4->front() == 0 || v4->front() == 127 : address == "::" || address == "::1";
+}
+
 bool all_private(const std::vector<std::string>& addresses) {
   return !addresses.empty() && std::all_of(addresses.begin(), addresses.end(), is_private);
 }
@@ -77,6 +83,8 @@ std::string words_of(const Server& server) {
 bool lies(const NameFindings& found, const Server& server) {
   if (server.said != Said::addresses) return false;
   if (server.knows_all) return true;
+  if (!server.addresses.empty() && std::all_of(server.addresses.begin(), server.addresses.end(), is_nobodys))
+    return true;
   if (!all_private(server.addresses) || any_of(found.remembered, server.addresses)) return false;
   const bool remembered_elsewhere = !found.remembered.empty() && !all_private(found.remembered);
   return remembered_elsewhere || std::any_of(found.servers.begin(), found.servers.end(), [](const Server& other) {

@@ -85,6 +85,11 @@ Judgement judge_way(const RouteFindings& found, const RouteFindings::Way& way) {
   return judgement;
 }
 
+bool is_silent(const NeighbourFindings::Gateway& gateway) {
+  const std::string& state = gateway.state;
+  return !gateway.answered && (state == "failed" || state == "incomplete" || state.empty());
+}
+
 Judgement judge_gateway(const NeighbourFindings::Gateway& gateway) {
   const std::string name = gateway.address + " on " + gateway.interface;
   const std::string at = gateway.link_addresses.empty() ? "" : " at " + gateway.link_addresses.back();
@@ -92,8 +97,10 @@ Judgement judge_gateway(const NeighbourFindings::Gateway& gateway) {
   if (gateway.link_addresses.size() > 1)
     return blame(Cause::gateway_unstable, name + " is now at " + listed(gateway.link_addresses));
   if (gateway.answered || state == "reachable") return pass(Layer::neighbour, name + " answers" + at);
-  if (state == "failed" || state == "incomplete" || state.empty())
-    return blame(Cause::gateway_silent, name + " (" + (state.empty() ? "nobody asks for it" : state) + ")");
+  const bool silent = is_silent(gateway);
+  if (silent && gateway.is_relay)
+    return {Layer::neighbour, CheckResult::skip, name + " is the relay itself, on this network, and does not answer"};
+  if (silent) return blame(Cause::gateway_silent, name + " (" + (state.empty() ? "nobody asks for it" : state) + ")");
   return {Layer::neighbour, CheckResult::skip, name + " is known" + at + ", and said nothing: " + state};
 }
 
@@ -120,6 +127,15 @@ Judgement judge(const RouteFindings& found) {
   if (judgement.result == CheckResult::fail) return judgement;
   if (const auto tie = judge_ties(found)) return worst({*tie, judgement});
   return judgement;
+}
+
+std::string next_step_beside(const NeighbourFindings& found, std::string otherwise) {
+  const bool absent = std::any_of(found.gateways.begin(), found.gateways.end(),
+                                  [](const auto& gateway) { return gateway.is_relay && is_silent(gateway); });
+  if (!absent) return otherwise;
+  return "The relay is on this device's own network, and nobody answers there at its address: look whether it is on, "
+         "and "
+         "whether the address is its own.";
 }
 
 Judgement judge(const NeighbourFindings& found) {

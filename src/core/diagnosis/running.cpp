@@ -54,7 +54,10 @@ std::vector<std::string> past_of(const TunnelReport& tunnel) {
 }
 
 StepFindings standing(const TunnelReport& tunnel) {
-  StepFindings found = taken("holds for " + to_text(tunnel.in_state) + " at " + tunnel.address, past_of(tunnel));
+  const bool ends = tunnel.state == "draining";
+  StepFindings found =
+      taken((ends ? "is being ended, for " : "holds for ") + to_text(tunnel.in_state) + " at " + tunnel.address,
+            past_of(tunnel));
   const bool often = std::any_of(tunnel.losses.begin(), tunnel.losses.end(), [](const RecentLosses& losses) {
     return losses.of == LossOf::session && too_often(losses);
   });

@@ -18,6 +18,8 @@ std::optional<Cause> cause_at_banner(const StepFindings& found) {
   if (speaks_ssh_1_only(said)) return Cause::relay_too_old;
   if (said.starts_with("HTTP/") || said.starts_with("<")) return Cause::captive_portal;
   if (said.starts_with("Exceeded MaxStartups")) return Cause::relay_penalty;
+  if (found.failure && found.failure->cause == Cause::phase_timed_out && !said.empty() && !said.starts_with("SSH-"))
+    return Cause::protocol_mismatch;
   if (!found.failure || !said.empty()) return std::nullopt;
   const Cause cause = found.failure->cause;
   const bool silent = cause == Cause::connection_lost || cause == Cause::phase_timed_out;
@@ -54,7 +56,8 @@ std::string met(const Failure& failure) {
 Judgement judge(Layer layer, const StepFindings& found) {
   const auto other = layer == Layer::banner ? cause_at_banner(found) : std::nullopt;
   if (!found.failure && !other) return {layer, CheckResult::pass, found.measured, std::nullopt, found.evidence};
-  const std::string what = found.failure ? met(*found.failure) : "it said \"" + found.said + "\"";
+  const bool by_words = !found.failure || other == Cause::protocol_mismatch;
+  const std::string what = by_words ? "it said \"" + found.said + "\"" : met(*found.failure);
   Judgement judgement =
       other ? blame(*other, what) : blame(found.failure->cause, what, std::string{remedy(*found.failure)});
   if (!found.measured.empty()) judgement.evidence.push_back(found.measured);

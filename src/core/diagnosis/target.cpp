@@ -63,9 +63,10 @@ Judgement judge(const TargetFindings::Target& target) {
     if (target.words.starts_with(expected)) return pass(Layer::target, says);
     return blame(Cause::target_unexpected, says);
   }
-  if (expected.empty()) return pass(Layer::target, takes);
+  if (expected.empty() && !target.spoke_before) return pass(Layer::target, takes);
   return failing(Cause::target_hangs,
-                 takes + (target.said == Said::closed ? ", and ends them without a word" : ", and says nothing"));
+                 takes + (target.said == Said::closed ? ", and ends them without a word" : ", and says nothing") +
+                     (expected.empty() ? ", though it spoke when the tunnel was proven" : ""));
 }
 
 }  // namespace

@@ -49,6 +49,15 @@ TEST_CASE("any other server may say what it likes, and nothing") {
   CHECK(judged(target(7007, Said::something, "hello")).measured.find("hello") != std::string::npos);
 }
 
+TEST_CASE("a server that spoke first when the tunnel was proven hangs where it is silent now") {
+  TargetFindings::Target hung = target(8022, Said::nothing);
+  CHECK(judged(hung).result == CheckResult::pass);
+  hung.spoke_before = true;
+  CHECK(judged(hung).cause == Cause::target_hangs);
+  hung.said = Said::something;
+  CHECK(judged(hung).result == CheckResult::pass);
+}
+
 TEST_CASE("a target that takes no connection fails, and where the port is listened on is told") {
   TargetFindings::Target down = target(22, Said::not_connected);
   down.detail = "Connection refused";

@@ -149,6 +149,36 @@ TEST_CASE("that nobody holds the tunnel follows from nothing, and that nobody is
   CHECK(diagnose(findings).answer == Layer::target);
 }
 
+TEST_CASE("a running session that gives no sign of life says nothing of now") {
+  const StepFindings through{std::nullopt, "the running session is through", {}};
+  StepFindings silent;
+  silent.failure = Failure{Cause::relay_silent, "ask for a sign of life at", "relay.example:22", "none within 5 s"};
+  Findings findings{
+      {Layer::path, silent},     {Layer::tcp, through},   {Layer::authentication, through},
+      {Layer::session, through}, {Layer::proof, through}, {Layer::listener, failed(Cause::forward_refused)}};
+  Diagnosis diagnosis = diagnose(findings);
+  CHECK(diagnosis.answer == Layer::path);
+  CHECK(result_of(diagnosis) == CheckResult::fail);
+  for (const Layer layer : {Layer::tcp, Layer::authentication, Layer::session, Layer::proof})
+    CHECK(of(diagnosis, layer).result == CheckResult::skip);
+  CHECK(of(diagnosis, Layer::listener).result == CheckResult::fail);
+
+  findings[Layer::link] = links({link("eth0", true, false)});
+  diagnosis = diagnose(findings);
+  CHECK(diagnosis.answer == Layer::link);
+  CHECK(of(diagnosis, Layer::path).hidden_by == Layer::link);
+}
+
+TEST_CASE("another service's words in place of a banner are no stall") {
+  StepFindings found;
+  found.failure = Failure{Cause::phase_timed_out, "read the banner of", "relay.example:22", "no answer after 5 s"};
+  found.said = "220 ftp ready";
+  CHECK(judge(Layer::banner, found).cause == Cause::protocol_mismatch);
+  CHECK(judge(Layer::banner, found).measured.find("220 ftp ready") != std::string::npos);
+  found.said = "SSH-2.0-slow";
+  CHECK(judge(Layer::banner, found).cause == Cause::phase_timed_out);
+}
+
 TEST_CASE("nothing wrong is no answer") {
   const Diagnosis diagnosis = diagnose({{Layer::link, links({link("eth0", true, true)})}});
   CHECK_FALSE(diagnosis.answer);

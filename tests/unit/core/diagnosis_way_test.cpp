@@ -242,6 +242,20 @@ TEST_CASE("two machines that answer for the gateway are told") {
         CheckResult::warn, Cause::gateway_unstable);
 }
 
+TEST_CASE("a relay on this network that does not answer is no gateway, and TCP's next step says so") {
+  NeighbourFindings found = gateway("failed", false, {});
+  found.gateways.front().is_relay = true;
+  check(judge(Layer::neighbour, found), CheckResult::skip);
+  const TcpFindings unreachable = tcp({attempt(Cause::unreachable, "No route to host")});
+  const auto next_step = [&](const NeighbourFindings& neighbours) {
+    return of(diagnose({{Layer::neighbour, neighbours}, {Layer::tcp, unreachable}}), Layer::tcp).next_step;
+  };
+  CHECK(next_step(found).starts_with("The relay is on this device's own network"));
+  found.gateways.front().answered = true;
+  check(judge(Layer::neighbour, found), CheckResult::pass);
+  CHECK_FALSE(next_step(found).starts_with("The relay is on"));
+}
+
 TEST_CASE("where no gateway is needed none is judged") {
   NeighbourFindings found;
   found.none_needed = "wwan0 has no neighbours but the other end";
@@ -277,6 +291,16 @@ TEST_CASE("a server that knows every name lies, and so does one that is believed
   check(judge(Layer::name, name({portal}, {"10.64.0.1"})), CheckResult::fail, Cause::nameserver_lies);
   check(judge(Layer::name, name({server(Said::addresses, {"198.51.100.2"}), portal}, {"198.51.100.2"})),
         CheckResult::warn, Cause::nameserver_lies);
+}
+
+TEST_CASE("a server that says this device itself, or nowhere, blocks the name") {
+  for (const char* nobodys : {"0.0.0.0", "127.0.0.1", "::", "::1"}) {
+    CAPTURE(nobodys);
+    check(judge(Layer::name, name({server(Said::addresses, {nobodys})}, {nobodys})), CheckResult::fail,
+          Cause::nameserver_lies);
+  }
+  check(judge(Layer::name, name({server(Said::addresses, {"127.0.0.1", "198.51.100.2"})}, {"198.51.100.2"})),
+        CheckResult::pass);
 }
 
 TEST_CASE("a private address is a lie where the relay was elsewhere, or another server knows better") {
