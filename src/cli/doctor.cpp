@@ -60,6 +60,8 @@ int judge_again(const Options& options, std::ostream& out) {
   constexpr std::uintmax_t most_bytes = 16 << 20;
   std::ifstream file(options.findings);
   const bool is_file = std::filesystem::is_regular_file(options.findings, error);
+  if (!std::filesystem::exists(options.findings, error))
+    return complain(misused, "there is no file " + options.findings);
   if (!file || !is_file) return complain(misused, "can't read " + options.findings + ": it has to be a file");
   if (std::filesystem::file_size(options.findings, error) > most_bytes)
     return complain(misused, options.findings + " is too large for what a look found");
@@ -164,7 +166,9 @@ int examine_here(const Options& options, const std::string& config, const Tunnel
                  const std::string& silence, DoctorRound& round) {
   const std::string own = own_state_folder();
   const std::string why = silence.empty() ? "no running holdfast has it" : "the running holdfast does not answer";
-  DoctorFace face{round, tunnel.name, "by this command: " + why, doctor::examined_layers()};
+  const std::size_t relays = relays_of(tunnel).size();
+  const std::string which = relays == 1 ? "" : "; of its " + std::to_string(relays) + " relays the first";
+  DoctorFace face{round, tunnel.name, "by this command: " + why + which, doctor::examined_layers()};
   if (options.capture) face.capture();
   // Asks systemd: the looks have no time to wait.
   const Failure nobody_holds =
@@ -186,6 +190,8 @@ std::optional<Config> configuration(const std::string& file) {
   auto loaded = preflight::load_configuration(file, config::files_outside_service());
   if (loaded) return std::move(loaded->config);
   for (const config::Problem& problem : loaded.error()) std::cerr << config::to_string(problem) << '\n';
+  auto without_keys = preflight::load_configuration(file, config::files_without_keys());
+  if (without_keys) return std::move(without_keys->config);  // the rest can be looked at all the same
   complain(misused, file + " can't be used: mend that first");
   return std::nullopt;
 }
@@ -196,19 +202,25 @@ std::string names_of(const Config& config) {
   return names;
 }
 
-/// By that process of one tunnel, or by that of all, or where neither answers by this command.
-int examine(const Options& options, const std::string& tunnel, DoctorRound& round) {
-  std::vector<Options> holders{options};
+struct Wanted {
+  std::vector<std::string> tunnels;
+  std::string silence{};  ///< why the process that was asked for them did not answer; empty: it did, or there is none
+};
+
+/// By that process of one tunnel, or by that of all, or where neither answers by this command. `silence`: that one of
+/// all is known not to answer.
+int examine(const Options& options, const std::string& tunnel, std::string silence, DoctorRound& round) {
+  std::vector<Options> holders;
+  if (silence.empty()) holders.push_back(options);
   if (options.only.empty() && !options.socket) {
     holders.insert(holders.begin(), options);
     holders.front().only = tunnel;
   }
-  std::string silence;
   for (const Options& asked : holders) {
     const auto status = ask(asked, "/v1/status");
     if (status) return examine_there(options, asked, tunnel, round);
     const Unanswered& why = status.error();
-    if (why.denied || options.socket || why.exit_status == misused) return complain(why.exit_status, why.text);
+    if (why.denied || options.socket || why.exit_status == misused) return complain(misused, why.text);
     if (!why.nobody) silence = why.text;
   }
   const std::string file = options.config.value_or(default_config());
@@ -221,43 +233,44 @@ int examine(const Options& options, const std::string& tunnel, DoctorRound& roun
 }
 
 /// Which are to be looked at; else the exit status.
-tl::expected<std::vector<std::string>, int> tunnels_to_look_at(const Options& options, DoctorRound& round) {
-  if (!options.tunnel.empty()) return std::vector{options.tunnel};
+tl::expected<Wanted, int> tunnels_to_look_at(const Options& options, DoctorRound& round) {
+  if (!options.tunnel.empty()) return Wanted{{options.tunnel}};
   const auto response = ask(options, "/v1/status");
   if (response) {
     const auto report = status::from_json(response->body);
     if (!report) return tl::unexpected{complain(failed, report.error())};
     if (report->tunnels.empty())
       return tl::unexpected{complain(misused, "the running holdfast holds no tunnel; 'holdfast init' makes one")};
-    return worth_a_look(*report, round);
+    if (report->last_reload_error)
+      round.remark("the last reload was refused, and so will be the next start: " + *report->last_reload_error);
+    return Wanted{worth_a_look(*report, round)};
   }
   const Unanswered& why = response.error();
-  if (why.denied || options.socket || why.exit_status == misused)
-    return tl::unexpected{complain(why.exit_status, why.text)};
-  if (!options.only.empty()) return std::vector{options.only};
+  if (why.denied || options.socket || why.exit_status == misused) return tl::unexpected{complain(misused, why.text)};
+  const std::string silence = why.nobody ? "" : why.text;
+  if (!options.only.empty()) return Wanted{{options.only}, silence};
   const std::string file = options.config.value_or(default_config());
   const auto config = configuration(file);
   if (!config) return tl::unexpected{int{misused}};
   std::vector<std::string> names;
   for (const TunnelSpec& tunnel : config->tunnels) names.push_back(tunnel.name);
   if (names.empty()) return tl::unexpected{complain(misused, file + " has no tunnel; 'holdfast init' makes one")};
-  return names;
+  return Wanted{std::move(names), silence};
 }
 
 }  // namespace
 
 int examine(const Options& options, std::ostream& out) {
   DoctorRound round{out, show_of(options)};
-  const auto tunnels = tunnels_to_look_at(options, round);
-  if (!tunnels) return tunnels.error();
+  const auto wanted = tunnels_to_look_at(options, round);
+  if (!wanted) return wanted.error();
   int worst = done;
-  for (const std::string& tunnel : *tunnels) {
+  for (const std::string& tunnel : wanted->tunnels) {
     const std::size_t told = round.tunnels();
-    worst = std::max(worst, examine(options, tunnel, round));
+    worst = std::max(worst, examine(options, tunnel, wanted->silence, round));
     if (round.tunnels() == told) round.leave_out(tunnel, "could not be looked at");
   }
-  round.end();
-  return worst;
+  return std::max(worst, round.end());
 }
 
 int doctor(const Options& options) {

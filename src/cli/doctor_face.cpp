@@ -34,9 +34,16 @@ void DoctorRound::leave_out(const std::string& tunnel, const std::string& why) {
   overview_ += status::remark(CheckResult::skip, status::printable_name(tunnel), why, {}, page_);
 }
 
-void DoctorRound::end() {
+void DoctorRound::remark(const std::string& what) {
+  remarks_ += status::remark(CheckResult::warn, "configuration", what, {}, page_);
+}
+
+int DoctorRound::end() {
   if (!not_captured_.empty()) std::cerr << "Nothing is captured: " << not_captured_ << ".\n";
-  if (show_ == Show::text && tunnels_ > 1) out_ << "\nAll tunnels:\n" << overview_ << std::flush;
+  if (show_ == Show::text && tunnels_ > 1) out_ << "\nAll tunnels:\n" << overview_;
+  if (!remarks_.empty()) (show_ == Show::text ? out_ : std::cerr) << '\n' << remarks_;
+  out_ << std::flush;
+  return remarks_.empty() ? 0 : 1;
 }
 
 DoctorFace::DoctorFace(DoctorRound& round, std::string tunnel, std::string how, std::set<Layer> expected)

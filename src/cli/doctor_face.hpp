@@ -22,8 +22,10 @@ class DoctorRound {
   void leave_out(const std::string& tunnel, const std::string& why);
   /// How many were looked at or left out.
   std::size_t tunnels() const { return tunnels_; }
-  /// Of several tunnels, a line each.
-  void end();
+  /// Of the configuration: worth a look, whatever the tunnels are like.
+  void remark(const std::string& what);
+  /// Of several tunnels, a line each, and the remarks. The exit status of those.
+  int end();
 
  private:
   friend class DoctorFace;
@@ -32,6 +34,7 @@ class DoctorRound {
   const status::Page page_;
   std::string not_captured_;  ///< why, until it is said
   std::string overview_;
+  std::string remarks_;
   std::size_t tunnels_ = 0;
   bool looked_ = false;  ///< something is shown
 };

@@ -4,6 +4,7 @@
 #include <optional>
 #include <ostream>
 #include <string>
+#include <vector>
 
 #include "cli/daemon.hpp"
 #include "cli/doctor_face.hpp"
@@ -19,6 +20,7 @@ int audit_relay(const Options& options, std::ostream& out) {
   audit.ssh_port = static_cast<std::uint16_t>(options.outside.ssh_port.value_or(0));
   const doctor::Where where = doctor::read_where(options.relay.where);
   const auto port = where.port.empty() ? std::optional<std::uint16_t>{4649} : doctor::read_port(where.port);
+  if (where.login.empty()) return complain(misused, "'" + options.relay.where + "' names nobody: write USER@RELAY");
   if (!port)
     return complain(misused, "'" + where.port +
                                  "' is no port, which is from 1 to 65535: write USER@RELAY, or "
@@ -31,10 +33,15 @@ int audit_relay(const Options& options, std::ostream& out) {
   const status::Page page = page_of_output();
   out << "The relay, as " << audit.login << " sees it, for account " << audit.account << "\n\n" << std::flush;
   CheckResult worst = CheckResult::pass;
-  for (const doctor::Remark& remark : doctor::audit_relay(audit)) {
+  const std::vector<doctor::Remark> remarks = doctor::audit_relay(audit);
+  for (const doctor::Remark& remark : remarks) {
     out << status::remark(remark.result, remark.about, remark.what, remark.change, page);
-    if (remark.result != CheckResult::skip) worst = std::max(worst, remark.result);
+    const bool unseen = remark.result == CheckResult::skip && remark.about == "settings";  // which may be wrong
+    if (remark.result != CheckResult::skip || unseen)
+      worst = std::max(worst, unseen ? CheckResult::warn : remark.result);
   }
+  out << std::flush;
+  if (remarks.size() == 1 && worst == CheckResult::fail) return 2;  // there was no login
   if (audit.account == "root") {
     out << "\nNo block for sshd_config: it would take root's terminal away. Make an account for the devices "
            "(useradd -m tunnel), and look again with --account tunnel.\n";

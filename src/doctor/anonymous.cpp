@@ -104,6 +104,8 @@ std::string Anonymous::address(const std::string& literal) {
   } else {
     boost::system::error_code error;
     const auto parsed = boost::asio::ip::make_address(literal, error);
+    const bool ends_a_phrase = literal.ends_with(':') || literal.ends_with('.');  // "fd00::1: no route"
+    if (error && ends_a_phrase) return address(literal.substr(0, literal.size() - 1)) + literal.back();
     if (error) return literal;  // a time of day, for instance
     prefix = kind_of(parsed);
     if (prefix.empty()) return literal;

@@ -89,7 +89,7 @@ bool asks_for_neighbours(const std::string& interface) {
 /// of the default routes that are used.
 NeighbourFindings gateways_to(const std::vector<address>& relay, const std::string& interface) {
   NeighbourFindings found;
-  const auto add = [&](const std::string& gateway, const std::string& link) {
+  const auto add = [&](const std::string& gateway, const std::string& link, bool is_relay = false) {
     const auto same = [&](const auto& one) { return one.address == gateway && one.interface == link; };
     if (std::any_of(found.gateways.begin(), found.gateways.end(), same) || found.gateways.size() == 4) return;
     if (!asks_for_neighbours(link)) {
@@ -99,11 +99,13 @@ NeighbourFindings gateways_to(const std::vector<address>& relay, const std::stri
     NeighbourFindings::Gateway one;
     one.address = gateway;
     one.interface = link;
+    one.is_relay = is_relay;
     found.gateways.push_back(std::move(one));
   };
   for (const address& to : relay) {
     const RouteFindings::Way way = net::way_to(to, interface);
-    if (way.error.empty()) add(way.gateway.empty() ? way.to : way.gateway, way.interface);
+    const bool is_neighbour = way.gateway.empty();
+    if (way.error.empty()) add(is_neighbour ? way.to : way.gateway, way.interface, is_neighbour);
   }
   if (!relay.empty()) return found;
   for (const RouteFindings::Default& route : net::default_routes()) {

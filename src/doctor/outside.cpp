@@ -136,6 +136,15 @@ std::string door(const SeenAtRelay& seen) {
 StepFindings listener_of(const SeenAtRelay& seen, std::uint16_t port) {
   StepFindings step;
   for (const auto& listener : seen.listeners) step.measured += (step.measured.empty() ? "" : ", ") + at(listener, port);
+  // Of another kind of SSH server on the relay nothing is known.
+  const bool by_openssh = seen.version.starts_with("OpenSSH_");
+  const auto stranger = std::find_if(seen.programs.begin(), seen.programs.end(), [&](const std::string& program) {
+    return by_openssh && !program.starts_with("sshd");
+  });
+  if (stranger != seen.programs.end())
+    step.failure = Failure{Cause::listener_held_live, "look who has", "port " + std::to_string(port) + " at the relay",
+                           *stranger + " has it, and not sshd",
+                           "Stop that program on the relay, or give the tunnel another port."};
   if (!seen.listeners.empty()) return step;
   step.failure = Failure{Cause::no_listener, "look for", "port " + std::to_string(port) + " at the relay", ""};
   return step;
@@ -149,14 +158,21 @@ std::string last_line(std::string text) {
 
 /// ssh has one exit status for all of it.
 std::pair<Layer, Cause> why_not(const std::string& said) {
-  const std::array<std::pair<const char*, Cause>, 8> words{{{"Could not resolve hostname", Cause::name_not_found},
-                                                            {"Connection refused", Cause::connection_refused},
-                                                            {"timed out", Cause::connection_timed_out},
-                                                            {"No route to host", Cause::unreachable},
-                                                            {"Network is unreachable", Cause::unreachable},
-                                                            {"IDENTIFICATION HAS CHANGED", Cause::host_key_changed},
-                                                            {"Host key verification failed", Cause::host_key_unknown},
-                                                            {"Permission denied", Cause::authentication_refused}}};
+  const bool is_silent =
+      said.find("Connection to ") != std::string::npos && said.find("timed out") != std::string::npos;
+  if (is_silent) return {Layer::banner, Cause::no_banner};  // "ssh: connect to host" is TCP's
+  const std::array<std::pair<const char*, Cause>, 11> words{
+      {{"Temporary failure in name resolution", Cause::resolver_unavailable},
+       {"Could not resolve hostname", Cause::name_not_found},
+       {"banner line contains", Cause::protocol_mismatch},
+       {"Bad remote protocol", Cause::protocol_mismatch},
+       {"Connection refused", Cause::connection_refused},
+       {"timed out", Cause::connection_timed_out},
+       {"No route to host", Cause::unreachable},
+       {"Network is unreachable", Cause::unreachable},
+       {"IDENTIFICATION HAS CHANGED", Cause::host_key_changed},
+       {"Host key verification failed", Cause::host_key_unknown},
+       {"Permission denied", Cause::authentication_refused}}};
   for (const auto& [text, cause] : words) {
     if (said.find(text) == std::string::npos) continue;
     const Layer layer = facts_of(cause).layer;
@@ -184,11 +200,7 @@ class Visit {
     const SeenAtRelay seen = read_outside(ended->output);
     if (!seen.ran && ended->exit_status == SharedLogin::refused) {
       const auto [layer, cause] = why_not(ended->output);
-      const std::string port = outside_.ssh_port == 0 ? "" : "-p " + std::to_string(outside_.ssh_port) + " ";
-      return skip_all(layer, failed({cause, "log in to", outside_.login, last_line(ended->output),
-                                     "Log in to the relay by hand first: ssh " + port + outside_.login +
-                                         ". If that fails too, the relay itself can't be reached from here, whatever "
-                                         "the device does."}));
+      return skip_all(layer, failed({cause, "log in to", outside_.login, last_line(ended->output), remedy_for(cause)}));
     }
     tell_(Layer::authentication, passed("as " + outside_.login));
     if (!seen.listed) {
@@ -206,6 +218,16 @@ class Visit {
   }
 
  private:
+  /// That it is the relay which can't be reached, whatever the device does, is worth saying.
+  std::string remedy_for(Cause cause) const {
+    const std::string port = outside_.ssh_port == 0 ? "" : "-p " + std::to_string(outside_.ssh_port) + " ";
+    const std::string by_hand = "log in to the relay by hand first: ssh " + port + outside_.login + ".";
+    if (facts_of(cause).layer == Layer::host_key) return std::string{facts_of(cause).remedy} + " Then " + by_hand;
+    if (cause == Cause::authentication_refused)
+      return "The relay is there, and takes no key or password of yours: " + by_hand;
+    return "The relay itself can't be reached from here, whatever the device does: " + by_hand;
+  }
+
   static Finding lease_of(const SeenAtRelay& seen) {
     if (seen.devices.empty())
       return Skipped{"user " + seen.user + " sees no lease record: only the tunnel's own account does"};
@@ -229,9 +251,15 @@ class Visit {
     if (!line) return nothing_came(seen, where);
     if (line->empty()) return closed(where, through.errors());
     tell_(Layer::proof, passed(where + " answers"));
-    if (!line->starts_with("SSH-"))
-      return tell_(Layer::target, failed({Cause::target_unexpected, "read from", where, "it says: " + *line}));
+    if (!line->starts_with("SSH-")) return no_ssh("it says: " + *line, Cause::target_unexpected, where);
     tell_(Layer::target, host_key_through(through, *line));
+  }
+
+  /// Where a host key was named, what shows none is not the device that is meant.
+  void no_ssh(const std::string& what, Cause otherwise, const std::string& where) {
+    const bool is_meant = outside_.pins.empty();
+    tell_(Layer::target, failed({is_meant ? otherwise : Cause::device_key_unexpected, "read from", where,
+                                 what + (is_meant ? "" : ", and shows no host key")}));
   }
 
   enum class Answer { none, an_end, words };
@@ -256,6 +284,8 @@ class Visit {
     if (answer != Answer::none) {
       tell_(Layer::proof, passed(where + " takes the connection, and ends it when we do"));
       if (answer == Answer::words) return tell_(Layer::target, Skipped{"it answered late: look again"});
+      if (!outside_.pins.empty())
+        return no_ssh("it says nothing until it is spoken to", Cause::target_unexpected, where);
       return tell_(Layer::target,
                    passed("it says nothing until it is spoken to, as HTTP does: look at the service itself"));
     }
@@ -273,8 +303,10 @@ class Visit {
     tell_(Layer::proof, passed(where + " takes the connection, and the lease of device " + seen.devices.front() +
                                " stands: it gave a sign of life in the last " + to_text(*guard)));
     if (!may_tell) return tell_(Layer::target, Skipped{what + ": the service may wait to be spoken to; " + again});
-    tell_(Layer::target, failed({Cause::target_hangs, "read from", where, what,
-                                 "Restart the service at the target, and look at its log. Or " + again + "."}));
+    tell_(
+        Layer::target,
+        failed({Cause::target_hangs, "read from", where, what,
+                "First " + again + ". If both are still there, the service hangs: restart it, and look at its log."}));
   }
 
   void closed(const std::string& where, const std::string& errors) {
@@ -305,17 +337,21 @@ class Visit {
     const auto shown = ssh::look_at_host_key(through.socket(), spec, outside_.patience);
     if (!shown) {
       Failure failure = shown.error();
-      if (is_of_another_key(failure.cause))
-        failure = {Cause::device_key_unexpected, "look at the host key behind", "the listener", failure.detail};
+      if (is_of_another_key(failure.cause)) {
+        const std::string why = failure.detail.substr(0, failure.detail.find("; if the pinned"));
+        failure = {Cause::device_key_unexpected, "look at the host key behind", "the listener", why};
+      } else if (failure.cause == Cause::phase_timed_out) {
+        failure = {Cause::target_hangs, "exchange keys with", "the SSH server behind the listener",
+                   "it greets, and then says nothing more"};
+      }
       StepFindings step = failed(std::move(failure));
       step.evidence.push_back(banner);
       return step;
     }
-    StepFindings step = passed(banner + ", " + shown->type + " " + shown->fingerprint);
-    const bool known = shown->line.empty();
-    step.evidence.emplace_back(known ? "its host key is the known one"
-                                     : "its host key is not known here: compare it with the device's own");
-    return step;
+    const char* const known = !outside_.pins.empty() ? ", which is the key that --pin names"
+                              : shown->line.empty()  ? ", which is the known key"
+                                                     : ", which is not known here: compare it with the device's own";
+    return passed(banner + ", " + shown->type + " " + shown->fingerprint + known);
   }
 
   const Outside& outside_;

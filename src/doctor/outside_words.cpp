@@ -34,6 +34,9 @@ if [ -r /proc/net/tcp ]; then
     esac
   done
   echo "${m}listed"
+  ss -Hltnp "sport = :$p" 2>/dev/null | grep -o '(("[^"]*"' | cut -d '"' -f 2 | sort -u | while read -r program; do
+    echo "${m}program $program"
+  done
   u=$(cat /proc/net/tcp /proc/net/tcp6 2>/dev/null | awk '$2 ~ /:HEX$/ && $4 == "0A" { print $8; exit }')
 fi
 if [ "${u:-}" ]; then
@@ -174,6 +177,11 @@ SeenAtRelay read_outside(const std::string& output) {
       words >> address >> listener.user;
       listener.address = address_of_proc(address);
       if (!listener.address.empty()) seen.listeners.push_back(std::move(listener));
+    }
+    if (what == "program") {
+      std::string name;
+      std::getline(words >> std::ws, name);
+      if (!name.empty()) seen.programs.push_back(name);
     }
     if (what == "lease") {  // "1 BOOT BORN [RUN SILENCE] DEVICE ."
       std::vector<std::string> record;

@@ -236,6 +236,9 @@ Look look_at_session(const Patient& patient, const Findings& so_far, Tell tell) 
     return std::make_unique<SessionLook>(patient, addresses_of(so_far), std::move(running), std::move(tell));
   if (!stands) {
     for (const Layer layer : steps) running[layer] = Skipped{"the relay's port takes no connection"};
+    for (const Layer layer : above) {
+      if (!patient.running && layer != Layer::session) running[layer] = Skipped{"the relay's port takes no connection"};
+    }
   }
   return at_once(patient.executor, [running = std::move(running), tell = std::move(tell)] {
     for (const auto& [layer, finding] : running) tell(layer, finding);

@@ -39,7 +39,7 @@ class Visit {
     }
     found_.said = TargetFindings::Said::nothing;
     socket_.emplace(std::move(*socket));
-    const bool speaks_first = !first_words_of(found_.port).empty();
+    const bool speaks_first = found_.spoke_before || !first_words_of(found_.port).empty();
     silence_.expires_after(speaks_first ? Duration{longest_silence} : Duration{first_silence});
     silence_.async_wait([this, alive = std::weak_ptr{alive_}](const boost::system::error_code& error) {
       if (!error && !alive.expired()) hang_up();
@@ -81,6 +81,13 @@ class Visit {
   std::shared_ptr<char> alive_ = std::make_shared<char>();
 };
 
+/// By the running tunnel's last proof.
+bool spoke_before(const Patient& patient, std::size_t forward) {
+  if (!patient.running || forward >= patient.running->forwards.size()) return false;
+  const auto& proof = patient.running->forwards[forward].proof;
+  return proof && proof->result == ProofResult::verified;
+}
+
 bool is_this_device(const Target& target) {
   const auto* tcp = std::get_if<TcpTarget>(&target);
   return tcp != nullptr && (tcp->host == "localhost" || tcp->host.starts_with("127.") || tcp->host == "::1");
@@ -98,6 +105,7 @@ class TargetLook final : public net::Operation {
       found.target = target_name(forwards[at].target);
       if (const auto* tcp = std::get_if<TcpTarget>(&forwards[at].target)) found.port = tcp->port;
       found.here = is_this_device(forwards[at].target);
+      found.spoke_before = spoke_before(patient, at);
       visits_.push_back(std::make_unique<Visit>(patient, forwards[at].target, found, [this] {
         if (--waiting_ == 0) tell();
       }));

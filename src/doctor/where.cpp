@@ -7,6 +7,7 @@
 namespace holdfast::doctor {
 
 Where read_where(const std::string& text) {
+  if (text.starts_with('-')) return {};  // ssh would take it for an option
   Where where{text};
   const auto colon = text.rfind(':');
   const auto bracket = text.rfind(']');

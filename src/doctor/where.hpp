@@ -11,7 +11,7 @@ struct Where {
   std::string login{};  ///< as ssh takes it: an IPv6 address without its brackets
   std::string port{};   ///< empty: there is none
 };
-/// Of several colons without brackets all belong to the address.
+/// Empty where ssh would take it for an option. Of several colons without brackets all belong to the address.
 Where read_where(const std::string& text);
 
 /// From 1 to 65535.

@@ -16,6 +16,8 @@ TEST_CASE("the same name or address becomes the same word everywhere, and keeps 
         "connect relay-1:22 as user-1@relay-1 (device-1)");
   CHECK(anonymous("203.0.113.9:22, 10.64.0.2, 100.70.1.1, 203.0.113.9, 169.254.3.4") ==
         "192.0.2.1:22, 10.0.0.1, 100.64.0.1, 192.0.2.1, 169.254.0.1");
+  Anonymous nameless{std::vector<Anonymous::Name>{}};
+  CHECK(nameless("to fd77::9: Network is unreachable; 10.1.2.3.") == "to fd00::1: Network is unreachable; 10.0.0.1.");
   CHECK(anonymous("[2a01:4f8::7]:22 fe80::1 fd12::3 2a01:4f8::7") == "[2001:db8::1]:22 fe80::1 fd00::1 2001:db8::1");
   CHECK(anonymous("localhost:4649:203.0.113.9:22") == "localhost:4649:192.0.2.1:22");
   CHECK(anonymous("lladdr de:ad:be:ef:00:01 DE:AD:BE:EF:00:02 de:ad:be:ef:00:01") ==

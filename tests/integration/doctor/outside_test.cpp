@@ -59,6 +59,8 @@ TEST_CASE("from outside: a service that waits to be spoken to is alive") {
   check(look(laptop, waits.port()), 0,
         {" ok    way back", "ends it when we do", " ok    target", "says nothing until it is spoken to",
          "Nothing is wrong."});
+  check(look(laptop, waits.port(), {"--pin", "SHA256:" + std::string(43, 'A')}), 2,
+        {" FAIL  target", "it says nothing until it is spoken to, and shows no host key"});
 }
 
 TEST_CASE("from outside: an end that comes by itself is none that a living service makes") {

@@ -93,3 +93,32 @@ TEST_CASE("a running holdfast that does not answer is the fault, and the way is 
   CHECK(has(seen.output, " ok    login "));
   CHECK(has(seen.output, "Next:   Restart it: systemctl "));
 }
+
+TEST_CASE("that the last reload was refused is worth a look, though every tunnel is well") {
+  const Sshd relay;
+  const TargetServer target{greet_then_echo("hello\r\n")};
+  const Holdfast holdfast{leading_to(relay, "relay", target.port())};
+  REQUIRE(holdfast.wait_for_up());
+  holdfast.write_config_text("tunnels: [what]\n");
+  CHECK(holdfast.command({"reload"}).status.code != 0);
+  const Finished seen = holdfast.command({"doctor"});
+  CAPTURE(seen.output);
+  CHECK(seen.status.code == 1);
+  CHECK(has(seen.output, " warn  configuration the last reload was refused, and so will be the next start: "));
+}
+
+TEST_CASE("a key that is missing is told, and the layers below the login are looked at all the same") {
+  const TempDir dir;
+  const RefusingPort relay;
+  write_file(dir / "holdfast.yaml",
+             "status_socket:\n  path: " + (dir / "status.sock") +
+                 "\ntunnels:\n  relay:\n    host_name: 127.0.0.1\n    port: " + std::to_string(relay.port()) +
+                 "\n    user: me\n    identity_file: /nonexistent/key\n"
+                 "    remote_forward: [\"4649:localhost:22\"]\n");
+  const Finished seen = run({.argv = {holdfast_binary(), "doctor", "--config", dir / "holdfast.yaml"}}, 60s);
+  CAPTURE(seen.output);
+  CAPTURE(seen.errors);
+  CHECK(seen.status.code == 2);
+  CHECK(has(seen.errors, "/nonexistent/key"));
+  CHECK(has(seen.output, " FAIL  relay's port "));
+}
