@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "holdfast/diagnosis.hpp"
 
@@ -53,6 +55,47 @@ TEST_CASE("a device that lacks nothing passes, and says what it has") {
   CHECK(judgement.measured == "200 MB of 512 MB of memory are available");
   CHECK(mentions(judgement, "/var/lib/holdfast has 1024 MB of room"));
   CHECK(mentions(judgement, "it is 2025-11-29 by this device's clock"));
+}
+
+TEST_CASE("how far the clocks are apart is told in the unit that people would use") {
+  const auto said = [](std::int64_t off) {
+    return judged([off](DeviceFindings& found) {
+      found.clock_synchronized.reset();
+      found.relay_clock = found.clock + off;
+    });
+  };
+  CHECK_FALSE(said(300).cause);
+  const std::vector<std::pair<std::int64_t, std::string>> spans{{301, "5 min behind"},     {7199, "119 min behind"},
+                                                                {7200, "2 h behind"},      {172799, "47 h behind"},
+                                                                {172800, "2 days behind"}, {-301, "5 min ahead of"}};
+  for (const auto& [off, words] : spans) {
+    CAPTURE(words);
+    CHECK(said(off).cause == Cause::clock_wrong);
+    CHECK(mentions(said(off), words + " the relay's"));
+  }
+}
+
+TEST_CASE("a clock may be at the earliest time that it can be, and no earlier") {
+  const auto at = [](std::int64_t clock) {
+    return judged([clock](DeviceFindings& found) {
+      found.at_least = now;
+      found.clock = clock;
+    });
+  };
+  CHECK_FALSE(at(now).cause);
+  CHECK(at(now - 1).cause == Cause::clock_wrong);
+}
+
+TEST_CASE("a disk is full below 64 KiB, a process out of descriptors when a look would take the last") {
+  CHECK_FALSE(judged([](DeviceFindings& found) { found.places.front().free_bytes = 65536; }).cause);
+  CHECK(judged([](DeviceFindings& found) { found.places.front().free_bytes = 65535; }).cause == Cause::disk_full);
+  CHECK_FALSE(judged([](DeviceFindings& found) { found.descriptors_used = 1020; }).cause);
+  CHECK(judged([](DeviceFindings& found) { found.descriptors_used = 1021; }).cause == Cause::local_error);
+  CHECK(judged([](DeviceFindings& found) { found.descriptors_limit = 1; }).cause == Cause::local_error);
+  CHECK(judged([](DeviceFindings& found) {
+          found.memory_total = 1;
+          found.memory_available = 1;
+        }).cause == Cause::memory_low);
 }
 
 TEST_CASE("what could not be found out is no fault") {

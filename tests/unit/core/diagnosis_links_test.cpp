@@ -109,6 +109,9 @@ TEST_CASE("a link that comes and goes") {
   CHECK(flaps.result == CheckResult::warn);
   CHECK(flaps.cause == Cause::link_flapping);
   CHECK(flaps.measured == "eth0 lost its carrier 30 times in 2 h");
+  CHECK(after(200, 47L * 3600).measured == "eth0 lost its carrier 200 times in 47 h");
+  CHECK(after(200, 48L * 3600).measured == "eth0 lost its carrier 200 times in 2 days");
+  CHECK(after(900, 96L * 3600).measured == "eth0 lost its carrier 900 times in 4 days");
   CHECK_FALSE(after(7, 60).cause);  // as at a boot
   CHECK(after(8, 60).cause == Cause::link_flapping);
   CHECK_FALSE(after(8, 7200).cause);

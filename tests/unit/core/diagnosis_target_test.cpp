@@ -1,5 +1,8 @@
 #include <doctest/doctest.h>
 
+#include <array>
+#include <cstdint>
+
 #include "holdfast/diagnosis.hpp"
 
 using namespace holdfast;
@@ -33,6 +36,22 @@ TEST_CASE("a server that speaks first is held to what it is known to say") {
   const Judgement other = judged(target(22, Said::something, "HTTP/1.1 400 Bad Request"));
   CHECK(other.cause == Cause::target_unexpected);
   CHECK(other.result == CheckResult::warn);
+}
+
+TEST_CASE("what the well-known servers say first") {
+  CHECK(first_words_of(22) == "SSH-");
+  CHECK(first_words_of(2222) == "SSH-");
+  for (const std::uint16_t mail_or_files : std::array<std::uint16_t, 3>{21, 25, 587})
+    CHECK(first_words_of(mail_or_files) == "220");
+  CHECK(first_words_of(110) == "+OK");
+  CHECK(first_words_of(143) == "* OK");
+  CHECK(first_words_of(5900) == "RFB ");
+  CHECK(first_words_of(80).empty());
+}
+
+TEST_CASE("a target that hangs is told from one that hangs up") {
+  CHECK(judged(target(22, Said::nothing)).measured.ends_with("and says nothing"));
+  CHECK(judged(target(22, Said::closed)).measured.ends_with("and ends them without a word"));
 }
 
 TEST_CASE("a target whose name can't be looked up is a matter of the name, and no service is to be started") {

@@ -1,5 +1,6 @@
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <string>
 
 #include "holdfast/diagnosis.hpp"
@@ -293,6 +294,36 @@ TEST_CASE("a server that knows every name lies, and so does one that is believed
         CheckResult::warn, Cause::nameserver_lies);
 }
 
+TEST_CASE("which addresses are private") {
+  const auto cause = [](const char* address) {
+    CAPTURE(address);
+    return judge(Layer::name, name({server(Said::addresses, {address})}, {address}, {"198.51.100.2"})).cause;
+  };
+  for (const char* inside : {"10.1.2.3", "172.16.0.1", "172.31.255.255", "192.168.0.1", "169.254.9.9", "100.64.0.1",
+                             "100.127.255.255", "fe80::1", "fc00::1", "fd12::1"})
+    CHECK(cause(inside) == Cause::nameserver_lies);
+  for (const char* outside : {"1.16.0.1", "9.10.0.1", "11.0.0.1", "20.168.0.1", "172.15.0.1", "172.32.0.1",
+                              "192.167.0.1", "193.168.0.1", "169.253.0.1", "170.254.0.1", "100.63.0.1", "100.128.0.1",
+                              "101.64.0.1", "200.100.0.1", "254.0.0.1", "2001:db8::1", "100.x"})
+    CHECK(cause(outside) == Cause::relay_moved);
+}
+
+TEST_CASE("what each server said stands beside the answer once, and what is remembered where nothing is found") {
+  const Judgement found =
+      judge(Layer::name, name({server(Said::addresses, {"198.51.100.2"}), server(Said::refused), server(Said::refused)},
+                              {"198.51.100.2"}));
+  CHECK(found.measured.find("refuses") != std::string::npos);
+  CHECK(std::count_if(found.evidence.begin(), found.evidence.end(), [](const std::string& line) {
+          return line.find("says 198.51.100.2") != std::string::npos;
+        }) == 1);
+  CHECK(std::none_of(found.evidence.begin(), found.evidence.end(),
+                     [](const std::string& line) { return line.find("remembered") != std::string::npos; }));
+  const Judgement missing = judge(Layer::name, name({server(Said::nothing)}, {}, {"198.51.100.2"}));
+  REQUIRE_FALSE(missing.evidence.empty());
+  CHECK(missing.evidence.back() == "remembered: 198.51.100.2");
+  CHECK(judge(Layer::name, name({server(Said::nothing)}, {})).evidence.empty());
+}
+
 TEST_CASE("a server that says this device itself, or nowhere, blocks the name") {
   for (const char* nobodys : {"0.0.0.0", "127.0.0.1", "::", "::1"}) {
     CAPTURE(nobodys);
@@ -439,6 +470,34 @@ TEST_CASE("one address that takes connections is enough") {
   TcpFindings found = connected();
   found.tries.insert(found.tries.begin(), attempt(Cause::unreachable, "Network is unreachable"));
   check(judge(Layer::tcp, found), CheckResult::pass);
+}
+
+TEST_CASE("silence is shown with what was captured, and with what another port says") {
+  TcpFindings found = tcp({attempt(Cause::connection_timed_out)});
+  found.captured = true;
+  TcpFindings::Try refused = attempt(Cause::connection_refused);
+  refused.to = "198.51.100.2:443";
+  found.others = {refused};
+  const Judgement judgement = judge(Layer::tcp, found);
+  CHECK(judgement.evidence == std::vector<std::string>{"captured: nothing came back",
+                                                       "198.51.100.2:443 refuses: packets to there come back"});
+}
+
+TEST_CASE("a host is taken out of its brackets only where both are there") {
+  CHECK(host_of("[2001:db8::1]:22") == "2001:db8::1");
+  CHECK(host_of("192.0.2.7:22") == "192.0.2.7");
+  CHECK(host_of("[half:22") == "[half");
+  CHECK(host_of("half]:22") == "half]");
+}
+
+TEST_CASE("the default routes stand beside the way, and of a wanted interface only its own count as tied") {
+  const Judgement judgement = judge(Layer::route, routes({default_route("wwan0", 100)}, {way()}));
+  CHECK(judgement.evidence == std::vector<std::string>{"default route: wwan0 by 10.64.0.1 (IPv4, metric 100)"});
+  RouteFindings found =
+      routes({default_route("wwan0", 100), default_route("eth0", 100), default_route("eth1", 100)}, {way()});
+  CHECK(judge(Layer::route, found).cause == Cause::routes_tied);
+  found.wanted = "wwan0";
+  CHECK_FALSE(judge(Layer::route, found).cause);
 }
 
 TEST_CASE("of several addresses the one that says most is the answer") {
