@@ -143,7 +143,9 @@ int examine_there(const Options& options, Options asked, const std::string& tunn
   if (!response) return complain(response.error().exit_status, response.error().text);
   if (response->status == 404 && response->body.find("no such address") != std::string::npos)
     return complain(failed, "the running holdfast is older than this command: restart it (systemctl restart holdfast)");
-  if (response->status == 404) return complain(misused, status::error_text(response->body));
+  if (response->status == 404)
+    return complain(misused, status::error_text(response->body) +
+                                 " (what a file says that was changed since counts after 'holdfast reload')");
   if (response->status != 200) return complain(failed, status::error_text(response->body));
   if (!broken.empty())
     return complain(failed, "what the running holdfast says can't be read: " + status::printable(broken));

@@ -268,8 +268,8 @@ constexpr std::array causes = std::to_array<CauseFacts>({
           "router's DMZ, proxy and NAT settings."),
     found(Cause::reset_on_the_way, "reset_on_the_way", Severity::error, Layer::tcp,
           "something between here and the relay forbids the connection",
-          "A firewall on the way forbids this: ask whoever runs it, or let the relay listen on another port (443) and "
-          "name that in port."),
+          "A firewall forbids this: look at this device's own (nft list ruleset); else ask whoever runs the one on the "
+          "way, or let the relay listen on another port (443) and name that in port."),
     found(Cause::port_blocked, "port_blocked", Severity::error, Layer::tcp,
           "the relay's port is blocked, while another one passes",
           "Let the relay's sshd listen on port 443 too (Port 443 in sshd_config), and name that in port."),

@@ -12,7 +12,7 @@ constexpr std::chrono::milliseconds longest_silence{1000};
 }  // namespace
 
 Knocks::Knocks(boost::asio::any_io_executor executor, ssh::Session& session, const TunnelSpec& spec,
-               std::function<void(StepFindings)> done)
+               std::function<void(Finding)> done)
     : executor_(std::move(executor)), session_(session), spec_(spec), done_(std::move(done)), silence_(executor_) {
   // Not from inside: whoever hears of the end may end us.
   boost::asio::post(executor_, [this, alive = std::weak_ptr{alive_}] {
@@ -25,6 +25,7 @@ void Knocks::next() {
   while (at_ < forwards.size() && forwards[at_].port == 0) ++at_;  // the relay is to choose: nobody has it
   if (at_ == forwards.size()) {
     const auto done = std::exchange(done_, nullptr);
+    if (!looked_ && !found_.measured.empty()) return done(Skipped{found_.measured});
     return done(std::move(found_));
   }
   hosts_.emplace(forwards[at_]);
@@ -58,6 +59,7 @@ void Knocks::refused(const ssh::OpenRefusal& refusal) {
                                                                        : KnockFailure::not_connected;
   const auto found = hosts_->failed(why, refusal.words);
   if (!found) return ask();
+  looked_ = looked_ || *found == KnockFailure::nobody_listens;
   if (*found == KnockFailure::nobody_listens) return is(std::nullopt, "nobody has it");
   is(std::nullopt, hosts_->in_words().empty() ? "the relay lets nobody look who has it" : hosts_->in_words());
 }
@@ -66,6 +68,7 @@ void Knocks::is(std::optional<Cause> cause, const std::string& words) {
   silence_.cancel();
   knock_.reset();
   const std::string listener = listener_name(spec_.remote_forward[at_++]);
+  looked_ = looked_ || cause.has_value();
   if (cause && !found_.failure) {
     found_.failure = Failure{*cause, "look who has", listener, words};
   } else if (found_.measured.empty()) {

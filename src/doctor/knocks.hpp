@@ -20,7 +20,7 @@ class Knocks {
  public:
   /// `done` is called once, from the loop. All of it outlives this.
   Knocks(boost::asio::any_io_executor executor, ssh::Session& session, const TunnelSpec& spec,
-         std::function<void(StepFindings)> done);
+         std::function<void(Finding)> done);
 
  private:
   void next();
@@ -32,12 +32,13 @@ class Knocks {
   boost::asio::any_io_executor executor_;
   ssh::Session& session_;
   const TunnelSpec& spec_;
-  std::function<void(StepFindings)> done_;
+  std::function<void(Finding)> done_;
   std::size_t at_ = 0;
   std::optional<KnockHosts> hosts_;
   std::unique_ptr<relay::Knock> knock_;
   boost::asio::steady_timer silence_;
   StepFindings found_;
+  bool looked_ = false;  ///< at one of them, at least
   std::shared_ptr<char> alive_ = std::make_shared<char>();
 };
 

@@ -116,8 +116,9 @@ class SessionLook final : public net::Operation, private ssh::SessionObserver {
         limit(longest_look);
         tell(Layer::authentication, StepFindings{std::nullopt, "as " + there_.user, said_at_login()});
         if (alive.expired()) return;
-        knocks_.emplace(executor_, *session_, there_, [this, server = server_](StepFindings found) {
-          if (found.failure) found.failure = with_remedy_for(server, *found.failure);
+        knocks_.emplace(executor_, *session_, there_, [this, server = server_](Finding found) {
+          auto* step = std::get_if<StepFindings>(&found);
+          if (step != nullptr && step->failure) step->failure = with_remedy_for(server, *step->failure);
           tell_above(std::move(found));
         });
         return;
@@ -176,7 +177,7 @@ class SessionLook final : public net::Operation, private ssh::SessionObserver {
   }
 
   /// What the tunnel knows of a refused listener says more than a knock.
-  void tell_above(std::optional<StepFindings> knocked) {
+  void tell_above(std::optional<Finding> knocked) {
     const auto known = running_.find(Layer::listener);
     const bool is_known = known != running_.end() && std::holds_alternative<StepFindings>(known->second);
     if (knocked && !is_known) running_[Layer::listener] = std::move(*knocked);

@@ -58,6 +58,11 @@ StepFindings standing(const TunnelReport& tunnel) {
   StepFindings found =
       taken((ends ? "is being ended, for " : "holds for ") + to_text(tunnel.in_state) + " at " + tunnel.address,
             past_of(tunnel));
+  for (const RelayReport& relay : tunnel.relays) {
+    if (relay.current) break;  // those behind it are not needed
+    if (relay.failure)
+      found.evidence.push_back("the preferred " + relay.relay + ": " + describe(relay.failure->failure));
+  }
   const bool often = std::any_of(tunnel.losses.begin(), tunnel.losses.end(), [](const RecentLosses& losses) {
     return losses.of == LossOf::session && too_often(losses);
   });
@@ -104,8 +109,9 @@ StepFindings listener_of(const TunnelReport& tunnel, const ForwardReport& forwar
 
 /// What comes of it at the target is told there.
 StepFindings proof_of(const ForwardReport& forward) {
-  StepFindings found = taken(forward.listener + " leads back to us: " + condition(forward));
+  StepFindings found = taken(forward.listener + ": " + condition(forward));
   const bool came_back = is_good(forward.proof->result) || forward.proof->result == ProofResult::target_down;
+  if (came_back) found.measured = forward.listener + " leads back to us: " + condition(forward);
   if (!came_back) found.failure = forward.proof->failure;
   return found;
 }
@@ -172,7 +178,7 @@ Findings findings_of(const TunnelSpec& spec, const TunnelReport& tunnel) {
     if (forward.proof) proofs.push_back(proof_of(forward));
   }
   findings[Layer::listener] = joined(std::move(listeners), "there is no forward");
-  findings[Layer::proof] = joined(std::move(proofs), "no listener was proven yet");
+  findings[Layer::proof] = joined(std::move(proofs), "no listener was proven yet: look again in a minute");
   return findings;
 }
 

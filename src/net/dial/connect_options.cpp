@@ -124,6 +124,7 @@ Cause cause_of(const error_code& error) {
     case EAFNOSUPPORT:
     case EACCES:  // a local firewall that rejects
     case EPERM:   // one that drops
+    case EINVAL:  // a blackhole route
       return Cause::unreachable;
     default:
       return Cause::local_error;
