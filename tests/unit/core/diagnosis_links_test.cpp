@@ -109,6 +109,7 @@ TEST_CASE("a link that comes and goes") {
   CHECK(flaps.result == CheckResult::warn);
   CHECK(flaps.cause == Cause::link_flapping);
   CHECK(flaps.measured == "eth0 lost its carrier 30 times in 2 h");
+  CHECK(after(9, 7199).measured == "eth0 lost its carrier 9 times in 119 min");
   CHECK(after(200, 47L * 3600).measured == "eth0 lost its carrier 200 times in 47 h");
   CHECK(after(200, 48L * 3600).measured == "eth0 lost its carrier 200 times in 2 days");
   CHECK(after(900, 96L * 3600).measured == "eth0 lost its carrier 900 times in 4 days");

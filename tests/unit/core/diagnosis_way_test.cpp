@@ -438,8 +438,30 @@ TEST_CASE("where small echoes pass and large ones vanish there is a hole") {
   check(judge(Layer::path, found), CheckResult::fail, Cause::path_mtu);
   found.large = {large(1420, false, "Frag needed and DF set from 10.0.0.1"), large(1400, true)};
   check(judge(Layer::path, found), CheckResult::pass);
+  CHECK(judge(Layer::path, found).evidence ==
+        std::vector<std::string>{"1420 bytes: Frag needed and DF set from 10.0.0.1", "1400 bytes pass"});
   found.large = {large(1420, false), large(1400, false), large(576, false)};
   check(judge(Layer::path, found), CheckResult::pass);
+  CHECK(judge(Layer::path, found).evidence.front() == "1420 bytes are not answered");
+  // The smallest that is lost and the largest that passes bound it.
+  found.large = {large(1500, false), large(1420, false), large(1400, true), large(576, true)};
+  CHECK(judge(Layer::path, found).measured ==
+        "echoes of 1400 bytes are answered, of 1420 bytes are not, and no ICMP tells why");
+  found.large = {large(1400, false), large(1420, true)};  // a host's own taste
+  check(judge(Layer::path, found), CheckResult::pass);
+}
+
+TEST_CASE("that no echo may be sent, and what was said to one, is told where nothing is known") {
+  PathFindings none;
+  none.not_permitted = "no echo may be sent here";
+  CHECK(judge(Layer::path, none).measured == "no echo may be sent here");
+  CHECK(judge(Layer::path, echo("", 0)).measured == "no echo is answered, which says nothing");
+  for (const char* filter : {"Packet filtered", "Communication prohibited", "Port Unreachable"}) {
+    PathFindings said = echo("", 0);
+    said.echoes.front().detail = filter;
+    check(judge(Layer::path, said), CheckResult::skip);
+    CHECK(judge(Layer::path, said).measured == std::string{"198.51.100.2: "} + filter);
+  }
 }
 
 TEST_CASE("a hole for large packets is no less one because TCP connects") {

@@ -66,6 +66,39 @@ TEST_CASE("a session that stands shows that all below it does, and of what") {
   CHECK(judged(tunnel, Layer::proof).result == CheckResult::pass);
 }
 
+TEST_CASE("which states have a session, and that one which is being ended does not hold") {
+  TunnelReport tunnel = standing();
+  for (const char* state : {"standing_by", "requesting_forwards", "established", "draining"}) {
+    tunnel.state = state;
+    CHECK(has_session(tunnel));
+  }
+  CHECK(judged(tunnel, Layer::session).measured == "is being ended, for 4 min 0 s at 192.0.2.7:22");
+  for (const char* state : {"idle", "opening", "closing", "backing_off", "stopped"}) {
+    tunnel.state = state;
+    CHECK_FALSE(has_session(tunnel));
+  }
+}
+
+TEST_CASE("a session on a spare relay says what keeps it from the preferred one") {
+  TunnelReport tunnel = standing();
+  const FailureReport refused{{Cause::connection_refused, "connect", "a.example:22", ""}, 1min};
+  tunnel.relays = {{"a.example:22", false, refused},
+                   {"b.example:22", false},
+                   {"c.example:22", true},
+                   {"d.example:22", false, refused}};
+  const auto evidence = judged(tunnel, Layer::session).evidence;
+  CHECK(evidence == std::vector<std::string>{"the preferred a.example:22: connect a.example:22: connection refused"});
+}
+
+TEST_CASE("the worst of several forwards is told, the others beside it") {
+  TunnelReport tunnel = standing();
+  tunnel.forwards.push_back({"localhost:4650", "localhost:80", ForwardState::refused, 0});
+  tunnel.forwards.back().refusal = "policy";
+  const Judgement judgement = judged(tunnel, Layer::listener);
+  CHECK(judgement.cause == Cause::forward_refused);
+  CHECK(judgement.evidence.back() == "localhost:4649 held, verified 10 s ago");
+}
+
 TEST_CASE("a session that is lost again and again is at fault, and a listener that is held softens that") {
   TunnelReport tunnel = standing();
   tunnel.losses = {{LossOf::session, 3, "idle timeout"}};
@@ -113,6 +146,8 @@ TEST_CASE("sessions that ended alike share a line, the latest first") {
   CHECK(session.evidence[1] ==
         "1 min 0 s ago a session ended after 1 h 0 min: read from relay: connection lost; 2 before it ended alike");
   CHECK(session.evidence[2] == "2 h 0 min ago a session ended after 1 h 0 min: keep alive relay: relay silent");
+  tunnel.ends = {{silent, 3h, 1h}, {silent, 2h, 1h}};
+  CHECK(judged(tunnel, Layer::session).evidence[1].ends_with("relay silent; 1 before it ended alike"));
 }
 
 TEST_CASE("a tunnel that never had a session, and no error, is not judged") {

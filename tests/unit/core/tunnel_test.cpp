@@ -809,6 +809,17 @@ TEST_CASE("a tunnel that stands by and loses its session stands by again") {
   CHECK(tunnel.phase() == "standing_by");
 }
 
+TEST_CASE("a tunnel has no listener until the relay is asked for the first") {
+  SteppedTunnel tunnel{spec_with(1)};
+  CHECK(has_no_listener(tunnel.state.phase));
+  tunnel.open_until(OpeningPhase::key_exchange);
+  CHECK(tunnel.phase() == "opening");
+  CHECK(has_no_listener(tunnel.state.phase));
+  tunnel.session(PhaseCompleted{OpeningPhase::key_exchange}).session(PhaseCompleted{OpeningPhase::authenticate});
+  CHECK(tunnel.phase() == "requesting_forwards");
+  CHECK_FALSE(has_no_listener(tunnel.state.phase));
+}
+
 TEST_CASE("a tunnel has no listener once the relay has confirmed that they are cancelled, or the session is gone") {
   SteppedTunnel tunnel{spec_with(2)};
   tunnel.establish();
