@@ -92,7 +92,8 @@ int DoctorFace::end() {
   out_ << std::flush;
   const CheckResult result = result_of(diagnosis);
   ++round_.tunnels_;
-  round_.overview_ += status::remark(result, status::printable_name(tunnel_), status::in_a_line(diagnosis), {}, page_);
+  const std::string name = tunnel_.empty() ? "number " + std::to_string(round_.tunnels_) : tunnel_;
+  round_.overview_ += status::remark(result, status::printable_name(name), status::in_a_line(diagnosis), {}, page_);
   return result == CheckResult::fail ? 2 : result == CheckResult::warn ? 1 : 0;
 }
 
