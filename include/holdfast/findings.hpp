@@ -213,7 +213,8 @@ struct StepFindings {
   std::optional<Failure> failure;  ///< none: it was taken
   std::string measured;            ///< "SSH-2.0-OpenSSH_9.2p1, after 0.3 s"
   std::vector<std::string> evidence;
-  std::string said{};  ///< of the banner: what came first, a banner or not
+  std::string said{};   ///< of the banner: what came first, a banner or not
+  bool is_new = false;  ///< of the host key: nobody knew it, and it was not compared
 };
 
 struct TargetFindings {

@@ -204,7 +204,7 @@ class CommandLine {
     CLI::App& doctor_command =
         add("doctor", "Find the layer at fault, and the next step", doctor_text, doctor_footer, doctor);
     doctor_command.add_option("TUNNEL", options_.tunnel,
-                              "The tunnel's name; without one, those that something is wrong with, or all");
+                              "The tunnel's name; without one all, or of many those that something is wrong with");
     doctor_command.add_flag("--json", options_.json, "Print what was found, and what it comes to, as JSON");
     doctor_command
         .add_option("--from-outside", options_.outside.where,

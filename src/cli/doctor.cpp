@@ -109,16 +109,18 @@ int look_outside(const Options& options, std::ostream& out) {
   return face.end();
 }
 
-/// Of the running daemon: those that something is wrong with, or all if nothing is.
+/// Of the running daemon: those that something is wrong with, by a status that may be some time old, or all if nothing
+/// is, or if they are few.
 std::vector<std::string> worth_a_look(const Report& report, DoctorRound& round) {
   const auto is_well = [](const TunnelReport& tunnel) { return health(tunnel) == Health::ok; };
-  const bool all = std::all_of(report.tunnels.begin(), report.tunnels.end(), is_well);
+  constexpr std::size_t few = 4;
+  const bool all = report.tunnels.size() <= few || std::all_of(report.tunnels.begin(), report.tunnels.end(), is_well);
   std::vector<std::string> names;
   for (const TunnelReport& tunnel : report.tunnels) {
     if (all || !is_well(tunnel)) {
       names.push_back(tunnel.name);
     } else {
-      round.leave_out(tunnel.name, "is well by its status, and was not looked at");
+      round.leave_out(tunnel.name, "was not looked at: by its status it is well");
     }
   }
   return names;
@@ -220,7 +222,13 @@ int examine(const Options& options, const std::string& tunnel, std::string silen
   }
   for (const Options& asked : holders) {
     const auto status = ask(asked, "/v1/status");
-    if (status) return examine_there(options, asked, tunnel, round);
+    if (status) {
+      const auto report = status::from_json(status->body);
+      if (report && report->last_reload_error)
+        round.remark("the last reload was refused: " + *report->last_reload_error +
+                     ". Mend the file, try it (holdfast check), and reload.");
+      return examine_there(options, asked, tunnel, round);
+    }
     const Unanswered& why = status.error();
     if (why.denied || options.socket || why.exit_status == misused) return complain(misused, why.text);
     if (!why.nobody) silence = why.text;
@@ -243,8 +251,6 @@ tl::expected<Wanted, int> tunnels_to_look_at(const Options& options, DoctorRound
     if (!report) return tl::unexpected{complain(failed, report.error())};
     if (report->tunnels.empty())
       return tl::unexpected{complain(misused, "the running holdfast holds no tunnel; 'holdfast init' makes one")};
-    if (report->last_reload_error)
-      round.remark("the last reload was refused, and so will be the next start: " + *report->last_reload_error);
     return Wanted{worth_a_look(*report, round)};
   }
   const Unanswered& why = response.error();

@@ -35,15 +35,15 @@ void DoctorRound::leave_out(const std::string& tunnel, const std::string& why) {
 }
 
 void DoctorRound::remark(const std::string& what) {
-  remarks_ += status::remark(CheckResult::warn, "configuration", what, {}, page_);
+  remark_ = status::remark(CheckResult::warn, "configuration", what, {}, page_);
 }
 
 int DoctorRound::end() {
   if (!not_captured_.empty()) std::cerr << "Nothing is captured: " << not_captured_ << ".\n";
   if (show_ == Show::text && tunnels_ > 1) out_ << "\nAll tunnels:\n" << overview_;
-  if (!remarks_.empty()) (show_ == Show::text ? out_ : std::cerr) << '\n' << remarks_;
+  if (!remark_.empty()) (show_ == Show::text ? out_ : std::cerr) << '\n' << remark_;
   out_ << std::flush;
-  return remarks_.empty() ? 0 : 1;
+  return remark_.empty() ? 0 : 1;
 }
 
 DoctorFace::DoctorFace(DoctorRound& round, std::string tunnel, std::string how, std::set<Layer> expected)
@@ -101,6 +101,9 @@ void DoctorFace::show_what_is_next() {
   begin();
   clear_waiting();
   const Diagnosis so_far = diagnose(findings_);
+  // Where a session stands it is being asked for a sign of life, which decides how bad is what lies below.
+  if (findings_.contains(Layer::session) && expected_.contains(Layer::path) && !findings_.contains(Layer::path))
+    return show_waiting();
   while (!expected_.empty() && findings_.contains(*expected_.begin())) {
     const Layer next = *expected_.begin();
     expected_.erase(expected_.begin());

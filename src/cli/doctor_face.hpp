@@ -22,9 +22,9 @@ class DoctorRound {
   void leave_out(const std::string& tunnel, const std::string& why);
   /// How many were looked at or left out.
   std::size_t tunnels() const { return tunnels_; }
-  /// Of the configuration: worth a look, whatever the tunnels are like.
+  /// Of the configuration: worth a look, whatever the tunnels are like. The last one is shown.
   void remark(const std::string& what);
-  /// Of several tunnels, a line each, and the remarks. The exit status of those.
+  /// Of several tunnels, a line each, and the remark. The exit status of that.
   int end();
 
  private:
@@ -34,7 +34,7 @@ class DoctorRound {
   const status::Page page_;
   std::string not_captured_;  ///< why, until it is said
   std::string overview_;
-  std::string remarks_;
+  std::string remark_;
   std::size_t tunnels_ = 0;
   bool looked_ = false;  ///< something is shown
 };

@@ -136,14 +136,20 @@ std::string door(const SeenAtRelay& seen) {
 StepFindings listener_of(const SeenAtRelay& seen, std::uint16_t port) {
   StepFindings step;
   for (const auto& listener : seen.listeners) step.measured += (step.measured.empty() ? "" : ", ") + at(listener, port);
-  // Of another kind of SSH server on the relay nothing is known.
+  // Of another kind of SSH server on the relay nothing is known, nor of what a container's proxy leads to.
   const bool by_openssh = seen.version.starts_with("OpenSSH_");
-  const auto stranger = std::find_if(seen.programs.begin(), seen.programs.end(), [&](const std::string& program) {
-    return by_openssh && !program.starts_with("sshd");
+  const auto is_at_door = [at_door = door(seen)](const std::string& address) {
+    return address == at_door || address == "[" + at_door + "]" || address == "0.0.0.0" || address == "*" ||
+           address == "[::]";
+  };
+  const auto stranger = std::find_if(seen.programs.begin(), seen.programs.end(), [&](const auto& program) {
+    const bool may_be_ours =
+        program.name.starts_with("sshd") || program.name == "dropbear" || program.name == "docker-proxy";
+    return by_openssh && is_at_door(program.address) && !may_be_ours;
   });
   if (stranger != seen.programs.end())
     step.failure = Failure{Cause::listener_held_live, "look who has", "port " + std::to_string(port) + " at the relay",
-                           *stranger + " has it, and not sshd",
+                           stranger->name + " has it, and not sshd",
                            "Stop that program on the relay, or give the tunnel another port."};
   if (!seen.listeners.empty()) return step;
   step.failure = Failure{Cause::no_listener, "look for", "port " + std::to_string(port) + " at the relay", ""};
@@ -251,6 +257,11 @@ class Visit {
     if (!line) return nothing_came(seen, where);
     if (line->empty()) return closed(where, through.errors());
     tell_(Layer::proof, passed(where + " answers"));
+    const bool by_sshd = line->starts_with("Exceeded MaxStartups") || line->starts_with("Not allowed at this time");
+    if (by_sshd)
+      return tell_(Layer::target, failed({Cause::target_unexpected, "read from", where, "it says: " + *line,
+                                          "The device's sshd takes nobody for now: look again in a minute, and at "
+                                          "MaxStartups and PerSourcePenalties there."}));
     if (!line->starts_with("SSH-")) return no_ssh("it says: " + *line, Cause::target_unexpected, where);
     tell_(Layer::target, host_key_through(through, *line));
   }

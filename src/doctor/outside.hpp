@@ -47,9 +47,14 @@ struct SeenAtRelay {
     std::string user;     ///< whose; a number if it has no name there
   };
   std::vector<Listener> listeners{};
-  std::vector<std::string> programs{};  ///< that listen, where whoever looks may see it: "sshd", "sshd-session"
-  std::vector<std::string> devices{};   ///< by the lease records of the account, whose session is there
-  std::vector<unsigned> guards{};       ///< of each: after so many seconds of silence its session is ended; 0: not told
+  /// That listens, where whoever looks may see it.
+  struct Program {
+    std::string address;  ///< as ss(8) has it: "127.0.0.1", "*", "[::1]"
+    std::string name;     ///< "sshd", "sshd-session"
+  };
+  std::vector<Program> programs{};
+  std::vector<std::string> devices{};  ///< by the lease records of the account, whose session is there
+  std::vector<unsigned> guards{};      ///< of each: after so many seconds of silence its session is ended; 0: not told
   /// Of the relay's sshd for the user that listens, as far as it may be asked.
   std::optional<unsigned> alive_interval{};  ///< ClientAliveInterval, in seconds
   std::optional<unsigned> alive_count{};     ///< ClientAliveCountMax

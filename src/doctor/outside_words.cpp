@@ -34,9 +34,8 @@ if [ -r /proc/net/tcp ]; then
     esac
   done
   echo "${m}listed"
-  ss -Hltnp "sport = :$p" 2>/dev/null | grep -o '(("[^"]*"' | cut -d '"' -f 2 | sort -u | while read -r program; do
-    echo "${m}program $program"
-  done
+  ss -Hltnp "sport = :$p" 2>/dev/null | sed -n 's/^[^ ]* *[^ ]* *[^ ]* *\([^ ]*\):[0-9]* .*(("\([^"]*\)".*/\1 \2/p' |
+    while read -r address program; do echo "${m}program $address $program"; done
   u=$(cat /proc/net/tcp /proc/net/tcp6 2>/dev/null | awk '$2 ~ /:HEX$/ && $4 == "0A" { print $8; exit }')
 fi
 if [ "${u:-}" ]; then
@@ -179,9 +178,10 @@ SeenAtRelay read_outside(const std::string& output) {
       if (!listener.address.empty()) seen.listeners.push_back(std::move(listener));
     }
     if (what == "program") {
-      std::string name;
-      std::getline(words >> std::ws, name);
-      if (!name.empty()) seen.programs.push_back(name);
+      SeenAtRelay::Program program;
+      words >> program.address;
+      std::getline(words >> std::ws, program.name);
+      if (!program.name.empty()) seen.programs.push_back(std::move(program));
     }
     if (what == "lease") {  // "1 BOOT BORN [RUN SILENCE] DEVICE ."
       std::vector<std::string> record;

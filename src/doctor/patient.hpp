@@ -30,6 +30,7 @@ struct Patient {
   /// Where a session stands: asks its relay for a sign of life, and when one came last.
   std::function<void()> ask_relay{};
   std::function<std::optional<TimePoint>()> answered_at{};
+  std::function<std::uint64_t()> bytes_received{};  ///< over that session
   /// Only what costs no packet is looked at: the device, the modem, the link, the address, and the routes, to
   /// this address of the relay's if it is not empty.
   std::optional<std::string> silent{};

@@ -105,11 +105,12 @@ class SessionLook final : public net::Operation, private ssh::SessionObserver {
         reached_ = 3;
         session_->authenticate(false);
         tell(Layer::key_exchange, StepFindings{std::nullopt, session_->cipher(), {}});
-        if (!alive.expired())
-          tell(Layer::host_key,
-               StepFindings{std::nullopt,
-                            session_->host_key() + (met_ ? ", not known here yet: the tunnel would take it" : ""),
-                            {}});
+        if (!alive.expired()) {
+          StepFindings key;
+          key.measured = session_->host_key() + (met_ ? ", not known here yet: the tunnel would take it" : "");
+          key.is_new = met_;
+          tell(Layer::host_key, std::move(key));
+        }
         return;
       case OpeningPhase::authenticate:
         reached_ = 4;

@@ -13,7 +13,7 @@ namespace holdfast::doctor {
 namespace {
 
 constexpr std::chrono::seconds longest_connect{2};
-constexpr std::chrono::seconds longest_silence{2};       ///< of a server that speaks first
+constexpr std::chrono::seconds longest_silence{3};       ///< of a server that speaks first, as for a proof
 constexpr std::chrono::milliseconds first_silence{500};  ///< of any other, whose words are only shown
 constexpr std::string_view greeting = "SSH-2.0-holdfast\r\n";
 

@@ -63,6 +63,7 @@ class SessionPath final : public net::Operation {
       : relay_(relay_name(patient.there)),
         address_(patient.running->address),
         answered_at_(patient.answered_at),
+        bytes_received_(patient.bytes_received),
         then_(std::move(then)),
         timer_(patient.executor) {
     patient.ask_relay();
@@ -85,6 +86,9 @@ class SessionPath final : public net::Operation {
     if (answered && *answered >= asked_) {
       found.measured = "the running session is through to " + address_ + ", and answers after " +
                        std::to_string(since(asked_, *answered).count()) + " ms";
+    } else if (bytes_received_() > received_before_) {  // they stand before the answer, on a link that is busy
+      found.measured = "the running session is through to " + address_ +
+                       ", and data comes in; an answer takes longer than " + to_text(longest_silence);
     } else {
       const std::string before = answered ? "; its last answer came " + to_text(now - *answered) + " ago" : "";
       found.failure = Failure{Cause::relay_silent, "ask for a sign of life at", relay_,
@@ -99,6 +103,8 @@ class SessionPath final : public net::Operation {
   const std::string relay_;
   const std::string address_;
   const std::function<std::optional<TimePoint>()> answered_at_;
+  const std::function<std::uint64_t()> bytes_received_;
+  const std::uint64_t received_before_ = bytes_received_();
   const Then then_;
   boost::asio::steady_timer timer_;
   const TimePoint asked_ = Clock::now();

@@ -191,7 +191,13 @@ std::string remark(CheckResult result, const std::string& about, const std::stri
 std::string conclusion(const Diagnosis& diagnosis, const Page& page) {
   const auto answer = std::find_if(diagnosis.judgements.begin(), diagnosis.judgements.end(),
                                    [&](const Judgement& judgement) { return judgement.layer == diagnosis.answer; });
-  if (answer == diagnosis.judgements.end()) return coloured("Nothing is wrong.", "\x1b[32m", page.colour) + "\n";
+  if (answer == diagnosis.judgements.end()) {
+    const bool unproven =
+        std::any_of(diagnosis.judgements.begin(), diagnosis.judgements.end(), [](const Judgement& judgement) {
+          return judgement.layer == Layer::proof && judgement.measured.starts_with("no listener was proven yet");
+        });
+    return coloured(unproven ? "Nothing is wrong so far." : "Nothing is wrong.", "\x1b[32m", page.colour) + "\n";
+  }
   const bool fails = answer->result == CheckResult::fail;
   std::string text = wrapped(coloured(fails ? "Fault:  " : "Look:   ", fails ? "\x1b[1;31m" : "\x1b[33m", page.colour),
                              in_a_line(diagnosis), 8, page);

@@ -253,6 +253,10 @@ std::shared_ptr<void> Supervisor::examine(const std::string& tunnel, Tell tell) 
     const Slot* now = find(tunnel);
     return now == nullptr ? std::nullopt : now->runner().answered_at();
   };
+  patient.bytes_received = [this, tunnel]() -> std::uint64_t {
+    const Slot* now = find(tunnel);
+    return now == nullptr ? 0 : now->runner().bytes_received();
+  };
   return std::make_shared<doctor::Examination>(
       std::move(patient), [tell](Layer layer, const Finding& finding) { tell(status::to_line(layer, finding)); },
       [tell] { tell(""); });

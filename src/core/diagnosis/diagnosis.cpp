@@ -18,11 +18,12 @@ bool carries(Layer layer) {
 
 /// A gateway that answers shows nothing of the way behind it, a handful of small packets nothing of large ones, and a
 /// connection nothing of whom it leads to.
-bool shows_otherwise(Layer passed, const Judgement& judgement) {
+bool shows_otherwise(Layer passed, const Judgement& judgement, bool key_was_known) {
   if (passed == Layer::neighbour)
     return judgement.layer < Layer::route && judgement.cause != Cause::local_address_unavailable;
   if (judgement.cause == Cause::path_mtu) return passed >= Layer::key_exchange;
-  if (judgement.cause == Cause::nameserver_lies) return passed >= Layer::host_key;
+  if (judgement.cause == Cause::nameserver_lies)
+    return passed >= (key_was_known ? Layer::host_key : Layer::authentication);
   return !nobody_holds(judgement);
 }
 
@@ -50,7 +51,7 @@ bool came_back(const Judgement& judgement, bool asked) {
 
 /// What fails below a layer that passes is not needed: another interface, server or address serves. A modem that nobody
 /// needs is no fault at all: many a laptop has one without a SIM.
-void soften(std::vector<Judgement>& judgements) {
+void soften(std::vector<Judgement>& judgements, bool key_was_known) {
   const bool asked = std::any_of(judgements.begin(), judgements.end(),
                                  [](const Judgement& judgement) { return judgement.layer == Layer::tcp; });
   std::optional<Layer> carried;  // the highest that shows it
@@ -62,7 +63,7 @@ void soften(std::vector<Judgement>& judgements) {
       if (back && blamed && judgement.cause != Cause::signal_weak) judgement.result = CheckResult::pass;
       return;
     }
-    if (carried && shows_otherwise(*carried, judgement)) {
+    if (carried && shows_otherwise(*carried, judgement, key_was_known)) {
       if (judgement.result == CheckResult::fail) judgement.result = CheckResult::warn;
       // Somebody answers echoes in the relay's place, and hands on the rest.
       if (judgement.cause == Cause::answered_on_the_way) judgement.result = CheckResult::pass;
@@ -144,7 +145,7 @@ void cite(std::vector<Judgement>& judgements, const Findings& findings) {
 std::string proven_address(const Findings& findings) {
   const auto* host_key = find<StepFindings>(findings, Layer::host_key);
   const auto* tcp = find<TcpFindings>(findings, Layer::tcp);
-  if (host_key == nullptr || host_key->failure || tcp == nullptr) return {};
+  if (host_key == nullptr || host_key->failure || host_key->is_new || tcp == nullptr) return {};
   const auto connected =
       std::find_if(tcp->tries.begin(), tcp->tries.end(), [](const auto& one) { return !one.failed; });
   return connected == tcp->tries.end() ? std::string{} : host_of(connected->to);
@@ -218,7 +219,8 @@ Diagnosis diagnose(const Findings& findings) {
   }
   doubt_silent_session(diagnosis.judgements);
   cite(diagnosis.judgements, findings);
-  soften(diagnosis.judgements);
+  const auto* host_key = find<StepFindings>(findings, Layer::host_key);
+  soften(diagnosis.judgements, host_key != nullptr && !host_key->is_new);
   explain(diagnosis.judgements);
   const Judgement* fault = lowest(diagnosis.judgements, CheckResult::fail);
   if (fault == nullptr) fault = lowest(diagnosis.judgements, CheckResult::warn);

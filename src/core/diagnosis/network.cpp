@@ -133,9 +133,8 @@ std::string next_step_beside(const NeighbourFindings& found, std::string otherwi
   const bool absent = std::any_of(found.gateways.begin(), found.gateways.end(),
                                   [](const auto& gateway) { return gateway.is_relay && is_silent(gateway); });
   if (!absent) return otherwise;
-  return "The relay is on this device's own network, and nobody answers there at its address: look whether it is on, "
-         "and "
-         "whether the address is its own.";
+  return "By this device's routes the relay is on its own network, and nobody answers there at its address: look "
+         "whether it is on, whether the address is its own, and at the netmask (ip route get ADDRESS).";
 }
 
 Judgement judge(const NeighbourFindings& found) {

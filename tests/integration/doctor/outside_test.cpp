@@ -194,6 +194,16 @@ TEST_CASE("from outside: no login at the relay, and a port that is none") {
   CHECK(nothing.errors.find("USER@RELAY:PORT") != std::string::npos);
 }
 
+TEST_CASE("who listens is read, with the address that ss gives") {
+  const auto seen = doctor::read_outside(
+      "holdfast-outside: program 127.0.0.1 python3\nholdfast-outside: program [::1] sshd\n"
+      "holdfast-outside: program *\n");
+  REQUIRE(seen.programs.size() == 2);
+  CHECK(seen.programs[0].address == "127.0.0.1");
+  CHECK(seen.programs[0].name == "python3");
+  CHECK(seen.programs[1].name == "sshd");
+}
+
 TEST_CASE("an address of /proc/net/tcp is read as the kernel means it") {
   CHECK(doctor::address_of_proc("0100007F") == "127.0.0.1");
   CHECK(doctor::address_of_proc("00000000000000000000000001000000") == "::1");

@@ -24,12 +24,14 @@ Tunnel leading_to(const Sshd& relay, const std::string& name, std::uint16_t targ
 
 }  // namespace
 
-TEST_CASE("doctor without a name looks at each tunnel that leads nowhere, though its session stands") {
+TEST_CASE("doctor without a name looks at each of many tunnels that leads nowhere, though its session stands") {
   const Sshd relay;
   const TargetServer target{greet_then_echo("hello\r\n")};
-  const Holdfast holdfast{
-      std::vector<Tunnel>{leading_to(relay, "good", target.port()), leading_to(relay, "hollow", free_port())}};
-  REQUIRE(holdfast.wait_for_up("good"));
+  std::vector<Tunnel> tunnels{leading_to(relay, "hollow", free_port())};
+  for (const char* good : {"good", "better", "best", "other"})
+    tunnels.push_back(leading_to(relay, good, target.port()));
+  const Holdfast holdfast{tunnels};
+  for (const char* good : {"good", "better", "best", "other"}) REQUIRE(holdfast.wait_for_up(good));
   REQUIRE(holdfast.wait_for([](const Json& tunnel) { return tunnel.dump().find("target_down") != std::string::npos; },
                             "hollow"));
   const Finished seen = holdfast.command({"doctor"});
@@ -37,8 +39,8 @@ TEST_CASE("doctor without a name looks at each tunnel that leads nowhere, though
   CHECK(seen.status.code == 2);
   CHECK(seen.output.starts_with("Tunnel hollow, by the running holdfast\n"));
   CHECK_FALSE(has(seen.output, "Tunnel good"));
-  CHECK(has(seen.output,
-            "\nAll tunnels:\n -     good         is well by its status, and was not looked at\n FAIL  hollow  "));
+  CHECK(has(seen.output, "\nAll tunnels:\n"));
+  CHECK(has(seen.output, " -     good         was not looked at: by its status it is well\n"));
   CHECK(has(seen.output, "target: the forward's own target takes no connections"));
 
   const Finished unknown = holdfast.command({"doctor", "godo"});
@@ -101,10 +103,10 @@ TEST_CASE("that the last reload was refused is worth a look, though every tunnel
   REQUIRE(holdfast.wait_for_up());
   holdfast.write_config_text("tunnels: [what]\n");
   CHECK(holdfast.command({"reload"}).status.code != 0);
-  const Finished seen = holdfast.command({"doctor"});
+  const Finished seen = holdfast.command({"doctor", "relay"});
   CAPTURE(seen.output);
   CHECK(seen.status.code == 1);
-  CHECK(has(seen.output, " warn  configuration the last reload was refused, and so will be the next start: "));
+  CHECK(has(seen.output, " warn  configuration the last reload was refused: "));
 }
 
 TEST_CASE("a key that is missing is told, and the layers below the login are looked at all the same") {

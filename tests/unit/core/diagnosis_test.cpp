@@ -169,6 +169,32 @@ TEST_CASE("a running session that gives no sign of life says nothing of now") {
   CHECK(of(diagnosis, Layer::path).hidden_by == Layer::link);
 }
 
+TEST_CASE("a host key that was new shows nothing of whose address a name server gave") {
+  NameFindings name;
+  name.name = "relay.example";
+  name.found = {"127.0.0.1"};
+  NameFindings::Server server;
+  server.address = "192.0.2.53";
+  server.said = NameFindings::Said::addresses;
+  server.addresses = name.found;
+  name.servers = {server};
+  TcpFindings tcp;
+  tcp.tries = {refused_at("127.0.0.1:22")};
+  tcp.tries.front().failed.reset();
+  StepFindings key{std::nullopt, "ssh-ed25519 SHA256:abc, not known here yet", {}};
+  key.is_new = true;
+  Findings findings{{Layer::name, name},
+                    {Layer::tcp, tcp},
+                    {Layer::banner, StepFindings{}},
+                    {Layer::host_key, key},
+                    {Layer::authentication, failed(Cause::authentication_refused)}};
+  CHECK(diagnose(findings).answer == Layer::name);
+  CHECK(of(diagnose(findings), Layer::name).cause == Cause::nameserver_lies);
+  key.is_new = false;
+  findings[Layer::host_key] = key;
+  CHECK(diagnose(findings).answer == Layer::authentication);
+}
+
 TEST_CASE("another service's words in place of a banner are no stall") {
   StepFindings found;
   found.failure = Failure{Cause::phase_timed_out, "read the banner of", "relay.example:22", "no answer after 5 s"};

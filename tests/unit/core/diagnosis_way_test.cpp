@@ -251,10 +251,10 @@ TEST_CASE("a relay on this network that does not answer is no gateway, and TCP's
   const auto next_step = [&](const NeighbourFindings& neighbours) {
     return of(diagnose({{Layer::neighbour, neighbours}, {Layer::tcp, unreachable}}), Layer::tcp).next_step;
   };
-  CHECK(next_step(found).starts_with("The relay is on this device's own network"));
+  CHECK(next_step(found).starts_with("By this device's routes the relay is on its own network"));
   found.gateways.front().answered = true;
   check(judge(Layer::neighbour, found), CheckResult::pass);
-  CHECK_FALSE(next_step(found).starts_with("The relay is on"));
+  CHECK_FALSE(next_step(found).starts_with("By this device"));
 }
 
 TEST_CASE("where no gateway is needed none is judged") {
