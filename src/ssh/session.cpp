@@ -4,6 +4,8 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <chrono>
+#include <cstdint>
+#include <limits>
 #include <utility>
 
 #include "ssh/ciphers.hpp"
@@ -49,8 +51,10 @@ class Session::Impl : public std::enable_shared_from_this<Impl> {
         observer_(&observer),
         handshake_(spec, std::move(storage), std::move(learnt)),
         global_(spec.remote_forward) {
-    link_->largest_window = std::min(spec.max_buffer / 8, largest_window);
-    link_->window_room = spec.max_buffer / 2;
+    // On a processor of 32 bits more than it can hold may be configured.
+    constexpr std::uint64_t most = std::numeric_limits<std::size_t>::max();
+    link_->largest_window = static_cast<std::size_t>(std::min<std::uint64_t>(spec.max_buffer / 8, largest_window));
+    link_->window_room = static_cast<std::size_t>(std::min<std::uint64_t>(spec.max_buffer / 2, most));
   }
 
   void init() {

@@ -68,10 +68,10 @@ TEST_CASE("how far the clocks are apart is told in the unit that people would us
   const std::vector<std::pair<std::int64_t, std::string>> spans{{301, "5 min behind"},     {7199, "119 min behind"},
                                                                 {7200, "2 h behind"},      {172799, "47 h behind"},
                                                                 {172800, "2 days behind"}, {-301, "5 min ahead of"}};
-  for (const auto& [off, words] : spans) {
-    CAPTURE(words);
-    CHECK(said(off).cause == Cause::clock_wrong);
-    CHECK(mentions(said(off), words + " the relay's"));
+  for (const auto& span : spans) {
+    CAPTURE(span.second);
+    CHECK(said(span.first).cause == Cause::clock_wrong);
+    CHECK(mentions(said(span.first), span.second + " the relay's"));
   }
 }
 
