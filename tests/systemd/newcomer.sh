@@ -53,12 +53,12 @@ for side in device relay; do
   rm "$work/$side"/etc/ssh/ssh_host_*
   chroot "$work/$side" ssh-keygen -A >"$work/log" 2>&1 || die "host keys"
 done
-mkdir -m 700 "$device/root/.ssh"
+[ -d "$device/root/.ssh" ] || mkdir -m 700 "$device/root/.ssh"
 ssh-keygen -q -t ed25519 -N '' -C newcomer -f "$device/root/.ssh/mine" || exit 2
 for account in "$relay:tunnel" "$device:pi"; do
   chroot "${account%:*}" useradd --create-home --password '*' --shell /bin/bash "${account#*:}" || exit 2
   home=${account%:*}/home/${account#*:}
-  mkdir -m 700 "$home/.ssh"
+  [ -d "$home/.ssh" ] || mkdir -m 700 "$home/.ssh"
   cp "$device/root/.ssh/mine.pub" "$home/.ssh/authorized_keys"
   chroot "${account%:*}" chown -R "${account#*:}:" "/home/${account#*:}/.ssh"
 done
