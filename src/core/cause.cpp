@@ -93,7 +93,7 @@ constexpr std::array causes = std::to_array<CauseFacts>({
      Blame::whoever_is_there, Lies::beyond, "the relay shows another host key than the known one",
      "Someone may be in between: compare the fingerprint with the relay's own first (on the relay: ssh-keygen -lf "
      "/etc/ssh/ssh_host_ed25519_key.pub). Only if they are the same was its key replaced: then delete the line that is "
-     "named from that file (ssh-keygen -f FILE -R HOST)."},
+     "named from that file, as the user that it belongs to (ssh-keygen -f FILE -R HOST)."},
     {Cause::host_key_revoked, "host_key_revoked", Severity::error, Layer::host_key, BackoffFamily::refused,
      Blame::whoever_is_there, Lies::beyond, "the relay shows a host key that known_hosts revokes",
      "The relay shows a key that known_hosts revokes: do not trust it; give the relay a new key."},

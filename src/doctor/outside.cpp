@@ -107,6 +107,10 @@ std::string at(const SeenAtRelay::Listener& listener, std::uint16_t port) {
          listener.user;
 }
 
+bool is_openssh(const SeenAtRelay& seen) {
+  return seen.version.starts_with("OpenSSH_");
+}
+
 bool is_of_another_key(Cause cause) {
   return cause == Cause::host_key_not_pinned || cause == Cause::host_key_changed || cause == Cause::host_key_revoked ||
          cause == Cause::host_key_of_another_type;
@@ -137,7 +141,6 @@ StepFindings listener_of(const SeenAtRelay& seen, std::uint16_t port) {
   StepFindings step;
   for (const auto& listener : seen.listeners) step.measured += (step.measured.empty() ? "" : ", ") + at(listener, port);
   // Of another kind of SSH server on the relay nothing is known, nor of what a container's proxy leads to.
-  const bool by_openssh = seen.version.starts_with("OpenSSH_");
   const auto is_at_door = [at_door = door(seen)](const std::string& address) {
     return address == at_door || address == "[" + at_door + "]" || address == "0.0.0.0" || address == "*" ||
            address == "[::]";
@@ -145,7 +148,7 @@ StepFindings listener_of(const SeenAtRelay& seen, std::uint16_t port) {
   const auto stranger = std::find_if(seen.programs.begin(), seen.programs.end(), [&](const auto& program) {
     const bool may_be_ours =
         program.name.starts_with("sshd") || program.name == "dropbear" || program.name == "docker-proxy";
-    return by_openssh && is_at_door(program.address) && !may_be_ours;
+    return is_openssh(seen) && is_at_door(program.address) && !may_be_ours;
   });
   if (stranger != seen.programs.end())
     step.failure = Failure{Cause::listener_held_live, "look who has", "port " + std::to_string(port) + " at the relay",
@@ -289,7 +292,7 @@ class Visit {
   /// themselves.
   void nothing_came(const SeenAtRelay& seen, const std::string& where) {
     const std::string longest = std::to_string(outside_.patience.count()) + " s";
-    const bool may_tell = seen.version.starts_with("OpenSSH_");
+    const bool may_tell = is_openssh(seen);
     Answer answer = may_tell ? answer_to_our_end(seen) : Answer::none;
     if (answer != Answer::none) answer = answer_to_our_end(seen);
     if (answer != Answer::none) {

@@ -192,10 +192,11 @@ std::string conclusion(const Diagnosis& diagnosis, const Page& page) {
   const auto answer = std::find_if(diagnosis.judgements.begin(), diagnosis.judgements.end(),
                                    [&](const Judgement& judgement) { return judgement.layer == diagnosis.answer; });
   if (answer == diagnosis.judgements.end()) {
-    const bool unproven =
-        std::any_of(diagnosis.judgements.begin(), diagnosis.judgements.end(), [](const Judgement& judgement) {
-          return judgement.layer == Layer::proof && judgement.measured.starts_with("no listener was proven yet");
-        });
+    const auto has = [&](Layer layer, CheckResult result) {
+      return std::any_of(diagnosis.judgements.begin(), diagnosis.judgements.end(),
+                         [&](const Judgement& each) { return each.layer == layer && each.result == result; });
+    };
+    const bool unproven = has(Layer::session, CheckResult::pass) && has(Layer::proof, CheckResult::skip);
     return coloured(unproven ? "Nothing is wrong so far." : "Nothing is wrong.", "\x1b[32m", page.colour) + "\n";
   }
   const bool fails = answer->result == CheckResult::fail;

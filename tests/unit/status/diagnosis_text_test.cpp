@@ -117,6 +117,13 @@ TEST_CASE("the answer comes last, with what follows from it and the next step") 
   CHECK(status::conclusion({}, Colour::no) == "Nothing is wrong.\n");
 }
 
+TEST_CASE("a session that stands and is not proven yet is well so far, and no more") {
+  const Judgement session = judgement(Layer::session, CheckResult::pass, "holds");
+  const Judgement unproven = judgement(Layer::proof, CheckResult::skip, "no listener was proven yet");
+  CHECK(status::conclusion({{session, unproven}, std::nullopt}, Colour::no) == "Nothing is wrong so far.\n");
+  CHECK(status::conclusion({{session}, std::nullopt}, Colour::no) == "Nothing is wrong.\n");
+}
+
 TEST_CASE("beside another fault it is said how to have the tunnel held once that is mended") {
   Judgement nobody = judgement(Layer::session, CheckResult::warn, "");
   nobody.cause = Cause::not_started;
