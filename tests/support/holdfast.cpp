@@ -143,7 +143,7 @@ void Holdfast::write_config(const std::vector<Tunnel>& tunnels) const {
 
 void Holdfast::write_drop_in(const std::string& name, const std::vector<Tunnel>& tunnels) const {
   std::filesystem::create_directories(dir_ / "conf.d");
-  write_file(dir_ / ("conf.d/" + name), yaml_of(tunnels));
+  replace_file(dir_ / ("conf.d/" + name), yaml_of(tunnels));
 }
 
 std::string Holdfast::yaml_of(const std::vector<Tunnel>& tunnels) const {
@@ -156,7 +156,7 @@ std::string Holdfast::yaml_of(const std::vector<Tunnel>& tunnels) const {
     }
     if (tunnel.keys.count("user_known_hosts_file") == 0) {
       const std::string path = known_hosts_file(tunnel.name);
-      write_file(path, tunnel.known_hosts);
+      replace_file(path, tunnel.known_hosts);
       text << "    user_known_hosts_file: " << path << '\n';
     }
     text << "    remote_forward:\n";
@@ -168,7 +168,7 @@ std::string Holdfast::yaml_of(const std::vector<Tunnel>& tunnels) const {
 }
 
 void Holdfast::write_config_text(const std::string& text) const {
-  write_file(config_path(), text);
+  replace_file(config_path(), text);
 }
 
 std::string Holdfast::known_hosts_file(const std::string& tunnel) const {

@@ -50,6 +50,11 @@ void write_file(const std::string& path, std::string_view content, unsigned mode
   }
 }
 
+void replace_file(const std::string& path, std::string_view content, unsigned mode) {
+  write_file(path + ".new", content, mode);
+  std::filesystem::rename(path + ".new", path);
+}
+
 std::string read_file(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   if (!file) {

@@ -23,6 +23,8 @@ class TempDir {
 };
 
 void write_file(const std::string& path, std::string_view content, unsigned mode = 0600);
+/// As write_file, but who reads it meanwhile reads all of the old file or all of the new one.
+void replace_file(const std::string& path, std::string_view content, unsigned mode = 0600);
 std::string read_file(const std::string& path);
 
 }  // namespace holdfast::test
