@@ -55,15 +55,11 @@ Failure host_key_failure(Cause cause, const TunnelSpec& spec, std::string detail
   return {cause, "verify the host key of", relay_name(spec), std::move(detail)};
 }
 
-/// The command to forget a key with is told to the letter.
 HostKeyCheck refused(Cause cause, const TunnelSpec& spec, std::string detail) {
   Failure failure = host_key_failure(cause, spec, std::move(detail));
-  constexpr std::string_view command = "-f FILE -R HOST";
-  std::string remedy{facts_of(cause).remedy};
-  if (const auto at = remedy.find(command); at != std::string::npos)
-    failure.remedy = remedy.replace(
-        at, command.size(),
-        "-f " + spec.user_known_hosts_file + " -R '" + known_hosts_name(spec.host_name, spec.port) + "'");
+  if (cause == Cause::host_key_changed)
+    failure.remedy = std::string{facts_of(cause).remedy} + " Here: ssh-keygen -f '" + spec.user_known_hosts_file +
+                     "' -R '" + known_hosts_name(spec.host_name, spec.port) + "'";
   return {std::move(failure), "", ""};
 }
 

@@ -183,6 +183,16 @@ TEST_CASE("accept-new appends behind a last line without a newline") {
   CHECK(meeting.stored() == "# mine\n" + line_of(name_of(sshd), good()));
 }
 
+TEST_CASE("a changed key is forgotten by the command that the failure names") {
+  const Sshd sshd;
+  Meeting meeting{sshd, line_of(name_of(sshd), other()), StrictHostKeyChecking::accept_new};
+  const std::string remedy = meeting.failure().remedy;
+  const auto here = remedy.find("Here: ");
+  REQUIRE(here != std::string::npos);
+  run_checked({.argv = {"sh", "-c", remedy.substr(here + 6)}});
+  CHECK(meeting.stored().empty());
+}
+
 TEST_CASE("accept-new takes no changed key, and none beside a line that it can't parse") {
   const Sshd sshd;
   Meeting changed{sshd, line_of(name_of(sshd), other()), StrictHostKeyChecking::accept_new};
