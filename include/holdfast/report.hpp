@@ -141,10 +141,17 @@ struct LibsshReport {
   std::string warning;              ///< what to do about those that an upgrade mends; empty if there is none
 };
 
+/// What a process runs by.
+struct ConfigurationReport {
+  std::string path;    ///< of the main file
+  std::string digest;  ///< of all its files, as they were read: config::digest_of()
+};
+
 struct Report {
   std::string version;
   std::int64_t pid = 0;
   Duration uptime{};
+  std::optional<ConfigurationReport> configuration{};
   std::optional<LibsshReport> libssh;
   std::optional<std::string> last_reload_error;
   std::uint64_t log_dropped = 0;       ///< lines that whoever reads the log did not take

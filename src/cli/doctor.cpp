@@ -18,6 +18,7 @@
 #include "cli/doctor_relay.hpp"
 #include "cli/doctor_service.hpp"
 #include "cli/places.hpp"
+#include "config/load.hpp"
 #include "doctor/arp.hpp"
 #include "doctor/examination.hpp"
 #include "doctor/outside.hpp"
@@ -126,6 +127,23 @@ std::vector<std::string> worth_a_look(const Report& report, DoctorRound& round) 
   return names;
 }
 
+/// Other files, or another text in one of them, than that process has read. What can't be read from here is no other.
+bool was_changed(const ConfigurationReport& configuration) {
+  std::error_code error;
+  if (!std::filesystem::is_regular_file(configuration.path, error)) return false;
+  const std::string digest = config::digest_of(configuration.path);
+  return !digest.empty() && !configuration.digest.empty() && digest != configuration.digest;
+}
+
+void remark_on_configuration(const Report& report, DoctorRound& round) {
+  if (report.last_reload_error)
+    return round.remark("the last reload was refused: " + *report.last_reload_error +
+                        ". Mend the file, try it (holdfast check), and reload.");
+  if (report.configuration && was_changed(*report.configuration))
+    round.remark(report.configuration->path +
+                 ", or its conf.d, was changed since the running holdfast has read it: holdfast reload takes it over.");
+}
+
 /// By the process that holds it, which `asked` names and which has just answered.
 int examine_there(const Options& options, Options asked, const std::string& tunnel, DoctorRound& round) {
   DoctorFace face{round, tunnel, "by the running holdfast", doctor::examined_layers()};
@@ -224,9 +242,7 @@ int examine(const Options& options, const std::string& tunnel, std::string silen
     const auto status = ask(asked, "/v1/status");
     if (status) {
       const auto report = status::from_json(status->body);
-      if (report && report->last_reload_error)
-        round.remark("the last reload was refused: " + *report->last_reload_error +
-                     ". Mend the file, try it (holdfast check), and reload.");
+      if (report) remark_on_configuration(*report, round);
       return examine_there(options, asked, tunnel, round);
     }
     const Unanswered& why = status.error();

@@ -8,6 +8,8 @@
 #include <array>
 #include <cctype>
 #include <cerrno>
+#include <cinttypes>
+#include <cstdint>
 #include <cstdio>
 #include <filesystem>
 #include <iterator>
@@ -339,16 +341,19 @@ tl::expected<DropIns, Problems> find_drop_ins(const std::string& path) {
   return found;
 }
 
-}  // namespace
+struct Sources {
+  std::vector<Source> files;
+  Problems warnings;
+};
 
-tl::expected<Loaded, Problems> load(const std::string& path, const Files& files, const std::vector<Source>& planned) {
+tl::expected<Sources, Problems> read_sources(const std::string& path, const std::vector<Source>& planned) {
   Problems unreadable;
-  std::vector<Source> sources;
+  Sources read;
   const auto take = [&](const std::string& file) {
     const auto plan = std::find_if(planned.begin(), planned.end(), [&](const Source& one) { return one.file == file; });
     auto text = plan != planned.end() ? plan->text : read_text(file);
     if (text)
-      sources.push_back({file, std::move(*text)});
+      read.files.push_back({file, std::move(*text)});
     else
       std::move(text.error().begin(), text.error().end(), std::back_inserter(unreadable));
   };
@@ -362,13 +367,45 @@ tl::expected<Loaded, Problems> load(const std::string& path, const Files& files,
     drop_ins->files.erase(std::unique(drop_ins->files.begin(), drop_ins->files.end()), drop_ins->files.end());
     for (const std::string& file : drop_ins->files) take(file);
     std::move(drop_ins->unreadable.begin(), drop_ins->unreadable.end(), std::back_inserter(unreadable));
+    read.warnings = std::move(drop_ins->warnings);
   } else {
     std::move(drop_ins.error().begin(), drop_ins.error().end(), std::back_inserter(unreadable));
   }
   if (!unreadable.empty()) return tl::unexpected(std::move(unreadable));
-  auto loaded = parse(sources, files);
-  if (loaded) std::move(drop_ins->warnings.begin(), drop_ins->warnings.end(), std::back_inserter(loaded->warnings));
+  return read;
+}
+
+/// FNV-1a: nobody has to be kept from finding two texts of one digest. Where a file ends counts as well.
+std::string digest_of(const std::vector<Source>& sources) {
+  std::uint64_t digest = 14695981039346656037U;
+  const auto add = [&](unsigned char byte) { digest = (digest ^ byte) * 1099511628211U; };
+  for (const Source& source : sources) {
+    for (const char byte : std::filesystem::path{source.file}.filename().string())
+      add(static_cast<unsigned char>(byte));
+    add(0);
+    for (const char byte : source.text) add(static_cast<unsigned char>(byte));
+    add(0);
+  }
+  std::array<char, 17> text{};
+  std::snprintf(text.data(), text.size(), "%016" PRIx64, digest);
+  return text.data();
+}
+
+}  // namespace
+
+tl::expected<Loaded, Problems> load(const std::string& path, const Files& files, const std::vector<Source>& planned) {
+  auto sources = read_sources(path, planned);
+  if (!sources) return tl::unexpected(std::move(sources.error()));
+  auto loaded = parse(sources->files, files);
+  if (!loaded) return loaded;
+  loaded->digest = digest_of(sources->files);
+  std::move(sources->warnings.begin(), sources->warnings.end(), std::back_inserter(loaded->warnings));
   return loaded;
+}
+
+std::string digest_of(const std::string& path) {
+  const auto sources = read_sources(path, {});
+  return sources ? digest_of(sources->files) : "";
 }
 
 tl::expected<std::string, Problems> find_status_socket(const std::string& path) {

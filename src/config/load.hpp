@@ -33,6 +33,7 @@ struct Loaded {
   Config config;
   std::vector<Problem> warnings;  ///< "strict_host_key_checking: no trusts whoever answers", and the like
   Places places;
+  std::string digest{};  ///< digest_of() what load() read
 
   /// The problem that a tunnel's setting, or an item of its list, turned out to be; the tunnel's if it is not set.
   Problem problem_with(const std::string& tunnel, const std::string& key, std::size_t item, std::string message) const;
@@ -87,6 +88,10 @@ tl::expected<Loaded, Problems> parse(std::string_view text, const std::string& f
 /// can't be read is a Problem too. `planned`: files of these that are not there yet, or have another text.
 tl::expected<Loaded, Problems> load(const std::string& path, const Files& files = system_files(),
                                     const std::vector<Source>& planned = {});
+
+/// Of what load() reads, 64 bits in hexadecimal: another one once a file came, went, or has another text. Empty if one
+/// can't be read.
+std::string digest_of(const std::string& path);
 
 /// Where the daemon that runs with this file has its status socket, whatever else is wrong with the file by now.
 tl::expected<std::string, Problems> find_status_socket(const std::string& path);

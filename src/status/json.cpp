@@ -118,6 +118,10 @@ Json to_document(const LibsshReport& libssh) {
           {"warning", text_or_null(libssh.warning)}};
 }
 
+Json to_document(const ConfigurationReport& configuration) {
+  return {{"path", configuration.path}, {"digest", configuration.digest}};
+}
+
 Json to_document(const ChangeReport& change) {
   return {{"relay", change.relay},
           {"state", change.state},
@@ -455,6 +459,9 @@ Report report_from(const Json& object) {
   report.version = text(object.at("version"));
   report.pid = optional_at<std::int64_t>(object, "pid").value_or(0);
   report.uptime = duration_at(object, "uptime_seconds").value_or(Duration{});
+  if (const Json* configuration = find_at(object, "configuration")) {
+    report.configuration = {text_at(*configuration, "path"), text_at(*configuration, "digest")};
+  }
   if (const auto libssh = optional_at<Json>(object, "libssh")) report.libssh = libssh_from(*libssh);
   report.last_reload_error = optional_at<std::string>(object, "last_reload_error");
   if (const Json* log = find_at(object, "log")) {
@@ -474,6 +481,7 @@ std::string to_json(const Report& report) {
                          {"version", report.version},
                          {"pid", report.pid},
                          {"uptime_seconds", seconds(report.uptime)},
+                         {"configuration", report.configuration ? to_document(*report.configuration) : Json{}},
                          {"libssh", report.libssh ? to_document(*report.libssh) : Json{}},
                          {"health", name_of(health(report))},
                          {"summary", summary(report)},

@@ -80,7 +80,7 @@ void make_own_folders(const std::string& only, const std::string& status_socket)
 
 /// Logs warnings. Nothing if the file can't be used, which is logged too. Where each key stands in the file is not
 /// kept: it takes a tenth of a tunnel's memory.
-std::optional<Config> configuration(const std::string& config_path, const std::string& only) {
+std::optional<config::Loaded> configuration(const std::string& config_path, const std::string& only) {
   auto loaded = load_share(config_path, only, config::files_in_service());
   if (!loaded) {
     for (const config::Problem& problem : loaded.error()) log::write(LogLevel::error, to_string(problem));
@@ -94,7 +94,8 @@ std::optional<Config> configuration(const std::string& config_path, const std::s
   for (const preflight::DeviceFault& fault : faults.value_or(std::vector<preflight::DeviceFault>{})) {
     log::write(LogLevel::info, "warning: " + to_string(fault.problem));
   }
-  return std::move(loaded->config);
+  loaded->places.clear();
+  return std::move(*loaded);
 }
 
 /// Nothing is recorded where no file is named.
@@ -109,26 +110,29 @@ std::shared_ptr<record::Recorder> recorder(const std::string& file) {
 }
 
 int hold(const std::string& config_path, const std::string& only, const std::string& recording) {
-  auto config = configuration(config_path, only);
-  if (!config) return EX_CONFIG;
+  auto loaded = configuration(config_path, only);
+  if (!loaded) return EX_CONFIG;
+  Config& config = loaded->config;
   log::write(LogLevel::info, told(ssh::report(ssh::running_libssh())));
   raise_descriptor_limit();
 
-  for (const std::string& rival : sockets_of_rivals(config_path, *config, only)) {
+  for (const std::string& rival : sockets_of_rivals(config_path, config, only)) {
     if (!another_runs(rival)) continue;
     log::write(LogLevel::error,
                "another holdfast holds what this one is to hold, and has " + rival + ": stop that one first");
     return 1;
   }
-  if (!only.empty()) make_own_folders(only, config->status_socket.path);
+  if (!only.empty()) make_own_folders(only, config.status_socket.path);
 
   boost::asio::io_context loop{1};
-  const StatusSocketSpec status_socket = config->status_socket;
+  const StatusSocketSpec status_socket = config.status_socket;
   const auto recorder = supervisor::recorder(recording);
   Supervisor* running = nullptr;
-  Supervisor supervisor{loop.get_executor(), config_path, only,
-                        std::move(*config),  recorder,    [&] { service::notify_status(summary(running->report())); },
-                        [&] { loop.stop(); }};
+  ConfigurationReport report{std::filesystem::absolute(config_path), loaded->digest};
+  Supervisor supervisor{
+      loop.get_executor(), std::move(report), only,
+      std::move(config),   recorder,          [&] { service::notify_status(summary(running->report())); },
+      [&] { loop.stop(); }};
   running = &supervisor;
 
   const auto tell = [](LogLevel level, const std::string& text) { log::write(level, text); };

@@ -35,9 +35,9 @@ const TunnelSpec& spec_of(const Config& config, const std::string& name) {
 
 }  // namespace
 
-Supervisor::Supervisor(const boost::asio::any_io_executor& executor, std::string config_path, std::string only,
-                       Config config, std::shared_ptr<record::Recorder> recorder, std::function<void()> changed,
-                       std::function<void()> stopped)
+Supervisor::Supervisor(const boost::asio::any_io_executor& executor, ConfigurationReport configuration,
+                       std::string only, Config config, std::shared_ptr<record::Recorder> recorder,
+                       std::function<void()> changed, std::function<void()> stopped)
     : equipment_(executor, std::move(only), config, std::move(recorder)),
       config_(std::move(config)),
       changed_(std::move(changed)),
@@ -48,7 +48,8 @@ Supervisor::Supervisor(const boost::asio::any_io_executor& executor, std::string
             slots_),
       tidying_(executor, slots_),
       outages_(equipment_, slots_),
-      reloads_(executor, std::move(config_path), equipment_.only(), equipment_.device_id(),
+      configuration_(std::move(configuration)),
+      reloads_(executor, configuration_.path, equipment_.only(), equipment_.device_id(),
                [this](const ConfigurationRead& read) { return take_over(read); }) {
   slots_.reserve(config_.tunnels.size());
   for (const TunnelSpec& spec : config_.tunnels) slots_.push_back(make_slot(spec, equipment_.device_id().of(spec)));
@@ -156,6 +157,7 @@ Report Supervisor::report() const {
   report.version = version;
   report.pid = ::getpid();
   report.uptime = now - equipment_.started();
+  report.configuration = configuration_;
   report.libssh = ssh::report(ssh::running_libssh());
   report.last_reload_error = last_reload_error_;
   report.log_dropped = log::dropped();
@@ -199,6 +201,7 @@ std::optional<std::string> Supervisor::take_over(const ConfigurationRead& read) 
   if (!hopeless.empty()) return refuse_reload(hopeless);
   for (const std::string& warning : told) log::write(LogLevel::info, "warning: " + warning);
   last_reload_error_.reset();
+  configuration_.digest = loaded->digest;
   apply(loaded->config, read.names);
   return std::nullopt;
 }

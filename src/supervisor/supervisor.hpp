@@ -29,10 +29,11 @@ class Supervisor final : public status::Source {
  public:
   /// `stopped` is called from the loop, once, when the last tunnel is down after stop(). `changed` is called from
   /// the loop after a tunnel changed its phase or its listeners.
-  /// `only`: see supervisor/share.hpp; `config` is already that share.
+  /// `only`: see supervisor/share.hpp; `config` is already that share, of what `configuration` says.
   /// `recorder`: null if nothing is recorded.
-  Supervisor(const boost::asio::any_io_executor& executor, std::string config_path, std::string only, Config config,
-             std::shared_ptr<record::Recorder> recorder, std::function<void()> changed, std::function<void()> stopped);
+  Supervisor(const boost::asio::any_io_executor& executor, ConfigurationReport configuration, std::string only,
+             Config config, std::shared_ptr<record::Recorder> recorder, std::function<void()> changed,
+             std::function<void()> stopped);
 
   void start();
   /// Every tunnel gives its listeners back and drains; then `stopped`.
@@ -80,6 +81,7 @@ class Supervisor final : public status::Source {
   DataCounts data_;
   Tidying tidying_;
   OutageWatch outages_;
+  ConfigurationReport configuration_;
   Reloads reloads_;
   std::optional<std::string> last_reload_error_;
   bool stopping_ = false;

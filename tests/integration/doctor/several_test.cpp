@@ -109,6 +109,30 @@ TEST_CASE("that the last reload was refused is worth a look, though every tunnel
   CHECK(has(seen.output, " warn  configuration the last reload was refused: "));
 }
 
+TEST_CASE("that a file was changed and not reloaded is worth a look") {
+  const Sshd relay;
+  const TargetServer target{greet_then_echo("hello\r\n")};
+  const Tunnel tunnel = leading_to(relay, "relay", target.port());
+  const Holdfast holdfast{tunnel};
+  REQUIRE(holdfast.wait_for_up());
+  const std::string remark = ", or its conf.d, was changed since the running holdfast has read it";
+  CHECK_FALSE(has(holdfast.command({"doctor"}).output, remark));
+
+  SUBCASE("the main file") {
+    holdfast.write_config({Tunnel{tunnel}.set("connect_timeout", "7s")});
+  }
+  SUBCASE("one of conf.d") {
+    holdfast.write_drop_in("more.yaml", {leading_to(relay, "more", target.port())});
+  }
+  const Finished seen = holdfast.command({"doctor", "relay"});
+  CAPTURE(seen.output);
+  CHECK(seen.status.code == 1);
+  CHECK(has(seen.output, remark));
+
+  CHECK(holdfast.command({"reload"}).status == success);
+  CHECK_FALSE(has(holdfast.command({"doctor", "relay"}).output, remark));
+}
+
 TEST_CASE("a key that is missing is told, and the layers below the login are looked at all the same") {
   const TempDir dir;
   const RefusingPort relay;

@@ -193,3 +193,24 @@ TEST_CASE("what the device finds wrong with a tunnel is told where the tunnel st
   REQUIRE(loaded);
   CHECK(to_string(loaded->problem_with("b", "user", 0, "no")).starts_with("b.yaml:2:"));
 }
+
+TEST_CASE("another digest stands for another text, or for other files") {
+  const Folder folder;
+  const std::string main = folder.path / "holdfast.yaml";
+  const std::string digest = digest_of(main);
+  CHECK(digest.size() == 16);
+  CHECK(folder.load()->digest == digest);
+
+  folder.write("conf.d/b.yaml", tunnels(tunnel("b", 2002)));
+  const std::string with_b = digest_of(main);
+  CHECK(with_b != digest);
+  CHECK(folder.load()->digest == with_b);
+  folder.write("conf.d/b.yaml", tunnels(tunnel("b", 2003)));
+  CHECK(digest_of(main) != with_b);
+  std::filesystem::rename(folder.path / "conf.d/b.yaml", folder.path / "conf.d/c.yaml");
+  folder.write("conf.d/c.yaml", tunnels(tunnel("b", 2002)));
+  CHECK(digest_of(main) != with_b);
+  std::filesystem::remove(folder.path / "conf.d/c.yaml");
+  CHECK(digest_of(main) == digest);
+  CHECK(digest_of(folder.path / "nowhere.yaml").empty());
+}

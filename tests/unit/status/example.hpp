@@ -75,6 +75,7 @@ inline Report example_report() {
   report.version = "0.1.0";
   report.pid = 4711;
   report.uptime = 12000s;
+  report.configuration = ConfigurationReport{"/etc/holdfast/holdfast.yaml", "af63bd4c8601b7df"};
   report.libssh = LibsshReport{"0.10.6", "ab12", {"endless_write"}, ""};
   report.last_reload_error = "holdfast.yaml:3:5: tunnels.relay.prot: unknown key; did you mean 'port'?";
   report.tunnels = {relay, backup};
