@@ -101,9 +101,12 @@ void DoctorFace::show_what_is_next() {
   begin();
   clear_waiting();
   const Diagnosis so_far = diagnose(findings_);
-  // Where a session stands it is being asked for a sign of life, which decides how bad is what lies below.
-  if (findings_.contains(Layer::session) && expected_.contains(Layer::path) && !findings_.contains(Layer::path))
-    return show_waiting();
+  // Where a session stands it is asked for a sign of life, which decides how bad is what lies below.
+  const auto missing = [&](Layer layer) { return expected_.contains(layer) && !findings_.contains(layer); };
+  const auto session = findings_.find(Layer::session);
+  const auto* known = session == findings_.end() ? nullptr : std::get_if<StepFindings>(&session->second);
+  const bool leads_there = known != nullptr && !known->failure;
+  if (missing(Layer::session) || (leads_there && missing(Layer::path))) return show_waiting();
   while (!expected_.empty() && findings_.contains(*expected_.begin())) {
     const Layer next = *expected_.begin();
     expected_.erase(expected_.begin());

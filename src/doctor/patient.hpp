@@ -46,6 +46,10 @@ using Look = std::unique_ptr<net::Operation>;
 
 // ---- one file each ---------------------------------------------------------------------------------------------
 
+/// Of the session that stands: asks its relay for a sign of life.
+Look look_at_life(const Patient& patient, Then then);
+/// A session stands, and look_at_life() has not shown that nothing comes through it any more.
+bool leads_there(const Patient& patient, const Findings& so_far);
 Look look_at_device(const Patient& patient, Then then);
 Look look_at_modem(const Patient& patient, Then then);
 Look look_at_links(const Patient& patient, Then then);
@@ -57,8 +61,8 @@ Look look_at_name(const Patient& patient, Then then);
 Look look_at_path(const Patient& patient, const Findings& so_far, Then then);
 Look look_at_tcp(const Patient& patient, const Findings& so_far, Then then);
 /// One connection to the relay, as a session makes it, up to the login; by way of it, whether somebody has the
-/// listeners; then it says goodbye. Tells of each layer from the banner to the proof. Where a session stands it tells
-/// of that one, and connects to nobody.
+/// listeners; then it says goodbye. Tells of each layer from the banner to the proof but the session's. Where a session
+/// leads there it tells of that one, and connects to nobody.
 Look look_at_session(const Patient& patient, const Findings& so_far, Tell tell);
 Look look_at_targets(const Patient& patient, Then then);
 

@@ -10,12 +10,13 @@
 #include "doctor/patient.hpp"
 #include "holdfast/running.hpp"
 #include "net/dial/connector.hpp"
+#include "ssh/local_faults.hpp"
 
 namespace holdfast::doctor {
 namespace {
 
 constexpr std::array steps{Layer::banner, Layer::key_exchange, Layer::host_key, Layer::authentication};
-constexpr std::array above{Layer::session, Layer::listener, Layer::lease, Layer::proof};
+constexpr std::array above{Layer::listener, Layer::lease, Layer::proof};
 
 constexpr std::chrono::seconds longest_silence{5};  ///< before the banner
 constexpr std::chrono::seconds longest_login{9};    ///< with that
@@ -222,28 +223,74 @@ bool connected(const Findings& so_far) {
   return std::any_of(tcp->tries.begin(), tcp->tries.end(), [](const auto& one) { return !one.failed; });
 }
 
-/// Above the login, where no session stands; nothing is known of it where no daemon holds the tunnel.
-Findings findings_above(const Patient& patient) {
-  Findings findings;
-  for (const Layer layer : above) findings[layer] = Skipped{"no daemon holds this tunnel"};
-  return patient.running ? findings_of(patient.there, *patient.running) : findings;
+/// What is known without a login; nothing is where no daemon holds the tunnel, nor of now where the session that stands
+/// leads nowhere.
+Findings findings_known(const Patient& patient, bool leads) {
+  Findings known;
+  if (patient.running) known = findings_of(patient.there, *patient.running);
+  known.erase(Layer::session);
+  for (const Layer layer : above) {
+    if (!patient.running) known[layer] = Skipped{"no daemon holds this tunnel"};
+  }
+  if (leads || !patient.running || !has_session(*patient.running)) return known;
+  for (auto& [layer, finding] : known) {
+    const auto* found = std::get_if<StepFindings>(&finding);
+    if (found != nullptr && !found->failure) finding = Skipped{"the running session gives no sign of life"};
+  }
+  return known;
 }
+
+/// Would the next session get as far as its login? What it needs of this device may be gone since this one began.
+Finding next_login(const TunnelSpec& there) {
+  const auto now = std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
+  for (const ssh::LocalFault& fault : ssh::local_faults(there, now, [](const std::string&) { return false; })) {
+    const bool of_login = fault.key == "identity_file" || fault.key == "certificate_file";
+    if (!fault.hopeless || !of_login) continue;
+    StepFindings found;
+    found.failure = Failure{Cause::identity_unusable, "log in again at", relay_name(there), fault.message};
+    return found;
+  }
+  return StepFindings{};
+}
+
+/// Of the session that stands.
+class RunningLook final : public net::Operation {
+ public:
+  RunningLook(const Patient& patient, Findings known, const Tell& tell) {
+    const auto login = std::get<StepFindings>(known.extract(Layer::authentication).mapped());
+    keys_ = beside(
+        patient.executor, [there = patient.there] { return next_login(there); },
+        [login, tell](Finding keys) {
+          auto* next = std::get_if<StepFindings>(&keys);
+          StepFindings found = login;
+          if (next != nullptr) found.failure = std::move(next->failure);
+          tell(Layer::authentication, std::move(found));
+        });
+    others_ = at_once(patient.executor, [known = std::move(known), tell] {
+      for (const auto& [layer, finding] : known) tell(layer, finding);
+    });
+  }
+
+ private:
+  Look keys_;
+  Look others_;
+};
 
 }  // namespace
 
 Look look_at_session(const Patient& patient, const Findings& so_far, Tell tell) {
-  Findings running = findings_above(patient);
-  const bool stands = patient.running && has_session(*patient.running);
-  if (!stands && connected(so_far))
-    return std::make_unique<SessionLook>(patient, addresses_of(so_far), std::move(running), std::move(tell));
-  if (!stands) {
-    for (const Layer layer : steps) running[layer] = Skipped{"the relay's port takes no connection"};
-    for (const Layer layer : above) {
-      if (!patient.running && layer != Layer::session) running[layer] = Skipped{"the relay's port takes no connection"};
-    }
+  const bool leads = leads_there(patient, so_far);
+  Findings known = findings_known(patient, leads);
+  if (leads) return std::make_unique<RunningLook>(patient, std::move(known), tell);
+  if (connected(so_far))
+    return std::make_unique<SessionLook>(patient, addresses_of(so_far), std::move(known), std::move(tell));
+  const Skipped closed{"the relay's port takes no connection"};
+  for (const Layer layer : steps) known[layer] = closed;
+  for (const Layer layer : above) {
+    if (!patient.running) known[layer] = closed;
   }
-  return at_once(patient.executor, [running = std::move(running), tell = std::move(tell)] {
-    for (const auto& [layer, finding] : running) tell(layer, finding);
+  return at_once(patient.executor, [known = std::move(known), tell = std::move(tell)] {
+    for (const auto& [layer, finding] : known) tell(layer, finding);
   });
 }
 

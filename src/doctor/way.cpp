@@ -12,7 +12,6 @@
 #include "doctor/echo.hpp"
 #include "doctor/patient.hpp"
 #include "doctor/refuser.hpp"
-#include "holdfast/running.hpp"
 #include "net/dial/connector.hpp"
 #include "net/routing.hpp"
 
@@ -40,10 +39,6 @@ std::vector<address> addresses_for(const Findings& so_far) {
   return addresses;
 }
 
-bool stands(const Patient& patient) {
-  return patient.running && has_session(*patient.running);
-}
-
 /// Nothing is sent: what runs shows more than a question would.
 Look tell_of_session(const Patient& patient, Then then) {
   StepFindings found;
@@ -55,61 +50,6 @@ Look tell_of_session(const Patient& patient, Then then) {
   }
   return at_once(patient.executor, [then = std::move(then), found] { then(found); });
 }
-
-/// Does the session still lead there? It may take minutes until it is given up for its silence.
-class SessionPath final : public net::Operation {
- public:
-  SessionPath(const Patient& patient, Then then)
-      : relay_(relay_name(patient.there)),
-        address_(patient.running->address),
-        answered_at_(patient.answered_at),
-        bytes_received_(patient.bytes_received),
-        then_(std::move(then)),
-        timer_(patient.executor) {
-    patient.ask_relay();
-    look_again();
-  }
-
- private:
-  void look_again() {
-    timer_.expires_after(50ms);
-    timer_.async_wait([this, alive = std::weak_ptr<char>{alive_}](const boost::system::error_code& error) {
-      if (!error && !alive.expired()) look();
-    });
-  }
-
-  void look() {
-    const TimePoint now = Clock::now();
-    const auto answered = answered_at_();
-    if ((!answered || *answered < asked_) && now < asked_ + longest_silence) return look_again();
-    StepFindings found;
-    if (answered && *answered >= asked_) {
-      found.measured = "the running session is through to " + address_ + ", and answers after " +
-                       std::to_string(since(asked_, *answered).count()) + " ms";
-    } else if (bytes_received_() > received_before_) {  // they stand before the answer, on a link that is busy
-      found.measured = "the running session is through to " + address_ +
-                       ", and data comes in; an answer takes longer than " + to_text(longest_silence);
-    } else {
-      const std::string before = answered ? "; its last answer came " + to_text(now - *answered) + " ago" : "";
-      found.failure = Failure{Cause::relay_silent, "ask for a sign of life at", relay_,
-                              "none within " + to_text(longest_silence) + before};
-    }
-    const Then then = then_;
-    then(found);
-  }
-
-  static constexpr Duration longest_silence = 5s;
-
-  const std::string relay_;
-  const std::string address_;
-  const std::function<std::optional<TimePoint>()> answered_at_;
-  const std::function<std::uint64_t()> bytes_received_;
-  const std::uint64_t received_before_ = bytes_received_();
-  const Then then_;
-  boost::asio::steady_timer timer_;
-  const TimePoint asked_ = Clock::now();
-  std::shared_ptr<char> alive_ = std::make_shared<char>();
-};
 
 // ---- the path -----------------------------------------------------------------------------------------------------
 
@@ -414,8 +354,7 @@ class TcpLook final : public net::Operation {
 }  // namespace
 
 Look look_at_path(const Patient& patient, const Findings& so_far, Then then) {
-  if (stands(patient) && patient.ask_relay) return std::make_unique<SessionPath>(patient, std::move(then));
-  if (stands(patient)) return tell_of_session(patient, std::move(then));
+  if (leads_there(patient, so_far)) return tell_of_session(patient, std::move(then));
   auto addresses = addresses_for(so_far);
   if (addresses.empty()) {
     return at_once(patient.executor, [then = std::move(then)] { then(Skipped{"the relay's address is not known"}); });
@@ -428,7 +367,7 @@ Look look_at_path(const Patient& patient, const Findings& so_far, Then then) {
 }
 
 Look look_at_tcp(const Patient& patient, const Findings& so_far, Then then) {
-  if (stands(patient)) return tell_of_session(patient, std::move(then));
+  if (leads_there(patient, so_far)) return tell_of_session(patient, std::move(then));
   auto addresses = addresses_for(so_far);
   if (addresses.empty()) {
     return at_once(patient.executor, [then = std::move(then)] { then(Skipped{"the relay's address is not known"}); });

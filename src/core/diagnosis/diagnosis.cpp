@@ -104,16 +104,16 @@ bool has_way_beside_modem(const Findings& findings) {
                      [&](const RouteFindings::Way& way) { return way.error.empty() && beside(way); });
 }
 
-/// What a running session was through before says nothing of now, if its relay gave no sign of life when it was asked.
-void doubt_silent_session(std::vector<Judgement>& judgements) {
-  const bool silent = std::any_of(judgements.begin(), judgements.end(), [](const Judgement& each) {
-    return each.layer == Layer::path && each.cause == Cause::relay_silent;
-  });
-  if (!silent) return;
+/// A session whose relay is silent, and another connection that is through to the login: the way is not at fault.
+void compare_with_another(std::vector<Judgement>& judgements) {
   for (Judgement& judgement : judgements) {
-    if (judgement.layer <= Layer::path || judgement.layer > Layer::proof || judgement.result != CheckResult::pass)
-      continue;
-    judgement = {judgement.layer, CheckResult::skip, "the running session gives no sign of life"};
+    if (judgement.layer == Layer::session && judgement.cause == Cause::relay_silent)
+      judgement.next_step =
+          "Another connection came through just now: this one was forgotten on the way (by a NAT, or as an address "
+          "changed), or hangs at the relay. The tunnel gives it up and comes back by itself, with holdfast reconnect "
+          "at "
+          "once. If that happens again, measure how long the way remembers a silent connection: holdfast doctor "
+          "--nat-timeout.";
   }
 }
 
@@ -217,7 +217,7 @@ Diagnosis diagnose(const Findings& findings) {
     const bool harmless = judgement.cause == Cause::clock_wrong && logged_in;
     if (spare || harmless) judgement.result = CheckResult::warn;
   }
-  doubt_silent_session(diagnosis.judgements);
+  if (logged_in && find<TcpFindings>(findings, Layer::tcp) != nullptr) compare_with_another(diagnosis.judgements);
   cite(diagnosis.judgements, findings);
   const auto* host_key = find<StepFindings>(findings, Layer::host_key);
   soften(diagnosis.judgements, host_key != nullptr && !host_key->is_new);

@@ -1,6 +1,8 @@
 // From the banner to the login.
 #include <doctest/doctest.h>
 
+#include <filesystem>
+
 #include "lab/atlas/relays.hpp"
 
 using namespace holdfast;
@@ -199,6 +201,21 @@ TEST_CASE("the certificate has expired") {
   const Seen seen = bedside.examine();
   check_answer(seen, "certificate_expired", 10s);
   CHECK(mentions(seen.layers.at("authentication"), "has expired"));
+}
+
+TEST_CASE("the key that the running session logged in with is gone") {
+  Bedside bedside;
+  const test::TempDir dir;
+  const std::string key = dir / "key";
+  test::write_file(key, test::read_file(bedside.subject.settings().identity));
+  bedside.subject.settings().identity = key;
+  bedside.establish();
+  std::filesystem::remove(key);
+  const Seen seen = bedside.examine();
+  check_answer(seen, "identity_unusable", 10s);
+  CHECK(seen.exit_status == 1);
+  CHECK(seen.layers.at("authentication").result == "warn");
+  CHECK(mentions(seen.layers.at("authentication"), key));
 }
 
 TEST_CASE("there is no key that can be used") {

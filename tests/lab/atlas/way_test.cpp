@@ -47,8 +47,37 @@ TEST_CASE("a session stands, and nothing comes through any more") {
   bedside.establish();
   on_the_way(bedside, forwarding, "tcp dport 22 drop\n  tcp sport 22 drop");
   const Seen seen = bedside.examine();
-  check_answer(seen, "relay_silent", 15s);
-  CHECK(seen.answer == "path");
+  check_answer(seen, "connection_timed_out", 15s);
+  CHECK(seen.layers.at("session").cause == "relay_silent");
+  CHECK(seen.layers.at("session").hidden_by == "tcp");
+  CHECK(seen.layers.at("proof").result == "skip");
+}
+
+TEST_CASE("a session stands, and was forgotten on the way") {
+  Bedside bedside;
+  bedside.establish();
+  const std::string ours = bedside.lab.device().run({"ss", "-Htn", "state", "established", "dport", "=", ":22"});
+  const std::string port = ours.substr(ours.find(':') + 1, ours.find(' ', ours.find(':')) - ours.find(':') - 1);
+  on_the_way(bedside, forwarding, "tcp sport " + port + " drop\n  tcp dport " + port + " drop");
+  const std::size_t connections = bedside.relay.connections();
+  const Seen seen = bedside.examine();
+  check_answer(seen, "relay_silent", 20s);
+  CHECK(seen.answer == "session");
+  CHECK(seen.layers.at("authentication").result == "pass");
+  CHECK(seen.layers.at("proof").result == "skip");
+  CHECK(bedside.relay.connections() == connections + 1);
+}
+
+TEST_CASE("a session stands, and its relay hangs") {
+  Bedside bedside;
+  bedside.establish();
+  bedside.relay.freeze();
+  const Seen seen = bedside.examine();
+  bedside.relay.thaw();
+  check_answer(seen, "no_banner", 20s);
+  CHECK(seen.layers.at("tcp").result == "pass");
+  CHECK(seen.layers.at("session").cause == "relay_silent");
+  CHECK(seen.layers.at("session").hidden_by == "banner");
 }
 
 TEST_CASE("one connection to the relay is enough") {

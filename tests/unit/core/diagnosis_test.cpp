@@ -149,24 +149,29 @@ TEST_CASE("that nobody holds the tunnel follows from nothing, and that nobody is
   CHECK(diagnose(findings).answer == Layer::target);
 }
 
-TEST_CASE("a running session that gives no sign of life says nothing of now") {
-  const StepFindings through{std::nullopt, "the running session is through", {}};
+TEST_CASE("a session that gives no sign of life is the fault where another connection comes through") {
   StepFindings silent;
   silent.failure = Failure{Cause::relay_silent, "ask for a sign of life at", "relay.example:22", "none within 5 s"};
-  Findings findings{
-      {Layer::path, silent},     {Layer::tcp, through},   {Layer::authentication, through},
-      {Layer::session, through}, {Layer::proof, through}, {Layer::listener, failed(Cause::forward_refused)}};
+  TcpFindings tcp;
+  tcp.tries = {refused_at("192.0.2.7:22")};
+  tcp.tries.front().failed.reset();
+  Findings findings{{Layer::tcp, tcp}, {Layer::authentication, StepFindings{}}, {Layer::session, silent}};
   Diagnosis diagnosis = diagnose(findings);
-  CHECK(diagnosis.answer == Layer::path);
+  CHECK(diagnosis.answer == Layer::session);
   CHECK(result_of(diagnosis) == CheckResult::fail);
-  for (const Layer layer : {Layer::tcp, Layer::authentication, Layer::session, Layer::proof})
-    CHECK(of(diagnosis, layer).result == CheckResult::skip);
-  CHECK(of(diagnosis, Layer::listener).result == CheckResult::fail);
+  CHECK(of(diagnosis, Layer::session).next_step.starts_with("Another connection came through just now"));
 
-  findings[Layer::link] = links({link("eth0", true, false)});
+  findings[Layer::tcp] = TcpFindings{{refused_at("192.0.2.7:22")}, {}, false};
+  findings[Layer::authentication] = Skipped{"the relay's port takes no connection"};
   diagnosis = diagnose(findings);
-  CHECK(diagnosis.answer == Layer::link);
-  CHECK(of(diagnosis, Layer::path).hidden_by == Layer::link);
+  CHECK(diagnosis.answer == Layer::tcp);
+  CHECK(of(diagnosis, Layer::session).hidden_by == Layer::tcp);
+  CHECK(of(diagnosis, Layer::session).next_step == facts_of(Cause::relay_silent).remedy);
+
+  // What the running session itself was through shows no other one.
+  findings[Layer::tcp] = StepFindings{};
+  findings[Layer::authentication] = StepFindings{};
+  CHECK(of(diagnose(findings), Layer::session).next_step == facts_of(Cause::relay_silent).remedy);
 }
 
 TEST_CASE("a host key that was new shows nothing of whose address a name server gave") {
