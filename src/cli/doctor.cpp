@@ -135,11 +135,13 @@ bool was_changed(const ConfigurationReport& configuration) {
   return !digest.empty() && !configuration.digest.empty() && digest != configuration.digest;
 }
 
-void remark_on_configuration(const Report& report, DoctorRound& round) {
+/// `only`: see supervisor/share.hpp.
+void remark_on_configuration(const Report& report, const std::string& only, DoctorRound& round) {
   if (report.last_reload_error)
     return round.remark("the last reload was refused: " + *report.last_reload_error +
                         ". Mend the file, try it (holdfast check), and reload.");
-  if (report.configuration && was_changed(*report.configuration))
+  // A process of one tunnel reads the files of all: their changes need not be its own.
+  if (only.empty() && report.configuration && was_changed(*report.configuration))
     round.remark(report.configuration->path +
                  ", or its conf.d, was changed since the running holdfast has read it: holdfast reload takes it over.");
 }
@@ -242,7 +244,7 @@ int examine(const Options& options, const std::string& tunnel, std::string silen
     const auto status = ask(asked, "/v1/status");
     if (status) {
       const auto report = status::from_json(status->body);
-      if (report) remark_on_configuration(*report, round);
+      if (report) remark_on_configuration(*report, asked.only, round);
       return examine_there(options, asked, tunnel, round);
     }
     const Unanswered& why = status.error();

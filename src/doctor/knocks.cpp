@@ -60,7 +60,8 @@ void Knocks::refused(const ssh::OpenRefusal& refusal) {
   const auto found = hosts_->failed(why, refusal.words);
   if (!found) return ask();
   looked_ = looked_ || *found == KnockFailure::nobody_listens;
-  if (*found == KnockFailure::nobody_listens) return is(std::nullopt, "nobody has it");
+  if (*found == KnockFailure::nobody_listens)
+    return is(std::nullopt, "nobody has it; whether the relay gives it shows when the tunnel asks for it");
   is(std::nullopt, hosts_->in_words().empty() ? "the relay lets nobody look who has it" : hosts_->in_words());
 }
 

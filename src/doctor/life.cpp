@@ -27,8 +27,8 @@ class SignOfLife final : public net::Operation {
  public:
   SignOfLife(const Patient& patient, StepFindings known, Then then)
       : relay_(relay_name(patient.there)),
-        answered_at_(patient.answered_at),
-        bytes_received_(patient.bytes_received),
+        session_(patient.session),
+        before_(patient.session().value_or(SessionNow{})),
         found_(std::move(known)),
         then_(std::move(then)),
         timer_(patient.executor) {
@@ -46,28 +46,33 @@ class SignOfLife final : public net::Operation {
 
   void look() {
     const TimePoint now = Clock::now();
-    const auto answered = answered_at_();
-    const bool answers = answered && *answered >= asked_;
-    if (!answers && now < asked_ + longest_silence) return look_again();
+    const auto session = session_();
+    const bool answers = session && session->answered_at >= asked_;
+    if (session && !answers && now < asked_ + longest_silence) return look_again();
     if (answers) {
-      const auto time = std::chrono::duration_cast<Milliseconds>(*answered - asked_);
+      const auto time = std::chrono::duration_cast<Milliseconds>(*session->answered_at - asked_);
       found_.measured += ", and answers after " + std::to_string(time.count()) + " ms";
-    } else if (bytes_received_() > received_before_) {  // they stand before the answer, on a link that is busy
+    } else if (session && session->bytes_received > before_.bytes_received) {
+      // They stand before the answer, on a link that is busy.
       found_.measured += ", and data comes in; an answer takes longer than " + to_text(longest_silence);
     } else {
-      const std::string before = answered ? "; its last answer came " + to_text(now - *answered) + " ago" : "";
-      found_.failure = Failure{Cause::relay_silent, asking, relay_, "none within " + to_text(longest_silence) + before};
+      found_.failure = Failure{Cause::relay_silent, asking, relay_, silence(now, session.has_value())};
     }
     const Then then = then_;
     then(std::move(found_));
   }
 
+  std::string silence(TimePoint now, bool stands) const {
+    std::string words = stands ? "none within " + to_text(longest_silence) : "the tunnel gave the session up meanwhile";
+    if (before_.answered_at) words += "; its last answer came " + to_text(now - *before_.answered_at) + " ago";
+    return words;
+  }
+
   static constexpr Duration longest_silence = 5s;
 
   const std::string relay_;
-  const std::function<std::optional<TimePoint>()> answered_at_;
-  const std::function<std::uint64_t()> bytes_received_;
-  const std::uint64_t received_before_ = bytes_received_();
+  const std::function<std::optional<SessionNow>()> session_;
+  const SessionNow before_;
   StepFindings found_;
   const Then then_;
   boost::asio::steady_timer timer_;
@@ -88,8 +93,7 @@ Look look_at_life(const Patient& patient, Then then) {
 bool leads_there(const Patient& patient, const Findings& so_far) {
   const auto session = so_far.find(Layer::session);
   const auto* found = session == so_far.end() ? nullptr : std::get_if<StepFindings>(&session->second);
-  const bool silent = found != nullptr && found->failure && found->failure->operation == asking;
-  return stands(patient) && !silent;
+  return stands(patient) && found != nullptr && !(found->failure && found->failure->operation == asking);
 }
 
 }  // namespace holdfast::doctor

@@ -2,6 +2,7 @@
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/ip/tcp.hpp>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -15,6 +16,12 @@
 
 namespace holdfast::doctor {
 
+/// Of the session that stood when the examination began.
+struct SessionNow {
+  std::optional<TimePoint> answered_at;  ///< when the relay gave a sign of life last
+  std::uint64_t bytes_received = 0;
+};
+
 /// Whose way to its relay is looked at, and with what.
 struct Patient {
   boost::asio::any_io_executor executor;
@@ -27,10 +34,10 @@ struct Patient {
   /// The connection that the look at TCP made, for the look at the session: the relay takes one, no more.
   std::shared_ptr<std::optional<boost::asio::ip::tcp::socket>> connected =
       std::make_shared<std::optional<boost::asio::ip::tcp::socket>>();
-  /// Where a session stands: asks its relay for a sign of life, and when one came last.
+  /// Where a session stands: asks its relay for a sign of life, and tells what came over it so far; none once the
+  /// tunnel has given it up.
   std::function<void()> ask_relay{};
-  std::function<std::optional<TimePoint>()> answered_at{};
-  std::function<std::uint64_t()> bytes_received{};  ///< over that session
+  std::function<std::optional<SessionNow>()> session{};
   /// Only what costs no packet is looked at: the device, the modem, the link, the address, and the routes, to
   /// this address of the relay's if it is not empty.
   std::optional<std::string> silent{};

@@ -10,7 +10,6 @@
 #include "doctor/patient.hpp"
 #include "holdfast/running.hpp"
 #include "net/dial/connector.hpp"
-#include "ssh/local_faults.hpp"
 
 namespace holdfast::doctor {
 namespace {
@@ -36,10 +35,12 @@ std::vector<std::string> parts_of(std::string text) {
 /// A login like a tunnel's, for its own sake.
 class SessionLook final : public net::Operation, private ssh::SessionObserver {
  public:
-  /// `running`: what is told above the login, where the knocks find nothing.
+  /// `running`: what is told above the login, where the knocks find nothing. Where a session stands nobody knocks: it
+  /// may be its own listener, which leads to the target.
   SessionLook(const Patient& patient, const std::vector<std::string>& addresses, Findings running, Tell tell)
       : executor_(patient.executor),
         there_(patient.there),
+        knocks_there_(!patient.running || !has_session(*patient.running)),
         storage_(patient.storage->unchanged()),
         running_(std::move(running)),
         tell_(std::move(tell)),
@@ -118,6 +119,7 @@ class SessionLook final : public net::Operation, private ssh::SessionObserver {
         limit(longest_look);
         tell(Layer::authentication, StepFindings{std::nullopt, "as " + there_.user, said_at_login()});
         if (alive.expired()) return;
+        if (!knocks_there_) return tell_above({});
         knocks_.emplace(executor_, *session_, there_, [this, server = server_](Finding found) {
           auto* step = std::get_if<StepFindings>(&found);
           if (step != nullptr && step->failure) step->failure = with_remedy_for(server, *step->failure);
@@ -201,6 +203,7 @@ class SessionLook final : public net::Operation, private ssh::SessionObserver {
 
   boost::asio::any_io_executor executor_;
   const TunnelSpec there_;
+  const bool knocks_there_;
   std::shared_ptr<ssh::Storage> storage_;
   Findings running_;
   Tell tell_;
@@ -240,40 +243,33 @@ Findings findings_known(const Patient& patient, bool leads) {
   return known;
 }
 
-/// Would the next session get as far as its login? What it needs of this device may be gone since this one began.
-Finding next_login(const TunnelSpec& there) {
-  const auto now = std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
-  for (const ssh::LocalFault& fault : ssh::local_faults(there, now, [](const std::string&) { return false; })) {
-    const bool of_login = fault.key == "identity_file" || fault.key == "certificate_file";
-    if (!fault.hopeless || !of_login) continue;
-    StepFindings found;
-    found.failure = Failure{Cause::identity_unusable, "log in again at", relay_name(there), fault.message};
-    return found;
-  }
-  return StepFindings{};
-}
-
-/// Of the session that stands.
+/// Of the session that stands; and whether the next one would get as far as its login, for its keys may be gone by now.
 class RunningLook final : public net::Operation {
  public:
   RunningLook(const Patient& patient, Findings known, const Tell& tell) {
     const auto login = std::get<StepFindings>(known.extract(Layer::authentication).mapped());
-    keys_ = beside(
-        patient.executor, [there = patient.there] { return next_login(there); },
-        [login, tell](Finding keys) {
-          auto* next = std::get_if<StepFindings>(&keys);
-          StepFindings found = login;
-          if (next != nullptr) found.failure = std::move(next->failure);
-          tell(Layer::authentication, std::move(found));
-        });
-    others_ = at_once(patient.executor, [known = std::move(known), tell] {
+    told_ = at_once(patient.executor, [known = std::move(known), tell] {
       for (const auto& [layer, finding] : known) tell(layer, finding);
     });
+    patient.storage->unchanged()->read(
+        patient.there, [login, tell, there = patient.there, alive = std::weak_ptr{alive_}](const auto& material) {
+          if (alive.expired()) return;
+          StepFindings found = login;
+          found.failure = material ? why_no_login(there, *material->identities) : std::optional{material.error()};
+          tell(Layer::authentication, std::move(found));
+        });
   }
 
  private:
-  Look keys_;
-  Look others_;
+  static std::optional<Failure> why_no_login(const TunnelSpec& there, const ssh::Identities& identities) {
+    if (!identities.usable.empty() || !there.identity_agent.empty()) return std::nullopt;
+    std::string why;
+    for (const ssh::UnusableFile& file : identities.problems) why += (why.empty() ? "" : "; ") + file.reason;
+    return Failure{Cause::identity_unusable, "log in again at", relay_name(there), why};
+  }
+
+  Look told_;
+  std::shared_ptr<char> alive_ = std::make_shared<char>();
 };
 
 }  // namespace

@@ -80,12 +80,14 @@ tl::expected<config::Loaded, config::Problems> load_share(const std::string& pat
   // Once to find the tunnel, and once more to look at the files that are this tunnel's.
   auto loaded = preflight::load_configuration(path, FilesOfOne{files, {}});
   if (!loaded) return loaded;
+  const std::string digest = loaded->digest;
   auto share = keep_only(std::move(loaded->config), only);
   if (!share) return tl::unexpected(config::Problems{{path, 0, 0, "tunnels", share.error()}});
   loaded = preflight::load_configuration(path, FilesOfOne{files, files_of(share->tunnels[0])});
   if (!loaded) return loaded;
   std::erase_if(loaded->warnings, [&](const config::Problem& warning) { return is_of_another(warning, only); });
   loaded->config = *std::move(share);
+  loaded->digest = digest;
   return loaded;
 }
 

@@ -248,17 +248,16 @@ void Supervisor::apply(const Config& next, const Names& names) {
 std::shared_ptr<void> Supervisor::examine(const std::string& tunnel, Tell tell) {
   const Slot* slot = find(tunnel);
   if (slot == nullptr) return nullptr;
-  doctor::Patient patient = equipment_.patient(slot->spec(), report_of(*slot, Clock::now()));
+  TunnelReport report = report_of(*slot, Clock::now());
+  const Attempt attempt = report.attempt;
+  doctor::Patient patient = equipment_.patient(slot->spec(), std::move(report));
   patient.ask_relay = [this, tunnel] {
     if (Slot* now = find(tunnel)) now->runner().ask_relay();
   };
-  patient.answered_at = [this, tunnel]() -> std::optional<TimePoint> {
+  patient.session = [this, tunnel, attempt]() -> std::optional<doctor::SessionNow> {
     const Slot* now = find(tunnel);
-    return now == nullptr ? std::nullopt : now->runner().answered_at();
-  };
-  patient.bytes_received = [this, tunnel]() -> std::uint64_t {
-    const Slot* now = find(tunnel);
-    return now == nullptr ? 0 : now->runner().bytes_received();
+    if (now == nullptr || now->runner().attempt() != attempt) return std::nullopt;
+    return doctor::SessionNow{now->runner().answered_at(), now->runner().bytes_received()};
   };
   return std::make_shared<doctor::Examination>(
       std::move(patient), [tell](Layer layer, const Finding& finding) { tell(status::to_line(layer, finding)); },

@@ -58,6 +58,7 @@ class TunnelRunner final : private AttemptOwner {
   void ask_relay() {
     if (attempt_) attempt_->ask_relay();
   }
+  Attempt attempt() const { return state_.attempt; }
   std::optional<TimePoint> answered_at() const { return attempt_ ? attempt_->answered_at() : std::nullopt; }
   std::uint64_t bytes_received() const { return attempt_ ? attempt_->traffic().bytes_received : 0; }
   bool wedged(TimePoint now) const { return is_wedged(state_, now); }

@@ -109,11 +109,9 @@ void compare_with_another(std::vector<Judgement>& judgements) {
   for (Judgement& judgement : judgements) {
     if (judgement.layer == Layer::session && judgement.cause == Cause::relay_silent)
       judgement.next_step =
-          "Another connection came through just now: this one was forgotten on the way (by a NAT, or as an address "
-          "changed), or hangs at the relay. The tunnel gives it up and comes back by itself, with holdfast reconnect "
-          "at "
-          "once. If that happens again, measure how long the way remembers a silent connection: holdfast doctor "
-          "--nat-timeout.";
+          "Another connection came through just now: the tunnel's was forgotten on the way (by a NAT, or as an address "
+          "changed), or hung at the relay. The tunnel comes back by itself, and at once with holdfast reconnect. If it "
+          "happens again, measure how long the way keeps a silent connection: holdfast doctor --nat-timeout.";
   }
 }
 
