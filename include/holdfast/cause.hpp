@@ -107,6 +107,7 @@ enum class Cause {
   target_unexpected,
   keepalive_too_rare,
   not_running,
+  not_answering,
   not_started,
   device_key_unexpected,
 };

@@ -231,6 +231,7 @@ struct TargetFindings {
     bool here = false;                 ///< it is on this device
     bool unresolved = false;           ///< its name could not be looked up
     bool spoke_before = false;         ///< first, when the tunnel was proven
+    bool timed_out = false;            ///< it neither took the connection nor refused it
   };
   std::vector<Target> targets;
 };

@@ -1,4 +1,7 @@
+#include <unistd.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -94,6 +97,8 @@ int look_outside(const Options& options, std::ostream& out) {
     return complain(misused, "'" + options.outside.where + "' names no port: " + example);
   const auto port = doctor::read_port(where.port);
   if (!port) return complain(misused, "'" + where.port + "' is no port, which is from 1 to 65535: " + example);
+  if (*port == options.outside.ssh_port.value_or(22))
+    return complain(misused, "port " + where.port + " is where the relay's own sshd is logged in to: " + example);
   doctor::Outside outside;
   outside.login = where.login;
   outside.port = *port;
@@ -121,29 +126,33 @@ std::vector<std::string> worth_a_look(const Report& report, DoctorRound& round) 
     if (all || !is_well(tunnel)) {
       names.push_back(tunnel.name);
     } else {
-      round.leave_out(tunnel.name, "was not looked at: by its status it is well");
+      round.leave_out(tunnel.name, "was not looked at: by its status, which may lag by minutes, it is well");
     }
   }
   return names;
 }
 
-/// Other files, or another text in one of them, than that process has read. What can't be read from here is no other.
-bool was_changed(const ConfigurationReport& configuration) {
+/// Are there other files, or another text in one of them, than that process has read? None: there is no telling.
+std::optional<bool> was_changed(const Report& report) {
   std::error_code error;
-  if (!std::filesystem::is_regular_file(configuration.path, error)) return false;
-  const std::string digest = config::digest_of(configuration.path);
-  return !digest.empty() && !configuration.digest.empty() && digest != configuration.digest;
+  if (!report.configuration || !std::filesystem::is_regular_file(report.configuration->path, error))
+    return std::nullopt;
+  const std::string digest = config::digest_of(report.configuration->path);
+  if (digest.empty() || report.configuration->digest.empty()) return std::nullopt;
+  return digest != report.configuration->digest;
 }
 
 /// `only`: see supervisor/share.hpp.
 void remark_on_configuration(const Report& report, const std::string& only, DoctorRound& round) {
-  if (report.last_reload_error)
+  const auto changed = was_changed(report);
+  if (report.last_reload_error && changed.value_or(true))
     return round.remark("the last reload was refused: " + *report.last_reload_error +
                         ". Mend the file, try it (holdfast check), and reload.");
   // A process of one tunnel reads the files of all: their changes need not be its own.
-  if (only.empty() && report.configuration && was_changed(*report.configuration))
+  if (only.empty() && changed.value_or(false))
     round.remark(report.configuration->path +
-                 ", or its conf.d, was changed since the running holdfast has read it: holdfast reload takes it over.");
+                 ", or its conf.d, was changed since the running holdfast has read it: holdfast check says whether it "
+                 "can be used, holdfast reload takes it over.");
 }
 
 /// By the process that holds it, which `asked` names and which has just answered.
@@ -186,6 +195,16 @@ TunnelSpec with_keys_that_are_there(TunnelSpec tunnel) {
   return tunnel;
 }
 
+/// What this user may not read says nothing of what the service may.
+bool is_for_others_only(const TunnelSpec& tunnel, const Finding& finding) {
+  const auto* found = std::get_if<StepFindings>(&finding);
+  const auto cause = found != nullptr && found->failure ? std::optional{found->failure->cause} : std::nullopt;
+  const auto denied = [](const std::string& file) { return ::access(file.c_str(), R_OK) != 0 && errno == EACCES; };
+  if (cause == Cause::known_hosts_unusable) return denied(tunnel.user_known_hosts_file);
+  return cause == Cause::identity_unusable &&
+         std::any_of(tunnel.identity_file.begin(), tunnel.identity_file.end(), denied);
+}
+
 int examine_here(const Options& options, const std::string& config, const TunnelSpec& tunnel,
                  const std::string& silence, DoctorRound& round) {
   const std::string own = own_state_folder();
@@ -204,6 +223,8 @@ int examine_here(const Options& options, const std::string& config, const Tunnel
                             nobody.failure = nobody_holds;
                             finding = std::move(nobody);
                           }
+                          if (is_for_others_only(tunnel, finding))
+                            finding = Skipped{"this user may not read what the service reads: run this as root"};
                           face.take(layer, std::move(finding));
                         });
   return face.end();
@@ -231,14 +252,15 @@ struct Wanted {
   std::string silence{};  ///< why the process that was asked for them did not answer; empty: it did, or there is none
 };
 
-/// By that process of one tunnel, or by that of all, or where neither answers by this command. `silence`: that one of
-/// all is known not to answer.
+/// By the process of that tunnel alone, or by that of all, or where neither answers by this command. `silence`: the one
+/// that is meant is known not to answer.
 int examine(const Options& options, const std::string& tunnel, std::string silence, DoctorRound& round) {
   std::vector<Options> holders;
   if (silence.empty()) holders.push_back(options);
-  if (options.only.empty() && !options.socket) {
-    holders.insert(holders.begin(), options);
-    holders.front().only = tunnel;
+  if (!options.socket) {
+    Options other = options;
+    other.only = options.only.empty() ? tunnel : "";
+    holders.insert(options.only.empty() ? holders.begin() : holders.end(), other);
   }
   for (const Options& asked : holders) {
     const auto status = ask(asked, "/v1/status");

@@ -4,8 +4,10 @@
 #include <unistd.h>
 
 #include <array>
+#include <filesystem>
 #include <fstream>
 #include <iostream>
+#include <optional>
 #include <regex>
 #include <sstream>
 #include <utility>
@@ -20,6 +22,7 @@
 #include "preflight/configuration.hpp"
 #include "setup/command.hpp"
 #include "setup/files.hpp"
+#include "status/json.hpp"
 #include "status/printable.hpp"
 
 namespace holdfast::cli {
@@ -111,6 +114,10 @@ int write_bundle(const Options& options) {
   const bool examined = !diagnosis.str().empty();
   if (!examined) diagnosis << "none: the look itself failed\n";
   const auto status = ask(options, "/v1/status");
+  const auto report = status::from_json(status ? status->body : "");
+  const auto running = report ? report->configuration : std::nullopt;
+  if (loaded && running && running->path == std::filesystem::absolute(file) && running->digest != loaded->digest)
+    configuration.insert(0, "# Not what runs: the files were changed since the running holdfast has read them.\n");
   const std::string text = section("versions", versions()) + section("diagnosis", diagnosis.str()) +
                            section("status", status ? status->body : status.error().text) +
                            section("configuration", configuration) +

@@ -98,7 +98,7 @@ Failure held_by_nobody(const std::string& tunnel, const std::string& config) {
 
 Failure held_by_silent_service(const std::string& tunnel, const std::string& config, const std::string& why) {
   const std::string user = is_of_own_service(config) ? "--user " : "";
-  return {Cause::not_running, "ask the running holdfast about", tunnel, why,
+  return {Cause::not_answering, "ask the running holdfast about", tunnel, why,
           "Restart it: systemctl " + user +
               "restart holdfast, or the process that runs by hand. Its log says what it "
               "did last: journalctl " +

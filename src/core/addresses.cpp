@@ -146,6 +146,7 @@ std::string Addresses::what_is_known() const {
   const std::string& known = found_.remembered.front();
   const std::string was_right = known + " was right" + (found_.age ? " until " + ago(*found_.age) : "");
   if (found_.said.empty()) return "; DNS does not say what " + host_ + " means now, " + was_right;
+  if (holds(found_.said, known)) return "; " + host_ + " still means what it meant: " + was_right;
   return "; " + host_ + " means " + found_.said.front() + " now, " + was_right;
 }
 

@@ -25,8 +25,9 @@ constexpr std::array causes = std::to_array<CauseFacts>({
      "Check that sshd runs on the relay at this port and that no firewall rejects it."},
     {Cause::connection_timed_out, "connection_timed_out", Severity::error, Layer::tcp, BackoffFamily::network,
      Blame::nobody, Lies::on_the_way, "nothing answers at the relay's address and port",
-     "Nothing answers at this address and port: check the relay's firewall and the route to it and back, and this "
-     "device's own firewall (nft list ruleset)."},
+     "See whether this port answers somebody on another network. If not, look at the relay: its power, its sshd, its "
+     "firewall. If it does, look at this device's uplink and its own firewall (nft list ruleset), and at what lies "
+     "between."},
     {Cause::unreachable, "unreachable", Severity::error, Layer::route, BackoffFamily::network, Blame::nobody,
      Lies::on_the_way, "there is no way to the relay's address",
      "The device has no route to the relay: check its link, address and default route."},
@@ -327,9 +328,13 @@ constexpr std::array causes = std::to_array<CauseFacts>({
           "Set server_alive_interval below the time that `holdfast doctor --nat-timeout` measures."),
     found(
         Cause::not_running, "not_running", Severity::error, Layer::session,
-        "the service that should hold the tunnel does not run, hangs, or has another configuration",
+        "the service that should hold the tunnel does not run, or has another configuration",
         "Start it: systemctl start holdfast. If it does not stay, these say why: systemctl status holdfast, journalctl "
         "-u holdfast."),
+    found(Cause::not_answering, "not_answering", Severity::error, Layer::session,
+          "the running holdfast does not answer",
+          "Restart it: systemctl restart holdfast, or the process that runs by hand. Its log says what it did last: "
+          "journalctl -u holdfast."),
     found(
         Cause::not_started, "not_started", Severity::warning, Layer::session, "no holdfast holds the tunnel",
         "To have the service hold it now and after each boot: systemctl enable --now holdfast. By hand: holdfast run."),

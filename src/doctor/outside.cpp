@@ -231,7 +231,10 @@ class Visit {
   std::string remedy_for(Cause cause) const {
     const std::string port = outside_.ssh_port == 0 ? "" : "-p " + std::to_string(outside_.ssh_port) + " ";
     const std::string by_hand = "log in to the relay by hand first: ssh " + port + outside_.login + ".";
-    if (facts_of(cause).layer == Layer::host_key) return std::string{facts_of(cause).remedy} + " Then " + by_hand;
+    if (facts_of(cause).layer == Layer::host_key)
+      return "Your own ssh does not take the relay's host key. Compare it with the relay's own first (on the relay: "
+             "ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub), then " +
+             by_hand;
     if (cause == Cause::authentication_refused)
       return "The relay is there, and takes no key or password of yours: " + by_hand;
     return "The relay itself can't be reached from here, whatever the device does: " + by_hand;

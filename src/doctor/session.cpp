@@ -265,7 +265,9 @@ class RunningLook final : public net::Operation {
     if (!identities.usable.empty() || !there.identity_agent.empty()) return std::nullopt;
     std::string why;
     for (const ssh::UnusableFile& file : identities.problems) why += (why.empty() ? "" : "; ") + file.reason;
-    return Failure{Cause::identity_unusable, "log in again at", relay_name(there), why};
+    return Failure{Cause::identity_unusable, "log in again at", relay_name(there), why,
+                   "The tunnel works until this session ends, and can't come back then. " +
+                       std::string{facts_of(Cause::identity_unusable).remedy}};
   }
 
   Look told_;

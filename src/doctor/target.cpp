@@ -34,6 +34,7 @@ class Visit {
       const Cause cause = socket.error().cause;
       found_.said = TargetFindings::Said::not_connected;
       found_.unresolved = cause == Cause::name_not_found || cause == Cause::resolver_unavailable;
+      found_.timed_out = cause == Cause::connection_timed_out;
       found_.detail = socket.error().detail.empty() ? std::string{to_string(cause)} : socket.error().detail;
       return done_();
     }

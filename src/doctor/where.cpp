@@ -15,6 +15,9 @@ Where read_where(const std::string& text) {
   if (colon != std::string::npos && (bracketed ? colon == bracket + 1 : colon == text.find(':')))
     where = {text.substr(0, colon), text.substr(colon + 1)};
   if (bracketed) std::erase_if(where.login, [](char letter) { return letter == '[' || letter == ']'; });
+  const auto host = where.login.rfind('@') + 1;
+  // Nobody, nowhere, or what ssh would take for an option.
+  if (host == 1 || host == where.login.size() || where.login[host] == '-') where.login.clear();
   return where;
 }
 

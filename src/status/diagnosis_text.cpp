@@ -20,9 +20,11 @@ constexpr std::size_t most_width = 120;
 constexpr std::size_t indent = 20;
 
 /// The first line begins after `begin`, the others after as many spaces. Letters of UTF-8 count by bytes: a line may be
-/// shorter for it.
+/// shorter for it. A command that is told to the letter, behind "Here: ", has a line of its own, however long.
 std::string wrapped(const std::string& begin, const std::string& text, std::size_t margin, const Page& page) {
-  std::istringstream words{text};
+  constexpr std::string_view here = " Here: ";
+  const auto at = text.find(here);
+  std::istringstream words{at == std::string::npos ? text : text.substr(0, at + here.size())};
   std::string out = begin;
   std::size_t column = margin;
   for (std::string word; words >> word;) {
@@ -37,6 +39,7 @@ std::string wrapped(const std::string& begin, const std::string& text, std::size
     out += word;
     column += word.size();
   }
+  if (at != std::string::npos) out += "\n" + std::string(margin, ' ') + text.substr(at + here.size());
   return out + "\n";
 }
 

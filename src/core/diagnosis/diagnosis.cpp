@@ -104,14 +104,21 @@ bool has_way_beside_modem(const Findings& findings) {
                      [&](const RouteFindings::Way& way) { return way.error.empty() && beside(way); });
 }
 
-/// A session whose relay is silent, and another connection that is through to the login: the way is not at fault.
+/// What stopped the tunnel lies on a way that another connection has just gone to its end, the login.
+bool has_passed(Cause cause) {
+  return facts_of(cause).layer < Layer::session || cause == Cause::relay_silent || cause == Cause::connection_lost;
+}
+
 void compare_with_another(std::vector<Judgement>& judgements) {
   for (Judgement& judgement : judgements) {
-    if (judgement.layer == Layer::session && judgement.cause == Cause::relay_silent)
-      judgement.next_step =
-          "Another connection came through just now: the tunnel's was forgotten on the way (by a NAT, or as an address "
-          "changed), or hung at the relay. The tunnel comes back by itself, and at once with holdfast reconnect. If it "
-          "happens again, measure how long the way keeps a silent connection: holdfast doctor --nat-timeout.";
+    if (judgement.layer != Layer::session || !judgement.cause || !has_passed(*judgement.cause)) continue;
+    judgement.next_step =
+        "Another connection came through just now, up to the login: what stopped the tunnel is mended or has passed, "
+        "or it met that one connection alone. The tunnel comes back by itself; at once with holdfast reconnect TUNNEL.";
+    if (judgement.cause == Cause::relay_silent)
+      judgement.next_step +=
+          " If it happens again, holdfast doctor TUNNEL --nat-timeout measures how long the way keeps a silent "
+          "connection.";
   }
 }
 
@@ -119,7 +126,9 @@ void explain(std::vector<Judgement>& judgements) {
   for (Judgement& upper : judgements) {
     if (upper.result == CheckResult::pass || nobody_holds(upper)) continue;
     for (const Judgement& lower : judgements) {
-      if (lower.result != CheckResult::fail || nobody_holds(lower) || !hides(lower.layer, upper.layer)) continue;
+      // A process that hangs has what it held.
+      const bool explains = !nobody_holds(lower) || lower.cause == Cause::not_answering;
+      if (lower.result != CheckResult::fail || !explains || !hides(lower.layer, upper.layer)) continue;
       upper.hidden_by = lower.layer;
       break;
     }
@@ -173,7 +182,8 @@ std::string_view to_string(CheckResult result) {
 }
 
 bool nobody_holds(const Judgement& judgement) {
-  return judgement.cause == Cause::not_running || judgement.cause == Cause::not_started;
+  return judgement.cause == Cause::not_running || judgement.cause == Cause::not_answering ||
+         judgement.cause == Cause::not_started;
 }
 
 std::string host_of(const std::string& endpoint) {

@@ -111,7 +111,10 @@ Judgement judge(const LinkFindings& found) {
   if (others.empty())
     return blame(Cause::link_missing,
                  found.wanted.empty() ? "no interface leads out of this machine" : found.wanted + " is not there");
-  return blame(others.front()->up ? Cause::no_carrier : Cause::link_down, listed(states));
+  if (others.front()->up) return blame(Cause::no_carrier, listed(states));
+  return blame(
+      Cause::link_down, listed(states),
+      "Switch it on: ip link set " + others.front()->name + " up, or what configures it (nmcli, ifup, networkctl).");
 }
 
 Judgement judge(const AddressFindings& found) {

@@ -33,6 +33,11 @@ Judgement failing(Cause cause, std::string measured, std::string next_step = {})
 
 Judgement not_connected(const TargetFindings::Target& target) {
   const std::string what = target.target + ": " + target.detail;
+  if (target.timed_out && !target.listens.empty()) {  // on this device, where another address would refuse
+    return failing(Cause::target_hangs, what + "; at this port listens " + listed(target.listens),
+                   "The service that listens takes no more connections: it hangs, and those that wait have filled its "
+                   "queue. Restart it, and look at its log.");
+  }
   if (!target.listens.empty()) {
     return failing(
         Cause::target_elsewhere, what + "; at this port listens " + listed(target.listens),

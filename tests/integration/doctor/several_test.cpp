@@ -40,7 +40,8 @@ TEST_CASE("doctor without a name looks at each of many tunnels that leads nowher
   CHECK(seen.output.starts_with("Tunnel hollow, by the running holdfast\n"));
   CHECK_FALSE(has(seen.output, "Tunnel good"));
   CHECK(has(seen.output, "\nAll tunnels:\n"));
-  CHECK(has(seen.output, " -     good         was not looked at: by its status it is well\n"));
+  CHECK(
+      has(seen.output, " -     good         was not looked at: by its status, which may lag by minutes, it is well\n"));
   CHECK(has(seen.output, "target: the forward's own target takes no connections"));
 
   const Finished unknown = holdfast.command({"doctor", "godo"});
@@ -129,8 +130,41 @@ TEST_CASE("that a file was changed and not reloaded is worth a look") {
   CHECK(seen.status.code == 1);
   CHECK(has(seen.output, remark));
 
+  const TempDir dir;
+  const std::string of_bundle = "==== configuration\n# Not what runs: ";
+  const auto bundle = [&](const std::string& file) {
+    run({.argv = {holdfast_binary(), "doctor", "--config", holdfast.config_path(), "--bundle", file}}, 60s);
+    return read_file(file);
+  };
+  CHECK(has(bundle(dir / "before"), of_bundle));
+
   CHECK(holdfast.command({"reload"}).status == success);
   CHECK_FALSE(has(holdfast.command({"doctor", "relay"}).output, remark));
+  CHECK_FALSE(has(bundle(dir / "after"), of_bundle));
+}
+
+TEST_CASE("a refused reload is no matter any more once the file is what it was") {
+  const Sshd relay;
+  const TargetServer target{greet_then_echo("hello\r\n")};
+  const Holdfast holdfast{leading_to(relay, "relay", target.port())};
+  REQUIRE(holdfast.wait_for_up());
+  const std::string good = read_file(holdfast.config_path());
+  holdfast.write_config_text("tunnels: [what]\n");
+  CHECK(holdfast.command({"reload"}).status.code != 0);
+  holdfast.write_config_text(good);
+  CHECK_FALSE(has(holdfast.command({"doctor", "relay"}).output, "the last reload was refused"));
+}
+
+TEST_CASE("a process of all tunnels is found though one of this tunnel alone is asked for") {
+  const Sshd relay;
+  const TargetServer target{greet_then_echo("hello\r\n")};
+  const Holdfast holdfast{leading_to(relay, "relay", target.port())};
+  REQUIRE(holdfast.wait_for_up());
+  const Finished seen =
+      run({.argv = {holdfast_binary(), "doctor", "--config", holdfast.config_path(), "--only", "relay"}}, 60s);
+  CAPTURE(seen.output);
+  CAPTURE(seen.errors);
+  CHECK(has(seen.output, "Tunnel relay, by the running holdfast"));
 }
 
 TEST_CASE("a key that is missing is told, and the layers below the login are looked at all the same") {

@@ -312,8 +312,8 @@ TEST_CASE("a wrong key where DNS leads now and the relay is not known to be: the
 
 TEST_CASE("how long ago an address was right is told in whole minutes, and from an hour on in hours") {
   const auto words_after = [](Duration age) {
-    SteppedTunnel tunnel = dialled({{v4}, {v4}, age});
-    connect(tunnel, v4).session(SessionFailed{wrong_key()});
+    SteppedTunnel tunnel = dialled({{other}, {v4}, age});
+    connect(tunnel, other).session(SessionFailed{wrong_key()});
     const std::string detail = tunnel.in<BackingOff>().failure.detail;
     return detail.substr(detail.find("was right"));
   };
@@ -321,6 +321,13 @@ TEST_CASE("how long ago an address was right is told in whole minutes, and from 
   CHECK(words_after(60s) == "was right until 1 min ago");
   CHECK(words_after(60min - 1s) == "was right until 59 min ago");
   CHECK(words_after(60min) == "was right until 1 h 0 min ago");
+}
+
+TEST_CASE("that a name means what it meant is not told as if it had changed") {
+  SteppedTunnel tunnel = dialled({{v4}, {v4}, 20min});
+  connect(tunnel, v4).session(SessionFailed{wrong_key()});
+  CHECK(tunnel.in<BackingOff>().failure.detail ==
+        "it shows X; relay.example still means what it meant: 192.0.2.1 was right until 20 min ago");
 }
 
 TEST_CASE(
@@ -349,7 +356,8 @@ TEST_CASE("what is known of a relay's addresses is said where who answers may be
     connect(tunnel, v4).session(SessionFailed{{cause, "read the banner of", "relay.example:22", "it says HTTP"}});
     return tunnel.in<BackingOff>().failure.detail;
   };
-  const std::string known = "it says HTTP; relay.example means 192.0.2.1 now, 192.0.2.1 was right until 20 min ago";
+  const std::string known =
+      "it says HTTP; relay.example still means what it meant: 192.0.2.1 was right until 20 min ago";
   for (const Cause cause : {Cause::host_key_unknown, Cause::host_key_changed, Cause::host_key_revoked,
                             Cause::host_key_not_pinned, Cause::protocol_mismatch}) {
     CAPTURE(to_string(cause));

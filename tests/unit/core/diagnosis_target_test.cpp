@@ -88,6 +88,16 @@ TEST_CASE("a target that takes no connection fails, and where the port is listen
   CHECK(judged(down).next_step.find("[::1]:22") != std::string::npos);
 }
 
+TEST_CASE("a target that neither takes nor refuses a connection hangs where its port is listened on") {
+  TargetFindings::Target full = target(22, Said::not_connected);
+  full.timed_out = true;
+  CHECK(judged(full).cause == Cause::target_down);
+  full.listens = {"127.0.0.1:22"};
+  CHECK(judged(full).cause == Cause::target_hangs);
+  CHECK(judged(full).result == CheckResult::fail);
+  CHECK(judged(full).next_step.find("takes no more connections") != std::string::npos);
+}
+
 TEST_CASE("a socket that may not be connected to gets a next step of its own") {
   TargetFindings::Target socket;
   socket.target = "/run/app.sock";

@@ -143,6 +143,13 @@ TEST_CASE("that nobody holds the tunnel follows from nothing, and that nobody is
   CHECK(diagnose(findings).answer == Layer::session);
   CHECK_FALSE(of(diagnose(findings), Layer::listener).hidden_by);
 
+  findings = {{Layer::session, failed(Cause::not_answering)}, {Layer::listener, failed(Cause::listener_held_stale)}};
+  CHECK(diagnose(findings).answer == Layer::session);
+  CHECK(of(diagnose(findings), Layer::listener).hidden_by == Layer::session);
+  findings = {{Layer::session, failed(Cause::not_answering)}, {Layer::link, links({link("eth0", true, false)})}};
+  CHECK(diagnose(findings).answer == Layer::link);
+  CHECK_FALSE(of(diagnose(findings), Layer::session).hidden_by);
+
   findings = {{Layer::session, failed(Cause::not_started)}};
   CHECK(result_of(diagnose(findings)) == CheckResult::warn);
   findings[Layer::target] = TargetFindings{{target_that_is_down()}};
@@ -172,6 +179,20 @@ TEST_CASE("a session that gives no sign of life is the fault where another conne
   findings[Layer::tcp] = StepFindings{};
   findings[Layer::authentication] = StepFindings{};
   CHECK(of(diagnose(findings), Layer::session).next_step == facts_of(Cause::relay_silent).remedy);
+}
+
+TEST_CASE("what stopped the tunnel has passed where another connection is through to the login") {
+  TcpFindings tcp;
+  tcp.tries = {refused_at("192.0.2.7:22")};
+  tcp.tries.front().failed.reset();
+  Findings findings{
+      {Layer::tcp, tcp}, {Layer::authentication, StepFindings{}}, {Layer::session, failed(Cause::host_key_changed)}};
+  CHECK(of(diagnose(findings), Layer::session).next_step.find("at once with holdfast reconnect") != std::string::npos);
+  findings[Layer::session] = failed(Cause::session_timeout);
+  CHECK(of(diagnose(findings), Layer::session).next_step == facts_of(Cause::session_timeout).remedy);
+  findings[Layer::session] = failed(Cause::host_key_changed);
+  findings[Layer::authentication] = failed(Cause::authentication_refused);
+  CHECK(of(diagnose(findings), Layer::session).next_step == facts_of(Cause::host_key_changed).remedy);
 }
 
 TEST_CASE("a host key that was new shows nothing of whose address a name server gave") {

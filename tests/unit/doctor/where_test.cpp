@@ -18,6 +18,9 @@ TEST_CASE("who logs in where is split from the port, an IPv6 address included") 
   check("me@[2001:db8::1]", "me@2001:db8::1", "");
   check("me@2001:db8::1", "me@2001:db8::1", "");
   check(":4649", "", "4649");
+  check("@relay.example:4649", "", "4649");
+  check("me@:4649", "", "4649");
+  check("me@-oProxyCommand=x:4649", "", "4649");
 }
 
 TEST_CASE("a port is from 1 to 65535") {

@@ -149,6 +149,14 @@ TEST_CASE("no line is longer than a terminal is wide, and nothing from outside r
   for (const CauseFacts& facts : all_causes()) CHECK(longest_line(status::explanation(facts, Colour::no)) <= 80);
 }
 
+TEST_CASE("a command that is told to the letter has a line of its own") {
+  Judgement fault = name_fault();
+  const std::string command = "ssh-keygen -f '/var/lib/holdfast/known_hosts' -R '[relay.example.of.a.long.name]:2222'";
+  fault.next_step = "Delete the line. Here: " + command;
+  const std::string text = status::conclusion({{fault}, Layer::name}, Colour::no);
+  CHECK(text.ends_with("Next:   Delete the line. Here:\n        " + command + "\n"));
+}
+
 TEST_CASE("a line is as wide as the terminal, within reason, and 80 where there is none") {
   CHECK(status::width_of(false, "200", 200) == 80);
   CHECK(status::width_of(true, "", 100) == 100);
