@@ -94,7 +94,8 @@ int look_outside(const Options& options, std::ostream& out) {
   const doctor::Where where = doctor::read_where(options.outside.where);
   const std::string example = "write USER@RELAY:PORT, with the tunnel's port at the relay, as in me@relay.example:4649";
   if (where.port.empty() || where.login.empty())
-    return complain(misused, "'" + options.outside.where + "' names no port: " + example);
+    return complain(misused, "'" + options.outside.where + "' names no " + (where.login.empty() ? "login" : "port") +
+                                 ": " + example);
   const auto port = doctor::read_port(where.port);
   if (!port) return complain(misused, "'" + where.port + "' is no port, which is from 1 to 65535: " + example);
   if (*port == options.outside.ssh_port.value_or(22))

@@ -12,10 +12,6 @@ using namespace std::chrono_literals;
 
 constexpr const char* asking = "ask for a sign of life at";
 
-bool stands(const Patient& patient) {
-  return patient.running && has_session(*patient.running);
-}
-
 /// What the daemon knows of the session.
 Finding known_of(const Patient& patient) {
   if (!patient.running) return Skipped{"no daemon holds this tunnel"};
@@ -88,6 +84,10 @@ Look look_at_life(const Patient& patient, Then then) {
   if (stands(patient) && patient.ask_relay && standing != nullptr)
     return std::make_unique<SignOfLife>(patient, std::move(*standing), std::move(then));
   return at_once(patient.executor, [then = std::move(then), known = std::move(known)] { then(known); });
+}
+
+bool stands(const Patient& patient) {
+  return patient.running && has_session(*patient.running);
 }
 
 bool leads_there(const Patient& patient, const Findings& so_far) {

@@ -53,6 +53,8 @@ using Look = std::unique_ptr<net::Operation>;
 
 // ---- one file each ---------------------------------------------------------------------------------------------
 
+/// A session stands, or did when the examination began.
+bool stands(const Patient& patient);
 /// Of the session that stands: asks its relay for a sign of life.
 Look look_at_life(const Patient& patient, Then then);
 /// A session stands, and look_at_life() has not shown that nothing comes through it any more.

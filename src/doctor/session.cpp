@@ -40,7 +40,7 @@ class SessionLook final : public net::Operation, private ssh::SessionObserver {
   SessionLook(const Patient& patient, const std::vector<std::string>& addresses, Findings running, Tell tell)
       : executor_(patient.executor),
         there_(patient.there),
-        knocks_there_(!patient.running || !has_session(*patient.running)),
+        knocks_there_(!stands(patient)),
         storage_(patient.storage->unchanged()),
         running_(std::move(running)),
         tell_(std::move(tell)),
@@ -235,7 +235,7 @@ Findings findings_known(const Patient& patient, bool leads) {
   for (const Layer layer : above) {
     if (!patient.running) known[layer] = Skipped{"no daemon holds this tunnel"};
   }
-  if (leads || !patient.running || !has_session(*patient.running)) return known;
+  if (leads || !stands(patient)) return known;
   for (auto& [layer, finding] : known) {
     const auto* found = std::get_if<StepFindings>(&finding);
     if (found != nullptr && !found->failure) finding = Skipped{"the running session gives no sign of life"};
