@@ -29,12 +29,11 @@ std::string date(std::int64_t time) {
          two(static_cast<unsigned>(day.day()));
 }
 
-/// "12 s", "3 h", "20 days"
+/// "12 min", "3 h", "20 days"
 std::string span(std::int64_t seconds) {
   constexpr std::int64_t minute = 60;
   constexpr std::int64_t hour = 3600;
   constexpr std::int64_t day = 86400;
-  if (seconds < 2 * minute) return std::to_string(seconds) + " s";
   if (seconds < 2 * hour) return std::to_string(seconds / minute) + " min";
   if (seconds < 2 * day) return std::to_string(seconds / hour) + " h";
   return std::to_string(seconds / day) + " days";

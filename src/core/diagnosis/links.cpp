@@ -1,4 +1,6 @@
 #include <algorithm>
+#include <charconv>
+#include <string_view>
 
 #include "core/diagnosis/judges.hpp"
 
@@ -33,12 +35,10 @@ std::string state_of(const Link& link) {
 }
 
 bool is_carrier_nat(const std::string& address) {  // RFC 6598: 100.64.0.0/10
+  constexpr std::string_view first = "100.";
   unsigned second = 0;
-  if (!address.starts_with("100.")) return false;
-  for (std::size_t at = 4; at < address.size() && address[at] >= '0' && address[at] <= '9'; ++at) {
-    second = second * 10 + static_cast<unsigned>(address[at] - '0');
-    if (second > 255) return false;
-  }
+  if (!address.starts_with(first)) return false;
+  std::from_chars(address.data() + first.size(), address.data() + address.size(), second);
   return second >= 64 && second < 128;
 }
 

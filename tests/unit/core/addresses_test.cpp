@@ -139,6 +139,14 @@ TEST_CASE("addresses that failed at the same moment stay in the order in which t
   CHECK(addresses.order(found, TimePoint{}) == AddressOrder{{v6, v4}, 1});
 }
 
+TEST_CASE("of addresses that failed the one whose failure is longest ago comes first, whatever DNS says first") {
+  Addresses addresses;
+  const TimePoint now{1h};
+  fail(addresses, {{v4, v6}, {}}, now);
+  fail(addresses, {{v6}, {}}, now + 1s);
+  CHECK(addresses.order({{v6, v4}, {}}, now + 1s) == AddressOrder{{v4, v6}, 1});
+}
+
 TEST_CASE("an address that failed an hour ago is one that was not tried") {
   Addresses addresses;
   const FoundAddresses found{{v6, v4}, {}};

@@ -55,6 +55,8 @@ TEST_CASE("a device that lacks nothing passes, and says what it has") {
   CHECK(judgement.measured == "200 MB of 512 MB of memory are available");
   CHECK(mentions(judgement, "/var/lib/holdfast has 1024 MB of room"));
   CHECK(mentions(judgement, "it is 2025-11-29 by this device's clock"));
+  CHECK(mentions(judged([](DeviceFindings& found) { found.clock = 1760054400; }), "it is 2025-10-10 by"));
+  CHECK(mentions(judged([](DeviceFindings& found) { found.clock = 1757376000; }), "it is 2025-09-09 by"));
 }
 
 TEST_CASE("how far the clocks are apart is told in the unit that people would use") {

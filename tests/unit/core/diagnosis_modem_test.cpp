@@ -243,8 +243,8 @@ TEST_CASE("a modem that nobody needs is no fault where packets come back another
   const Findings healthy{{Layer::modem, modem}, {Layer::route, way_by("wlan0")}, {Layer::tcp, tried(std::nullopt)}};
   CHECK(result_of_modem(healthy) == CheckResult::pass);
   CHECK_FALSE(diagnose(healthy).answer);
-  const Diagnosis refused = diagnose({{Layer::modem, modem}, {Layer::tcp, tried(Cause::connection_refused)}});
-  CHECK(refused.answer == Layer::tcp);
+  for (const Cause answered : {Cause::connection_refused, Cause::reset_on_the_way, Cause::port_blocked})
+    CHECK(diagnose({{Layer::modem, modem}, {Layer::tcp, tried(answered)}}).answer == Layer::tcp);
 }
 
 TEST_CASE("where the way out is another's, the modem only warns; where it is the modem's or there is none, it fails") {
@@ -257,6 +257,16 @@ TEST_CASE("where the way out is another's, the modem only warns; where it is the
         Layer::modem);
   CHECK(diagnose({{Layer::modem, modem}, {Layer::route, RouteFindings{}}, {Layer::tcp, silent}}).answer ==
         Layer::modem);
+}
+
+TEST_CASE("a way out of the interface that USB shows of the modem is the modem's") {
+  ModemFindings modem = without_sim();
+  modem.modems.front().interfaces.clear();
+  modem.devices = {{"2c7c:0125 Quectel EG25-G", {"wwan0"}}};
+  const TcpFindings silent = tried(Cause::connection_timed_out);
+  CHECK(diagnose({{Layer::modem, modem}, {Layer::route, way_by("wwan0")}, {Layer::tcp, silent}}).answer ==
+        Layer::modem);
+  CHECK(diagnose({{Layer::modem, modem}, {Layer::route, way_by("wlan0")}, {Layer::tcp, silent}}).answer == Layer::tcp);
 }
 
 TEST_CASE("a cable to something beside the modem does not excuse it") {

@@ -85,6 +85,9 @@ TEST_CASE("what lies below a layer that passes only warns") {
   CHECK(of(diagnosis, Layer::name).result == CheckResult::warn);
   CHECK(diagnosis.answer == Layer::name);
   CHECK(result_of(diagnosis) == CheckResult::warn);
+  // An echo that came back needed an address, too.
+  CHECK(of(diagnose({{Layer::name, name_without_answer()}, {Layer::path, StepFindings{}}}), Layer::name).result ==
+        CheckResult::warn);
 }
 
 TEST_CASE("a target is on the device: nothing on the way explains it") {
@@ -115,7 +118,7 @@ TEST_CASE("a step that failed says what was met, and the cause's remedy") {
   const Diagnosis diagnosis = diagnose({{Layer::authentication, failed(Cause::authentication_refused)}});
   const Judgement& judgement = of(diagnosis, Layer::authentication);
   CHECK(judgement.result == CheckResult::fail);
-  CHECK(judgement.measured.find("SHA256:abc") != std::string::npos);
+  CHECK(judgement.measured == "authenticate to relay.example:22: tried SHA256:abc");
   CHECK(judgement.next_step == remedy(Cause::authentication_refused));
   CHECK(answer_of(diagnosis).starts_with("the relay took none of our keys ("));
 }
@@ -167,6 +170,7 @@ TEST_CASE("a session that gives no sign of life is the fault where another conne
   CHECK(diagnosis.answer == Layer::session);
   CHECK(result_of(diagnosis) == CheckResult::fail);
   CHECK(of(diagnosis, Layer::session).next_step.starts_with("Another connection came through just now"));
+  CHECK(of(diagnosis, Layer::session).next_step.find("--nat-timeout") != std::string::npos);
 
   findings[Layer::tcp] = TcpFindings{{refused_at("192.0.2.7:22")}, {}, false};
   findings[Layer::authentication] = Skipped{"the relay's port takes no connection"};
@@ -187,7 +191,9 @@ TEST_CASE("what stopped the tunnel has passed where another connection is throug
   tcp.tries.front().failed.reset();
   Findings findings{
       {Layer::tcp, tcp}, {Layer::authentication, StepFindings{}}, {Layer::session, failed(Cause::host_key_changed)}};
-  CHECK(of(diagnose(findings), Layer::session).next_step.find("at once with holdfast reconnect") != std::string::npos);
+  const std::string next_step = of(diagnose(findings), Layer::session).next_step;
+  CHECK(next_step.find("at once with holdfast reconnect") != std::string::npos);
+  CHECK(next_step.find("--nat-timeout") == std::string::npos);
   findings[Layer::session] = failed(Cause::session_timeout);
   CHECK(of(diagnose(findings), Layer::session).next_step == facts_of(Cause::session_timeout).remedy);
   findings[Layer::session] = failed(Cause::host_key_changed);

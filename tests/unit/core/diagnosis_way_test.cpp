@@ -159,6 +159,10 @@ TEST_CASE("one way is enough, and the other family's lack is said") {
   const Judgement judgement = judge(Layer::route, routes({default_route("wwan0", 0)}, {six, way()}));
   check(judgement, CheckResult::pass);
   CHECK(judgement.evidence.front() == "2001:db8::1: Network is unreachable");
+  RouteFindings::Way another = way();
+  another.to = "198.51.100.3";
+  CHECK(judge(Layer::route, routes({default_route("wwan0", 0)}, {way(), another}))
+            .measured.starts_with("to 198.51.100.2:"));
 }
 
 TEST_CASE("a rule that has nothing to do with it does not hide that a route is missing") {
@@ -181,8 +185,9 @@ TEST_CASE("where a rule has another table looked up, the default route of the ma
 }
 
 TEST_CASE("two default routes with the same metric are told, and only the best count") {
-  check(judge(Layer::route, routes({default_route("wwan0", 0), default_route("eth1", 0)}, {way()})), CheckResult::warn,
-        Cause::routes_tied);
+  const Judgement tied = judge(Layer::route, routes({default_route("wwan0", 0), default_route("eth1", 0)}, {way()}));
+  check(tied, CheckResult::warn, Cause::routes_tied);
+  CHECK(tied.evidence.size() == 3);  // the way, and both default routes
   check(judge(Layer::route,
               routes({default_route("wwan0", 5), default_route("eth1", 5), default_route("eth2", 1)}, {way()})),
         CheckResult::pass);
@@ -304,7 +309,7 @@ TEST_CASE("which addresses are private") {
     CHECK(cause(inside) == Cause::nameserver_lies);
   for (const char* outside : {"1.16.0.1", "9.10.0.1", "11.0.0.1", "20.168.0.1", "172.15.0.1", "172.32.0.1",
                               "192.167.0.1", "193.168.0.1", "169.253.0.1", "170.254.0.1", "100.63.0.1", "100.128.0.1",
-                              "101.64.0.1", "200.100.0.1", "254.0.0.1", "2001:db8::1", "100.x"})
+                              "101.64.0.1", "200.100.0.1", "254.0.0.1", "2001:db8::1", "100.x", "100:64::1", "100.64"})
     CHECK(cause(outside) == Cause::relay_moved);
 }
 
@@ -576,6 +581,7 @@ TEST_CASE("no answer is seen beside what became of an echo") {
   const Judgement judgement = of(diagnose({{Layer::path, echo("203.0.113.9", 63)}, {Layer::tcp, found}}), Layer::tcp);
   CHECK(judgement.hidden_by == Layer::path);
   CHECK(judgement.evidence.front() == "an echo to it was answered by 203.0.113.9");
+  CHECK(of(diagnose({{Layer::path, echo("", 0)}, {Layer::tcp, found}}), Layer::tcp).evidence.empty());
 }
 
 // ---- together -----------------------------------------------------------------------------------------------------

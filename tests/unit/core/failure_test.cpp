@@ -17,6 +17,12 @@ TEST_CASE("every cause has a name of its own and a remedy that ends as a sentenc
   }
 }
 
+TEST_CASE("each layer is found by its name, from the lowest to the highest") {
+  for (const Layer layer : {Layer::device, Layer::tcp, Layer::target, Layer::keepalive})
+    CHECK(layer_named(to_string(layer)) == layer);
+  CHECK_FALSE(layer_named("transport"));
+}
+
 TEST_CASE("of two faults the one that lies lower is the answer") {
   CHECK(hides(Cause::unreachable, Cause::connection_timed_out));
   CHECK(hides(Cause::name_not_found, Cause::authentication_refused));

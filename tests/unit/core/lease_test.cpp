@@ -120,6 +120,7 @@ TEST_CASE("a script that had answered is tried again, ever more rarely, one that
     CHECK(channel.lease.due() == channel.now + wait);
     CHECK(channel.wait() == Asked{OpenLease{240s}});
     CHECK_FALSE(channel.lease.is_lost());
+    CHECK(channel.lease.problem().empty());
     channel.lease.opened(channel.turn());
     channel.lost();
   }

@@ -457,6 +457,16 @@ TEST_CASE("wedged is a path that worked, and that new sessions did not mend for 
   CHECK_FALSE(is_wedged(tunnel.state, tunnel.now));
 }
 
+TEST_CASE("of two paths one that stays broken is enough") {
+  SteppedTunnel tunnel = proving(2);
+  verify(tunnel);
+  news(tunnel, ProofNews::nobody_listens, 1);
+  tunnel.state.proof_history.paths.at(1).proven = true;
+  tunnel.state.proof_history.renewals = 1;
+  CHECK_FALSE(is_wedged(tunnel.state, tunnel.now + 2h - 1s));
+  CHECK(is_wedged(tunnel.state, tunnel.now + 2h));
+}
+
 TEST_CASE("neither a target that is down, nor a relay that is away or forbids proofs, is wedged") {
   SteppedTunnel tunnel = proving();
   verify(tunnel).wait();

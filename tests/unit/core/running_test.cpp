@@ -237,6 +237,11 @@ TEST_CASE("a proof that fails is told, and one whose target is down is left to t
   CHECK(judged(tunnel, Layer::proof).result == CheckResult::pass);
   tunnel.forwards[0].proof.reset();
   CHECK(judged(tunnel, Layer::proof).result == CheckResult::skip);
+  tunnel = standing();
+  tunnel.forwards.push_back(tunnel.forwards.front());
+  tunnel.forwards.back().proof = ProofReport{ProofResult::not_permitted, 1s, 0,
+                                             Failure{Cause::proof_not_permitted, "verify", "localhost:4649", ""}};
+  CHECK(judged(tunnel, Layer::proof).cause == Cause::proof_not_permitted);
 }
 
 TEST_CASE("of an outage the last error is judged beside what was looked at without a packet") {

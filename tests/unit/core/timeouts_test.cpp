@@ -52,6 +52,13 @@ TEST_CASE("three sessions closed after the same silence have an idle timeout, tw
   CHECK(relay.close(70s, 20100ms, 9s) == idle_20s);
 }
 
+TEST_CASE("the last three closes count, whatever came before them") {
+  Relay relay;
+  for (const Duration silence : {45s, 20s, 20s}) relay.close(50s + silence, silence);
+  CHECK(relay.known().empty());
+  CHECK(relay.close(90s, 20s) == idle_20s);
+}
+
 TEST_CASE("a timeout as long as the probes are apart is one too, though most of such silences are outlived") {
   Relay relay;
   relay.close(180s, 60s, 60s);

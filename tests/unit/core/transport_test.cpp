@@ -86,6 +86,10 @@ TEST_CASE("a hole that stays while what is small passes both ways is a large pac
   transport.hole_for = 1s;
   CHECK_FALSE(misses_something(transport));
   transport = segment_of_relay_lost();
+  transport.acknowledged_ago = transport.hole_for - transport.four_repetitions / 2;
+  CHECK(large_packets(transport) == LargePackets::lost_inbound);
+  transport.acknowledged_ago += 1ms;
+  CHECK(large_packets(transport) == LargePackets::maybe_lost);
   transport.acknowledged_ago = 5s;  // nothing passes at all
   CHECK(large_packets(transport) == LargePackets::maybe_lost);
   transport.acknowledged_ago = 9s;
