@@ -26,17 +26,17 @@ void Turns::serve() {
   bool again = false;
   // Whoever joins meanwhile is served in the next round.
   for (std::size_t left = queue_.size(); left > 0; --left) {
-    auto weak = std::move(queue_.front());
-    queue_.pop_front();
-    const auto sender = weak.lock();
+    std::list<std::weak_ptr<Sender>> turn;
+    turn.splice(turn.end(), queue_, queue_.begin());
+    const auto sender = turn.front().lock();
     if (!sender) continue;
     switch (sender->serve(buffer)) {
       case Sender::Served::full:
-        queue_.push_front(std::move(weak));
+        queue_.splice(queue_.begin(), turn);
         full_since_ = Clock::now();
         return;
       case Sender::Served::some:
-        queue_.push_back(std::move(weak));
+        queue_.splice(queue_.end(), turn);
         again = true;
         break;
       case Sender::Served::all:

@@ -2,7 +2,7 @@
 
 #include <boost/asio/any_io_executor.hpp>
 #include <cstddef>
-#include <deque>
+#include <list>
 #include <memory>
 #include <optional>
 #include <span>
@@ -44,7 +44,7 @@ class Turns : public std::enable_shared_from_this<Turns> {
   void serve();
 
   boost::asio::any_io_executor executor_;
-  std::deque<std::weak_ptr<Sender>> queue_;
+  std::list<std::weak_ptr<Sender>> queue_;
   Quantum quantum_;
   std::optional<TimePoint> full_since_;
   bool woken_ = false;

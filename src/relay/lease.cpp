@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <boost/asio/post.hpp>
+#include <list>
 #include <optional>
 #include <utility>
 
@@ -231,7 +232,7 @@ class Lease::Impl final : public ssh::ChannelObserver, public std::enable_shared
   std::chrono::seconds silence_{};
   LeaseObserver* observer_;
   AnswerStream answers_;
-  std::deque<Question> questions_;
+  std::list<Question> questions_;
   std::string unsent_;
   std::string received_;
   std::string noise_;

@@ -30,7 +30,7 @@ void GlobalRequests::listen_ahead(ssh_session session, const ssh_counter_struct&
 
 /// It is answered. What was asked ahead is first in the queue.
 void GlobalRequests::pop() {
-  queue_.pop_front();
+  queue_.erase(queue_.begin());
   ahead_unanswered_ = false;
 }
 

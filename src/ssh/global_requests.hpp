@@ -2,7 +2,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <optional>
 #include <string>
 #include <variant>
@@ -80,7 +79,7 @@ class GlobalRequests {
 
   const std::vector<RemoteForward>& forwards_;
   std::vector<Listener> listeners_;             ///< parallel to forwards_
-  std::deque<Request> queue_;                   ///< the first may be under way
+  std::vector<Request> queue_;                  ///< the first may be under way
   std::optional<std::size_t> ahead_;            ///< the forward that was asked for, and whose listen() is to come
   std::optional<GlobalAnswer> answered_ahead_;  ///< its answer, until listen()
   bool ahead_unanswered_ = false;

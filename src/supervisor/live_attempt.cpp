@@ -88,7 +88,7 @@ void LiveAttempt::beat(bool is_up) {
 }
 
 void LiveAttempt::look_at(std::size_t relay, Order order) {
-  const TunnelSpec& there = memory_.relays.at(relay).tunnel;
+  const TunnelSpec& there = *memory_.relays.at(relay).tunnel;
   look_ = around_.resolver.find_relay(
       there.host_name, there.port, there.address_family,
       [this, &there, order = std::move(order)](tl::expected<net::RelayAddresses, Failure> found) {

@@ -89,7 +89,7 @@ class LiveAttempt final : private ssh::SessionObserver {
   void check_congestion_control();
   void probe(const TunnelSpec& there, const AddressOrder& order);
   void cut_connections();
-  const TunnelSpec& spec() const { return relay_.tunnel; }
+  const TunnelSpec& spec() const { return *relay_.tunnel; }
 
   AttemptOwner& owner_;
   const Surroundings& around_;

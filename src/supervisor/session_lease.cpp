@@ -29,7 +29,7 @@ SessionLease::SessionLease(ssh::Session& session, const Surroundings& around, Re
       relay_(relay),
       memory_(memory),
       owner_(owner),
-      listens_on_(relay.tunnel.remote_forward.size()) {}
+      listens_on_(relay.tunnel->remote_forward.size()) {}
 
 void SessionLease::open(Duration guard) {
   const auto silence = guard == Duration::zero() ? relay::no_guard : std::chrono::ceil<std::chrono::seconds>(guard);
@@ -80,7 +80,7 @@ void SessionLease::beat(bool is_up) {
 
 bool SessionLease::wants_host_keys() const {
   const auto& asked = relay_.host_keys_asked;
-  return learns_host_keys(relay_.tunnel) && !(asked && Clock::now() - *asked < between_host_keys);
+  return learns_host_keys(*relay_.tunnel) && !(asked && Clock::now() - *asked < between_host_keys);
 }
 
 void SessionLease::ask_for_host_keys() {
@@ -129,7 +129,7 @@ void SessionLease::on_keys_told(const std::vector<relay::answer::HostKey>& keys)
   for (const auto& key : keys) told.push_back({key.type, key.base64});
   for (const std::string& key : session_.learn_host_keys(told)) {
     owner_.say(LogLevel::info, "the relay has another host key, which is trusted from now on: " + key + " (for " +
-                                   relay_.tunnel.user_known_hosts_file + ")");
+                                   relay_.tunnel->user_known_hosts_file + ")");
   }
 }
 

@@ -52,7 +52,7 @@ class SessionLease final : private relay::LeaseObserver {
   void opened(tl::expected<ssh::Channel, ssh::OpenRefusal> channel, std::chrono::seconds silence, bool with_keys);
   bool wants_host_keys() const;
   void ask_for_host_keys();
-  const RemoteForward& spec_of(std::size_t forward) const { return relay_.tunnel.remote_forward.at(forward); }
+  const RemoteForward& spec_of(std::size_t forward) const { return relay_.tunnel->remote_forward.at(forward); }
 
   ssh::Session& session_;
   const Surroundings& around_;

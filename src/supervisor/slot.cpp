@@ -16,7 +16,7 @@ bool differs_in_log_level_only(TunnelSpec one, const TunnelSpec& other) {
 
 }  // namespace
 
-Slot::Slot(TunnelSpec spec, std::unique_ptr<TunnelRunner> runner) : current_{std::move(spec), std::move(runner)} {}
+Slot::Slot(SharedSpec spec, std::unique_ptr<TunnelRunner> runner) : current_{std::move(spec), std::move(runner)} {}
 
 std::vector<TunnelRunner*> Slot::runners() const {
   std::vector<TunnelRunner*> all{current_.runner.get()};
@@ -26,8 +26,8 @@ std::vector<TunnelRunner*> Slot::runners() const {
 }
 
 bool Slot::serves(const TunnelSpec& spec) const {
-  const bool is_tried = successor_ && differs_in_log_level_only(successor_->spec, spec);
-  return is_tried || differs_in_log_level_only(current_.spec, spec);
+  const bool is_tried = successor_ && differs_in_log_level_only(*successor_->spec, spec);
+  return is_tried || differs_in_log_level_only(*current_.spec, spec);
 }
 
 void Slot::change(const TunnelSpec& spec, const MakeRunner& make) {
@@ -35,13 +35,14 @@ void Slot::change(const TunnelSpec& spec, const MakeRunner& make) {
   // One that is on its way out already can't be kept.
   const bool on_its_way_out = handing_over_ || leaving_;
   leaving_ = false;
-  if (!on_its_way_out && differs_in_log_level_only(current_.spec, spec)) {
-    current_.spec.log_level = spec.log_level;
+  if (!on_its_way_out && differs_in_log_level_only(*current_.spec, spec)) {
+    current_.spec = std::make_shared<const TunnelSpec>(spec);
     current_.runner->set_log_level(spec.log_level);
     return;
   }
   handing_over_ = on_its_way_out;
-  successor_ = Holder{spec, make(spec)};
+  const auto shared = std::make_shared<const TunnelSpec>(spec);
+  successor_ = std::make_unique<Holder>(Holder{shared, make(shared)});
   if (!on_its_way_out) say("the former configuration serves until the changed one has logged in");
   successor_->runner->handle(Start{true});
 }
@@ -71,7 +72,7 @@ bool Slot::hand_over() {
   }
   if (!current_.runner->has_no_listener()) return false;
   former_.push_back(std::move(current_.runner));
-  current_ = *std::exchange(successor_, std::nullopt);
+  current_ = std::move(*std::exchange(successor_, nullptr));
   handing_over_ = false;
   current_.runner->handle(Proceed{});
   return true;

@@ -3,7 +3,6 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,13 +18,15 @@ namespace holdfast::supervisor {
 /// the same listener.
 class Slot {
  public:
-  using MakeRunner = std::function<std::unique_ptr<TunnelRunner>(const TunnelSpec& spec)>;
+  using MakeRunner = std::function<std::unique_ptr<TunnelRunner>(const SharedSpec& spec)>;
 
-  Slot(TunnelSpec spec, std::unique_ptr<TunnelRunner> runner);
+  Slot(SharedSpec spec, std::unique_ptr<TunnelRunner> runner);
 
   /// As configured: the runner may have put its relays into another order.
-  const TunnelSpec& spec() const { return current_.spec; }
-  const std::string& name() const { return current_.spec.name; }
+  const TunnelSpec& spec() const { return *current_.spec; }
+  /// What it is to hold once a successor, if there is one, has taken over.
+  const TunnelSpec& wanted() const { return successor_ ? *successor_->spec : spec(); }
+  const std::string& name() const { return spec().name; }
   /// The one that serves.
   TunnelRunner& runner() { return *current_.runner; }
   const TunnelRunner& runner() const { return *current_.runner; }
@@ -54,7 +55,7 @@ class Slot {
  private:
   /// A configuration of a tunnel, running.
   struct Holder {
-    TunnelSpec spec;
+    SharedSpec spec;
     std::unique_ptr<TunnelRunner> runner;
   };
 
@@ -62,7 +63,7 @@ class Slot {
   void say(const std::string& text) const;
 
   Holder current_;
-  std::optional<Holder> successor_;
+  std::unique_ptr<Holder> successor_;
   std::vector<std::unique_ptr<TunnelRunner>> former_;  ///< on their way out, without a listener
   bool handing_over_ = false;                          ///< `current_` was told to give its listeners up
   bool leaving_ = false;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <boost/asio/post.hpp>
+#include <utility>
 
 #include "config/load.hpp"
 #include "holdfast/reload_plan.hpp"
@@ -39,28 +40,32 @@ Supervisor::Supervisor(const boost::asio::any_io_executor& executor, Configurati
                        std::string only, Config config, std::shared_ptr<record::Recorder> recorder,
                        std::function<void()> changed, std::function<void()> stopped)
     : equipment_(executor, std::move(only), config, std::move(recorder)),
-      config_(std::move(config)),
+      settings_(std::move(config)),
       changed_(std::move(changed)),
       stopped_(std::move(stopped)),
       data_(executor, equipment_.disk(),
             UsageBook{state_folder(equipment_.only()) + "/data_usage",
-                      files_beside("data_usage", config_, equipment_.only()), say},
+                      files_beside("data_usage", settings_, equipment_.only()), say},
             slots_),
       tidying_(executor, slots_),
       outages_(equipment_, slots_),
       configuration_(std::move(configuration)),
       reloads_(executor, configuration_.path, equipment_.only(), equipment_.device_id(),
                [this](const ConfigurationRead& read) { return take_over(read); }) {
-  slots_.reserve(config_.tunnels.size());
-  for (const TunnelSpec& spec : config_.tunnels) slots_.push_back(make_slot(spec, equipment_.device_id().of(spec)));
+  slots_.reserve(settings_.tunnels.size());
+  for (TunnelSpec& spec : std::exchange(settings_.tunnels, {})) {
+    const DeviceNames names = equipment_.device_id().of(spec);
+    slots_.push_back(make_slot(std::move(spec), names));
+  }
 }
 
-Slot Supervisor::make_slot(const TunnelSpec& spec, const DeviceNames& names) {
-  return {spec, make_runner(spec, names)};
+Slot Supervisor::make_slot(TunnelSpec spec, const DeviceNames& names) {
+  const auto shared = std::make_shared<const TunnelSpec>(std::move(spec));
+  return {shared, make_runner(shared, names)};
 }
 
-std::unique_ptr<TunnelRunner> Supervisor::make_runner(const TunnelSpec& spec, const DeviceNames& names) {
-  return equipment_.make_runner(spec, names, [this] { on_change(); });
+std::unique_ptr<TunnelRunner> Supervisor::make_runner(SharedSpec spec, const DeviceNames& names) {
+  return equipment_.make_runner(std::move(spec), names, [this] { on_change(); });
 }
 
 void Supervisor::start() {
@@ -175,7 +180,7 @@ TunnelReport Supervisor::report_of(const Slot& slot, TimePoint now) const {
 
 bool Supervisor::wants_restart() const {
   const TimePoint now = Clock::now();
-  return config_.watchdog == WatchdogMode::verified &&
+  return settings_.watchdog == WatchdogMode::verified &&
          std::any_of(slots_.begin(), slots_.end(), [&](const Slot& slot) { return slot.runner().wedged(now); });
 }
 
@@ -221,8 +226,16 @@ bool Supervisor::is_touched(const TunnelSpec& next) {
   return slot == nullptr || !slot->serves(next);
 }
 
+Config Supervisor::running() const {
+  Config config = settings_;
+  for (const Slot& slot : slots_) {
+    if (!slot.leaving()) config.tunnels.push_back(slot.wanted());
+  }
+  return config;
+}
+
 void Supervisor::apply(const Config& next, const Names& names) {
-  const ReloadPlan plan = plan_reload(config_, next);
+  const ReloadPlan plan = plan_reload(running(), next);
   log::write(LogLevel::info, "reloaded: added " + join(plan.added) + "; changed " + join(plan.changed) + "; removed " +
                                  join(plan.removed));
   for (const std::string& key : plan.needs_restart) {
@@ -231,7 +244,7 @@ void Supervisor::apply(const Config& next, const Names& names) {
   for (const auto* tunnels : {&plan.added, &plan.changed}) {
     for (const std::string& name : *tunnels) {
       if (Slot* slot = find(name)) {
-        slot->change(spec_of(next, name), [&](const TunnelSpec& spec) { return make_runner(spec, names.at(name)); });
+        slot->change(spec_of(next, name), [&](const SharedSpec& spec) { return make_runner(spec, names.at(name)); });
       } else {
         slots_.push_back(make_slot(spec_of(next, name), names.at(name)));
         slots_.back().runner().handle(Start{});
@@ -239,9 +252,7 @@ void Supervisor::apply(const Config& next, const Names& names) {
     }
   }
   for (const std::string& name : plan.removed) find(name)->remove();
-  const StatusSocketSpec running_socket = config_.status_socket;
-  config_ = next;
-  config_.status_socket = running_socket;
+  settings_.watchdog = next.watchdog;
   on_change();
 }
 

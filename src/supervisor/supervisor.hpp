@@ -54,8 +54,8 @@ class Supervisor final : public status::Source {
  private:
   using Names = ConfigurationRead::Names;
 
-  Slot make_slot(const TunnelSpec& spec, const DeviceNames& names);
-  std::unique_ptr<TunnelRunner> make_runner(const TunnelSpec& spec, const DeviceNames& names);
+  Slot make_slot(TunnelSpec spec, const DeviceNames& names);
+  std::unique_ptr<TunnelRunner> make_runner(SharedSpec spec, const DeviceNames& names);
   Slot* find(const std::string& name);
   void tell_all(const TunnelEvent& event);
   TunnelReport report_of(const Slot& slot, TimePoint now) const;
@@ -64,6 +64,8 @@ class Supervisor final : public status::Source {
   std::string refuse_reload(const config::Problems& problems);
   /// Added or changed, and not back to what still serves.
   bool is_touched(const TunnelSpec& next);
+  /// With the tunnels that are to be held.
+  Config running() const;
   void apply(const Config& next, const Names& names);
   void on_network_change(const net::NetworkChange& change);
   /// The way to the relays may be another one now.
@@ -72,7 +74,7 @@ class Supervisor final : public status::Source {
   void reap();
 
   Equipment equipment_;
-  Config config_;
+  Config settings_;  ///< without the tunnels, which their slots keep
   const std::function<void()> changed_;
   const std::function<void()> stopped_;
   std::optional<net::NetworkWatcher> network_;

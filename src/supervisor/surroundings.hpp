@@ -21,6 +21,9 @@
 /// What an attempt finds about it. All of it outlives the attempt.
 namespace holdfast::supervisor {
 
+/// Shared by all who hold it: copies would be a good part of what a tunnel costs.
+using SharedSpec = std::shared_ptr<const TunnelSpec>;
+
 /// What the tunnels share.
 struct Surroundings {
   boost::asio::any_io_executor executor;
@@ -34,7 +37,7 @@ struct Surroundings {
 
 /// Of one relay, over all attempts at it.
 struct RelayMemory {
-  TunnelSpec tunnel;  ///< as it is at this relay
+  SharedSpec tunnel;  ///< as it is at this relay
   std::shared_ptr<ssh::Learnt> learnt = std::make_shared<ssh::Learnt>();
   std::optional<TimePoint> host_keys_asked{};
 };

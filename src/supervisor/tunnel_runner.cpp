@@ -18,24 +18,29 @@ std::size_t held_forwards(const Phase& phase) {
   }));
 }
 
+/// What was made of `spec`, which is the same for most tunnels.
+SharedSpec shared(TunnelSpec made, const SharedSpec& spec) {
+  return made == *spec ? spec : std::make_shared<const TunnelSpec>(std::move(made));
+}
+
 }  // namespace
 
-TunnelRunner::TunnelRunner(Surroundings around, TunnelSpec spec, std::function<void()> changed)
+TunnelRunner::TunnelRunner(Surroundings around, SharedSpec spec, std::function<void()> changed)
     : around_(std::move(around)),
-      spec_(in_order_of_preference(std::move(spec), around_.device.name)),
-      recorder_(around_.recorder, spec_),
-      log_level_(spec_.log_level),
+      spec_(shared(in_order_of_preference(*spec, around_.device.name), spec)),
+      recorder_(around_.recorder, *spec_),
+      log_level_(spec_->log_level),
       changed_(std::move(changed)),
       alarm_(around_.executor,
              [this] {
                handle(TimerExpired{attempt_ ? attempt_->last_acknowledged() : std::nullopt,
                                    attempt_ ? attempt_->transport() : std::nullopt});
              }),
-      connections_(around_.executor, around_.resolver, spec_,
+      connections_(around_.executor, around_.resolver, *spec_,
                    [this](const std::string& text) { say(LogLevel::info, text); }),
       past_{Clock::now()} {
-  for (const RelaySpec& relay : relays_of(spec_)) memory_.relays.push_back({at_relay(spec_, relay)});
-  memory_.told_listens_on.resize(spec_.remote_forward.size());
+  for (const RelaySpec& relay : relays_of(*spec_)) memory_.relays.push_back({shared(at_relay(*spec_, relay), spec_)});
+  memory_.told_listens_on.resize(spec_->remote_forward.size());
   state_.failover.resize(memory_.relays.size());
 }
 
@@ -43,9 +48,9 @@ void TunnelRunner::handle(const TunnelEvent& event) {
   const std::size_t held_before = held_forwards(state_.phase);
   const std::string_view phase_before = phase_name(state_.phase);
   const Attempt attempt_before = state_.attempt;
-  Step result = recorder_.step(spec_, std::move(state_), event, Clock::now(), around_.jitter);
+  Step result = recorder_.step(*spec_, std::move(state_), event, Clock::now(), around_.jitter);
   if (const LogLevel detail = detail_of_step(phase_before, event, result); detail <= log_level_) {
-    log::write(detail, describe_step(phase_before, event, result), {spec_.name, {}, phase_before, {}}, log_level_);
+    log::write(detail, describe_step(phase_before, event, result), {spec_->name, {}, phase_before, {}}, log_level_);
   }
   state_ = std::move(result.next);
   const bool phase_changed = phase_name(state_.phase) != phase_before || state_.attempt != attempt_before;
@@ -64,7 +69,7 @@ void TunnelRunner::address_gone(const boost::asio::ip::address& address, bool re
 }
 
 void TunnelRunner::network_changed() {
-  const bool pinned = !spec_.bind_address.empty() || !spec_.bind_interface.empty();
+  const bool pinned = !spec_->bind_address.empty() || !spec_->bind_interface.empty();
   const auto& ends = memory_.last_ends;
   const auto now = ends && !pinned ? net::source_address(around_.executor, ends->relay) : std::nullopt;
   handle(NetworkChanged{now && *now != ends->ours, attempt_ ? attempt_->repetition_wait() : Duration::zero()});
@@ -118,7 +123,7 @@ void TunnelRunner::perform(const DropSession&) {
 void TunnelRunner::perform(const Happened& news) {
   const Told told = around_.teller.tell(news.what);
   history_.add(told);
-  const auto line = log_.line(spec_, told.what, told.at);
+  const auto line = log_.line(*spec_, told.what, told.at);
   if (line) write_log(line->level, line->text, line->failure ? std::optional{line->failure->cause} : std::nullopt);
 }
 
@@ -149,8 +154,8 @@ std::uint64_t TunnelRunner::activity() const {
 
 void TunnelRunner::write_log(LogLevel level, const std::string& text, std::optional<Cause> cause) const {
   const std::string whose = state_.stands_by ? "the changed configuration: " : "";
-  const std::string relay = relay_name(memory_.relays[state_.failover.current()].tunnel);
-  log::write(level, whose + text, {spec_.name, relay, phase_name(state_.phase), cause}, log_level_);
+  const std::string relay = relay_name(*memory_.relays[state_.failover.current()].tunnel);
+  log::write(level, whose + text, {spec_->name, relay, phase_name(state_.phase), cause}, log_level_);
 }
 
 }  // namespace holdfast::supervisor

@@ -24,7 +24,7 @@ class TunnelRunner final : private AttemptOwner {
  public:
   /// `changed` is called after each change of phase and of the listeners that are held, and with each line of the log;
   /// the runner must not be destroyed inside it.
-  TunnelRunner(Surroundings around, TunnelSpec spec, std::function<void()> changed);
+  TunnelRunner(Surroundings around, SharedSpec spec, std::function<void()> changed);
 
   /// Start, Proceed, StopRequested, StopNow or ReconnectRequested.
   void handle(const TunnelEvent& event);
@@ -43,10 +43,10 @@ class TunnelRunner final : private AttemptOwner {
   bool standing_by() const { return std::holds_alternative<StandingBy>(state_.phase); }
   bool has_no_listener() const { return holdfast::has_no_listener(state_.phase); }
   void set_log_level(LogLevel level) { log_level_ = level; }
-  const TunnelSpec& spec() const { return spec_; }
-  TunnelReport report(TimePoint now) const { return report_of(spec_, state_, history_, facts(), now); }
+  const TunnelSpec& spec() const { return *spec_; }
+  TunnelReport report(TimePoint now) const { return report_of(spec(), state_, history_, facts(), now); }
   /// Of one that has not taken the tunnel over yet.
-  ChangeReport report_as_change(TimePoint now) const { return change_report_of(spec_, state_, history_, now); }
+  ChangeReport report_as_change(TimePoint now) const { return change_report_of(spec(), state_, history_, now); }
   /// At the IP level, both ways, of all sessions.
   std::uint64_t wire_bytes() const { return earlier_wire_bytes_ + (attempt_ ? attempt_->wire_bytes() : 0); }
   /// Changes whenever somebody connects through the tunnel, and with each attempt at a session.
@@ -86,7 +86,7 @@ class TunnelRunner final : private AttemptOwner {
   void write_log(LogLevel level, const std::string& text, std::optional<Cause> cause) const;
 
   const Surroundings around_;
-  const TunnelSpec spec_;  ///< its relays in this device's order of preference
+  const SharedSpec spec_;  ///< its relays in this device's order of preference
   const record::StepRecorder recorder_;
   LogLevel log_level_;
   const std::function<void()> changed_;
