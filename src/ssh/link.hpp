@@ -77,6 +77,8 @@ void flush_channels(Link& link);
 std::shared_ptr<Channel::State> track(const std::shared_ptr<Link>& link, ssh_channel channel);
 /// Raises and re-opens the windows of channels on which something came. Outside of libssh's callbacks only.
 void tune_windows(Link& link, TimePoint now);
+/// Lowers those that were raised and are of no use, for a channel that has better use for them.
+void give_back_windows(const Link& link, TimePoint now);
 /// Sends CLOSE for every channel that was let go. Outside of libssh's callbacks only.
 void close_released(Link& link);
 /// Frees those whose CLOSE came back. No message of the session may be queued in libssh: it could name the channel.
