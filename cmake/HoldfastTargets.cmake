@@ -50,15 +50,16 @@ if(MOLD_PROGRAM AND CMAKE_BUILD_TYPE STREQUAL "Debug")
   add_link_options(-fuse-ld=mold)
 endif()
 
-# holdfast_library(core [FAST] SOURCES a.cpp b.cpp [LINK target ...]) makes holdfast_core, known as holdfast::core. It
-# links its arrows and LINK, which is for other people's libraries. FAST: compiled for speed, where the others are for
-# size (Size.cmake).
+# holdfast_library(core [FAST a.cpp ...] SOURCES b.cpp ... [LINK target ...]) makes holdfast_core, known as
+# holdfast::core. It links its arrows and LINK, which is for other people's libraries. What stands behind FAST is
+# compiled for speed, the rest for size (Size.cmake).
 function(holdfast_library name)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "FAST" "" "SOURCES;LINK")
-  add_library(holdfast_${name} STATIC ${arg_SOURCES})
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "FAST;SOURCES;LINK")
+  add_library(holdfast_${name} STATIC ${arg_FAST} ${arg_SOURCES})
   add_library(holdfast::${name} ALIAS holdfast_${name})
   target_include_directories(holdfast_${name} PUBLIC "${PROJECT_SOURCE_DIR}/src" "${PROJECT_SOURCE_DIR}/include"
                                                     "${PROJECT_BINARY_DIR}/include")
   target_link_libraries(holdfast_${name} PUBLIC ${HOLDFAST_ARROWS_${name}} ${arg_LINK} PRIVATE holdfast_options)
-  target_compile_options(holdfast_${name} PRIVATE ${HOLDFAST_IN_PROGRAM} $<$<NOT:$<BOOL:${arg_FAST}>>:${HOLDFAST_SMALL}>)
+  target_compile_options(holdfast_${name} PRIVATE ${HOLDFAST_IN_PROGRAM})
+  set_source_files_properties(${arg_SOURCES} PROPERTIES COMPILE_OPTIONS "${HOLDFAST_SMALL}")
 endfunction()

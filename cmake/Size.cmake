@@ -15,7 +15,7 @@ if(HOLDFAST_HAS_RELR)
   add_link_options(-Wl,-z,pack-relative-relocs)
 endif()
 
-# Speed is for what each byte of a tunnel goes through: holdfast_library(... FAST).
+# Speed is for what each byte of a tunnel goes through: holdfast_library(... FAST ...).
 set(HOLDFAST_SMALL -Os)
 # A library of ours ends up in programs: nobody can put another function in the place of one of its, as -fPIC allows for.
 set(HOLDFAST_IN_PROGRAM -fPIE)
