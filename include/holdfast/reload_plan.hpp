@@ -8,7 +8,7 @@
 namespace holdfast {
 
 /// What a reload does to the running tunnels. A tunnel whose configuration is unchanged is in no list: it is not
-/// touched. Names, in the new file's order (removed ones in the old file's).
+/// touched. Names, in the new file's order (removed ones in that of the running tunnels).
 struct ReloadPlan {
   std::vector<std::string> added;
   std::vector<std::string> changed;

@@ -26,7 +26,7 @@ void Turns::serve() {
   bool again = false;
   // Whoever joins meanwhile is served in the next round.
   for (std::size_t left = queue_.size(); left > 0; --left) {
-    std::list<std::weak_ptr<Sender>> turn;
+    std::list<std::weak_ptr<Sender>> turn;  // out of the queue while it is served, and back without an allocation
     turn.splice(turn.end(), queue_, queue_.begin());
     const auto sender = turn.front().lock();
     if (!sender) continue;

@@ -39,7 +39,7 @@ class Channel::State : public std::enable_shared_from_this<State> {
   /// What came between the opening and our callbacks was not told to anybody.
   void catch_up() {
     const int waiting = ssh_channel_poll(channel_, 0);
-    input_.find(waiting > 0 ? static_cast<std::size_t>(waiting) : 0);
+    input_.note_waiting(waiting > 0 ? static_cast<std::size_t>(waiting) : 0);
     if (input_.left() > 0) note_arrival();
     input_.drop_errors();
     look_for_end();
@@ -131,16 +131,15 @@ class Channel::State : public std::enable_shared_from_this<State> {
   /// Both CLOSEs are through, so that libssh frees it at once and nothing is called any more.
   void free() {
     remove_callbacks();
-    ssh_channel_free(std::exchange(channel_, nullptr));
+    ssh_channel_free(channel_);
     input_.lower_window();
+    forget();
   }
 
   /// libssh frees the channel with the session.
   void cut_off() {
     if (channel_ != nullptr) remove_callbacks();
-    channel_ = nullptr;
-    input_.forget();
-    output_.forget();
+    forget();
   }
 
   /// Whether the wait is over: there is room, or there never will be. Who waited for the session, which has room now,
@@ -166,6 +165,12 @@ class Channel::State : public std::enable_shared_from_this<State> {
     bool over = false;
   };
 
+  void forget() {
+    channel_ = nullptr;
+    input_.forget();
+    output_.forget();
+  }
+
   void remove_callbacks() {
     ssh_remove_channel_callbacks(channel_, &callbacks_);
     ssh_remove_channel_callbacks(channel_, &rest_callbacks_);
@@ -176,7 +181,7 @@ class Channel::State : public std::enable_shared_from_this<State> {
     ++state.link_->served;
     // A forwarded connection has no second stream (RFC 4254, 7.2): what comes there is dropped.
     if (is_stderr != 0) {
-      state.input_.drop(length);
+      state.input_.note_taken(length);
       return static_cast<int>(length);
     }
     return static_cast<int>(state.offer(data, length, state.rest_is_offered_ ? state.input_.share_of(length) : length));

@@ -27,18 +27,18 @@ std::size_t ChannelInput::offer(ChannelObserver* observer, std::span<const std::
   const std::size_t held = left_ - kept_.size();
   std::size_t taken = 0;
   if (!stalled_ && observer != nullptr) taken = std::min(observer->on_data(data.first(share)), share);
-  drop(taken);
+  note_taken(taken);
   came(data.size() - std::min(held, data.size()), data.size() - taken);
   stalled_ = taken < share;
   return taken;
 }
 
-void ChannelInput::find(std::size_t held) {
+void ChannelInput::note_waiting(std::size_t held) {
   if (held > 0) came(held, held);
   stalled_ = left_ > 0;
 }
 
-void ChannelInput::drop(std::size_t count) {
+void ChannelInput::note_taken(std::size_t count) {
   if (fixed_window_) fixed_window_->taken(count);
 }
 
@@ -49,7 +49,7 @@ void ChannelInput::drop_errors() {
     const auto length = std::min(piece.size(), static_cast<std::size_t>(waiting));
     const int count = ssh_channel_read(channel_, piece.data(), static_cast<std::uint32_t>(length), 1);
     if (count <= 0) return;
-    drop(static_cast<std::size_t>(count));
+    note_taken(static_cast<std::size_t>(count));
   }
 }
 
@@ -65,7 +65,7 @@ std::vector<std::byte> ChannelInput::take_left() {
     const int count = ssh_channel_read(channel_, data.data() + filled, static_cast<std::uint32_t>(share), 0);
     const std::size_t taken = count > 0 ? static_cast<std::size_t>(count) : 0;
     window_.read();
-    drop(taken);
+    note_taken(taken);
     filled += taken;
     if (taken < share) data.resize(filled);
   }
@@ -73,6 +73,7 @@ std::vector<std::byte> ChannelInput::take_left() {
 }
 
 void ChannelInput::forget() {
+  channel_ = nullptr;
   left_ = 0;
   kept_.clear();
 }

@@ -16,7 +16,8 @@ namespace holdfast::ssh {
 struct Link;
 
 /// What comes on one channel, and how much may. The observer is offered it inside of libssh's callbacks. What it leaves
-/// stays in libssh, and keeps the relay's window closed. `link` outlives this.
+/// stays in libssh, but for what a grant brought, and keeps the relay's window closed. `link` outlives this; between
+/// forget() and its end nothing but lower_window() is called.
 class ChannelInput {
  public:
   ChannelInput(Link& link, ssh_channel channel);
@@ -25,10 +26,10 @@ class ChannelInput {
   std::size_t offer(ChannelObserver* observer, std::span<const std::byte> data, std::size_t share);
   /// How much of what libssh holds is taken in one piece.
   std::size_t share_of(std::size_t length) const { return fixed_window_ ? fixed_window_->share(length) : length; }
-  /// What came before there was anybody to offer it to, and waits in libssh.
-  void find(std::size_t held);
-  /// Bytes that are for nobody.
-  void drop(std::size_t count);
+  /// That much waits in libssh, from before there was anybody to offer it to.
+  void note_waiting(std::size_t held);
+  /// That much was taken out of libssh, by whomever: it counts for libssh's next grant.
+  void note_taken(std::size_t count);
   /// Those of the second stream that wait in libssh.
   void drop_errors();
 
@@ -36,7 +37,7 @@ class ChannelInput {
   std::vector<std::byte> take_left();
   /// Left by the observer.
   std::size_t left() const { return left_; }
-  /// The session has none of it any more.
+  /// libssh has the channel no more.
   void forget();
 
   /// After something came, outside of callbacks: raises the window if it holds the relay up, and grants what is due.

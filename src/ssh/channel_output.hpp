@@ -12,7 +12,7 @@ struct Link;
 
 /// What one channel sends. Nothing is written while the session has output pending, for libssh buffers without a bound;
 /// what it does not take although there was room is kept: it takes nothing while the relay exchanges keys, and does not
-/// tell beforehand. Called for a channel that is open only; `link` outlives this.
+/// tell beforehand. `link` outlives this; between forget() and its end nothing else is called.
 class ChannelOutput {
  public:
   ChannelOutput(Link& link, ssh_channel channel) : link_(link), channel_(channel) {}
@@ -29,7 +29,11 @@ class ChannelOutput {
   /// What write() and end() kept, as soon as it can go. True if nothing is left.
   bool flush();
   bool is_flushed() const { return unsent_.empty(); }
-  void forget() { unsent_.clear(); }
+  /// libssh has the channel no more.
+  void forget() {
+    channel_ = nullptr;
+    unsent_.clear();
+  }
 
  private:
   std::size_t pass_on(std::span<const std::byte> data);

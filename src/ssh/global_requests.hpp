@@ -78,8 +78,9 @@ class GlobalRequests {
   Answer listen_on_any_port(std::size_t forward, ssh_session session, const ssh_counter_struct& packets);
 
   const std::vector<RemoteForward>& forwards_;
-  std::vector<Listener> listeners_;             ///< parallel to forwards_
-  std::vector<Request> queue_;                  ///< the first may be under way
+  std::vector<Listener> listeners_;  ///< parallel to forwards_
+  /// The first may be under way: nothing joins while it is performed.
+  std::vector<Request> queue_;
   std::optional<std::size_t> ahead_;            ///< the forward that was asked for, and whose listen() is to come
   std::optional<GlobalAnswer> answered_ahead_;  ///< its answer, until listen()
   bool ahead_unanswered_ = false;

@@ -210,4 +210,9 @@ TEST_CASE("another log level needs no new session") {
   scene.relay.kill_sessions();
   REQUIRE(scene.holdfast.wait_for([](const Json& now) { return now["attempt"] == 2 && now["up"] == true; }));
   CHECK(scene.holdfast.log().substr(before.size()).find("established") == std::string::npos);
+
+  scene.reload(scene.tunnel());  // back, which is a change as well
+  scene.relay.kill_sessions();
+  CHECK(
+      wait_until([&] { return scene.holdfast.log().substr(before.size()).find("established") != std::string::npos; }));
 }

@@ -85,7 +85,7 @@ TEST_CASE("what lies below a layer that passes only warns") {
   CHECK(of(diagnosis, Layer::name).result == CheckResult::warn);
   CHECK(diagnosis.answer == Layer::name);
   CHECK(result_of(diagnosis) == CheckResult::warn);
-  // An echo that came back needed an address, too.
+  // Packets that come back needed an address, too.
   CHECK(of(diagnose({{Layer::name, name_without_answer()}, {Layer::path, StepFindings{}}}), Layer::name).result ==
         CheckResult::warn);
 }

@@ -159,6 +159,9 @@ TEST_CASE("one way is enough, and the other family's lack is said") {
   const Judgement judgement = judge(Layer::route, routes({default_route("wwan0", 0)}, {six, way()}));
   check(judgement, CheckResult::pass);
   CHECK(judgement.evidence.front() == "2001:db8::1: Network is unreachable");
+}
+
+TEST_CASE("of two ways that serve the first is told") {
   RouteFindings::Way another = way();
   another.to = "198.51.100.3";
   CHECK(judge(Layer::route, routes({default_route("wwan0", 0)}, {way(), another}))
