@@ -13,11 +13,11 @@ namespace {
 /// What one write() takes at most.
 constexpr std::size_t largest_write = std::size_t{256} * 1024;
 /// What is written to a channel before it is known what packets it takes; the least that one has to hold, for of a peer
-/// that takes single bytes each would cost forty; and how many may go out by the way, as answers to what came in.
-/// Implementations announce some thousands at least.
+/// that takes single bytes each would cost forty; and how many that hold less are no matter. Implementations announce
+/// some thousands at least.
 constexpr std::size_t trial_write = 1024;
 constexpr std::size_t least_packet = 256;
-constexpr std::size_t packets_by_the_way = 16;
+constexpr std::size_t tolerated_packets = 16;
 
 }  // namespace
 
@@ -55,18 +55,19 @@ std::size_t ChannelOutput::pass_on(std::span<const std::byte> data) {
   return packets_known_ ? tried + put(data.subspan(tried)) : tried;
 }
 
-/// What ssh_channel_write() takes. Until the size of the channel's packets is known it is watched, and then told by how
-/// many it made.
+/// What ssh_channel_write() takes. Until the size of the channel's packets is known it is watched, and told by how many
+/// it made. What else goes out meanwhile is not counted: libssh answers what comes in while it writes, with a packet
+/// for each visitor who has just begun to speak.
 std::size_t ChannelOutput::put(std::span<const std::byte> data) {
   if (data.empty() || link_.bad_packet_size) return 0;
   const auto packets = link_.packets.out_packets;
-  const std::optional<int> written =
-      packets_known_ ? ssh_channel_write(channel_, data.data(), static_cast<std::uint32_t>(data.size()))
+  const std::optional<Written> written =
+      packets_known_ ? Written{ssh_channel_write(channel_, data.data(), static_cast<std::uint32_t>(data.size()))}
                      : guarded_write(channel_, data);
-  const int taken = written.value_or(0);
+  const int taken = written ? written->taken : 0;
   const auto made = link_.packets.out_packets - packets;
   link_.served += made;
-  if (!written || made > packets_by_the_way + data.size() / least_packet) link_.bad_packet_size = true;
+  if (!written || written->packets > tolerated_packets + data.size() / least_packet) link_.bad_packet_size = true;
   packets_known_ = packets_known_ || (taken >= static_cast<int>(2 * least_packet) && made > 0);
   if (taken <= 0) return 0;  // keys are being exchanged, or the session is dead, which its next turn finds
   // Not one packet went out: we began an exchange of keys, and libssh queues for later what it takes meanwhile. At

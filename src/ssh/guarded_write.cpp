@@ -9,35 +9,42 @@
 namespace holdfast::ssh {
 namespace {
 
-thread_local std::jmp_buf* way_out = nullptr;
+struct Watch {
+  std::jmp_buf way_out;
+  unsigned packets = 0;
+};
 
-/// The only thing of ours that runs inside that loop. It says how much each round sent, and nothing but libssh's own C
-/// lies between here and guarded_write(): no destructor is passed over.
+thread_local Watch* watch = nullptr;
+
+/// The only thing of ours that runs inside that loop. The line says how much a round sent, in a packet of its own, and
+/// nothing but libssh's own C lies between here and guarded_write(): no destructor is passed over.
 extern "C" void hear(int, const char*, const char* line, void*) {
-  if (way_out != nullptr && std::strstr(line, "wrote 0 bytes") != nullptr) std::longjmp(*way_out, 1);
+  if (watch == nullptr || std::strstr(line, "channel_write wrote ") == nullptr) return;
+  if (std::strstr(line, "wrote 0 bytes") != nullptr) std::longjmp(watch->way_out, 1);
+  ++watch->packets;
 }
 
 }  // namespace
 
-std::optional<int> guarded_write(ssh_channel channel, std::span<const std::byte> data) {
+std::optional<Written> guarded_write(ssh_channel channel, std::span<const std::byte> data) {
   const int level = ssh_get_log_level();
   const ssh_logging_callback listener = ssh_get_log_callback();
   const auto listen_as_before = [&] {
-    way_out = nullptr;
+    watch = nullptr;
     ssh_set_log_level(level);
     if (listener != nullptr) ssh_set_log_callback(listener);
   };
   ssh_set_log_callback(hear);
-  std::jmp_buf here;
-  way_out = &here;
-  if (setjmp(here) != 0) {
+  Watch here;
+  watch = &here;
+  if (setjmp(here.way_out) != 0) {
     listen_as_before();
     return std::nullopt;
   }
   ssh_set_log_level(SSH_LOG_PACKET);
   const int taken = ssh_channel_write(channel, data.data(), static_cast<std::uint32_t>(data.size()));
   listen_as_before();
-  return taken;
+  return Written{taken, here.packets};
 }
 
 }  // namespace holdfast::ssh

@@ -71,6 +71,20 @@ TEST_CASE("visitors leave descriptors for the status, and for the next session")
   CHECK(wait_until([&] { return echoes(ports[0]) && echoes(ports[1]); }));
 }
 
+TEST_CASE("many visitors who begin to speak at the same moment are all heard, in the same session") {
+  const Sshd relay;
+  const TargetServer target(echo());
+  const std::uint16_t port = free_port();
+  const Holdfast holdfast(Tunnel::to(relay).forward(to_local(port, target.port())));
+  REQUIRE(holdfast.wait_for_up());
+  std::vector<Socket> visitors;
+  for (int count = 0; count < 800; ++count) visitors.push_back(Socket::connect_tcp("127.0.0.1", port));
+  REQUIRE(holdfast.wait_for([](const Json& now) { return now["forwards"][0]["connections"] == 800; }));
+  for (Socket& visitor : visitors) visitor.send("anybody there?");
+  for (Socket& visitor : visitors) REQUIRE(visitor.receive_exactly(14) == "anybody there?");
+  CHECK(holdfast.tunnel()["attempt"] == 1);
+}
+
 TEST_CASE("a signal that nobody should send changes nothing") {
   const Sshd relay;
   const TargetServer target(echo());
