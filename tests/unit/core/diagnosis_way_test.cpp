@@ -530,6 +530,12 @@ TEST_CASE("the default routes stand beside the way, and of a wanted interface on
   CHECK_FALSE(judge(Layer::route, found).cause);
 }
 
+TEST_CASE("of several addresses that say as much the first is the answer") {
+  TcpFindings::Try other = attempt(Cause::connection_timed_out);
+  other.to = "198.51.100.3:22";
+  CHECK(judge(Layer::tcp, tcp({attempt(Cause::connection_timed_out), other})).measured.starts_with("198.51.100.2:22"));
+}
+
 TEST_CASE("of several addresses the one that says most is the answer") {
   const TcpFindings found =
       tcp({attempt(Cause::connection_timed_out), attempt(Cause::connection_refused, "Connection refused")});
@@ -629,4 +635,6 @@ TEST_CASE("a gateway that answers says nothing of an address that is not there")
   addresses.wanted = "192.0.2.9";
   const Diagnosis diagnosis = diagnose({{Layer::address, addresses}, {Layer::neighbour, gateway}});
   check(of(diagnosis, Layer::address), CheckResult::fail, Cause::local_address_unavailable);
+  const Diagnosis no_way = diagnose({{Layer::route, RouteFindings{}}, {Layer::neighbour, gateway}});
+  check(of(no_way, Layer::route), CheckResult::fail, Cause::no_default_route);
 }

@@ -462,6 +462,7 @@ TEST_CASE("of two paths one that stays broken is enough") {
   verify(tunnel);
   news(tunnel, ProofNews::nobody_listens, 1);
   tunnel.state.proof_history.paths.at(1).proven = true;
+  CHECK_FALSE(is_wedged(tunnel.state, tunnel.now + 2h));  // no new session was tried
   tunnel.state.proof_history.renewals = 1;
   CHECK_FALSE(is_wedged(tunnel.state, tunnel.now + 2h - 1s));
   CHECK(is_wedged(tunnel.state, tunnel.now + 2h));
