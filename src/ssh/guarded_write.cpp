@@ -10,7 +10,7 @@ namespace holdfast::ssh {
 namespace {
 
 struct Watch {
-  std::jmp_buf way_out;
+  std::jmp_buf way_out{};
   unsigned packets = 0;
 };
 

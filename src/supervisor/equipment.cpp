@@ -39,12 +39,12 @@ Equipment::Equipment(const boost::asio::any_io_executor& executor, std::string o
       runs_(begin_run(state_folder(only_) + "/runs", files_beside("runs", config, only_), std::random_device{}(), say)),
       jitter_(system_random()) {}
 
-std::unique_ptr<TunnelRunner> Equipment::make_runner(SharedSpec spec, const DeviceNames& names,
+std::unique_ptr<TunnelRunner> Equipment::make_runner(const SharedSpec& spec, const DeviceNames& names,
                                                      std::function<void()> changed) {
   relay::Device device{names.now, runs_.numbers, runs_.kept, started_, names.before};
   Surroundings around{executor_, resolver_, storage_, std::move(device), [this] { return jitter_(); },
                       teller_,   recorder_};
-  return std::make_unique<TunnelRunner>(std::move(around), std::move(spec), std::move(changed));
+  return std::make_unique<TunnelRunner>(std::move(around), spec, std::move(changed));
 }
 
 doctor::Patient Equipment::patient(const TunnelSpec& spec, TunnelReport report) {

@@ -26,7 +26,8 @@ class Equipment {
             std::shared_ptr<record::Recorder> recorder);
 
   /// `changed`: as of TunnelRunner.
-  std::unique_ptr<TunnelRunner> make_runner(SharedSpec spec, const DeviceNames& names, std::function<void()> changed);
+  std::unique_ptr<TunnelRunner> make_runner(const SharedSpec& spec, const DeviceNames& names,
+                                            std::function<void()> changed);
   /// The tunnel as `report` has it, for a look at its layers.
   doctor::Patient patient(const TunnelSpec& spec, TunnelReport report);
 

@@ -64,8 +64,8 @@ Slot Supervisor::make_slot(TunnelSpec spec, const DeviceNames& names) {
   return {shared, make_runner(shared, names)};
 }
 
-std::unique_ptr<TunnelRunner> Supervisor::make_runner(SharedSpec spec, const DeviceNames& names) {
-  return equipment_.make_runner(std::move(spec), names, [this] { on_change(); });
+std::unique_ptr<TunnelRunner> Supervisor::make_runner(const SharedSpec& spec, const DeviceNames& names) {
+  return equipment_.make_runner(spec, names, [this] { on_change(); });
 }
 
 void Supervisor::start() {

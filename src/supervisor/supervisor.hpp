@@ -55,7 +55,7 @@ class Supervisor final : public status::Source {
   using Names = ConfigurationRead::Names;
 
   Slot make_slot(TunnelSpec spec, const DeviceNames& names);
-  std::unique_ptr<TunnelRunner> make_runner(SharedSpec spec, const DeviceNames& names);
+  std::unique_ptr<TunnelRunner> make_runner(const SharedSpec& spec, const DeviceNames& names);
   Slot* find(const std::string& name);
   void tell_all(const TunnelEvent& event);
   TunnelReport report_of(const Slot& slot, TimePoint now) const;

@@ -25,7 +25,7 @@ SharedSpec shared(TunnelSpec made, const SharedSpec& spec) {
 
 }  // namespace
 
-TunnelRunner::TunnelRunner(Surroundings around, SharedSpec spec, std::function<void()> changed)
+TunnelRunner::TunnelRunner(Surroundings around, const SharedSpec& spec, std::function<void()> changed)
     : around_(std::move(around)),
       spec_(shared(in_order_of_preference(*spec, around_.device.name), spec)),
       recorder_(around_.recorder, *spec_),

@@ -24,7 +24,7 @@ class TunnelRunner final : private AttemptOwner {
  public:
   /// `changed` is called after each change of phase and of the listeners that are held, and with each line of the log;
   /// the runner must not be destroyed inside it.
-  TunnelRunner(Surroundings around, SharedSpec spec, std::function<void()> changed);
+  TunnelRunner(Surroundings around, const SharedSpec& spec, std::function<void()> changed);
 
   /// Start, Proceed, StopRequested, StopNow or ReconnectRequested.
   void handle(const TunnelEvent& event);
