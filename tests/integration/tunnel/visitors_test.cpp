@@ -77,6 +77,10 @@ TEST_CASE("many visitors who begin to speak at the same moment are all heard, in
   const std::uint16_t port = free_port();
   const Holdfast holdfast(Tunnel::to(relay).forward(to_local(port, target.port())));
   REQUIRE(holdfast.wait_for_up());
+  rlimit descriptors{};
+  REQUIRE(::getrlimit(RLIMIT_NOFILE, &descriptors) == 0);
+  descriptors.rlim_cur = descriptors.rlim_max;  // a shell's 1024 are too few for both ends
+  REQUIRE(::setrlimit(RLIMIT_NOFILE, &descriptors) == 0);
   std::vector<Socket> visitors;
   for (int count = 0; count < 800; ++count) visitors.push_back(Socket::connect_tcp("127.0.0.1", port));
   REQUIRE(holdfast.wait_for([](const Json& now) { return now["forwards"][0]["connections"] == 800; }));
