@@ -19,8 +19,9 @@ thread_local Watch* watch = nullptr;
 /// The only thing of ours that runs inside that loop. The line says how much a round sent, in a packet of its own, and
 /// nothing but libssh's own C lies between here and guarded_write(): no destructor is passed over.
 extern "C" void hear(int, const char*, const char* line, void*) {
-  if (watch == nullptr || std::strstr(line, "channel_write wrote ") == nullptr) return;
-  if (std::strstr(line, "wrote 0 bytes") != nullptr) std::longjmp(watch->way_out, 1);
+  const char* const wrote = std::strstr(line, "wrote ");  // "ssh_channel_write wrote 512 bytes"
+  if (watch == nullptr || wrote == nullptr || std::strstr(wrote, " bytes") == nullptr) return;
+  if (std::strstr(wrote, "wrote 0 bytes") != nullptr) std::longjmp(watch->way_out, 1);
   ++watch->packets;
 }
 
