@@ -62,7 +62,7 @@ LookAtRelay FailBack::look_at(std::size_t relay, const Turn& turn) {
 /// Looked at again later: by this relay's own wait, or that of another better one, which may end sooner.
 Happened FailBack::not_back(std::size_t relay, const std::string& reason, const Turn& turn, Failover& failover) {
   const Duration wait = failover.not_back(relay, turn);
-  state_ = LookDue{failover.next_look().value_or(turn.now + wait)};
+  state_ = LookDue{failover.next_look().value()};
   return {BetterRelayNotBack{relay, reason, wait}};
 }
 

@@ -71,7 +71,7 @@ NextTry Failover::failed(const Failure& failure, Reached reached, Duration outag
     if (!must_wait(*secondary, turn.now)) return {*secondary, turn.now + pause(turn)};
   }
   if (const auto other = best_other(turn.now, turn.now - outage)) return {*other, turn.now + pause(turn)};
-  if (could_not_be_reached(relay)) wait_together(again);
+  wait_together(again);
   return best(turn.now);
 }
 

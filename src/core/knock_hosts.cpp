@@ -12,10 +12,10 @@ bool is_address(const std::string& host) {
 KnockHosts::KnockHosts(const RemoteForward& forward, bool by_address) {
   if (forward.bind_address.empty() || forward.bind_address == "localhost") {
     hosts_ = {"localhost", "127.0.0.1", "::1"};
+    if (by_address) index_ = 1;
   } else {
     hosts_ = {forward.bind_address};
   }
-  if (by_address && hosts_.size() > 1) index_ = 1;
 }
 
 std::optional<KnockFailure> KnockHosts::failed(KnockFailure why, const std::string& words) {

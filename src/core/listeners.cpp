@@ -163,12 +163,10 @@ std::vector<ListenerAction> Listeners::lease_came_up(const Turn& turn) {
   may_ask_lease_ = true;
   if (!settled()) return {};
   for (std::size_t index = 0; index < table_.size(); ++index) {
-    const auto& explanation = table_[index].explanation;
-    if (table_[index].state != ForwardState::refused || !explanation) continue;
-    if (explanation->refusal == Refusal::held_stale || explanation->refusal == Refusal::unexplained) {
-      return evict_or_next(index, turn);
-    }
-    if (explanation->refusal == Refusal::held_live) return identify_or_next(index, turn);
+    if (table_[index].state != ForwardState::refused) continue;
+    const Refusal refusal = table_[index].explanation.value().refusal;
+    if (refusal == Refusal::held_stale || refusal == Refusal::unexplained) return evict_or_next(index, turn);
+    if (refusal == Refusal::held_live) return identify_or_next(index, turn);
   }
   return {};
 }

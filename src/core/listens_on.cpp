@@ -14,7 +14,6 @@ struct Seen {
   bool any4 = false;
   bool any6 = false;
   bool loopback4 = false;
-  bool loopback6 = false;
   bool other = false;
 
   bool beyond_loopback() const { return any4 || any6 || other; }
@@ -30,7 +29,7 @@ void note(Seen& seen, std::string_view address) {
     (zero ? seen.any4 : loopback ? seen.loopback4 : seen.other) = true;
   } else {
     const bool loopback = rest_is_zero && (word == "01000000" || word == "00000001");
-    (zero ? seen.any6 : loopback ? seen.loopback6 : seen.other) = true;
+    if (!loopback) (zero ? seen.any6 : seen.other) = true;
   }
 }
 

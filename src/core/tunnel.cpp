@@ -59,7 +59,7 @@ LiveSession* serving_session(Phase& phase) {
 // ---- where an event may lead, besides the verdicts of a session's parts ------------------------------------------
 
 struct TryAt {
-  std::size_t relay = 0;
+  std::size_t relay{};
 };
 struct OpenOn {  ///< with this phase
   OpeningPhase phase{};
@@ -324,7 +324,6 @@ class Transition {
     auto* session = serving_session(state_.phase);
     if (session == nullptr) return Stay{};
     session->lease.opened(turn());
-    add_all(session->lease.update(session->listeners.table(), turn()));
     return listeners_moved(*session, session->listeners.lease_came_up(turn()));
   }
 
@@ -444,15 +443,10 @@ class Transition {
 
   /// The proofs moved on. A path that stays broken ends the session: politely, for the relay answers.
   Next proofs_moved(LiveSession& session, Conclusion<ProofAction> conclusion) {
-    bool concluded = false;
     for (ProofAction& action : conclusion.actions) {
-      auto* end = std::get_if<EndProof>(&action);
-      if (end == nullptr) continue;
-      end->keep_channel = wants_channel(session);
-      concluded = true;
+      if (auto* end = std::get_if<EndProof>(&action)) end->keep_channel = wants_channel(session);
     }
     add_all(conclusion.actions);
-    if (!concluded) return Stay{};
     for (const ProofChanged& news : session.noticed.proofs(session.listeners.table(), session.proofs)) {
       if (is_bad(news.proof.result)) lose(LossOf::path, news.proof.failure.value());
       happened(news);

@@ -28,9 +28,7 @@ std::optional<TimePoint> next_try(const TunnelState& state, std::size_t relay, T
   if (const auto* waiting = std::get_if<BackingOff>(&state.phase)) {
     return waiting->relay == relay ? std::max(waiting->until, now) : progress.next_try;
   }
-  if (const auto* established = std::get_if<Established>(&state.phase)) {
-    return established->fail_back && relay < state.failover.current() ? progress.look_after : std::nullopt;
-  }
+  if (std::holds_alternative<Established>(state.phase)) return progress.look_after;
   return relay == state.failover.current() ? std::nullopt : progress.next_try;
 }
 
@@ -49,9 +47,10 @@ RelayReport relay_report(const RelaySpec& relay, const TunnelState& state, std::
 ForwardReport forward_report(const RemoteForward& forward, const ForwardProgress& progress, const Counters& counters) {
   ForwardReport report{listener_name(forward), target_name(forward.target), progress.state,         progress.bound_port,
                        counters.open,          counters.accepted,           counters.target_refused};
-  if (progress.state == ForwardState::refused && progress.explanation) {
-    report.refusal = to_string(progress.explanation->refusal);
-    report.holder = progress.explanation->holder;
+  if (progress.state == ForwardState::refused) {
+    const Explanation& explanation = progress.explanation.value();
+    report.refusal = to_string(explanation.refusal);
+    report.holder = explanation.holder;
   }
   report.beyond_loopback = asks_beyond_loopback(forward.bind_address);
   return report;

@@ -23,8 +23,7 @@ Judgement judge(Layer layer, const StepFindings& found);
 Judgement judge(const TargetFindings& found);
 Judgement judge(const KeepaliveFindings& found);
 
-// ---- what they say
-// ---------------------------------------------------------------------------------------------------
+// ---- what they say ------------------------------------------------------------------------------------------------
 
 Judgement pass(Layer layer, std::string measured);
 /// Fails where the cause is an error, and warns where it is a warning; a note passes, and is told all the same. The

@@ -96,8 +96,7 @@ Judgement judge(const LinkFindings& found) {
     }
   }
   // One that is up has been meant to be used.
-  std::stable_sort(others.begin(), others.end(),
-                   [](const Link* left, const Link* right) { return left->up > right->up; });
+  std::stable_partition(others.begin(), others.end(), [](const Link* link) { return link->up; });
   std::vector<std::string> states;
   states.reserve(others.size());
   for (const Link* link : others) {

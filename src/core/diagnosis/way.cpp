@@ -50,7 +50,7 @@ bool is_on_the_way(const PathFindings::Echo& echo) {
 }
 
 bool comes_from_it(const PathFindings::Echo* echo) {
-  return echo != nullptr && echo->answered > 0 && echo->from == echo->to;
+  return echo != nullptr && echo->from == echo->to;
 }
 
 /// Nearer than what answers an echo?

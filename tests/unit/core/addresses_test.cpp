@@ -145,6 +145,8 @@ TEST_CASE("of addresses that failed the one whose failure is longest ago comes f
   fail(addresses, {{v4, v6}, {}}, now);
   fail(addresses, {{v6}, {}}, now + 1s);
   CHECK(addresses.order({{v6, v4}, {}}, now + 1s) == AddressOrder{{v4, v6}, 1});
+  fail(addresses, {{v4}, {}}, now + 2s);  // its last failure counts
+  CHECK(addresses.order({{v6, v4}, {}}, now + 2s) == AddressOrder{{v6, v4}, 1});
 }
 
 TEST_CASE("an address that failed an hour ago is one that was not tried") {
@@ -318,6 +320,20 @@ TEST_CASE("a wrong key where DNS leads now and the relay is not known to be: the
   CHECK(tunnel.after(NetworkChanged{}).actions == Actions{Dial{}});
 }
 
+TEST_CASE("an address in place of a name leads to nobody else, and where nobody was connected there is no stranger") {
+  Addresses literal;
+  literal.dial("192.0.2.1");
+  literal.found({{"192.0.2.1"}, {}}, TimePoint{});
+  literal.connected("192.0.2.1");
+  CHECK_FALSE(literal.is_stranger(Cause::host_key_changed));
+  Addresses name;
+  name.dial("relay.example");
+  name.found({{v4}, {v6}}, TimePoint{});
+  CHECK_FALSE(name.is_stranger(Cause::host_key_changed));
+  name.connected(v4);
+  CHECK(name.is_stranger(Cause::host_key_changed));
+}
+
 TEST_CASE("how long ago an address was right is told in whole minutes, and from an hour on in hours") {
   const auto words_after = [](Duration age) {
     SteppedTunnel tunnel = dialled({{other}, {v4}, age});
@@ -417,13 +433,15 @@ TEST_CASE("where no host key is asked for, a refused login may be anybody's") {
     spec.host_key_fingerprint = {"SHA256:x"};
     strange = false;
   }
-  SteppedTunnel tunnel{spec};
-  tunnel.after(Start{}).session(PhaseCompleted{OpeningPhase::resolve, "", {{other}, {v4}, 20min}});
-  connect(tunnel, other).session(PhaseCompleted{OpeningPhase::banner});
-  tunnel.session(PhaseCompleted{OpeningPhase::key_exchange});
-  tunnel.session(SessionFailed{{Cause::authentication_refused, "authenticate to", "relay.example:22", ""}});
-  CHECK(tunnel.state.failover.here().addresses.is_stranger(Cause::authentication_refused) == strange);
-  CHECK(tunnel.in<BackingOff>().until == tunnel.now + (strange ? Duration{500ms} : Duration{30s}));
+  for (const Cause refused : {Cause::authentication_refused, Cause::login_method_missing, Cause::certificate_expired}) {
+    SteppedTunnel tunnel{spec};
+    tunnel.after(Start{}).session(PhaseCompleted{OpeningPhase::resolve, "", {{other}, {v4}, 20min}});
+    connect(tunnel, other).session(PhaseCompleted{OpeningPhase::banner});
+    tunnel.session(PhaseCompleted{OpeningPhase::key_exchange});
+    tunnel.session(SessionFailed{{refused, "authenticate to", "relay.example:22", ""}});
+    CHECK(tunnel.state.failover.here().addresses.is_stranger(refused) == strange);
+    CHECK(tunnel.in<BackingOff>().until == tunnel.now + (strange ? Duration{500ms} : Duration{30s}));
+  }
 }
 
 TEST_CASE("who is no SSH server is not the network's: the waits grow although the outage is young") {

@@ -123,6 +123,15 @@ TEST_CASE("a file that is damaged is not read") {
   }
 }
 
+TEST_CASE("an hour in which nothing at all was sent at first is idle from its beginning") {
+  IdleCost idle;
+  const TimePoint now{1h};
+  idle.sample(now, 1000, 1, true);
+  idle.sample(now + 30min, 1000, 1, true);
+  idle.sample(now + 80min, 5000, 1, true);
+  CHECK(idle.bytes_per_hour() == 3000);
+}
+
 TEST_CASE("the idle cost is that of the time since somebody last used the tunnel, an hour at least") {
   IdleCost idle;
   TimePoint now{1h};

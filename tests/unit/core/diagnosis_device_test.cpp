@@ -182,6 +182,8 @@ TEST_CASE("a clock that nobody sets is said, and is no fault") {
   CHECK(judgement.result == CheckResult::pass);
   CHECK_FALSE(judgement.cause);
   CHECK(mentions(judgement, "it is 2025-11-29 by this device's clock, and nothing sets it"));
+  const Judgement unknown = judged([](DeviceFindings& found) { found.clock_synchronized.reset(); });
+  CHECK_FALSE(mentions(unknown, "nothing sets it"));
 }
 
 TEST_CASE("no room, no inode, no writes") {

@@ -36,6 +36,7 @@ TEST_CASE("keepalives are often enough where a flow outlives a longer silence") 
              "every 15 s; a flow that is silent for 60 s is kept, and after 110 s it is forgotten");
   check_fine(judged(60s, 60s, 61s),
              "every 60 s; a flow that is silent for 60 s is kept, and after 61 s it is forgotten");
+  check_fine(judged(12600ms, 110s, {}), "every 13 s; a flow that is silent for 110 s is kept");
 }
 
 TEST_CASE("keepalives are too rare where a flow is forgotten by then, and half of what is kept is wiser") {

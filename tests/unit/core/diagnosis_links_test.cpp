@@ -83,6 +83,11 @@ TEST_CASE("of those that do not serve, one that was switched on is named first")
   CHECK(both.measured == "wlan0 has no carrier and eth0 is switched off");
 }
 
+TEST_CASE("links that do not serve stay in their order") {
+  CHECK(judged({link("eth0", false, false), link("eth1", true, false), link("eth2", true, false)}).measured ==
+        "eth1 has no carrier, eth2 has no carrier and eth0 is switched off");
+}
+
 TEST_CASE("no link at all, and the wanted one not among them") {
   Link loopback = link("lo", true, true);
   loopback.way_out = false;
@@ -157,6 +162,7 @@ TEST_CASE("an address that is still being checked is none yet") {
   const Judgement judgement = judged({address("fe80::1"), flagged("2001:db8::1", &Address::tentative)});
   CHECK(judgement.cause == Cause::no_address);
   CHECK(judgement.measured == "2001:db8::1 on eth0 is still being checked");
+  CHECK(judged({flagged("fe80::1", &Address::tentative)}).cause == Cause::link_local_only);
 }
 
 TEST_CASE("expired is a word only where nothing fresh is beside it: temporary addresses expire every day") {

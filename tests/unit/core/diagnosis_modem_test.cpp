@@ -1,5 +1,6 @@
 #include <doctest/doctest.h>
 
+#include <stdexcept>
 #include <string>
 
 #include "holdfast/diagnosis.hpp"
@@ -77,7 +78,10 @@ TcpFindings tried(std::optional<Cause> failed) {
 }
 
 CheckResult result_of_modem(const Findings& findings) {
-  return diagnose(findings).judgements.front().result;
+  for (const Judgement& judgement : diagnose(findings).judgements) {
+    if (judgement.layer == Layer::modem) return judgement.result;
+  }
+  throw std::runtime_error("the modem is not judged");
 }
 
 }  // namespace
@@ -278,6 +282,30 @@ TEST_CASE("a cable to something beside the modem does not excuse it") {
       diagnose({{Layer::modem, without_sim()}, {Layer::link, links}, {Layer::route, RouteFindings{}}});
   CHECK(diagnosis.answer == Layer::modem);
   CHECK(result_of(diagnosis) == CheckResult::fail);
+}
+
+TEST_CASE("one way beside the modem's excuses it, by default or to the relay alone; a VPN's is none") {
+  RouteFindings by_default = way_by("wlan0");
+  by_default.ways.clear();
+  RouteFindings to_the_relay = way_by("wlan0");
+  to_the_relay.defaults.clear();
+  LinkFindings links;
+  for (const char* name : {"wwan0", "wlan0"}) {
+    links.links.emplace_back();
+    links.links.back().name = name;
+    links.links.back().way_out = true;
+  }
+  const auto result = [&](const RouteFindings& routes) {
+    return result_of_modem({{Layer::modem, without_sim()},
+                            {Layer::link, links},
+                            {Layer::route, routes},
+                            {Layer::tcp, tried(Cause::connection_timed_out)}});
+  };
+  CHECK(result(by_default) == CheckResult::warn);
+  CHECK(result(to_the_relay) == CheckResult::warn);
+  links.links.back().way_out = false;  // a VPN over the modem
+  CHECK(result(by_default) == CheckResult::fail);
+  CHECK(result(to_the_relay) == CheckResult::fail);
 }
 
 TEST_CASE("a weak signal is said though packets come back") {

@@ -4,6 +4,9 @@
 
 #include <algorithm>
 #include <string>
+#include <vector>
+
+#include "core/diagnosis/judges.hpp"
 
 using namespace holdfast;
 
@@ -90,6 +93,26 @@ TEST_CASE("what lies below a layer that passes only warns") {
         CheckResult::warn);
 }
 
+TEST_CASE("a wrong host key shows that the name leads to somebody, where the port itself is not tried") {
+  const Findings findings{{Layer::name, name_without_answer()}, {Layer::host_key, failed(Cause::host_key_changed)}};
+  CHECK(of(diagnose(findings), Layer::name).result == CheckResult::warn);
+}
+
+TEST_CASE("of several judgements what fails comes first, then what warns, then what is worth a word") {
+  const auto first_of = [](std::vector<Judgement> judgements) {
+    return diagnosis::worst(std::move(judgements)).measured;
+  };
+  const Judgement fine = diagnosis::pass(Layer::name, "fine");
+  const Judgement moved = diagnosis::blame(Cause::relay_moved, "moved");
+  const Judgement weak = diagnosis::blame(Cause::signal_weak, "weak");
+  const Judgement broken = diagnosis::blame(Cause::name_not_found, "not found");
+  CHECK(first_of({fine, moved}) == "moved");
+  CHECK(first_of({moved, weak}) == "weak");
+  CHECK(first_of({weak, broken}) == "not found");
+  CHECK(first_of({moved, fine}) == "moved");
+  CHECK(diagnosis::worst({fine, moved}).evidence == std::vector<std::string>{"fine"});
+}
+
 TEST_CASE("a target is on the device: nothing on the way explains it") {
   TargetFindings targets;
   targets.targets = {target_that_is_down()};
@@ -155,6 +178,8 @@ TEST_CASE("that nobody holds the tunnel follows from nothing, and that nobody is
 
   findings = {{Layer::session, failed(Cause::not_started)}};
   CHECK(result_of(diagnose(findings)) == CheckResult::warn);
+  findings[Layer::proof] = failed(Cause::proof_unanswered);
+  CHECK(diagnose(findings).answer == Layer::proof);
   findings[Layer::target] = TargetFindings{{target_that_is_down()}};
   CHECK(diagnose(findings).answer == Layer::target);
 }
@@ -194,6 +219,9 @@ TEST_CASE("what stopped the tunnel has passed where another connection is throug
   const std::string next_step = of(diagnose(findings), Layer::session).next_step;
   CHECK(next_step.find("at once with holdfast reconnect") != std::string::npos);
   CHECK(next_step.find("--nat-timeout") == std::string::npos);
+  CHECK(of(diagnose(findings), Layer::tcp).evidence.empty());  // it did not end there
+  findings[Layer::name] = name_without_answer();
+  CHECK(of(diagnose(findings), Layer::name).next_step == facts_of(Cause::nameserver_silent).remedy);
   findings[Layer::session] = failed(Cause::session_timeout);
   CHECK(of(diagnose(findings), Layer::session).next_step == facts_of(Cause::session_timeout).remedy);
   findings[Layer::session] = failed(Cause::host_key_changed);

@@ -218,6 +218,7 @@ TEST_CASE("a rule or a route that forbids is told from none") {
 TEST_CASE("bind_interface has no way where another interface has one") {
   RouteFindings found = routes({default_route("eth1", 0)}, {way("Network is unreachable")});
   found.wanted = "wwan0";
+  check(judge(Layer::route, found), CheckResult::fail, Cause::unreachable);
   found.ways.front().freely = "eth1";
   check(judge(Layer::route, found), CheckResult::fail, Cause::wrong_interface);
 }
@@ -259,6 +260,9 @@ TEST_CASE("a relay on this network that does not answer is no gateway, and TCP's
   const auto next_step = [&](const NeighbourFindings& neighbours) {
     return of(diagnose({{Layer::neighbour, neighbours}, {Layer::tcp, unreachable}}), Layer::tcp).next_step;
   };
+  const Diagnosis silent =
+      diagnose({{Layer::neighbour, found}, {Layer::tcp, tcp({attempt(Cause::connection_timed_out)})}});
+  CHECK(of(silent, Layer::tcp).next_step == facts_of(Cause::connection_timed_out).remedy);
   CHECK(next_step(found).starts_with("By this device's routes the relay is on its own network"));
   found.gateways.front().answered = true;
   check(judge(Layer::neighbour, found), CheckResult::pass);
@@ -310,10 +314,17 @@ TEST_CASE("which addresses are private") {
   for (const char* inside : {"10.1.2.3", "172.16.0.1", "172.31.255.255", "192.168.0.1", "169.254.9.9", "100.64.0.1",
                              "100.127.255.255", "fe80::1", "fc00::1", "fd12::1"})
     CHECK(cause(inside) == Cause::nameserver_lies);
-  for (const char* outside : {"1.16.0.1", "9.10.0.1", "11.0.0.1", "20.168.0.1", "172.15.0.1", "172.32.0.1",
-                              "192.167.0.1", "193.168.0.1", "169.253.0.1", "170.254.0.1", "100.63.0.1", "100.128.0.1",
-                              "101.64.0.1", "200.100.0.1", "254.0.0.1", "2001:db8::1", "100.x", "100:64::1", "100.64"})
+  for (const char* outside :
+       {"1.16.0.1",    "9.10.0.1",    "11.0.0.1",    "20.168.0.1", "172.15.0.1",  "172.32.0.1", "192.167.0.1",
+        "193.168.0.1", "169.253.0.1", "170.254.0.1", "100.63.0.1", "100.128.0.1", "101.64.0.1", "200.100.0.1",
+        "254.0.0.1",   "2001:db8::1", "100.x",       "100:64::1",  "100.64",      ".10.0.1",    "99999999999.10.0.1"})
     CHECK(cause(outside) == Cause::relay_moved);
+  for (const char* own : {"::", "::1"}) {  // beside one that is somebody's
+    CAPTURE(own);
+    const std::vector<std::string> both{own, "10.1.2.3"};
+    CHECK(judge(Layer::name, name({server(Said::addresses, both)}, both, {"198.51.100.2"})).cause ==
+          Cause::nameserver_lies);
+  }
 }
 
 TEST_CASE("what each server said stands beside the answer once, and what is remembered where nothing is found") {
@@ -374,6 +385,10 @@ TEST_CASE("a private address at which the relay shows its host key is no lie") {
   const Diagnosis elsewhere =
       diagnose({{Layer::name, found}, {Layer::tcp, connected()}, {Layer::host_key, StepFindings{}}});
   check(of(elsewhere, Layer::name), CheckResult::warn, Cause::nameserver_lies);
+  StepFindings another_key;
+  another_key.failure = Failure{Cause::host_key_changed, "verify the host key of", "relay.example:22", "it shows X"};
+  const Diagnosis unproven = diagnose({{Layer::name, found}, {Layer::tcp, there}, {Layer::host_key, another_key}});
+  check(of(unproven, Layer::name), CheckResult::fail, Cause::nameserver_lies);
 }
 
 TEST_CASE("a resolver on this device fails by itself, or for those that it asks") {
@@ -399,6 +414,8 @@ TEST_CASE("a system that is late is no fault where a name server knows the name"
   check(judge(Layer::name, late), CheckResult::pass);
   late.servers.push_back(server(Said::nothing));
   check(judge(Layer::name, late), CheckResult::warn, Cause::nameserver_silent);
+  late.servers = {server(Said::addresses, {"198.51.100.2"}, 2s)};  // by then whoever asks has given up
+  check(judge(Layer::name, late), CheckResult::fail, Cause::nameserver_slow);
 }
 
 TEST_CASE("an address other than the remembered one is told, and is no fault") {
@@ -436,6 +453,9 @@ TEST_CASE("a router that can't get to the relay says so") {
   PathFindings found = echo("", 0);
   found.echoes.front().detail = "Destination Host Unreachable from 10.0.0.1";
   check(judge(Layer::path, found), CheckResult::fail, Cause::unreachable);
+  found.echoes.push_back(echo("", 0).echoes.front());  // whose silence says nothing
+  check(judge(Layer::path, found), CheckResult::skip);
+  found.echoes.pop_back();
   found.echoes.front().detail = "Packet filtered from 10.0.0.1";
   check(judge(Layer::path, found), CheckResult::skip);
 }
@@ -464,6 +484,8 @@ TEST_CASE("that no echo may be sent, and what was said to one, is told where not
   none.not_permitted = "no echo may be sent here";
   CHECK(judge(Layer::path, none).measured == "no echo may be sent here");
   CHECK(judge(Layer::path, echo("", 0)).measured == "no echo is answered, which says nothing");
+  none.echoes = echo("", 0).echoes;  // to the other family's address
+  CHECK(judge(Layer::path, none).measured == "no echo is answered, which says nothing");
   for (const char* filter : {"Packet filtered", "Communication prohibited", "Port Unreachable"}) {
     PathFindings said = echo("", 0);
     said.echoes.front().detail = filter;
@@ -498,6 +520,8 @@ TEST_CASE("who answers echoes in the relay's place and hands on the rest does no
 
 TEST_CASE("one address that takes connections is enough") {
   TcpFindings found = connected();
+  found.tries.front().took = 1000ms;
+  CHECK(judge(Layer::tcp, found).measured == "198.51.100.2:22 takes connections, after 1.0 s");
   found.tries.insert(found.tries.begin(), attempt(Cause::unreachable, "Network is unreachable"));
   check(judge(Layer::tcp, found), CheckResult::pass);
 }
@@ -591,6 +615,10 @@ TEST_CASE("no answer is seen beside what became of an echo") {
   CHECK(judgement.hidden_by == Layer::path);
   CHECK(judgement.evidence.front() == "an echo to it was answered by 203.0.113.9");
   CHECK(of(diagnose({{Layer::path, echo("", 0)}, {Layer::tcp, found}}), Layer::tcp).evidence.empty());
+  CHECK(of(diagnose({{Layer::path, echo("198.51.100.2", 64)}, {Layer::tcp, found}}), Layer::tcp).evidence.front() ==
+        "what answers an echo to it is nearer than it is");
+  CHECK(of(diagnose({{Layer::path, echo("198.51.100.2", 63)}, {Layer::tcp, found}}), Layer::tcp).evidence.front() ==
+        "it answers an echo: a firewall drops the port, or its answers leave elsewhere");
 }
 
 // ---- together -----------------------------------------------------------------------------------------------------
@@ -624,6 +652,16 @@ TEST_CASE("an address that this device has no way to says less than one that doe
   other.to = "198.51.100.2:443";
   tried.others = {other};
   check(judge(Layer::tcp, tried), CheckResult::fail, Cause::port_blocked);
+}
+
+TEST_CASE("an address that refuses says more than one that somebody can't reach, and that more than silence") {
+  TcpFindings::Try unreachable = attempt(Cause::unreachable, "No route to host");
+  unreachable.to = "[2001:db8::1]:22";
+  for (const Cause other : {Cause::connection_refused, Cause::connection_timed_out}) {
+    const Cause told = other == Cause::connection_refused ? other : Cause::unreachable;
+    check(judge(Layer::tcp, tcp({unreachable, attempt(other)})), CheckResult::fail, told);
+    check(judge(Layer::tcp, tcp({attempt(other), unreachable})), CheckResult::fail, told);
+  }
 }
 
 TEST_CASE("a gateway that answers says nothing of an address that is not there") {

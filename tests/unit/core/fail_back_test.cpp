@@ -95,6 +95,34 @@ TEST_CASE("each better relay is looked at by its own wait, the preferred one fir
   CHECK(stand.idle().verdict == Verdict{Drain{ThenFailBack{1}}});
 }
 
+TEST_CASE("of several better relays the one that is due first is looked at, wherever it stands in the list") {
+  Stand stand{3};
+  stand.wait();
+  stand.now += 5s;
+  stand.refuses();  // until 30 min from now
+  const TimePoint first = stand.now + 30min;
+  REQUIRE(stand.expired() == Asked{LookAtRelay{1}});
+  stand.now += 5s;
+  stand.refuses();
+  CHECK(stand.planned().due() == first);
+}
+
+TEST_CASE("an address of a better relay's that answers is its first choice again, though it failed before") {
+  Stand stand{2};
+  const FoundAddresses found{{"192.0.2.1", "192.0.2.2"}, {}};
+  const auto order = [&] { return stand.failover.all()[0].addresses.order(found, stand.now).addresses; };
+  stand.failover.try_at(0);
+  Addresses& addresses = stand.failover.here().addresses;
+  addresses.found(found, stand.now);
+  addresses.connected("192.0.2.1");
+  addresses.failed(Cause::connection_lost, stand.now);
+  REQUIRE(order().front() == "192.0.2.2");
+  stand.failover.try_at(1);
+  REQUIRE(stand.wait() == Asked{LookAtRelay{0}});
+  stand.planned().looked_at({std::nullopt, "192.0.2.1"}, stand.turn(), stand.failover);
+  CHECK(order() == found.said);
+}
+
 TEST_CASE("what nobody waits for, or comes before it is due, changes nothing") {
   Stand stand{2};
   const FailBack before = stand.planned();

@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include "core/opening.hpp"
 #include "tunnel_fixture.hpp"
 
 using namespace holdfast;
@@ -137,6 +138,13 @@ TEST_CASE("when none can be reached they wait together, and the preferred one is
       tunnel.wait();
     }
   }
+  // Not the one whose own wait would end first. In an old outage the waits are long.
+  tunnel.now += 10min;
+  for (const double dice : {1.0, 0.1, 0.5}) {
+    tunnel.dice = dice;
+    tunnel.session(SessionFailed{failure(Cause::connection_timed_out)}).wait();
+  }
+  CHECK(current(tunnel) == 0);
 }
 
 TEST_CASE("a session that had lasted and is lost is tried again at its relay first, one that had not is left") {
@@ -276,6 +284,13 @@ TEST_CASE("among several relays a name server is waited for six seconds, and lon
   CHECK(limit_after(1h) == 30s);
   tunnel.spec.connect_timeout = 2s;
   CHECK(limit_after(0s) == 2s);
+}
+
+TEST_CASE("a list of one relay is waited for as a relay without a list is") {
+  TunnelSpec spec = among(1);
+  for (const OpeningPhase phase : {OpeningPhase::resolve, OpeningPhase::banner}) {
+    CHECK(limit_of(phase, spec, 0s, false) == spec.connect_timeout);
+  }
 }
 
 TEST_CASE("among several relays a banner is waited for no longer than a connection") {

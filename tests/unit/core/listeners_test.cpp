@@ -241,7 +241,18 @@ TEST_CASE("what the rules forbid is told with what they are compared with") {
   CHECK(remedy_of("localhost", 80).ends_with("Below port 1024 only root may listen."));
   CHECK(remedy_of("localhost", 1023).ends_with("Below port 1024 only root may listen."));
   CHECK_FALSE(remedy_of("localhost", 1024).ends_with("Below port 1024 only root may listen."));
+  CHECK_FALSE(remedy_of("localhost", 0).ends_with("Below port 1024 only root may listen."));
   CHECK(remedy_of("localhost", 4649).find("1024") == std::string::npos);
+}
+
+TEST_CASE("a port below 1024 is the reason where the account is not root") {
+  Ladder ladder;
+  const Explanation policy{Refusal::policy, "", ladder.now, std::nullopt};
+  ladder.spec.remote_forward[0].port = 80;
+  ladder.spec.user = "pi";
+  CHECK(listen_refused(ladder.spec, 0, policy, "").cause == Cause::privileged_port);
+  ladder.spec.user = "root";
+  CHECK(listen_refused(ladder.spec, 0, policy, "").cause == Cause::forward_refused);
 }
 
 TEST_CASE("another device's lease is named and left alone") {
@@ -284,8 +295,9 @@ TEST_CASE("the lease is asked who answers on the port, and nobody is ended") {
     CHECK(ladder.forward().explanation->holder == "pi-north");
   }
   SUBCASE("nobody whom it knows") {
-    CHECK(ladder.evicted(EvictOutcome::not_ours).empty());
+    CHECK(ladder.listeners.evicted({0, EvictOutcome::not_ours, "", {}, "no record of it"}, ladder.turn()).empty());
     CHECK(ladder.refusal() == Refusal::held_live);
+    CHECK(ladder.forward().explanation->not_evicted.empty());  // that was not asked for
   }
   SUBCASE("no answer") {
     CHECK(ladder.listeners.due() == ladder.now + 10s);
@@ -307,6 +319,17 @@ TEST_CASE("a lease that comes up late is asked who answers on the port") {
   ladder.refused();
   CHECK(ladder.knocked(KnockAnswer::answered).empty());
   CHECK(ladder.listeners.lease_came_up(ladder.turn()) == Asked{Identify{0}});
+}
+
+TEST_CASE("a lease that comes up late is asked about each listener that is refused, not only about the first") {
+  Ladder ladder{2};
+  ladder.listeners.lease_went(ladder.turn());
+  ladder.start();
+  CHECK(ladder.granted(0) == Asked{RequestForward{1}});
+  CHECK(ladder.refused(1) == Asked{Knock{1, "localhost"}});
+  CHECK(ladder.listeners.knocked({1, KnockAnswer::opened}, ladder.turn()).empty());
+  CHECK(ladder.wait() == Asked{EndKnock{}});
+  CHECK(ladder.listeners.lease_came_up(ladder.turn()) == Asked{Evict{1}});
 }
 
 TEST_CASE("two devices with one identity do not throw each other out in turns") {

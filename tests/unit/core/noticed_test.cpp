@@ -42,6 +42,15 @@ TEST_CASE("what a proof found is told, and is not the last error: that is why a 
   CHECK_FALSE(tunnel.history.last_error());
 }
 
+TEST_CASE("what a proof of the second listener found is told as well") {
+  SteppedTunnel tunnel{spec_with(2, 1h)};
+  tunnel.establish().session(ProofAdvanced{0, ProofNews::target_failed, "connection refused"});
+  REQUIRE(tunnel.actions == Actions{EndProof{}, Prove{1, "localhost"}});
+  tunnel.session(ProofAdvanced{1, ProofNews::target_failed, "connection refused"});
+  REQUIRE(tunnel.lines.size() == 1);
+  CHECK(tunnel.lines[0].text.find("localhost:23") != std::string::npos);
+}
+
 TEST_CASE("each session that is given up for a broken path is counted until a path is good") {
   SteppedTunnel tunnel = being_proven();
   tunnel.session(ProofAdvanced{0, ProofNews::nobody_listens})

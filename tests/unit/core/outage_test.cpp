@@ -85,6 +85,9 @@ TEST_CASE("the report has the layer, the next step and both ages, and goes with 
 }
 
 TEST_CASE("what ends by itself is said later, and looked at again then") {
+  for (const Cause ends : {Cause::connection_lost, Cause::listener_held_stale, Cause::operator_request}) {
+    CHECK(facts_of(ends).said_after == 5min);
+  }
   Outage outage = looked_at();
   const Diagnosis penalty = blamed(Layer::banner, Cause::relay_penalty);
   CHECK_FALSE(outage.found(penalty, start + 61s));

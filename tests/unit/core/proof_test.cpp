@@ -92,6 +92,13 @@ TEST_CASE("a forward is proven as soon as it is held, and the tunnel is up witho
   CHECK(is_proven(tunnel.state, tunnel.spec, tunnel.now));
 }
 
+TEST_CASE("a tunnel without a session is not proven, nor is one of whose listeners one is lost") {
+  SteppedTunnel tunnel{spec_with(1, 1h)};
+  CHECK_FALSE(is_proven(tunnel.state, tunnel.spec, tunnel.now));
+  SteppedTunnel nothing{spec_with(0, 1h)};
+  CHECK_FALSE(is_proven(nothing.state, nothing.spec, nothing.now));
+}
+
 TEST_CASE("with verify_interval 0 nothing is proven") {
   SteppedTunnel tunnel{spec_with(1, 0s)};
   CHECK(tunnel.establish().actions.empty());

@@ -134,6 +134,7 @@ TEST_CASE("a tunnel that waits is down, even where all that can be looked at is 
   CHECK(session.result == CheckResult::fail);
   CHECK(session.cause == Cause::relay_silent);
   CHECK(session.evidence.front() == "backing off, next try in 12 s");
+  CHECK_FALSE(findings_of(spec(), backing_off(Cause::connection_refused)).contains(Layer::tcp));  // others look there
 }
 
 TEST_CASE("sessions that ended alike share a line, the latest first") {
@@ -146,6 +147,8 @@ TEST_CASE("sessions that ended alike share a line, the latest first") {
   CHECK(session.evidence[1] ==
         "1 min 0 s ago a session ended after 1 h 0 min: read from relay: connection lost; 2 before it ended alike");
   CHECK(session.evidence[2] == "2 h 0 min ago a session ended after 1 h 0 min: keep alive relay: relay silent");
+  tunnel.ends = {{silent, 3h, 1h}, {silent, 2h, 1h}, {lost, 1h, 1h}};
+  CHECK(judged(tunnel, Layer::session).evidence[2].ends_with("relay silent; 1 before it ended alike"));
   tunnel.ends = {{silent, 3h, 1h}, {silent, 2h, 1h}};
   CHECK(judged(tunnel, Layer::session).evidence[1].ends_with("relay silent; 1 before it ended alike"));
 }

@@ -31,6 +31,15 @@ TEST_CASE("a step that moves the tunnel or makes it act is told at debug") {
         "established + SessionFailed -> backing_off [Happened, ParkSession, Happened]");
 }
 
+TEST_CASE("a step that acts and stays where it is is told at debug as well") {
+  SteppedTunnel tunnel{spec_with(1)};
+  tunnel.establish();
+  tunnel.now = next_deadline(tunnel.state).value();
+  const Logged probe = told(tunnel, TimerExpired{});
+  CHECK(probe.text == "established + TimerExpired -> established [SendKeepalive]");
+  CHECK(probe.level == LogLevel::debug);
+}
+
 TEST_CASE("what changes nothing is told deeper, and bytes that came deepest") {
   SteppedTunnel tunnel{spec_with(1)};
   tunnel.establish();

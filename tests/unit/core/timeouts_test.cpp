@@ -119,6 +119,7 @@ TEST_CASE("what is closed when idle is probed before that, with as much patience
   CHECK(probing_within({0s, 3}, 20s) == LivenessSpec{0s, 3});
   CHECK(probing_within({60s, 0}, 20s) == LivenessSpec{10s, 5, 1});
   CHECK(probing_within({60s, 3}, 3s).server_alive_interval == 1s);
+  CHECK(probing_within({60s, 3}, 500ms).server_alive_interval == 1s);
 }
 
 TEST_CASE("two ends are alike within an eighth of the shorter one, but a second at least and three at most") {
@@ -182,6 +183,9 @@ TEST_CASE("a timeout is forgotten after a day") {
   relay.now += 1h;
   relay.timeouts.session_begins(relay.now);
   CHECK(relay.known().empty());
+  // It takes as many sessions as before to know it again.
+  for (int n = 0; n < 2; ++n) CHECK_FALSE(relay.close(20300ms, 20s));
+  CHECK(relay.close(20300ms, 20s) == idle_20s);
 }
 
 TEST_CASE("the lease's timeout is kept beside the connection's, and the shorter one decides") {
@@ -271,6 +275,19 @@ TEST_CASE("what ends at the same age in spite of the probes is told as that, and
     live(tunnel, 20s);
     CHECK(tunnel.in<BackingOff>().failure.cause == Cause::session_timeout);
     CHECK(tunnel.in<BackingOff>().until == tunnel.now + 500ms);
+  }
+}
+
+TEST_CASE("what ends again and again after ten seconds is opened again at once, what ends sooner is waited for") {
+  for (const Duration age : {10s, 8s}) {
+    Relay relay;
+    for (int n = 0; n < 3; ++n) relay.close(age, 3s, 5s);
+    REQUIRE(relay.known() == Known{{TimeoutOf::session, age}});
+    SteppedTunnel tunnel{spec_with(1)};
+    tunnel.state.failover.here().timeouts = relay.timeouts;
+    for (int n = 0; n < 30; ++n) live(tunnel, age);
+    REQUIRE(tunnel.in<BackingOff>().failure.cause == Cause::session_timeout);
+    CHECK((tunnel.in<BackingOff>().until == tunnel.now + 500ms) == (age == Duration{10s}));
   }
 }
 

@@ -83,6 +83,8 @@ TEST_CASE("a hole that stays while what is small passes both ways is a large pac
   transport.hole_for = 2s;  // the relay may still repeat it
   CHECK(large_packets(transport) == LargePackets::maybe_lost);
   CHECK(stalls(transport));
+  transport.hole_for = transport.four_repetitions / 2;
+  CHECK(misses_something(transport));
   transport.hole_for = 1s;
   CHECK_FALSE(misses_something(transport));
   transport = segment_of_relay_lost();
@@ -102,6 +104,8 @@ TEST_CASE("what was sent just now, and is under way, hides no large packet that 
   CHECK(large_packets(transport) == LargePackets::lost_inbound);
   transport.repetitions = 1;  // it is late
   CHECK(large_packets(transport) == LargePackets::pass);
+  transport.unacknowledged = 0;  // and has arrived after all
+  CHECK(large_packets(transport) == LargePackets::lost_inbound);
 }
 
 TEST_CASE("without a hole nothing of the relay's is missing, however short the round trip is") {
@@ -109,6 +113,7 @@ TEST_CASE("without a hole nothing of the relay's is missing, however short the r
   CHECK(large_packets(transport) != LargePackets::lost_inbound);
   CHECK_FALSE(misses_something(transport));
   CHECK_FALSE(stalls(transport));
+  CHECK(stalls({.unacknowledged = 1, .repetitions = 4, .segment_size = 1368}));
   // What was repeated has been acknowledged meanwhile.
   CHECK_FALSE(stalls({.repetitions = 4, .segment_size = 1368}));
 }

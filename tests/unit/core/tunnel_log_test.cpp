@@ -139,6 +139,8 @@ TEST_CASE("what becomes of better relays and of the lease reads as a sentence") 
   CHECK(log.line(LeaseUnavailable{"no shell", 10s}) ==
         LogLine{LogLevel::info, "no lease on the relay: no shell; opened again in 10 s"});
   CHECK(log.line(AttemptFailed{lost(), 2s, 1}).text.find("; next try at b.example:22 in 2.0 s. ") != std::string::npos);
+  log.spec.relays.pop_back();  // where else than at the only one?
+  CHECK(log.text(SessionStands{0, {}}) == "established: holding nothing yet");
 }
 
 TEST_CASE("a relay that words each failure differently has its last eight remembered, and the ninth is a new one") {

@@ -154,6 +154,7 @@ TEST_CASE("a tunnel that waits reports its next try, its last error, and how eac
   CHECK(shown.relays[1].current);
   CHECK(shown.relays[0].failure->failure.cause == Cause::connection_refused);
   CHECK(shown.relays[tunnel.in<BackingOff>().relay].next_try == until_next);
+  CHECK(shown.relays[1].next_try == tunnel.state.failover.all()[1].next_try.value() - tunnel.now);
 
   const ChangeReport change = change_report_of(tunnel.spec, tunnel.state, tunnel.history, tunnel.now);
   CHECK(change.relay == shown.relay);
@@ -166,6 +167,27 @@ TEST_CASE("a tunnel that waits reports its next try, its last error, and how eac
   tunnel.now += 1h;  // a timer may be late
   CHECK(report(tunnel, facts).next_retry == 0s);
   CHECK(report(tunnel, facts).relays[tunnel.in<BackingOff>().relay].next_try == 0s);
+}
+
+TEST_CASE("of the relays only those that wait have a next try") {
+  TunnelSpec spec = spec_with(1);
+  spec.relays = {{"relay.example", 22, "", {}}, {"other.example", 2222, "", {}}};
+  SteppedTunnel tunnel(spec);
+  tunnel.after(Start{}).session(SessionFailed{{Cause::authentication_refused, "authenticate to", "relay.example", ""}});
+  const TimePoint again = tunnel.state.failover.all()[0].next_try.value();
+  tunnel.wait();
+  const TunnelReport shown = report(tunnel);
+  CHECK(shown.state == "opening");
+  CHECK(shown.relays[0].next_try == again - tunnel.now);
+  CHECK_FALSE(shown.relays[1].next_try);
+}
+
+TEST_CASE("a session that is asked nothing has no period of probes") {
+  TunnelSpec spec = spec_with(1);
+  spec.liveness.server_alive_interval = 0s;
+  SteppedTunnel tunnel(spec);
+  tunnel.establish();
+  CHECK_FALSE(report(tunnel).probe_period);
 }
 
 TEST_CASE("the lease is reported from its opening to its loss, with why it can't be recorded") {

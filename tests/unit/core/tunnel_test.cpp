@@ -527,6 +527,23 @@ TEST_CASE("the lease is not asked for beside a forward whose port the relay is t
   CHECK(tunnel.session(ForwardAnswered{1, 41000}).actions == Actions{RequestForward{0}, OpenLease{240s}});
 }
 
+TEST_CASE("a relay that is asked to choose a port is asked for the lease once it has") {
+  TunnelSpec spec = leased(2);
+  spec.remote_forward[0].port = 0;
+  SteppedTunnel tunnel{spec};
+  CHECK(tunnel.authenticate().actions == Actions{RequestForward{0}});
+  CHECK(tunnel.session(ForwardAnswered{0, 41000}).actions == Actions{RequestForward{1}, OpenLease{240s}});
+}
+
+TEST_CASE("a lease that was lost before the connections drain is not opened again") {
+  TunnelSpec spec = leased(1);
+  spec.drain_timeout = 10min;
+  SteppedTunnel tunnel{spec};
+  tunnel.establish().session(LeaseOpened{}).session(LeaseLost{"the relay's script has ended"});
+  tunnel.after(StopRequested{});
+  CHECK(next_deadline(tunnel.state) == tunnel.now + 10min);
+}
+
 TEST_CASE("a lease that is lost while the connections drain is neither fed nor opened again") {
   TunnelSpec spec = leased(1);
   spec.drain_timeout = 10min;
@@ -569,6 +586,16 @@ TEST_CASE("the guard on the relay is fed until the connections are drained") {
     CHECK(tunnel.wait().actions == Actions{SendHeartbeat{}});
   }
   CHECK(tunnel.wait().actions == Actions{SendHeartbeat{}, CloseSession{}});
+}
+
+TEST_CASE("a guard that begins while the connections drain is fed as well") {
+  TunnelSpec spec = leased(1);
+  spec.drain_timeout = 10min;
+  SteppedTunnel tunnel{spec};
+  tunnel.establish().after(StopRequested{}).session(LeaseOpened{});
+  const TimePoint opened = tunnel.now;
+  CHECK(tunnel.wait().actions == Actions{SendHeartbeat{}});
+  CHECK(tunnel.now == opened + 60s);
 }
 
 TEST_CASE("a guard bears one late heartbeat even where no probe may go unanswered") {
@@ -801,6 +828,7 @@ TEST_CASE("a tunnel that stands by and loses its session stands by again") {
   SteppedTunnel tunnel{spec_with(1)};
   tunnel.stand_by().session(SessionFailed{lost()});
   CHECK(tunnel.phase() == "backing_off");
+  CHECK(has_no_listener(tunnel.state.phase));
   tunnel.wait();
   for (const OpeningPhase phase : {OpeningPhase::resolve, OpeningPhase::connect, OpeningPhase::banner,
                                    OpeningPhase::key_exchange, OpeningPhase::authenticate}) {
