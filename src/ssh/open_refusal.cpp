@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cctype>
-#include <vector>
 
 #include "ssh/errors.hpp"
 
@@ -67,23 +66,8 @@ std::optional<OpenRefusal> RefusalWatch::refusal() const {
 #else
 
 // libssh 0.10 has no callback for it, but logs each error where it happens, with the channel's number; and that number
-// when it asks for the channel. Its log goes nowhere else: holdfast never turns it on.
-namespace {
-
-thread_local std::vector<RefusalWatch*> watches;
-
-}  // namespace
-
-RefusalWatch::RefusalWatch(ssh_channel channel) : channel_(channel) {
-  watches.push_back(this);
-  ssh_set_log_callback(&RefusalWatch::read_log);
-  ssh_set_log_level(SSH_LOG_PROTOCOL);
-}
-
-RefusalWatch::~RefusalWatch() {
-  std::erase(watches, this);
-  if (watches.empty()) ssh_set_log_level(SSH_LOG_NOLOG);
-}
+// when it asks for the channel.
+RefusalWatch::RefusalWatch(ssh_channel channel) : LogReader(SSH_LOG_PROTOCOL), channel_(channel) {}
 
 /// A program that was built with 0.10 may run with a later one, which does not log it: there the last error is all
 /// there is.
@@ -93,19 +77,18 @@ std::optional<OpenRefusal> RefusalWatch::refusal() const {
 
 /// "channel_open: Creating a channel 43 with ...", "ssh_packet_channel_open_fail: Channel opening failure: channel 43
 /// ...", and others. The session of such a line is the one that has it as its error.
-void RefusalWatch::read_log(int, const char*, const char* line, void*) {
+void RefusalWatch::read(const char* line) {
   constexpr std::string_view created = "channel_open: Creating a channel ";
   std::string_view text = line;
-  if (text.starts_with(created) && !watches.empty() && watches.back()->number_.empty()) {
+  if (number_.empty() && text.starts_with(created)) {
     text.remove_prefix(created.size());
-    watches.back()->number_ = take_number(text, " ");
-    ssh_set_log_level(SSH_LOG_WARN);
+    number_ = take_number(text, " ");
+    want(SSH_LOG_WARN);
+    return;
   }
-  for (RefusalWatch* watch : watches) {
-    const std::string_view error = ssh_get_error(ssh_channel_get_session(watch->channel_));
-    const bool of_this = error.starts_with(std::string{marker} + watch->number_ + " ");
-    if (of_this && text.ends_with(error)) watch->refusal_ = refusal_in(error);
-  }
+  const std::string_view error = ssh_get_error(ssh_channel_get_session(channel_));
+  const bool of_this = error.starts_with(std::string{marker} + number_ + " ");
+  if (of_this && text.ends_with(error)) refusal_ = refusal_in(error);
 }
 
 #endif

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "ssh/channel.hpp"
+#include "ssh/log_reader.hpp"
 
 namespace holdfast::ssh {
 
@@ -17,12 +18,13 @@ std::optional<OpenRefusal> refusal_in(std::string_view error);
 
 /// Keeps what the relay says against one channel that we ask for. libssh tells it in the session's error text alone,
 /// which the next error replaces: another channel's refusal in the same segment, or that of a keepalive. So it is taken
-/// the moment it is written.
+/// the moment it is written. To be made before the channel is asked for, one at a time: its first request has to be
+/// made before the next one's watch. It ends before the channel does.
+#if LIBSSH_VERSION_INT >= SSH_VERSION_INT(0, 11, 0)
 class RefusalWatch {
  public:
-  /// Before the channel is asked for, and one at a time: its first request has to be made before the next one's watch.
   explicit RefusalWatch(ssh_channel channel);
-  ~RefusalWatch();  ///< before the channel's end
+  ~RefusalWatch();
   RefusalWatch(const RefusalWatch&) = delete;
   RefusalWatch& operator=(const RefusalWatch&) = delete;
 
@@ -31,13 +33,22 @@ class RefusalWatch {
  private:
   ssh_channel channel_;
   std::optional<OpenRefusal> refusal_;
-#if LIBSSH_VERSION_INT >= SSH_VERSION_INT(0, 11, 0)
   ssh_channel_callbacks_struct callbacks_{};
-#else
-  static void read_log(int priority, const char* function, const char* line, void* unused);
-
-  std::string number_;  ///< libssh's own of the channel
-#endif
 };
+#else
+class RefusalWatch final : LogReader {
+ public:
+  explicit RefusalWatch(ssh_channel channel);
+
+  std::optional<OpenRefusal> refusal() const;
+
+ private:
+  void read(const char* line) override;
+
+  ssh_channel channel_;
+  std::optional<OpenRefusal> refusal_;
+  std::string number_;  ///< libssh's own of the channel
+};
+#endif
 
 }  // namespace holdfast::ssh
