@@ -64,7 +64,7 @@ class Channel::State : public std::enable_shared_from_this<State> {
   /// The session closes under its owner: it is still to be told.
   void release_softly() {
     if (std::exchange(released_, true) || channel_ == nullptr) return;
-    link_->released.push_back(shared_from_this());
+    link_->to_do.released.push_back(shared_from_this());
     note_change();
     link_->wake();
   }
@@ -73,7 +73,7 @@ class Channel::State : public std::enable_shared_from_this<State> {
     if (!is_open() || output_.has_ended()) return 0;
     if (const std::size_t room = output_.room(); room > 0) return room;
     session_was_full_ = session_was_full_ || link_->output_blocked();
-    if (!std::exchange(listed_.waiting, true)) link_->waiting.push_back(shared_from_this());
+    if (!std::exchange(listed_.waiting, true)) link_->to_do.waiting.push_back(shared_from_this());
     return 0;
   }
 
@@ -82,7 +82,7 @@ class Channel::State : public std::enable_shared_from_this<State> {
   std::size_t write(std::span<const std::byte> data) {
     const std::size_t count = std::min(data.size(), writable());
     if (count == 0) return 0;
-    if (!output_.write(data.first(count))) link_->unsent.push_back(shared_from_this());
+    if (!output_.write(data.first(count))) link_->to_do.unsent.push_back(shared_from_this());
     link_->wake();
     return count;
   }
@@ -203,7 +203,7 @@ class Channel::State : public std::enable_shared_from_this<State> {
 
   void note_arrival() {
     if (buffered() > 0) note_change();
-    if (!std::exchange(listed_.received, true)) link_->received.push_back(shared_from_this());
+    if (!std::exchange(listed_.received, true)) link_->to_do.received.push_back(shared_from_this());
   }
 
   /// For what came before our callbacks: libssh shows no end while it holds data.
@@ -222,11 +222,12 @@ class Channel::State : public std::enable_shared_from_this<State> {
   }
 
   void note_change() {
-    if (!std::exchange(listed_.changed, true)) link_->changed.push_back(shared_from_this());
+    if (!std::exchange(listed_.changed, true)) link_->to_do.changed.push_back(shared_from_this());
   }
 
   void look_whether_over() {
-    if (close_sent_ && remote_closed_ && !std::exchange(listed_.over, true)) link_->over.push_back(shared_from_this());
+    if (close_sent_ && remote_closed_ && !std::exchange(listed_.over, true))
+      link_->to_do.over.push_back(shared_from_this());
   }
 
   std::shared_ptr<Link> link_;
@@ -251,11 +252,11 @@ void give_back_windows(const Link& link, TimePoint now) {
 }
 
 void flush_channels(Link& link) {
-  std::erase_if(link.unsent, [](const std::shared_ptr<Channel::State>& state) { return state->flush(); });
+  std::erase_if(link.to_do.unsent, [](const std::shared_ptr<Channel::State>& state) { return state->flush(); });
 }
 
 void tune_windows(Link& link, TimePoint now) {
-  for (const auto& state : std::exchange(link.received, {})) state->tune_window(now);
+  for (const auto& state : std::exchange(link.to_do.received, {})) state->tune_window(now);
 }
 
 std::shared_ptr<Channel::State> take_in(const std::shared_ptr<Link>& link, ssh_channel channel) {
@@ -270,11 +271,11 @@ std::shared_ptr<Channel::State> track(const std::shared_ptr<Link>& link, ssh_cha
 }
 
 void close_released(Link& link) {
-  std::erase_if(link.released, [](const std::shared_ptr<Channel::State>& state) { return state->send_close(); });
+  std::erase_if(link.to_do.released, [](const std::shared_ptr<Channel::State>& state) { return state->send_close(); });
 }
 
 void free_closed(Link& link) {
-  for (const auto& state : std::exchange(link.over, {})) {
+  for (const auto& state : std::exchange(link.to_do.over, {})) {
     const std::size_t place = state->place();
     link.channels.back()->move_to(place);
     std::swap(link.channels[place], link.channels.back());
@@ -285,15 +286,15 @@ void free_closed(Link& link) {
 
 void notify_channels(Link& link, std::size_t first) {
   // An observer may let channels go, accept new ones or end the session.
-  Link::Channels ready;
-  if (!link.waiting.empty() && !link.output_blocked()) {
-    std::erase_if(link.waiting, [&ready](const std::shared_ptr<Channel::State>& state) {
+  Channels ready;
+  if (!link.to_do.waiting.empty() && !link.output_blocked()) {
+    std::erase_if(link.to_do.waiting, [&ready](const std::shared_ptr<Channel::State>& state) {
       if (!state->waits_no_more()) return false;
       ready.push_back(state);
       return true;
     });
   }
-  for (auto& state : std::exchange(link.changed, {})) {
+  for (auto& state : std::exchange(link.to_do.changed, {})) {
     state->forget_change();
     ready.push_back(std::move(state));
   }
@@ -313,16 +314,15 @@ bool all_closes_sent(const Link& link) {
                      [](const std::shared_ptr<Channel::State>& state) { return state->close_sent(); });
 }
 
-std::vector<std::shared_ptr<Channel::State>> cut_off(Link& link) {
+Channels cut_off(Link& link) {
   for (const auto& state : link.channels) state->cut_off();
   for (auto* request : link.held) request->forget();
-  for (Link::Channels* list : {&link.changed, &link.waiting, &link.unsent, &link.received, &link.released, &link.over})
-    list->clear();
+  link.to_do = {};
   link.session = nullptr;
   return std::exchange(link.channels, {});
 }
 
-void tell_gone(const std::vector<std::shared_ptr<Channel::State>>& channels) {
+void tell_gone(const Channels& channels) {
   for (const auto& state : channels) state->notify();
 }
 

@@ -81,17 +81,17 @@ void ChannelInput::forget() {
 /// While the observer is stalled nothing is granted.
 void ChannelInput::tune_window(TimePoint now) {
   if (stalled_) return;
-  if (const std::size_t wanted = window_.wanted(now, link_.round_trip)) raise_window(wanted, now);
+  if (const std::size_t wanted = window_.wanted(now, link_.windows.round_trip)) raise_window(wanted, now);
   if (window_.grant_due()) grant_window();
 }
 
 void ChannelInput::give_back_window(TimePoint now) {
   const Duration unused = now - window_.last_used();
-  if (window_.is_raised() && unused >= std::max(window_kept, 2 * link_.round_trip)) lower_window();
+  if (window_.is_raised() && unused >= std::max(window_kept, 2 * link_.windows.round_trip)) lower_window();
 }
 
 void ChannelInput::lower_window() {
-  link_.window_room += window_.target() - ReceiveWindow::stock;
+  link_.windows.room += window_.target() - ReceiveWindow::stock;
   window_.set_target(ReceiveWindow::stock);
 }
 
@@ -103,12 +103,12 @@ void ChannelInput::came(std::size_t count, std::size_t held) {
 }
 
 void ChannelInput::raise_window(std::size_t wanted, TimePoint now) {
-  const std::size_t size = std::min(wanted, link_.largest_window);
+  const std::size_t size = std::min(wanted, link_.windows.largest);
   if (fixed_window_ || size <= window_.target()) return;
   const std::size_t more = size - window_.target();
-  if (more > link_.window_room) give_back_windows(link_, now);
-  if (more > link_.window_room) return;
-  link_.window_room -= more;
+  if (more > link_.windows.room) give_back_windows(link_, now);
+  if (more > link_.windows.room) return;
+  link_.windows.room -= more;
   window_.set_target(size);
   largest_window_ = std::max(largest_window_, size);
 }
@@ -116,7 +116,7 @@ void ChannelInput::raise_window(std::size_t wanted, TimePoint now) {
 /// A read that asks for more than libssh's buffer and window together makes libssh 0.10 grant the difference. It also
 /// lets libssh receive, and so may bring what the observer leaves behind.
 void ChannelInput::grant_window() {
-  if (!link_.read_space) link_.read_space.emplace(link_.largest_window);
+  if (!link_.read_space) link_.read_space.emplace(link_.windows.largest);
   std::byte* const space = link_.read_space->data();
   if (space == nullptr) return;
   window_.granted();

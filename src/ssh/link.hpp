@@ -15,36 +15,45 @@
 
 namespace holdfast::ssh {
 
+using Channels = std::vector<std::shared_ptr<Channel::State>>;
+
+/// The channels of a session with something to do, so that a turn costs what happened in it and not what stands.
+struct ChannelsToDo {
+  Channels changed;   ///< their observers are to be told
+  Channels waiting;   ///< asked for room when there was none
+  Channels unsent;    ///< hold what could not be written during a key exchange
+  Channels received;  ///< something came since windows were last tuned
+  Channels released;  ///< CLOSE is to be sent
+  Channels over;      ///< both CLOSEs are through
+};
+
+/// How far the windows of a session's channels may be raised.
+struct WindowBudget {
+  Duration round_trip{};    ///< to the relay's sshd and back
+  std::size_t largest = 0;  ///< of one channel
+  /// How much more, all together. A window that is lowered gives its share back although the relay keeps what was
+  /// granted: what is held is bounded by forward::Buffers.
+  std::size_t room = 0;
+};
+
 /// What a session shares with its channels and open requests, which may outlive it.
 struct Link {
   ssh_session session = nullptr;  ///< null once the session is gone
   std::function<void()> wake;     ///< asks for a turn of the session
   std::function<void()> gather;   ///< what is written before that turn goes out in one segment
-  using Channels = std::vector<std::shared_ptr<Channel::State>>;
   Channels channels;
-  // Those with something to do, so that a turn costs what happened in it and not what stands.
-  Channels changed;                              ///< their observers are to be told
-  Channels waiting;                              ///< asked for room when there was none
-  Channels unsent;                               ///< hold what could not be written during a key exchange
-  Channels received;                             ///< something came since windows were last tuned
-  Channels released;                             ///< CLOSE is to be sent
-  Channels over;                                 ///< both CLOSEs are through
-  bool window_ignored = false;                   ///< a peer sent more than its window allows
-  bool bad_packet_size = false;                  ///< a peer takes packets only that hold next to nothing
+  ChannelsToDo to_do;
   std::unordered_set<OpenRequest::State*> held;  ///< unanswered
-  ssh_counter_struct socket{};                   ///< bytes on the wire
-  ssh_counter_struct packets{};                  ///< payload and packets
+  WindowBudget windows;
+  std::optional<ReadSpace> read_space;
+  bool window_ignored = false;   ///< a peer sent more than its window allows
+  bool bad_packet_size = false;  ///< a peer takes packets only that hold next to nothing
+  ssh_counter_struct socket{};   ///< bytes on the wire
+  ssh_counter_struct packets{};  ///< payload and packets
   /// Packets of data of channels, either way, their ends, and answers that were waited for.
   std::uint64_t served = 0;
   /// Set when a write was only queued because keys are being exchanged: no more until that many packets went out.
   std::uint64_t writable_from_packet = 0;
-
-  Duration round_trip{};           ///< to the relay's sshd and back
-  std::size_t largest_window = 0;  ///< of one channel
-  /// How much windows may still be raised, all together. A window that is lowered gives its share back although the
-  /// relay keeps what was granted: what is held is bounded by forward::Buffers.
-  std::size_t window_room = 0;
-  std::optional<ReadSpace> read_space;
 
   /// libssh buffers without a bound, so nothing is written while it has something left.
   bool output_blocked() const {
@@ -89,7 +98,7 @@ void notify_channels(Link& link, std::size_t first);
 void release_all(Link& link);
 bool all_closes_sent(const Link& link);
 /// Cuts channels and requests off from the session, which is about to be freed. Returns the channels, to be told.
-std::vector<std::shared_ptr<Channel::State>> cut_off(Link& link);
-void tell_gone(const std::vector<std::shared_ptr<Channel::State>>& channels);
+Channels cut_off(Link& link);
+void tell_gone(const Channels& channels);
 
 }  // namespace holdfast::ssh

@@ -53,8 +53,8 @@ class Session::Impl : public std::enable_shared_from_this<Impl> {
         global_(spec.remote_forward) {
     // On a processor of 32 bits more than it can hold may be configured.
     constexpr std::uint64_t most = std::numeric_limits<std::size_t>::max();
-    link_->largest_window = static_cast<std::size_t>(std::min<std::uint64_t>(spec.max_buffer / 8, largest_window));
-    link_->window_room = static_cast<std::size_t>(std::min<std::uint64_t>(spec.max_buffer / 2, most));
+    link_->windows.largest = static_cast<std::size_t>(std::min<std::uint64_t>(spec.max_buffer / 8, largest_window));
+    link_->windows.room = static_cast<std::size_t>(std::min<std::uint64_t>(spec.max_buffer / 2, most));
   }
 
   void init() {
@@ -300,9 +300,9 @@ class Session::Impl : public std::enable_shared_from_this<Impl> {
     if (failed()) return;
     static_cast<void>(take_messages());
     if (stage_ != Stage::running) return;
-    if (!link_->received.empty()) {
+    if (!link_->to_do.received.empty()) {
       if (!round_trip_) note_round_trip(ssh::round_trip(fd()));
-      link_->round_trip = *round_trip_;
+      link_->windows.round_trip = *round_trip_;
       tune_windows(*link_, Clock::now());
     }
     reap();
@@ -341,7 +341,7 @@ class Session::Impl : public std::enable_shared_from_this<Impl> {
 
   void reap() {
     flush_channels(*link_);
-    if (!link_->released.empty()) {
+    if (!link_->to_do.released.empty()) {
       // EOF and CLOSE are packets of their own, and libssh writes each at once.
       const Cork cork(fd());
       close_released(*link_);
@@ -473,7 +473,7 @@ class Session::Impl : public std::enable_shared_from_this<Impl> {
     post_gone(channels);
   }
 
-  void post_gone(const std::vector<std::shared_ptr<Channel::State>>& channels) {
+  void post_gone(const Channels& channels) {
     if (!channels.empty()) asio::post(socket_.get_executor(), [channels] { tell_gone(channels); });
   }
 
