@@ -1,13 +1,10 @@
 #include "forward/connection.hpp"
 
-#include <linux/sockios.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include <algorithm>
 #include <boost/asio/post.hpp>
 #include <cerrno>
-#include <chrono>
 #include <utility>
 
 namespace holdfast::forward {
@@ -17,23 +14,6 @@ namespace asio = boost::asio;
 using boost::system::error_code;
 
 constexpr std::size_t turn_quota = std::size_t{128} * 1024;
-constexpr std::size_t kept_capacity = std::size_t{64} * 1024;
-
-constexpr std::size_t screened_bytes = 256;
-
-constexpr std::chrono::milliseconds delivery_poll{20};
-constexpr int delivery_polls = 250;  // 5 s without a byte
-
-bool would_block(int error) {
-  return error == EAGAIN || error == EWOULDBLOCK || error == EINTR;
-}
-
-/// What the kernel took and the other end has not; 0 also if that can't be told.
-std::size_t unsent(Socket& socket) {
-  int count = 0;
-  if (::ioctl(socket.native_handle(), SIOCOUTQ, &count) != 0) return 0;
-  return static_cast<std::size_t>(count);
-}
 
 }  // namespace
 
@@ -45,7 +25,7 @@ Connection::Connection(Socket socket, ssh::Channel channel, std::shared_ptr<Turn
       buffers_(std::move(buffers)),
       longest_stall_(longest_stall),
       on_end_(std::move(on_end)),
-      delivery_(socket_.get_executor()) {}
+      down_(socket_) {}
 
 void Connection::start() {
   channel_->observe(this);
@@ -72,22 +52,18 @@ std::optional<ssh::Channel> Connection::keep_channel() {
 }
 
 void Connection::screen(std::span<const std::byte> mark, std::function<void(bool marked)> decided) {
-  screen_ = Screen{{mark.begin(), mark.end()}, std::move(decided)};
-  limit_ = screened_bytes;
+  screening_.begin(mark, std::move(decided));
 }
 
 void Connection::lift_limit() {
-  limit_.reset();
-  if (std::exchange(held_back_, false)) turns_->join(weak_from_this());
+  if (screening_.lift_limit()) turns_->join(weak_from_this());
 }
 
 bool Connection::screen_out(std::span<const std::byte> data) {
-  const Screen screen = *std::exchange(screen_, std::nullopt);
-  const bool marked =
-      data.size() >= screen.mark.size() && std::equal(screen.mark.begin(), screen.mark.end(), data.begin());
-  asio::post(socket_.get_executor(), [weak = weak_from_this(), decided = screen.decided, marked] {
+  const bool marked = screening_.decide(data);
+  asio::post(socket_.get_executor(), [weak = weak_from_this(), marked] {
     const auto self = weak.lock();
-    if (self && self->channel_) decided(marked);
+    if (self && self->channel_) self->screening_.tell(marked);
   });
   return marked;
 }
@@ -102,48 +78,31 @@ void Connection::abort() {
 std::size_t Connection::on_data(std::span<const std::byte> data) {
   if (broken_) return data.size();
   // A mark is left where it is: nothing more is wanted from there.
-  if (screen_ && screen_out(data)) return 0;
-  if (!pending_.empty() || left_behind_ || taking_) {
-    left_behind_ = true;
-    return 0;
-  }
-  const auto sent = send_down(data);
-  if (!sent) {
-    fail_soon();
-  } else if (*sent < data.size()) {
-    pending_.assign(data.begin() + static_cast<std::ptrdiff_t>(*sent), data.end());
-    await_writable();
-    account_soon();
+  if (screening_.is_undecided() && screen_out(data)) return 0;
+  const auto progress = down_.send(data);
+  if (!progress) return 0;
+  switch (*progress) {
+    case Downstream::Progress::done:
+      break;
+    case Downstream::Progress::blocked:
+      await_writable();
+      account_soon();
+      break;
+    case Downstream::Progress::broken:
+      fail_soon();
+      break;
   }
   return data.size();
 }
 
-std::optional<std::size_t> Connection::send_down(std::span<const std::byte> data) {
-  const ssize_t sent = ::send(socket_.native_handle(), data.data(), data.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
-  if (sent >= 0) {
-    sent_down_ += static_cast<std::size_t>(sent);
-    return static_cast<std::size_t>(sent);
-  }
-  if (would_block(errno)) return 0;
-  return std::nullopt;
-}
-
 void Connection::flush() {
-  while (true) {
-    while (pending_sent_ < pending_.size()) {
-      const auto sent = send_down(std::span(pending_).subspan(pending_sent_));
-      if (!sent) return end(Ending::close);
-      if (*sent == 0) return await_writable();
-      pending_sent_ += *sent;
-    }
-    pending_.clear();
-    pending_sent_ = 0;
-    if (pending_.capacity() > kept_capacity) pending_.shrink_to_fit();
-    if (!left_behind_) return;
-    left_behind_ = false;
-    taking_ = true;
-    pending_ = channel_->take_buffered();
-    taking_ = false;
+  switch (down_.flush(*channel_)) {
+    case Downstream::Progress::done:
+      return;
+    case Downstream::Progress::blocked:
+      return await_writable();
+    case Downstream::Progress::broken:
+      return end(Ending::close);
   }
 }
 
@@ -169,11 +128,9 @@ void Connection::await_readable() {
 Sender::Served Connection::serve(std::span<std::byte> buffer) {
   if (!channel_ || broken_) return Served::all;
   for (std::size_t total = 0; total < std::max(turn_quota, buffer.size());) {
-    if (limit_ == 0U) {
-      held_back_ = true;
-      return Served::all;
-    }
-    const std::size_t room = std::min({channel_->writable(), buffer.size(), limit_.value_or(buffer.size())});
+    const std::size_t admitted = screening_.admit(buffer.size());
+    if (admitted == 0) return Served::all;
+    const std::size_t room = std::min(channel_->writable(), admitted);
     if (room == 0) {
       if (channel_->session_full()) return total == 0 ? Served::full : Served::some;
       window_awaited_ = true;
@@ -195,7 +152,7 @@ Sender::Served Connection::serve(std::span<std::byte> buffer) {
       return Served::all;
     }
     total += size;
-    if (limit_) *limit_ -= size;
+    screening_.note_passed(size);
   }
   return Served::some;
 }
@@ -223,7 +180,7 @@ void Connection::on_ready() {
 }
 
 void Connection::account() {
-  if (channel_) buffers_->note(*this, pending_.size() - pending_sent_ + channel_->buffered(), Clock::now());
+  if (channel_) buffers_->note(*this, down_.held() + channel_->buffered(), Clock::now());
 }
 
 // Whoever holds too much gives up, which must not be inside libssh.
@@ -239,8 +196,8 @@ void Connection::give_up() {
 }
 
 void Connection::finish_if_over() {
-  if (!pending_.empty() || left_behind_) {
-    if (!channel_->is_open()) watch_stall();
+  if (!down_.is_flushed()) {
+    if (!channel_->is_open()) delivery().watch_stall();
     return;
   }
   if (!relay_eof_ && channel_->at_eof()) {
@@ -249,23 +206,20 @@ void Connection::finish_if_over() {
     socket_.shutdown(Socket::shutdown_send, gone);
   }
   if (relay_eof_ && local_eof_) return end(Ending::close);
-  if (!channel_->is_open()) end_after_delivery(relay_eof_ ? Ending::close : Ending::reset);
+  if (channel_->is_open()) return;
+  close_channel();
+  // A reset throws away what the kernel has not sent yet, and so does a close with unread input (RFC 1122, 4.2.2.13).
+  delivery().finish();
 }
 
-void Connection::watch_stall() {
-  if (std::exchange(stall_watched_, true)) return;
-  delivery_.expires_after(longest_stall_);
-  delivery_.async_wait([weak = weak_from_this(), seen = delivered()](const error_code& error) {
-    const auto self = weak.lock();
-    if (!self || error || !self->channel_) return;
-    self->stall_watched_ = false;
-    if (self->delivered() == seen) return self->end(Ending::reset);
-    self->watch_stall();
-  });
-}
-
-std::size_t Connection::delivered() {
-  return sent_down_ - unsent(socket_);
+Delivery& Connection::delivery() {
+  if (!delivery_) {
+    delivery_ =
+        std::make_shared<Delivery>(socket_.get_executor(), down_, longest_stall_, [weak = weak_from_this()](bool all) {
+          if (const auto self = weak.lock()) self->end(all && self->relay_eof_ ? Ending::close : Ending::reset);
+        });
+  }
+  return *delivery_;
 }
 
 // A reset is noticed even while the channel has no room and nothing is read.
@@ -288,24 +242,6 @@ void Connection::fail_soon() {
   });
 }
 
-void Connection::end_after_delivery(Ending ending) {
-  close_channel();
-  poll_delivery(ending, delivered(), delivery_polls);
-}
-
-// A reset throws away what the kernel has not sent yet, and so does a close with unread input (RFC 1122, 4.2.2.13).
-void Connection::poll_delivery(Ending ending, std::size_t seen, int polls_left) {
-  if (unsent(socket_) == 0) return end(ending);
-  const std::size_t now = delivered();
-  if (now != seen) polls_left = delivery_polls;
-  if (polls_left == 0) return end(Ending::reset);
-  delivery_.expires_after(delivery_poll);
-  delivery_.async_wait([weak = weak_from_this(), ending, now, polls_left](const error_code& error) {
-    const auto self = weak.lock();
-    if (self && !error) self->poll_delivery(ending, now, polls_left - 1);
-  });
-}
-
 void Connection::end(Ending ending) {
   const auto self = shared_from_this();
   close_both(ending);
@@ -314,7 +250,7 @@ void Connection::end(Ending ending) {
 
 void Connection::close_both(Ending ending) {
   close_channel();
-  delivery_.cancel();
+  if (delivery_) delivery_->cancel();
   error_code ignored;
   // Fails on a Unix socket, which has no reset.
   if (ending == Ending::reset) socket_.set_option(asio::socket_base::linger(true, 0), ignored);

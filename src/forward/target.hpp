@@ -2,6 +2,7 @@
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/generic/stream_protocol.hpp>
+#include <cerrno>
 #include <functional>
 #include <memory>
 #include <tl/expected.hpp>
@@ -15,6 +16,12 @@ namespace holdfast::forward {
 
 /// TCP or Unix.
 using Socket = boost::asio::generic::stream_protocol::socket;
+
+/// With this `errno` such a socket has not failed: it has nothing now, or takes nothing.
+inline bool would_block(int error) {
+  return error == EAGAIN || error == EWOULDBLOCK || error == EINTR;
+}
+
 using TargetHandler = std::function<void(tl::expected<Socket, Failure>)>;
 
 /// Connects to a forward's target: a name is resolved and its addresses are tried in Happy Eyeballs order. `deadline`
