@@ -6,8 +6,6 @@
 #include <variant>
 #include <vector>
 
-#include "holdfast/backoff.hpp"
-#include "holdfast/config.hpp"
 #include "holdfast/failover.hpp"
 #include "holdfast/failure.hpp"
 #include "holdfast/happening.hpp"

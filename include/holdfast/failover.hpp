@@ -7,7 +7,6 @@
 
 #include "holdfast/addresses.hpp"
 #include "holdfast/backoff.hpp"
-#include "holdfast/config.hpp"
 #include "holdfast/failure.hpp"
 #include "holdfast/time.hpp"
 #include "holdfast/timeouts.hpp"

@@ -6,7 +6,6 @@
 #include <variant>
 #include <vector>
 
-#include "holdfast/config.hpp"
 #include "holdfast/happening.hpp"
 #include "holdfast/listeners.hpp"
 #include "holdfast/liveness.hpp"

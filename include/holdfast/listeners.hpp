@@ -8,8 +8,6 @@
 #include <variant>
 #include <vector>
 
-#include "holdfast/backoff.hpp"
-#include "holdfast/config.hpp"
 #include "holdfast/knock_hosts.hpp"
 #include "holdfast/time.hpp"
 #include "holdfast/turn.hpp"

@@ -61,7 +61,6 @@ class Liveness {
   /// Call at next_deadline() or later.
   Outcome expired(TimePoint now);
   std::optional<TimePoint> next_deadline() const;
-  unsigned unanswered() const { return unanswered_; }
   SessionAges ages(TimePoint now) const {
     return {now - began_, now - last_byte_, longest_silence_, probe_period(spec_)};
   }

@@ -9,8 +9,6 @@
 #include <variant>
 #include <vector>
 
-#include "holdfast/backoff.hpp"
-#include "holdfast/config.hpp"
 #include "holdfast/failure.hpp"
 #include "holdfast/knock_hosts.hpp"
 #include "holdfast/listeners.hpp"

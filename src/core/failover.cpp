@@ -1,7 +1,6 @@
 #include "holdfast/failover.hpp"
 
 #include <algorithm>
-#include <cstdlib>
 #include <utility>
 
 namespace holdfast {

@@ -1,7 +1,6 @@
 #include "holdfast/relays.hpp"
 
 #include <algorithm>
-#include <utility>
 
 namespace holdfast {
 namespace {

@@ -3,7 +3,6 @@
 #include <array>
 #include <cstdlib>
 #include <string>
-#include <utility>
 
 namespace holdfast {
 namespace {

@@ -6,7 +6,6 @@
 #include <optional>
 #include <utility>
 
-#include "holdfast/overloaded.hpp"
 #include "ssh/errors.hpp"
 
 namespace holdfast::relay {

@@ -4,10 +4,9 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <string>
-#include <variant>
+#include <vector>
 
 #include "holdfast/tunnel.hpp"
 #include "relay/lease_protocol.hpp"

@@ -7,8 +7,8 @@
 #include <cerrno>
 #include <cstring>
 #include <optional>
+#include <tl/expected.hpp>
 
-#include "ssh/errors.hpp"
 #include "ssh/file.hpp"
 #include "ssh/fingerprint.hpp"
 #include "ssh/key_pair.hpp"

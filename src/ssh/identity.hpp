@@ -2,11 +2,9 @@
 
 #include <optional>
 #include <string>
-#include <tl/expected.hpp>
 #include <vector>
 
 #include "holdfast/config.hpp"
-#include "holdfast/failure.hpp"
 #include "ssh/certificate.hpp"
 #include "ssh/handles.hpp"
 

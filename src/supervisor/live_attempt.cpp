@@ -150,7 +150,6 @@ void LiveAttempt::on_event(SessionEvent event) {
 }
 
 void LiveAttempt::note(const PhaseCompleted& completed) {
-  dialling_.note(completed);
   switch (completed.phase) {
     case OpeningPhase::resolve:
       return;

@@ -1,6 +1,8 @@
 #include "net/dial/dialling.hpp"
 
+#include <string>
 #include <utility>
+#include <vector>
 
 namespace holdfast::net {
 
@@ -38,9 +40,7 @@ Dialling::Dialling(asio::any_io_executor executor, Resolver& resolver, const Tun
       resolver_(resolver),
       there_(there),
       options_(std::move(options)),
-      tell_(std::move(tell)) {
-  record_.began = Clock::now();
-}
+      tell_(std::move(tell)) {}
 
 Dialling::~Dialling() {
   if (right_) remember();
@@ -50,8 +50,8 @@ void Dialling::resolve() {
   lookup_ = resolver_.find_relay(there_.host_name, there_.port, there_.address_family,
                                  [this](tl::expected<RelayAddresses, Failure> found) {
                                    if (!found) return tell_(SessionFailed{std::move(found.error())});
-                                   record_.found = std::move(*found);
-                                   tell_(PhaseCompleted{OpeningPhase::resolve, "", to_literals(record_.found)});
+                                   found_ = std::move(*found);
+                                   tell_(PhaseCompleted{OpeningPhase::resolve, "", to_literals(found_)});
                                  });
 }
 
@@ -63,9 +63,9 @@ void Dialling::connect(const AddressOrder& order) {
                    [this](tl::expected<tcp::socket, Failure> connected) {
                      if (!connected) return tell_(SessionFailed{std::move(connected.error())});
                      error_code ignored;
-                     record_.ends = {connected->remote_endpoint(ignored), connected->local_endpoint(ignored).address()};
+                     ends_ = {connected->remote_endpoint(ignored), connected->local_endpoint(ignored).address()};
                      socket_ = std::move(*connected);
-                     tell_(PhaseCompleted{OpeningPhase::connect, "", {}, record_.ends->relay.address().to_string()});
+                     tell_(PhaseCompleted{OpeningPhase::connect, "", {}, ends_->relay.address().to_string()});
                    });
 }
 
@@ -79,23 +79,12 @@ void Dialling::address_gone(const asio::ip::address& address) {
   if (connecting_) connecting_->address_gone(address);
 }
 
-void Dialling::note(const PhaseCompleted& completed) {
-  record_.done[completed.phase] = Clock::now();
-  if (completed.phase == OpeningPhase::banner) record_.server = completed.server;
-}
-
 void Dialling::was_right() {
   if (!std::exchange(right_, true)) remember();
 }
 
-DialRecord Dialling::record() const {
-  DialRecord record = record_;
-  if (connecting_) record.tries = connecting_->tries();
-  return record;
-}
-
 void Dialling::remember() {
-  resolver_.was_right(there_.host_name, there_.address_family, record_.ends->relay.address(), record_.found.said);
+  resolver_.was_right(there_.host_name, there_.address_family, ends_->relay.address(), found_.said);
 }
 
 }  // namespace holdfast::net

@@ -4,11 +4,8 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <cstdint>
 #include <functional>
-#include <map>
 #include <memory>
 #include <optional>
-#include <string>
-#include <vector>
 
 #include "holdfast/tunnel.hpp"
 #include "net/dial/connector.hpp"
@@ -19,16 +16,6 @@ namespace holdfast::net {
 struct Ends {
   boost::asio::ip::tcp::endpoint relay;
   boost::asio::ip::address ours;
-};
-
-/// What one attempt met on its way to the relay. What it did not get to is empty; why it ended, its SessionFailed says.
-struct DialRecord {
-  TimePoint began;
-  RelayAddresses found;
-  std::vector<ConnectTry> tries;
-  std::optional<Ends> ends;                ///< of the connection
-  std::string server;                      ///< what the relay says it is
-  std::map<OpeningPhase, TimePoint> done;  ///< when each was
 };
 
 FoundAddresses to_literals(const RelayAddresses& found);
@@ -55,13 +42,11 @@ class Dialling {
   /// The device has this address no more; see ConnectOperation.
   void address_gone(const boost::asio::ip::address& address);
 
-  /// A phase is done, be it this one's or the session's.
-  void note(const PhaseCompleted& completed);
   /// It is the relay that is connected: the resolver remembers where it was found.
   void was_right();
 
-  const std::optional<Ends>& ends() const { return record_.ends; }
-  DialRecord record() const;
+  /// Of the connection; none before there is one.
+  const std::optional<Ends>& ends() const { return ends_; }
 
  private:
   void remember();
@@ -74,8 +59,9 @@ class Dialling {
   std::unique_ptr<Operation> lookup_;
   std::unique_ptr<ConnectOperation> connecting_;
   std::optional<boost::asio::ip::tcp::socket> socket_;  ///< until it is taken
+  RelayAddresses found_;
+  std::optional<Ends> ends_;
   bool right_ = false;
-  DialRecord record_;  ///< all but the tries
 };
 
 }  // namespace holdfast::net
