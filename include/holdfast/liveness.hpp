@@ -58,9 +58,9 @@ class Liveness {
   void received_packet();
   /// TCP had the relay's last acknowledgement then.
   void acknowledged(TimePoint at);
-  /// Call at next_deadline() or later.
+  /// Call at due() or later.
   Outcome expired(TimePoint now);
-  std::optional<TimePoint> next_deadline() const;
+  std::optional<TimePoint> due() const;
   SessionAges ages(TimePoint now) const {
     return {now - began_, now - last_byte_, longest_silence_, probe_period(spec_)};
   }

@@ -93,6 +93,7 @@ struct DiagnosisReport {
   Duration outage{};      ///< how long the tunnel has been down
 };
 
+/// One tunnel, as the status document shows it. No rule ties the members to each other, so that nothing divides them.
 struct TunnelReport {
   std::string name;
   std::string relay;      ///< relay_name() of the current one

@@ -296,21 +296,37 @@ class CommandLine {
     return *subcommand;
   }
 
-  /// A CLI11 validator: empty when it is good.
+  // ---- CLI11's validators: what is wrong with a value, or nothing --------------------------------------------------
+
   static std::string seconds(const std::string& text) {
     double value = 0;
     const bool good = CLI::detail::lexical_cast(text, value) && value >= 0.1 && value <= 3600;
     return good ? "" : "'" + text + "' is not between 0.1 and 3600 seconds";
   }
 
-  /// Likewise.
   static std::string name(const std::string& text) { return text.empty() ? "it names no tunnel" : ""; }
 
-  /// Likewise.
   static std::string shell(const std::string& text) {
     const std::string known = std::string{"|"} + completed_shells + "|";
     return known.find("|" + text + "|") != std::string::npos ? "" : "'" + text + "' is none of " + completed_shells;
   }
+
+  static std::string port(const std::string& text) {
+    int value = 0;
+    const bool good = CLI::detail::lexical_cast(text, value) && value >= 1 && value <= 65535;
+    return good ? "" : "'" + text + "' is not a port from 1 to 65535";
+  }
+
+  static std::string filled(const std::string& text) { return text.empty() ? "its value is empty" : ""; }
+
+  static std::string fingerprint(const std::string& text) {
+    constexpr std::size_t length = std::string_view{"SHA256:"}.size() + 43;
+    const bool good = text.starts_with("SHA256:") && text.size() == length;
+    return good ? ""
+                : "'" + text + "' is no fingerprint: write SHA256:... as 'ssh-keygen -lf' prints it where the key is";
+  }
+
+  // ---- the subcommands -------------------------------------------------------------------------------------------
 
   /// Of a command line that nothing was parsed into: a command that was given describes itself at length.
   static int print_completion(const Options& options) {
@@ -337,24 +353,6 @@ class CommandLine {
     ssh_config.add_option("-F", options_.ssh_config, "The file, as ssh's -F (default: the usual ones)")
         ->type_name("FILE");
     of("sidedoor", "The configuration of Debian's package sidedoor", import_sidedoor);
-  }
-
-  /// Likewise.
-  static std::string port(const std::string& text) {
-    int value = 0;
-    const bool good = CLI::detail::lexical_cast(text, value) && value >= 1 && value <= 65535;
-    return good ? "" : "'" + text + "' is not a port from 1 to 65535";
-  }
-
-  /// Likewise.
-  static std::string filled(const std::string& text) { return text.empty() ? "its value is empty" : ""; }
-
-  /// Likewise.
-  static std::string fingerprint(const std::string& text) {
-    constexpr std::size_t length = std::string_view{"SHA256:"}.size() + 43;
-    const bool good = text.starts_with("SHA256:") && text.size() == length;
-    return good ? ""
-                : "'" + text + "' is no fingerprint: write SHA256:... as 'ssh-keygen -lf' prints it where the key is";
   }
 
   void add_init(CLI::App& command) {

@@ -27,6 +27,8 @@ struct InitOptions {
   std::string state_dir;   ///< likewise
 };
 
+/// All that a command line may say. One struct: each option is bound to its member before anybody knows which
+/// subcommand it is, and a subcommand reads what is its own.
 struct Options {
   std::optional<std::string> config;  ///< absent: default_config()
   std::optional<std::string> socket;  ///< absent: as the configuration says

@@ -35,7 +35,7 @@ void Liveness::acknowledged(TimePoint at) {
 }
 
 Liveness::Outcome Liveness::expired(TimePoint now) {
-  if (!next_deadline() || now < *next_deadline()) return Outcome::alive;
+  if (!due() || now < *due()) return Outcome::alive;
   if (spec_.economy() && now >= last_sign_ + longest_silence(spec_)) return Outcome::unreachable;
   if (now < next_) return Outcome::alive;
   if (++unanswered_ > spec_.server_alive_count_max) return Outcome::dead;
@@ -43,7 +43,7 @@ Liveness::Outcome Liveness::expired(TimePoint now) {
   return Outcome::send_probe;
 }
 
-std::optional<TimePoint> Liveness::next_deadline() const {
+std::optional<TimePoint> Liveness::due() const {
   if (spec_.server_alive_interval == Duration::zero()) return std::nullopt;
   return spec_.economy() ? std::min(next_, last_sign_ + longest_silence(spec_)) : next_;
 }

@@ -45,7 +45,7 @@ std::optional<TimePoint> due(const TunnelState& state, Timer timer) {
     case Timer::lease:
       return lease_due(state);
     case Timer::silence:
-      return session == nullptr ? std::nullopt : session->liveness.next_deadline();
+      return session == nullptr ? std::nullopt : session->liveness.due();
     case Timer::proofs:
       return session == nullptr ? std::nullopt : postponed(session->proofs.due(), *session);
     case Timer::fail_back:

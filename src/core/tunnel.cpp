@@ -27,10 +27,11 @@ constexpr Duration hold_limit_among_relays = std::chrono::seconds{10};
 /// sent into a hole before; and how long at most.
 constexpr Duration sign_timeout = std::chrono::seconds{5};
 constexpr Duration longest_sign_timeout = std::chrono::seconds{30};
+/// In the place of sign_timeout if its packets now leave by another link, with an address that belongs elsewhere: most
+/// networks drop them.
+constexpr Duration sign_timeout_when_moved = std::chrono::seconds{1};
 /// What is on its way when TCP moves again gets so long to be answered.
 constexpr Duration answer_time = std::chrono::seconds{5};
-/// The same if its packets now leave by another link, with an address that belongs elsewhere: most networks drop them.
-constexpr Duration sign_timeout_when_moved = std::chrono::seconds{1};
 
 /// Cancels what is held, and what was only asked for: it may be granted after our cancellation was queued behind it.
 std::vector<CancelForward> cancel(ForwardTable& forwards) {
@@ -84,7 +85,8 @@ Failure* reason_of(AfterClosing& after) {
 }
 
 /// One step under way: the state being changed and the actions collected so far. What is told an event changes the
-/// parts, adds actions, and returns where it leads; the phase is replaced afterwards, by go().
+/// parts, adds actions, and returns where it leads; the phase is replaced afterwards, by go(). TimerExpired alone goes
+/// from inside its on(), once for each timer that is due, since each may end those that follow.
 class Transition {
  public:
   Transition(const TunnelSpec& spec, TunnelState state, TimePoint now, const UnitRandom& jitter)
@@ -540,7 +542,7 @@ class Transition {
     state_.failover.established();
     // A hole in the signal delays the answers of an established session as well: whether the relay still lives is for
     // the liveness rule to say, where there is one.
-    if (session.liveness.next_deadline()) session.listeners.await_answers();
+    if (session.liveness.due()) session.listeners.await_answers();
     add_all(session.proofs.update(session.listeners.table(), turn()));
     state_.phase = Established{now_, std::move(session), FailBack::plan(turn(), state_.failover)};
     return Stay{};

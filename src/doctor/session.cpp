@@ -32,7 +32,8 @@ std::vector<std::string> parts_of(std::string text) {
   return parts;
 }
 
-/// A login like a tunnel's, for its own sake.
+/// A login like a tunnel's, for its own sake. However it ends (by itself, by a failure, by the limit), all the layers
+/// that were not told by then are told at once: that is why it is one class.
 class SessionLook final : public net::Operation, private ssh::SessionObserver {
  public:
   /// `running`: what is told above the login, where the knocks find nothing. Where a session stands nobody knocks: it
@@ -135,8 +136,8 @@ class SessionLook final : public net::Operation, private ssh::SessionObserver {
     return lines;
   }
 
-  /// The layer that the cause belongs to, or the one that was to come where it may be of any; before the banner that
-  /// one. What lies below was passed.
+  /// The layer that a failure is told of: its cause's, but none below the next step, for those were passed. It is the
+  /// next step itself before the banner came, and where the cause may be of any layer or is of none of these.
   Layer layer_of(Cause cause) const {
     const Layer next = steps.at(reached_);
     const Layer own = facts_of(cause).layer;

@@ -1,5 +1,5 @@
-#include <utility>
-//
+#include "ssh/agent.hpp"
+
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -9,8 +9,8 @@
 #include <boost/asio/read.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/write.hpp>
+#include <utility>
 
-#include "ssh/agent.hpp"
 #include "ssh/agent_messages.hpp"
 #include "ssh/wire.hpp"
 

@@ -16,7 +16,7 @@
 namespace holdfast::ssh {
 
 /// Tries the identities in order, then the agent. Without 'none' and without asking whether a key would do: a round
-/// trip each.
+/// trip each. Files and agent are one class because they share its end: what was refused, and whether anything is left.
 class Authentication {
  public:
   /// `asked`: once, when a request went out whose refusal ends the session, because there is nothing else to try.

@@ -12,7 +12,8 @@
 namespace holdfast::ssh {
 
 /// libssh's channel with what its callbacks recorded. They run inside almost any call into libssh, so that they set
-/// flags only, and hand data over.
+/// flags only, and hand data over. What is done with data is ChannelInput's and ChannelOutput's; here are the flags and
+/// which of the Link's lists they put the channel on.
 class Channel::State : public std::enable_shared_from_this<State> {
  public:
   State(std::shared_ptr<Link> link, ssh_channel channel, std::size_t place)

@@ -12,11 +12,12 @@ namespace {
 
 /// What one write() takes at most.
 constexpr std::size_t largest_write = std::size_t{256} * 1024;
-/// What is written to a channel before it is known what packets it takes; the least that one has to hold, for of a peer
-/// that takes single bytes each would cost forty; and how many that hold less are no matter. Implementations announce
-/// some thousands at least.
+/// What is written to a channel before it is known what packets it takes.
 constexpr std::size_t trial_write = 1024;
+/// What a packet has to hold: with a peer that takes single bytes, each would cost forty. Implementations announce that
+/// they take some thousands at least.
 constexpr std::size_t least_packet = 256;
+/// So many that hold less are no matter.
 constexpr std::size_t tolerated_packets = 16;
 
 }  // namespace

@@ -41,7 +41,7 @@ constexpr std::chrono::seconds longest_goodbye{2};
 /// and waits for the socket again. All of libssh runs in turns and in the owner's calls; observers are called from
 /// turns and from the look at TCP, between calls into libssh.
 /// Its one reason to change is the order of these steps, over which a session's stages and its end are decided. What
-/// each step does has a class of its own; nineteen members are those, and what several of them need.
+/// each step does has a class of its own. The members are those, and what several steps need, or the end of all.
 class Session::Impl : public std::enable_shared_from_this<Impl> {
  public:
   Impl(tcp::socket socket, const TunnelSpec& spec, SessionObserver& observer, std::shared_ptr<Storage> storage,

@@ -108,8 +108,9 @@ class Session {
   std::optional<Duration> since_acknowledged() const;
   /// What TCP knows of the connection now; none without a socket.
   std::optional<TransportReport> transport();
+  // banner_at_login(), instead_of_banner(), host_key() and algorithms() stay when the session is over.
+
   /// In the relay's words, made fit for a log line, a line each: what it says to who logs in (Banner in sshd_config).
-  /// These four stay when the session is over.
   const std::vector<std::string>& banner_at_login() const;
   /// What came in the place of an SSH banner, likewise; empty if nothing did.
   std::string instead_of_banner() const;

@@ -120,16 +120,16 @@ void Supervisor::stop_now() {
 /// A runner reports from inside its own handle(): it can only be replaced on a later turn.
 void Supervisor::on_change() {
   if (!stopping_) tidying_.something_happened();
-  if (reap_posted_) return;
-  reap_posted_ = true;
+  if (follow_up_posted_) return;
+  follow_up_posted_ = true;
   boost::asio::post(equipment_.executor(), [this, alive = std::weak_ptr(alive_)] {
     if (alive.expired()) return;
-    reap_posted_ = false;
-    reap();
+    follow_up_posted_ = false;
+    follow_up();
   });
 }
 
-void Supervisor::reap() {
+void Supervisor::follow_up() {
   if (stopping_) {
     const bool all_stopped = std::all_of(slots_.begin(), slots_.end(), [](const Slot& slot) { return slot.stopped(); });
     changed_();
@@ -263,12 +263,12 @@ std::shared_ptr<void> Supervisor::examine(const std::string& tunnel, Tell tell) 
   const Attempt attempt = report.attempt;
   doctor::Patient patient = equipment_.patient(slot->spec(), std::move(report));
   patient.ask_relay = [this, tunnel] {
-    if (Slot* now = find(tunnel)) now->runner().ask_relay();
+    if (Slot* current = find(tunnel)) current->runner().ask_relay();
   };
   patient.session = [this, tunnel, attempt]() -> std::optional<doctor::SessionNow> {
-    const Slot* now = find(tunnel);
-    if (now == nullptr || now->runner().attempt() != attempt) return std::nullopt;
-    return doctor::SessionNow{now->runner().answered_at(), now->runner().bytes_received()};
+    const Slot* current = find(tunnel);
+    if (current == nullptr || current->runner().attempt() != attempt) return std::nullopt;
+    return doctor::SessionNow{current->runner().answered_at(), current->runner().bytes_received()};
   };
   return std::make_shared<doctor::Examination>(
       std::move(patient), [tell](Layer layer, const Finding& finding) { tell(status::to_line(layer, finding)); },

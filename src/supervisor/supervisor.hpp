@@ -24,7 +24,8 @@
 
 namespace holdfast::supervisor {
 
-/// The set of runners: starts them, replaces those that a reload changed, and stops them all.
+/// The set of runners: starts them, replaces those that a reload changed, and stops them all. What concerns one tunnel
+/// is its Slot's, and what is done beside has a class each; here is what goes from one of these to the others.
 class Supervisor final : public status::Source {
  public:
   /// `stopped` is called from the loop, once, when the last tunnel is down after stop(). `changed` is called from
@@ -71,7 +72,9 @@ class Supervisor final : public status::Source {
   /// The way to the relays may be another one now.
   void network_changed();
   void on_change();
-  void reap();
+  /// What a change brings with it: successors take over, who has left is forgotten, their bytes are counted, outages
+  /// are looked at, and `changed` is told. While it stops, it tells `changed` only, and `stopped` at the end.
+  void follow_up();
 
   Equipment equipment_;
   Config settings_;  ///< without the tunnels, which their slots keep
@@ -87,7 +90,7 @@ class Supervisor final : public status::Source {
   Reloads reloads_;
   std::optional<std::string> last_reload_error_;
   bool stopping_ = false;
-  bool reap_posted_ = false;
+  bool follow_up_posted_ = false;
   std::shared_ptr<char> alive_ = std::make_shared<char>();  ///< what posted handlers check
 };
 

@@ -10,7 +10,7 @@
 namespace holdfast::supervisor {
 namespace {
 
-std::size_t held_forwards(const Phase& phase) {
+std::size_t count_held(const Phase& phase) {
   const ForwardTable* forwards = forwards_of(phase);
   if (forwards == nullptr) return 0;
   return static_cast<std::size_t>(std::count_if(forwards->begin(), forwards->end(), [](const ForwardProgress& forward) {
@@ -45,7 +45,7 @@ TunnelRunner::TunnelRunner(Surroundings around, const SharedSpec& spec, std::fun
 }
 
 void TunnelRunner::handle(const TunnelEvent& event) {
-  const std::size_t held_before = held_forwards(state_.phase);
+  const std::size_t held_before = count_held(state_.phase);
   const std::string_view phase_before = phase_name(state_.phase);
   const Attempt attempt_before = state_.attempt;
   Step result = recorder_.step(*spec_, std::move(state_), event, Clock::now(), around_.jitter);
@@ -61,7 +61,7 @@ void TunnelRunner::handle(const TunnelEvent& event) {
     std::visit([this](const auto& what) { perform(what); }, action);
   }
   alarm_.set(next_deadline(state_));
-  if (phase_changed || told || held_forwards(state_.phase) != held_before) changed_();
+  if (phase_changed || told || count_held(state_.phase) != held_before) changed_();
 }
 
 void TunnelRunner::address_gone(const boost::asio::ip::address& address, bool retry_at_once) {
@@ -71,8 +71,8 @@ void TunnelRunner::address_gone(const boost::asio::ip::address& address, bool re
 void TunnelRunner::network_changed() {
   const bool pinned = !spec_->bind_address.empty() || !spec_->bind_interface.empty();
   const auto& ends = memory_.last_ends;
-  const auto now = ends && !pinned ? net::source_address(around_.executor, ends->relay) : std::nullopt;
-  handle(NetworkChanged{now && *now != ends->ours, attempt_ ? attempt_->repetition_wait() : Duration::zero()});
+  const auto ours = ends && !pinned ? net::source_address(around_.executor, ends->relay) : std::nullopt;
+  handle(NetworkChanged{ours && *ours != ends->ours, attempt_ ? attempt_->repetition_wait() : Duration::zero()});
 }
 
 void TunnelRunner::on_event(SessionEvent event) {

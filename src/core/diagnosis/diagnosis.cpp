@@ -11,7 +11,7 @@ namespace holdfast {
 
 namespace {
 
-/// What it passes with has crossed all below it.
+/// Where a look at this layer passes, its packets have crossed all the layers below.
 bool carries(Layer layer) {
   return layer == Layer::neighbour || (layer >= Layer::path && hides(layer, Layer::proof));
 }

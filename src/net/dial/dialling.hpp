@@ -28,7 +28,7 @@ class Dialling {
   /// and may destroy this.
   Dialling(boost::asio::any_io_executor executor, Resolver& resolver, const TunnelSpec& there, ConnectOptions options,
            std::function<void(SessionEvent)> tell);
-  /// An address that was right was so until now.
+  /// An address that was_right() said to be right is remembered as right until now.
   ~Dialling();
   Dialling(const Dialling&) = delete;
   Dialling& operator=(const Dialling&) = delete;

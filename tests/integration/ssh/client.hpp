@@ -1,7 +1,5 @@
 #pragma once
 
-#include <utility>
-//
 #include <boost/asio/io_context.hpp>
 #include <chrono>
 #include <cstdint>
@@ -10,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "holdfast/config.hpp"

@@ -8,7 +8,7 @@ using Said = Liveness::Outcome;
 
 TEST_CASE("an interval of zero never probes and never dies") {
   Liveness liveness{{0s, 3}, TimePoint{}};
-  CHECK_FALSE(liveness.next_deadline());
+  CHECK_FALSE(liveness.due());
   CHECK(liveness.expired(TimePoint{24h}) == Said::alive);
 }
 
@@ -39,13 +39,13 @@ TEST_CASE("economy: the sshd is asked for a sign of life only after every so man
     liveness.acknowledged(acknowledged);
     CHECK(liveness.expired(acknowledged + 1s) == Said::alive);
   }
-  CHECK(liveness.next_deadline() == TimePoint{300s});
+  CHECK(liveness.due() == TimePoint{300s});
   CHECK(liveness.expired(TimePoint{300s}) == Said::send_probe);
 }
 
 TEST_CASE("economy: a path on which nothing is acknowledged is dead as soon as without it") {
   Liveness liveness{{60s, 3, 5}, TimePoint{}};
-  CHECK(liveness.next_deadline() == TimePoint{240s});
+  CHECK(liveness.due() == TimePoint{240s});
   liveness.acknowledged(TimePoint{61s});
   CHECK(liveness.expired(TimePoint{240s}) == Said::alive);
   CHECK(liveness.expired(TimePoint{300s}) == Said::send_probe);
@@ -59,7 +59,7 @@ TEST_CASE("economy: acknowledgements do not keep a relay alive whose sshd answer
   unsigned probes = 0;
   TimePoint now{};
   for (Said verdict = Said::alive; verdict != Said::dead;) {
-    now = *liveness.next_deadline();
+    now = *liveness.due();
     liveness.acknowledged(now - 1s);
     verdict = liveness.expired(now);
     REQUIRE(verdict != Said::unreachable);

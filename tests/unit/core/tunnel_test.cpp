@@ -403,7 +403,7 @@ TEST_CASE("a hole in the signal while a forward is asked for again is judged by 
   tunnel.authenticate().session(ForwardAnswered{0, 4649}).session(ForwardAnswered{1, std::nullopt});
   tunnel.session(Knocked{1, KnockAnswer::answered}).wait();
   REQUIRE(tunnel.actions == Actions{RequestForward{1}});
-  CHECK(next_deadline(tunnel.state) == tunnel.in<Established>().session.liveness.next_deadline());
+  CHECK(next_deadline(tunnel.state) == tunnel.in<Established>().session.liveness.due());
   CHECK(tunnel.wait().actions == Actions{SendKeepalive{}});
 }
 
@@ -498,7 +498,7 @@ TEST_CASE("a lease that was lost is tried again, if it ever worked on this sessi
   CHECK(tunnel.wait().actions == Actions{OpenLease{240s}});
   CHECK(tunnel.now == lost + 10s);
   tunnel.session(LeaseLost{"the account runs no commands"});
-  CHECK(next_deadline(tunnel.state) == tunnel.in<Established>().session.liveness.next_deadline());
+  CHECK(next_deadline(tunnel.state) == tunnel.in<Established>().session.liveness.due());
 }
 
 TEST_CASE("a lease whose script never answers is given up, and so is what waited for it") {
