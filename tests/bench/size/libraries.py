@@ -37,7 +37,8 @@ def without_arguments(name):
 
 
 def owner(symbol):
-    plain = without_arguments(OF_A_NAME.sub("", symbol)).replace(" const", "").replace(" [clone .cold]", "").strip()
+    symbol = re.sub(r" \[clone [^]]*\]", "", symbol)  # a part of a function, or one of several
+    plain = without_arguments(OF_A_NAME.sub("", symbol)).replace(" const", "").strip()
     namespace = plain.split(" ")[-1].split("::")[0].lstrip("*&")
     return LIBRARIES.get(namespace, "C, and what has no namespace")
 
