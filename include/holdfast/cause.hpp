@@ -1,7 +1,6 @@
 #pragma once
 
 #include <chrono>
-#include <optional>
 #include <span>
 #include <string_view>
 
@@ -143,8 +142,6 @@ enum class Layer {
 };
 /// "key_exchange" for Layer::key_exchange.
 std::string_view to_string(Layer layer);
-/// None if no layer is called that.
-std::optional<Layer> layer_named(std::string_view name);
 
 /// Each has a schedule of waits (backoff.hpp).
 enum class BackoffFamily { network, listener, refused, penalty };

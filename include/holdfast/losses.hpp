@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "holdfast/enumerators.hpp"
 #include "holdfast/time.hpp"
 
 /// What a tunnel that is up now lost in the minutes before. One loss is everyday (a relay reboots, the network
@@ -52,7 +53,7 @@ class Losses {
     friend bool operator==(const Kind&, const Kind&) = default;
   };
 
-  std::array<Kind, 4> kinds_;  ///< by LossOf
+  std::array<Kind, enumerators<LossOf>.size()> kinds_;  ///< by LossOf
 };
 
 }  // namespace holdfast

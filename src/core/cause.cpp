@@ -4,6 +4,8 @@
 #include <cstddef>
 #include <cstdlib>
 
+#include "holdfast/enumerators.hpp"
+
 namespace holdfast {
 namespace {
 
@@ -350,9 +352,9 @@ constexpr bool in_order() {
   for (std::size_t index = 0; index < causes.size(); ++index) {
     if (static_cast<std::size_t>(causes[index].cause) != index) return false;
   }
-  return causes.back().cause == Cause::device_key_unexpected;
+  return causes.size() == enumerators<Cause>.size();
 }
-static_assert(in_order(), "a row for each cause, in the order of the enumeration, up to its last");
+static_assert(in_order(), "a row for each cause, in the order of the enumeration");
 
 }  // namespace
 
@@ -378,13 +380,6 @@ bool hides(Cause lower, Cause upper) {
 
 bool hides(Layer lower, Layer upper) {
   return lower < upper && upper <= Layer::proof && lower != Layer::lease && upper != Layer::lease;
-}
-
-std::optional<Layer> layer_named(std::string_view name) {
-  for (int value = 0; value <= static_cast<int>(Layer::keepalive); ++value) {
-    if (to_string(static_cast<Layer>(value)) == name) return static_cast<Layer>(value);
-  }
-  return std::nullopt;
 }
 
 std::string_view to_string(Layer layer) {

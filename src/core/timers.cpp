@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "holdfast/enumerators.hpp"
+
 namespace holdfast {
 namespace {
 
@@ -59,7 +61,7 @@ std::optional<TimePoint> due(const TunnelState& state, Timer timer) {
 
 std::optional<TimePoint> next_deadline(const TunnelState& state) {
   std::optional<TimePoint> first;
-  for (const Timer timer : all_timers) {
+  for (const Timer timer : enumerators<Timer>) {
     const auto at = due(state, timer);
     if (at && (!first || *at < *first)) first = at;
   }

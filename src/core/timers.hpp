@@ -1,6 +1,5 @@
 #pragma once
 
-#include <array>
 #include <optional>
 
 #include "holdfast/time.hpp"
@@ -21,8 +20,6 @@ enum class Timer {
   proofs,
   fail_back,
 };
-constexpr std::array all_timers{Timer::phase, Timer::retry,     Timer::teardown, Timer::lease,  Timer::drain,
-                                Timer::sign,  Timer::listeners, Timer::silence,  Timer::proofs, Timer::fail_back};
 
 /// None if the tunnel does not wait for it now.
 std::optional<TimePoint> due(const TunnelState& state, Timer timer);

@@ -8,6 +8,7 @@
 #include "core/opening.hpp"
 #include "core/timers.hpp"
 #include "core/tunnel_words.hpp"
+#include "holdfast/enumerators.hpp"
 #include "holdfast/overloaded.hpp"
 #include "holdfast/relays.hpp"
 
@@ -159,7 +160,7 @@ class Transition {
       if (stalled) session->judged_after = now_ + answer_time;
       if (session->judged_after && now_ >= *session->judged_after) session->judged_after.reset();
     }
-    for (const Timer which : all_timers) {
+    for (const Timer which : enumerators<Timer>) {
       const auto at = due(state_, which);
       if (at && now_ >= *at) go(expired(which, timer.transport));
     }

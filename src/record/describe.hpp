@@ -1,6 +1,5 @@
 #pragma once
 
-#include <array>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -11,9 +10,8 @@
 
 #include "holdfast/tunnel.hpp"
 
-/// Which fields each event and action of the core has, in their order, and what the values of its enumerations are
-/// called: told once, to whoever writes them, reads them, or makes C++ of them. The compiler refuses a description that
-/// lacks a field.
+/// Which fields each event and action of the core has, in their order: told once, to whoever writes them, reads them,
+/// or makes C++ of them. The compiler refuses a description that lacks a field.
 namespace holdfast::record {
 
 template <class Struct, class Member>
@@ -322,59 +320,5 @@ constexpr auto describe(const TunnelStopped*) {
 
 template <class Struct>
 constexpr auto description = describe(static_cast<const Struct*>(nullptr));
-
-// ---- enumerations, in their order ---------------------------------------------------------------------------------
-
-template <class Enum>
-struct Names;
-
-template <>
-struct Names<OpeningPhase> {
-  static constexpr std::string_view type = "OpeningPhase";
-  static constexpr std::array<std::string_view, 5> of{"resolve", "connect", "banner", "key_exchange", "authenticate"};
-  static constexpr OpeningPhase last = OpeningPhase::authenticate;
-};
-template <>
-struct Names<KnockAnswer> {
-  static constexpr std::string_view type = "KnockAnswer";
-  static constexpr std::array<std::string_view, 5> of{"opened", "answered", "nobody_listens", "not_connected",
-                                                      "not_permitted"};
-  static constexpr KnockAnswer last = KnockAnswer::not_permitted;
-};
-template <>
-struct Names<EvictOutcome> {
-  static constexpr std::string_view type = "EvictOutcome";
-  static constexpr std::array<std::string_view, 5> of{"freed", "other_device", "twin", "not_ours", "failed"};
-  static constexpr EvictOutcome last = EvictOutcome::failed;
-};
-template <>
-struct Names<ProofNews> {
-  static constexpr std::string_view type = "ProofNews";
-  static constexpr std::array<std::string_view, 10> of{"opened",     "nobody_listens", "not_connected", "not_permitted",
-                                                       "not_opened", "target_failed",  "returned",      "answered",
-                                                       "stranger",   "ended"};
-  static constexpr ProofNews last = ProofNews::ended;
-};
-template <>
-struct Names<ProofResult> {
-  static constexpr std::string_view type = "ProofResult";
-  static constexpr std::array<std::string_view, 7> of{"verified",      "connected",   "target_down", "not_permitted",
-                                                      "lookup_failed", "path_broken", "unanswered"};
-  static constexpr ProofResult last = ProofResult::unanswered;
-};
-template <>
-struct Names<ForwardState> {
-  static constexpr std::string_view type = "ForwardState";
-  static constexpr std::array<std::string_view, 7> of{"pending",  "requested", "knocking", "identifying",
-                                                      "evicting", "held",      "refused"};
-  static constexpr ForwardState last = ForwardState::refused;
-};
-template <>
-struct Names<Refusal> {
-  static constexpr std::string_view type = "Refusal";
-  static constexpr std::array<std::string_view, 6> of{"unexplained",          "policy",      "held_live", "held_stale",
-                                                      "held_by_other_device", "held_by_twin"};
-  static constexpr Refusal last = Refusal::held_by_twin;
-};
 
 }  // namespace holdfast::record

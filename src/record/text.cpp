@@ -6,6 +6,7 @@
 #include <optional>
 #include <utility>
 
+#include "holdfast/enumerators.hpp"
 #include "record/describe.hpp"
 
 namespace holdfast::record {
@@ -18,9 +19,6 @@ constexpr std::int64_t a_second = 1'000'000'000;
 constexpr std::string_view hex = "0123456789abcdef";
 constexpr std::pair<std::string_view, std::int64_t> units[] = {
     {"s", a_second}, {"ms", 1'000'000}, {"us", 1'000}, {"ns", 1}};
-
-template <class Enum>
-constexpr bool all_named = Names<Enum>::of.size() == static_cast<std::size_t>(Names<Enum>::last) + 1;
 
 // ---- writing ------------------------------------------------------------------------------------------------------
 
@@ -46,13 +44,9 @@ class Writer {
     }
     text_ += '"';
   }
-  void write(Cause value) { text_ += to_string(value); }
   template <class Enum>
   requires std::is_enum_v<Enum>
-  void write(Enum value) {
-    static_assert(all_named<Enum>);
-    text_ += Names<Enum>::of.at(static_cast<std::size_t>(value));
-  }
+  void write(Enum value) { text_ += spelling(value).name; }
   template <class Value>
   void write(const std::optional<Value>& value) {
     write(*value);
@@ -156,26 +150,13 @@ class Reader {
     }
     return take('"') || wrong("a text has no end");
   }
-  bool read(Cause& value) {
-    const std::string_view read = word();
-    for (const CauseFacts& each : all_causes()) {
-      if (each.name != read) continue;
-      value = each.cause;
-      return true;
-    }
-    return wrong("there is no cause '" + shown(read) + "'");
-  }
   template <class Enum>
   requires std::is_enum_v<Enum>
   bool read(Enum& value) {
-    static_assert(all_named<Enum>);
     const std::string_view read = word();
-    for (std::size_t index = 0; index < Names<Enum>::of.size(); ++index) {
-      if (Names<Enum>::of.at(index) != read) continue;
-      value = static_cast<Enum>(index);
-      return true;
-    }
-    return wrong(std::string{Names<Enum>::type} + " has no '" + shown(read) + "'");
+    const auto known = spelled<Enum>(read);
+    if (known) value = *known;
+    return known || wrong(std::string{spelling(value).type} + " has no '" + shown(read) + "'");
   }
   template <class Value>
   bool read(std::optional<Value>& value) {

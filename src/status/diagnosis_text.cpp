@@ -9,6 +9,7 @@
 #include <string_view>
 #include <utility>
 
+#include "holdfast/enumerators.hpp"
 #include "status/printable.hpp"
 
 namespace holdfast::status {
@@ -93,12 +94,6 @@ std::size_t distance(std::string_view left, std::string_view right) {
     }
   }
   return row.back();
-}
-
-std::vector<Layer> all_layers() {
-  std::vector<Layer> layers;
-  for (int value = 0; value <= static_cast<int>(Layer::keepalive); ++value) layers.push_back(static_cast<Layer>(value));
-  return layers;
 }
 
 /// Letters and digits, in lower case: "relay's port", "Relays-Port" and "relays_port" are one.
@@ -249,7 +244,7 @@ std::string explanation(Layer layer, const Page& page) {
 }
 
 std::optional<Layer> layer_called(const std::string& name) {
-  for (const Layer layer : all_layers()) {
+  for (const Layer layer : enumerators<Layer>) {
     if (plain(name) == plain(std::string{to_string(layer)}) || plain(name) == plain(label_of(layer))) return layer;
   }
   return std::nullopt;
@@ -263,7 +258,7 @@ std::vector<std::string> names_like(const std::string& name) {
   };
   for (const CauseFacts& facts : all_causes())
     add(std::string{facts.name}, distance(plain(name), plain(std::string{facts.name})));
-  for (const Layer layer : all_layers()) {
+  for (const Layer layer : enumerators<Layer>) {
     const std::string own{to_string(layer)};
     add(own, std::min(distance(plain(name), plain(own)), distance(plain(name), plain(label_of(layer)))));
   }

@@ -6,6 +6,8 @@
 #include <sstream>
 #include <type_traits>
 
+#include "holdfast/enumerators.hpp"
+
 /// Absent is null or no key at all.
 template <typename Value>
 struct nlohmann::adl_serializer<std::optional<Value>> {
@@ -28,24 +30,25 @@ template <>
 struct nlohmann::adl_serializer<holdfast::Cause> {
   static void to_json(json& out, const holdfast::Cause& cause) { out = std::string{holdfast::to_string(cause)}; }
   static void from_json(const json& in, holdfast::Cause& cause) {
-    cause = holdfast::Cause::local_error;  // of a newer holdfast
-    for (const holdfast::CauseFacts& facts : holdfast::all_causes()) {
-      if (facts.name == in.get_ref<const std::string&>()) cause = facts.cause;
-    }
+    const auto known = holdfast::named<holdfast::Cause>(in.get_ref<const std::string&>());
+    cause = known.value_or(holdfast::Cause::local_error);  // where a newer holdfast wrote it
   }
 };
 
 namespace holdfast {
 
-NLOHMANN_JSON_SERIALIZE_ENUM(NameFindings::Said, {{NameFindings::Said::addresses, "addresses"},
-                                                  {NameFindings::Said::no_such_name, "no_such_name"},
-                                                  {NameFindings::Said::refused, "refused"},
-                                                  {NameFindings::Said::failed, "failed"},
-                                                  {NameFindings::Said::nothing, "nothing"}})
-NLOHMANN_JSON_SERIALIZE_ENUM(TargetFindings::Said, {{TargetFindings::Said::something, "something"},
-                                                    {TargetFindings::Said::nothing, "nothing"},
-                                                    {TargetFindings::Said::closed, "closed"},
-                                                    {TargetFindings::Said::not_connected, "not_connected"}})
+/// An enumeration of findings is written as C++ spells it, as the fields are. One of a newer holdfast counts as the
+/// first.
+template <typename Enum>
+requires std::is_enum_v<Enum>
+void to_json(nlohmann::json& out, Enum value) {
+  out = std::string{spelling(value).name};
+}
+template <typename Enum>
+requires std::is_enum_v<Enum>
+void from_json(const nlohmann::json& in, Enum& value) {
+  value = spelled<Enum>(in.is_string() ? in.get_ref<const std::string&>() : "").value_or(Enum{});
+}
 
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Failure, cause, operation, subject, detail, remedy)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Skipped, why)
@@ -94,9 +97,10 @@ namespace {
 using nlohmann::json;
 
 /// In the order of Finding's alternatives.
-constexpr std::array<std::string_view, std::variant_size_v<Finding>> kinds{
-    "skipped", "device", "modem", "link", "address", "route",    "neighbour",
-    "name",    "path",   "tcp",   "step", "target",  "keepalive"};
+constexpr auto kinds =
+    std::to_array<std::string_view>({"skipped", "device", "modem", "link", "address", "route", "neighbour", "name",
+                                     "path", "tcp", "step", "target", "keepalive"});
+static_assert(kinds.size() == std::variant_size_v<Finding>, "a name for each kind");
 
 /// A relay's words need not be UTF-8.
 std::string dumped(const json& value, int indent = -1) {
@@ -130,7 +134,7 @@ std::optional<Finding> read(std::string_view kind, const json& found) {
 }
 
 tl::expected<std::pair<Layer, Finding>, std::string> from_value(const json& value) {
-  const auto layer = layer_named(value.value("layer", ""));
+  const auto layer = named<Layer>(value.value("layer", ""));
   if (!layer) return tl::unexpected{"no layer is called '" + value.value("layer", "") + "'"};
   auto finding = read(value.value("kind", ""), value.value("found", json::object()));
   if (!finding) return tl::unexpected{"no kind of findings is called '" + value.value("kind", "") + "'"};

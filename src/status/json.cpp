@@ -7,6 +7,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "holdfast/enumerators.hpp"
 #include "status/printable.hpp"
 
 namespace holdfast::status {
@@ -256,13 +257,6 @@ std::optional<Duration> duration_at(const Json& object, const char* key) {
   return std::chrono::microseconds{static_cast<std::int64_t>(microseconds)};
 }
 
-std::optional<Cause> cause_named(const std::string& name) {
-  for (const CauseFacts& facts : all_causes()) {
-    if (facts.name == name) return facts.cause;
-  }
-  return std::nullopt;
-}
-
 FailureReport failure_from(const Json& object) {
   FailureReport report;
   Failure& failure = report.failure;
@@ -270,7 +264,7 @@ FailureReport failure_from(const Json& object) {
   failure.subject = text_at(object, "subject");
   failure.detail = text_at(object, "detail");
   const auto name = text(object.at("cause"));
-  const auto cause = cause_named(name);
+  const auto cause = named<Cause>(name);
   failure.cause = cause.value_or(Cause::local_error);
   if (!cause) failure.detail = "cause " + name + ", new since this version: " + failure.detail;
   if (const auto text = text_at(object, "remedy"); text != remedy(failure.cause)) failure.remedy = text;
@@ -281,10 +275,10 @@ FailureReport failure_from(const Json& object) {
 
 /// None of a layer that is new since this version.
 std::optional<DiagnosisReport> diagnosis_from(const Json& object) {
-  const auto layer = layer_named(text_at(object, "layer"));
+  const auto layer = named<Layer>(text_at(object, "layer"));
   if (!layer) return std::nullopt;
   return DiagnosisReport{*layer,
-                         cause_named(text_at(object, "cause")).value_or(Cause::local_error),
+                         named<Cause>(text_at(object, "cause")).value_or(Cause::local_error),
                          text_at(object, "sentence"),
                          text_at(object, "next_step"),
                          duration_at(object, "age_seconds").value_or(Duration{}),
@@ -293,30 +287,21 @@ std::optional<DiagnosisReport> diagnosis_from(const Json& object) {
 
 /// None for a result that is new since this version.
 std::optional<ProofReport> proof_from(const Json& object) {
-  const auto name = text(object.at("result"));
-  for (const ProofResult known :
-       {ProofResult::verified, ProofResult::connected, ProofResult::target_down, ProofResult::not_permitted,
-        ProofResult::lookup_failed, ProofResult::path_broken, ProofResult::unanswered}) {
-    if (to_string(known) != name) continue;
-    ProofReport proof;
-    proof.result = known;
-    proof.age = duration_at(object, "age_seconds").value_or(Duration{});
-    proof.failures = optional_at<unsigned>(object, "failures").value_or(0);
-    if (const Json* error = find_at(object, "error")) proof.failure = failure_from(*error).failure;
-    return proof;
-  }
-  return std::nullopt;
+  const auto result = named<ProofResult>(text(object.at("result")));
+  if (!result) return std::nullopt;
+  ProofReport proof;
+  proof.result = *result;
+  proof.age = duration_at(object, "age_seconds").value_or(Duration{});
+  proof.failures = optional_at<unsigned>(object, "failures").value_or(0);
+  if (const Json* error = find_at(object, "error")) proof.failure = failure_from(*error).failure;
+  return proof;
 }
 
 ForwardReport forward_from(const Json& object) {
   ForwardReport forward;
   forward.listener = text(object.at("listener"));
   forward.target = text(object.at("target"));
-  const auto state = text(object.at("state"));
-  for (const ForwardState known : {ForwardState::requested, ForwardState::knocking, ForwardState::identifying,
-                                   ForwardState::evicting, ForwardState::held, ForwardState::refused}) {
-    if (to_string(known) == state) forward.state = known;
-  }
+  forward.state = named<ForwardState>(text(object.at("state"))).value_or(ForwardState::pending);
   forward.refusal = text_at(object, "refusal");
   forward.holder = text_at(object, "holder");
   forward.bound_port = optional_at<std::uint16_t>(object, "bound_port").value_or(0);
@@ -325,11 +310,7 @@ ForwardReport forward_from(const Json& object) {
   forward.target_refused = optional_at<std::uint64_t>(object, "target_refused").value_or(0);
   if (const Json* proof = find_at(object, "proof")) forward.proof = proof_from(*proof);
   forward.beyond_loopback = optional_at<bool>(object, "beyond_loopback").value_or(false);
-  const auto where = text_at(object, "listens_on");
-  for (const ListensOn known : {ListensOn::as_asked, ListensOn::loopback_only, ListensOn::ipv6_only,
-                                ListensOn::ipv4_only, ListensOn::everywhere}) {
-    if (to_string(known) == where) forward.listens_on = known;
-  }
+  forward.listens_on = named<ListensOn>(text_at(object, "listens_on")).value_or(ListensOn::unknown);
   return forward;
 }
 
@@ -337,10 +318,8 @@ ForwardReport forward_from(const Json& object) {
 std::vector<Timeout> timeouts_from(const Json& list) {
   std::vector<Timeout> timeouts;
   for (const Json& object : list) {
-    for (const TimeoutOf known : {TimeoutOf::idle_connection, TimeoutOf::session, TimeoutOf::idle_lease}) {
-      if (to_string(known) != text_at(object, "of")) continue;
-      timeouts.push_back({known, duration_at(object, "seconds").value_or(Duration{})});
-    }
+    const auto of = named<TimeoutOf>(text_at(object, "of"));
+    if (of) timeouts.push_back({*of, duration_at(object, "seconds").value_or(Duration{})});
   }
   return timeouts;
 }
@@ -349,10 +328,8 @@ std::vector<Timeout> timeouts_from(const Json& list) {
 std::vector<RecentLosses> losses_from(const Json& list) {
   std::vector<RecentLosses> all;
   for (const Json& object : list) {
-    for (const LossOf known : {LossOf::session, LossOf::listener, LossOf::path, LossOf::lease}) {
-      if (to_string(known) != text_at(object, "of")) continue;
-      all.push_back({known, optional_at<std::size_t>(object, "last_10_min").value_or(0), text_at(object, "last")});
-    }
+    const auto of = named<LossOf>(text_at(object, "of"));
+    if (of) all.push_back({*of, optional_at<std::size_t>(object, "last_10_min").value_or(0), text_at(object, "last")});
   }
   return all;
 }

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "holdfast/enumerators.hpp"
 #include "holdfast/overloaded.hpp"
 #include "record/describe.hpp"
 
@@ -19,12 +20,11 @@ class Code {
   void write(Duration value) { text_ += code_of(value); }
   void write(TimePoint value) { text_ += "TimePoint{" + code_of(value.time_since_epoch()) + "}"; }
   void write(const std::string& value) { text_ += code_of(value); }
-  void write(Cause value) { text_ += "Cause::" + std::string{to_string(value)}; }
   template <class Enum>
   requires std::is_enum_v<Enum>
   void write(Enum value) {
-    using Names = record::Names<Enum>;
-    text_ += std::string{Names::type} + "::" + std::string{Names::of.at(static_cast<std::size_t>(value))};
+    const auto [type, name] = spelling(value);
+    text_ += std::string{type} + "::" + std::string{name};
   }
   template <class Value>
   void write(const std::optional<Value>& value) {

@@ -5,6 +5,8 @@
 #include <set>
 #include <string>
 
+#include "holdfast/enumerators.hpp"
+
 using namespace holdfast;
 
 TEST_CASE("every cause has a name of its own and a remedy that ends as a sentence") {
@@ -18,9 +20,8 @@ TEST_CASE("every cause has a name of its own and a remedy that ends as a sentenc
 }
 
 TEST_CASE("each layer is found by its name, from the lowest to the highest") {
-  for (const Layer layer : {Layer::device, Layer::tcp, Layer::target, Layer::keepalive})
-    CHECK(layer_named(to_string(layer)) == layer);
-  CHECK_FALSE(layer_named("transport"));
+  for (const Layer layer : enumerators<Layer>) CHECK(named<Layer>(to_string(layer)) == layer);
+  CHECK_FALSE(named<Layer>("transport"));
 }
 
 TEST_CASE("of two faults the one that lies lower is the answer") {

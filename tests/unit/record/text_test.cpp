@@ -5,6 +5,7 @@
 #include <random>
 #include <set>
 
+#include "holdfast/enumerators.hpp"
 #include "holdfast/step_words.hpp"
 #include "record/describe.hpp"
 
@@ -29,10 +30,9 @@ class Dice {
     value.clear();
     for (std::uint64_t n = below(6); n > 0; --n) value += static_cast<char>(below(256));
   }
-  void fill(Cause& value) { value = all_causes()[below(all_causes().size())].cause; }
   template <class Enum>
   requires std::is_enum_v<Enum>
-  void fill(Enum& value) { value = static_cast<Enum>(below(record::Names<Enum>::of.size())); }
+  void fill(Enum& value) { value = enumerators<Enum>.at(below(enumerators<Enum>.size())); }
   template <class Value>
   void fill(std::optional<Value>& value) {
     value.reset();
@@ -157,9 +157,9 @@ TEST_CASE("an event has the name in a recording that the log has for it, and so 
 
 TEST_CASE("enumerations have the names that they have elsewhere") {
   const auto same = []<class Enum>(Enum) {
-    for (std::size_t index = 0; index < record::Names<Enum>::of.size(); ++index)
-      CHECK(record::Names<Enum>::of.at(index) == to_string(static_cast<Enum>(index)));
+    for (const Enum each : enumerators<Enum>) CHECK(spelling(each).name == to_string(each));
   };
+  same(Cause{});
   same(OpeningPhase{});
   same(ProofResult{});
   same(ForwardState{});
@@ -238,7 +238,7 @@ TEST_CASE("an event that makes no sense is refused, and it is said what is wrong
   CHECK(problem_of("OfSession{attempt=1 event=Knocked{forward=0 answer=perhaps}}") == "KnockAnswer has no 'perhaps'");
   CHECK(problem_of("OfSession{attempt=1 event=SessionFailed{failure=Cause}}") == "'Cause' instead of 'Failure'");
   CHECK(problem_of("OfSession{attempt=1 event=SessionFailed{failure=Failure{cause=bad_luck}}}") ==
-        "there is no cause 'bad_luck'");
+        "Cause has no 'bad_luck'");
   CHECK(problem_of("OfSession{attempt=1 event=LeaseLost{reason=\"x}}") == "a text has no end");
   CHECK(problem_of("OfSession{attempt=1 event=LeaseLost{reason=x}}") == "a text in \" is missing");
   CHECK(problem_of("OfSession{attempt=1 event=LeaseLost{reason=\"\\n\"}}") == "after \\ in a text xNN is missing");

@@ -8,6 +8,8 @@
 #include <sstream>
 #include <string>
 
+#include "holdfast/enumerators.hpp"
+
 using namespace holdfast;
 using status::Colour;
 
@@ -18,8 +20,7 @@ constexpr const char* begin_of_causes = "<!-- The causes: unit_status writes the
 /// The end of docs/diagnosis.md: a table a layer.
 std::string causes() {
   std::string text = begin_of_causes;
-  for (int value = 0; value <= static_cast<int>(Layer::keepalive); ++value) {
-    const auto layer = static_cast<Layer>(value);
+  for (const Layer layer : enumerators<Layer>) {
     std::string rows;
     for (const CauseFacts& facts : all_causes()) {
       if (facts.layer != layer) continue;
@@ -193,6 +194,5 @@ TEST_CASE("a layer is found by the status's word and by the doctor's, however it
   CHECK(text.starts_with("relay's port, in the status and in JSON: tcp\n"));
   CHECK(text.find("  connection_refused: the relay's port refuses") != std::string::npos);
   CHECK(status::explanation(Layer::link, Colour::no).starts_with("link\n"));
-  for (int value = 0; value <= static_cast<int>(Layer::keepalive); ++value)
-    CHECK(longest_line(status::explanation(static_cast<Layer>(value), Colour::no)) <= 80);
+  for (const Layer layer : enumerators<Layer>) CHECK(longest_line(status::explanation(layer, Colour::no)) <= 80);
 }

@@ -5,6 +5,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "holdfast/enumerators.hpp"
 #include "unit/status/example.hpp"
 
 using namespace holdfast;
@@ -62,12 +63,8 @@ TEST_CASE("every key, cause, listener's state and refusal has its line in the do
   for (const CauseFacts& facts : all_causes()) {
     if (facts.cause <= Cause::local_error) documented(std::string{facts.name});
   }
-  for (int value = 0; value <= static_cast<int>(ForwardState::refused); ++value) {
-    documented(std::string{to_string(static_cast<ForwardState>(value))});
-  }
-  for (int value = 0; value <= static_cast<int>(Refusal::held_by_twin); ++value) {
-    documented(std::string{to_string(static_cast<Refusal>(value))});
-  }
+  for (const ForwardState state : enumerators<ForwardState>) documented(std::string{to_string(state)});
+  for (const Refusal refusal : enumerators<Refusal>) documented(std::string{to_string(refusal)});
   for (const std::string_view lease : {lease_ready, lease_off, lease_opening}) documented(std::string{lease});
 }
 
