@@ -20,4 +20,7 @@ struct ReloadPlan {
 
 ReloadPlan plan_reload(const Config& running, const Config& next);
 
+/// Those settings beside the tunnels that a running process can change.
+void take_settings(Config& running, const Config& next);
+
 }  // namespace holdfast

@@ -11,7 +11,22 @@ const TunnelSpec* find(const Config& config, const std::string& name) {
   return found == config.tunnels.end() ? nullptr : &*found;
 }
 
+/// What take_settings() leaves as it was. The names of all members stand here so that a new one does not compile until
+/// somebody has compared it below.
+std::vector<std::string> left_for_a_restart(Config running, const Config& next) {
+  take_settings(running, next);
+  const auto& [tunnels, status_socket, watchdog] = running;
+  std::vector<std::string> keys;
+  if (status_socket != next.status_socket) keys.emplace_back("status_socket");
+  if (watchdog != next.watchdog) keys.emplace_back("watchdog");
+  return keys;
+}
+
 }  // namespace
+
+void take_settings(Config& running, const Config& next) {
+  running.watchdog = next.watchdog;
+}
 
 ReloadPlan plan_reload(const Config& running, const Config& next) {
   ReloadPlan plan;
@@ -26,7 +41,7 @@ ReloadPlan plan_reload(const Config& running, const Config& next) {
   for (const TunnelSpec& tunnel : running.tunnels) {
     if (find(next, tunnel.name) == nullptr) plan.removed.push_back(tunnel.name);
   }
-  if (running.status_socket != next.status_socket) plan.needs_restart.emplace_back("status_socket");
+  plan.needs_restart = left_for_a_restart(running, next);
   return plan;
 }
 

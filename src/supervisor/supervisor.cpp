@@ -252,7 +252,7 @@ void Supervisor::apply(const Config& next, const Names& names) {
     }
   }
   for (const std::string& name : plan.removed) find(name)->remove();
-  settings_.watchdog = next.watchdog;
+  take_settings(settings_, next);
   on_change();
 }
 

@@ -27,3 +27,14 @@ TEST_CASE("a new status socket is named as what only a restart changes") {
   next.status_socket.path = "/elsewhere";
   CHECK(plan_reload({}, next).needs_restart == std::vector<std::string>{"status_socket"});
 }
+
+TEST_CASE("each setting beside the tunnels is taken over or named as what only a restart changes") {
+  Config next;
+  next.status_socket.group = "operators";
+  next.watchdog = WatchdogMode::verified;
+  CHECK(plan_reload({}, next).needs_restart == std::vector<std::string>{"status_socket"});
+
+  Config running{{tunnel("a", "1")}, {}};
+  take_settings(running, next);
+  CHECK(running == Config{{tunnel("a", "1")}, {}, WatchdogMode::verified});
+}
