@@ -4,63 +4,25 @@
 #include <sys/stat.h>
 #include <syslog.h>
 
-#include <array>
 #include <cstdint>
 
+#include "holdfast/letter.hpp"
+
 namespace holdfast::log {
-namespace {
-
-struct CodePoint {
-  std::uint32_t value = 0;
-  std::size_t length = 0;  ///< bytes; 0: not UTF-8
-};
-
-/// RFC 3629: shortest form only, no surrogates, nothing above U+10FFFF.
-CodePoint decode(std::string_view text) {
-  const auto first = static_cast<unsigned char>(text[0]);
-  if (first < 0x80) return {first, 1};
-  const std::size_t length = first >= 0xF0 ? 4 : first >= 0xE0 ? 3 : 2;
-  if (first < 0xC2 || first > 0xF4 || text.size() < length) return {};
-  std::uint32_t value = first & (0x7FU >> length);
-  for (std::size_t i = 1; i < length; ++i) {
-    const auto next = static_cast<unsigned char>(text[i]);
-    if ((next & 0xC0) != 0x80) return {};
-    value = value << 6 | (next & 0x3F);
-  }
-  constexpr std::array<std::uint32_t, 5> smallest{0, 0, 0x80, 0x800, 0x10000};
-  if (value < smallest[length] || value > 0x10FFFF || (value >= 0xD800 && value <= 0xDFFF)) return {};
-  return {value, length};
-}
-
-bool is_safe(CodePoint code) {
-  if (code.length == 0) return false;
-  const auto between = [value = code.value](std::uint32_t from, std::uint32_t to) {
-    return value >= from && value <= to;
-  };
-  const bool control = between(0, 0x1F) || between(0x7F, 0x9F);
-  const bool separator = between(0x2028, 0x2029);
-  const bool bidirectional =
-      code.value == 0x061C || between(0x200E, 0x200F) || between(0x202A, 0x202E) || between(0x2066, 0x2069);
-  return !control && !separator && !bidirectional;
-}
-
-}  // namespace
 
 std::string printable(std::string_view text) {
   std::string out;
   while (!text.empty()) {
-    const CodePoint code = decode(text);
-    const std::size_t length = code.length == 0 ? 1 : code.length;
+    const Letter letter = first_letter(text);
     std::string piece;
-    if (is_safe(code)) {
-      piece = text.substr(0, length);
+    if (letter.harmless) {
+      piece = letter.bytes;
     } else {
-      for (const char byte : text.substr(0, length))
-        piece += fmt::format("\\x{:02x}", static_cast<unsigned char>(byte));
+      for (const char byte : letter.bytes) piece += fmt::format("\\x{:02x}", static_cast<unsigned char>(byte));
     }
     if (out.size() + piece.size() > max_text_bytes) return out + "...";
     out += piece;
-    text.remove_prefix(length);
+    text.remove_prefix(letter.bytes.size());
   }
   return out;
 }
