@@ -3,30 +3,31 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 
 namespace holdfast {
 namespace {
 
 struct CodePoint {
-  std::uint32_t value = 0;
-  std::size_t length = 0;  ///< bytes; 0: not UTF-8
+  std::uint32_t value{};
+  std::size_t length{};  ///< in bytes
 };
 
-/// RFC 3629: shortest form only, no surrogates, nothing above U+10FFFF.
-CodePoint decode(std::string_view text) {
+/// RFC 3629: shortest form only, no surrogates, nothing above U+10FFFF. None of what is no UTF-8.
+std::optional<CodePoint> decode(std::string_view text) {
   const auto first = static_cast<unsigned char>(text[0]);
-  if (first < 0x80) return {first, 1};
+  if (first < 0x80) return CodePoint{first, 1};
   const std::size_t length = first >= 0xF0 ? 4 : first >= 0xE0 ? 3 : 2;
-  if (first < 0xC2 || first > 0xF4 || text.size() < length) return {};
+  if (first < 0xC2 || first > 0xF4 || text.size() < length) return std::nullopt;
   std::uint32_t value = first & (0x7FU >> length);
   for (std::size_t i = 1; i < length; ++i) {
     const auto next = static_cast<unsigned char>(text[i]);
-    if ((next & 0xC0) != 0x80) return {};
+    if ((next & 0xC0) != 0x80) return std::nullopt;
     value = value << 6 | (next & 0x3F);
   }
-  constexpr std::array<std::uint32_t, 5> smallest{0, 0, 0x80, 0x800, 0x10000};
-  if (value < smallest[length] || value > 0x10FFFF || (value >= 0xD800 && value <= 0xDFFF)) return {};
-  return {value, length};
+  constexpr std::array<std::uint32_t, 3> smallest{0x80, 0x800, 0x10000};
+  if (value < smallest[length - 2] || value > 0x10FFFF || (value >= 0xD800 && value <= 0xDFFF)) return std::nullopt;
+  return CodePoint{value, length};
 }
 
 bool is_harmless(std::uint32_t code) {
@@ -41,9 +42,9 @@ bool is_harmless(std::uint32_t code) {
 }  // namespace
 
 Letter first_letter(std::string_view text) {
-  const CodePoint code = decode(text);
-  if (code.length == 0) return {text.substr(0, 1), false};
-  return {text.substr(0, code.length), is_harmless(code.value)};
+  const auto code = decode(text);
+  if (!code) return {text.substr(0, 1), false};
+  return {text.substr(0, code->length), is_harmless(code->value)};
 }
 
 }  // namespace holdfast
