@@ -21,6 +21,12 @@ option(HOLDFAST_LTO "Compile the whole program when it is linked" ON)
 if(HOLDFAST_LTO)
   include(CheckIPOSupported)
   check_ipo_supported(RESULT CMAKE_INTERPROCEDURAL_OPTIMIZATION OUTPUT HOLDFAST_NO_LTO LANGUAGES CXX)
+  # Each program takes up to 400 MB, and uses all processors by itself.
+  set_property(GLOBAL APPEND PROPERTY JOB_POOLS link=1)
+  set(CMAKE_JOB_POOL_LINK link)
+  if(NOT CMAKE_INTERPROCEDURAL_OPTIMIZATION)
+    message(STATUS "The file will be larger, as this compiler can't compile the whole program at once: ${HOLDFAST_NO_LTO}")
+  endif()
 endif()
 
 # Speed is for what each byte of a tunnel goes through: holdfast_library(... FAST ...).

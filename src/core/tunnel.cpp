@@ -327,6 +327,8 @@ class Transition {
     auto* session = serving_session(state_.phase);
     if (session == nullptr) return Stay{};
     session->lease.opened(turn());
+    // What is held is recorded first: ending a dead session takes the script seconds.
+    add_all(session->lease.update(session->listeners.table(), turn()));
     return listeners_moved(*session, session->listeners.lease_came_up(turn()));
   }
 

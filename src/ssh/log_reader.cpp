@@ -30,7 +30,7 @@ void LogReader::want(int level) {
 
 /// Whoever is told may jump over this: nothing here has a destructor.
 void LogReader::tell_all(int, const char*, const char* line, void*) {
-  for (LogReader* reader : readers) reader->read(line);
+  std::for_each(readers.rbegin(), readers.rend(), [line](LogReader* reader) { reader->read(line); });
 }
 
 /// Without a reader nothing is logged.

@@ -18,7 +18,7 @@ class LogReader {
   void want(int level);
 
  private:
-  /// Inside libssh. The reader that came last is told last, and may leave by a jump.
+  /// Inside libssh. The reader that came last is told first, and may leave by a jump: the others miss that line.
   virtual void read(const char* line) = 0;
 
   static void tell_all(int priority, const char* function, const char* line, void* unused);

@@ -535,6 +535,15 @@ TEST_CASE("a relay that is asked to choose a port is asked for the lease once it
   CHECK(tunnel.session(ForwardAnswered{0, 41000}).actions == Actions{RequestForward{1}, OpenLease{240s}});
 }
 
+TEST_CASE("a lease that comes up records what is held before it ends the session that holds what is refused") {
+  SteppedTunnel tunnel{leased(2)};
+  tunnel.authenticate().session(ForwardAnswered{0, 4649}).session(ForwardAnswered{1, std::nullopt});
+  REQUIRE(tunnel.actions == Actions{Knock{1, "localhost"}});
+  tunnel.session(Knocked{1, KnockAnswer::opened}).wait();
+  REQUIRE(tunnel.table()[1].state == ForwardState::refused);
+  CHECK(tunnel.session(LeaseOpened{}).actions == Actions{RecordLease{0}, Evict{1}});
+}
+
 TEST_CASE("a lease that was lost before the connections drain is not opened again") {
   TunnelSpec spec = leased(1);
   spec.drain_timeout = 10min;
