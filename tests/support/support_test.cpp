@@ -165,7 +165,7 @@ TEST_CASE("a proxy counts, flips, freezes, holds and cuts") {
   CHECK(proxy.bytes(TcpProxy::to_server) == 5);
   CHECK(wait_until([&] { return proxy.bytes(TcpProxy::to_client) == 5; }));
 
-  proxy.flip_byte(TcpProxy::to_client, 6);
+  proxy.flip_byte(TcpProxy::to_client, 1);
   socket.send("aaa");
   CHECK(socket.receive_exactly(3) ==
         "a\x9e"

@@ -98,7 +98,10 @@ void TcpProxy::let_through(Direction direction) {
 
 void TcpProxy::flip_byte(Direction direction, std::uint64_t offset) {
   const std::lock_guard lock(mutex_);
-  flip_at_[direction] = offset;
+  for (Connection& connection : connections_) {
+    Pipe& pipe = connection.pipes[direction];
+    pipe.flip_at = pipe.passed + offset;
+  }
 }
 
 void TcpProxy::cut(bool with_reset) {
@@ -228,7 +231,7 @@ void TcpProxy::pass_on(Socket& to, Connection& connection, Direction direction) 
           std::min<std::uint64_t>(count, *freeze_at_[direction] - std::min(pipe.passed, *freeze_at_[direction])));
     }
     std::string data = pipe.waiting.substr(0, count);
-    if (const auto flip = flip_at_[direction]; flip && *flip >= pipe.passed && *flip - pipe.passed < count) {
+    if (const auto flip = pipe.flip_at; flip && *flip >= pipe.passed && *flip - pipe.passed < count) {
       char& byte = data[static_cast<std::size_t>(*flip - pipe.passed)];
       byte = static_cast<char>(~byte);
     }

@@ -40,7 +40,7 @@ class TcpProxy {
   /// What goes in this direction waits until thaw(); let_through() passes on as much as waits at that moment.
   void hold(Direction direction);
   void let_through(Direction direction);
-  /// Inverts the byte at this offset of each connection from now on.
+  /// Inverts the byte at this offset of what each connection passes on from now on.
   void flip_byte(Direction direction, std::uint64_t offset);
   /// Ends all connections on both sides, with FIN or with RST.
   void cut(bool with_reset);
@@ -52,6 +52,7 @@ class TcpProxy {
     std::string waiting;
     std::uint64_t passed = 0;
     std::size_t let_through = 0;  ///< of what waits, while it is held
+    std::optional<std::uint64_t> flip_at;
     bool at_end = false;
     bool end_passed_on = false;
   };
@@ -79,7 +80,6 @@ class TcpProxy {
   std::list<Connection> connections_;
   std::array<std::uint64_t, 2> bytes_{};
   std::array<std::optional<std::uint64_t>, 2> freeze_at_{};
-  std::array<std::optional<std::uint64_t>, 2> flip_at_{};
   std::array<bool, 2> held_{};
   std::optional<std::chrono::milliseconds> idle_limit_;
   std::size_t accepted_ = 0;
