@@ -65,13 +65,18 @@ struct DataReport {
   std::optional<std::uint64_t> projected_month{};  ///< this month's, if nobody uses the tunnel from now on
 };
 
+/// What a tunnel does.
+struct PhaseReport {
+  PhaseKind kind{};
+  std::optional<OpeningPhase> opening{};  ///< how far, while opening
+  std::optional<Duration> next_retry{};   ///< while backing off
+};
+
 /// A changed configuration that has not taken the tunnel over: it logs in beside the former one, which serves on.
 struct ChangeReport {
   std::string relay{};  ///< these as in TunnelReport
-  std::string state{};
-  std::string phase{};
+  PhaseReport phase{};
   Attempt attempt = 0;
-  std::optional<Duration> next_retry{};
   std::optional<FailureReport> last_error{};  ///< why it could not take over so far
 };
 
@@ -96,18 +101,16 @@ struct DiagnosisReport {
 /// One tunnel, as the status document shows it. No rule ties the members to each other, so that nothing divides them.
 struct TunnelReport {
   std::string name;
-  std::string relay;      ///< relay_name() of the current one
-  std::string server;     ///< what the relay of the running session says it is: "SSH-2.0-OpenSSH_9.2p1"; else empty
-  std::string host_key;   ///< that it shows: "ssh-ed25519 SHA256:..."; empty likewise
-  std::string address;    ///< the address connected to, "192.0.2.7:22"; empty when there is none
-  std::string state;      ///< phase_name(), for "opening" with the phase in `phase`
-  std::string phase;      ///< to_string(OpeningPhase) while opening, else empty
+  std::string relay;     ///< relay_name() of the current one
+  std::string server;    ///< what the relay of the running session says it is: "SSH-2.0-OpenSSH_9.2p1"; else empty
+  std::string host_key;  ///< that it shows: "ssh-ed25519 SHA256:..."; empty likewise
+  std::string address;   ///< the address connected to, "192.0.2.7:22"; empty when there is none
+  PhaseReport phase;
   bool up = false;        ///< is_up()
   bool unproven = false;  ///< up, but with readiness: verified not is_proven()
   Duration in_state{};
   Attempt attempt = 0;
   std::uint64_t sessions_established = 0;
-  std::optional<Duration> next_retry;        ///< while backing off
   std::optional<FailureReport> last_error;   ///< kept after recovery
   std::optional<DiagnosisReport> diagnosis;  ///< of an outage that lasts
   std::vector<std::string> relay_says;       ///< to who logs in, a line each, the last time
@@ -175,6 +178,11 @@ enum class Health { ok, warning, critical, unknown };
 Health health(const Report& report);
 /// What one tunnel adds to it.
 Health health(const TunnelReport& tunnel);
+
+/// "requesting forwards", "opening: key exchange".
+std::string words(const PhaseReport& phase);
+/// With the wait, if there is one: "backing off, next try in 12 s".
+std::string condition(const PhaseReport& phase);
 
 /// How a listener is: "held", "held, verified 12 s ago", "held, verified on loopback 12 s ago" where no more was seen,
 /// "held, target down", "refused: held_stale", "refused: held_by_other_device gateway-8".

@@ -139,8 +139,20 @@ struct Stopped {
 using Phase =
     std::variant<Idle, Opening, StandingBy, RequestingForwards, Established, Draining, Closing, BackingOff, Stopped>;
 
-/// "idle", "opening", "standing_by", "requesting_forwards", "established", "draining", "closing", "backing_off",
-/// "stopped".
+enum class PhaseKind {
+  idle,
+  opening,
+  standing_by,
+  requesting_forwards,
+  established,
+  draining,
+  closing,
+  backing_off,
+  stopped
+};
+PhaseKind kind_of(const Phase& phase);
+std::string_view to_string(PhaseKind kind);
+/// That of its kind: "idle", "standing_by".
 std::string_view phase_name(const Phase& phase);
 
 /// The forwards of a session that has got that far, else null.

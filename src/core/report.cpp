@@ -10,7 +10,9 @@ constexpr std::size_t conditions_in_summary = 3;
 
 /// Nothing went wrong yet: the tunnel is on its way up since the process started.
 bool opening_for_the_first_time(const TunnelReport& tunnel) {
-  const bool on_its_way = tunnel.state == "idle" || tunnel.state == "opening" || tunnel.state == "requesting_forwards";
+  const PhaseKind kind = tunnel.phase.kind;
+  const bool on_its_way =
+      kind == PhaseKind::idle || kind == PhaseKind::opening || kind == PhaseKind::requesting_forwards;
   return on_its_way && tunnel.sessions_established == 0 && !tunnel.last_error;
 }
 
@@ -50,59 +52,32 @@ std::string proof_words(const ForwardReport& forward) {
   return is_bad(proof.result) ? text : "can't be verified";
 }
 
-std::string failed_proofs(const TunnelReport& tunnel) {
+/// "a, b", without those of which there is nothing to say.
+template <typename Item, typename Say>
+std::string listed(const std::vector<Item>& items, Say say) {
   std::string text;
-  for (const ForwardReport& forward : tunnel.forwards) {
-    if (leads_nowhere(forward)) text += (text.empty() ? "" : ", ") + describe(*forward.proof->failure);
-  }
-  return text;
-}
-
-/// "*:4649 listens on loopback only (GatewayPorts)"
-std::string narrower_forwards(const TunnelReport& tunnel) {
-  std::string text;
-  for (const ForwardReport& forward : tunnel.forwards) {
-    if (!is_narrower(forward.listens_on)) continue;
-    text += (text.empty() ? "" : ", ") + forward.listener + " " + std::string{in_words(forward.listens_on)};
+  for (const Item& item : items) {
+    const std::string words = say(item);
+    if (!words.empty()) text += (text.empty() ? "" : ", ") + words;
   }
   return text;
 }
 
 std::string missing_forwards(const TunnelReport& tunnel) {
-  std::size_t missing = 0;
-  std::string names;
-  for (const ForwardReport& forward : tunnel.forwards) {
-    if (forward.state == ForwardState::held) continue;
-    ++missing;
-    names += (names.empty() ? "" : ", ") + forward.listener + " " + condition(forward);
-  }
+  const auto is_missing = [](const ForwardReport& forward) { return forward.state != ForwardState::held; };
+  const auto missing = std::count_if(tunnel.forwards.begin(), tunnel.forwards.end(), is_missing);
   return std::to_string(missing) + " of " + std::to_string(tunnel.forwards.size()) +
          (tunnel.forwards.size() == 1 ? " forward" : " forwards") + (missing == 1 ? " is" : " are") +
-         " missing: " + names;
-}
-
-/// What a tunnel with several relays that is up has to say of the others: which better one it does not use and why, and
-/// whether one shows a wrong host key.
-std::string elsewhere(const TunnelReport& tunnel) {
-  if (tunnel.relays.empty()) return "";
-  const auto reason = [](const RelayReport& relay) {
-    return relay.failure ? " (" + describe(relay.failure->failure) + ")" : "";
-  };
-  const RelayReport& preferred = tunnel.relays.front();
-  std::string text;
-  if (!preferred.current) text = " at " + tunnel.relay + " instead of " + preferred.relay + reason(preferred);
-  for (const RelayReport& relay : tunnel.relays) {
-    if (&relay != &preferred && shows_wrong_key(relay)) text += ", but not at " + relay.relay + reason(relay);
-  }
-  return text;
+         " missing: " + listed(tunnel.forwards, [&](const ForwardReport& forward) {
+           return is_missing(forward) ? forward.listener + " " + condition(forward) : "";
+         });
 }
 
 /// What of a tunnel is not in force yet.
 std::string words(const ChangeReport& change) {
   const std::string text = ", with the former configuration; the changed one ";
   if (change.last_error) return text + "can't come up: " + describe(change.last_error->failure);
-  return text + "is not up yet (" + words(change.state) + (change.phase.empty() ? "" : ": " + words(change.phase)) +
-         ")";
+  return text + "is not up yet (" + words(change.phase) + ")";
 }
 
 /// What ended the sessions before this one, which it has not outlived for sure.
@@ -122,10 +97,6 @@ std::string words(const Timeout& timeout) {
          (idle ? "after " + to_text(timeout.after) + " of silence" : "at the age of " + to_text(timeout.after));
 }
 
-bool loses_too_often(const TunnelReport& tunnel) {
-  return std::any_of(tunnel.losses.begin(), tunnel.losses.end(), too_often);
-}
-
 std::string words(const RecentLosses& losses) {
   const std::string times = (losses.times == most_losses ? "at least " : "") + std::to_string(losses.times) +
                             " times in the last " + std::to_string(losses_window / std::chrono::minutes{1}) + " min";
@@ -142,44 +113,84 @@ std::string words(const RecentLosses& losses) {
   std::abort();
 }
 
-std::string frequent_losses(const TunnelReport& tunnel) {
+// ---- a tunnel that is up --------------------------------------------------------------------------------------------
+
+/// What is not as it should be, in words that go on after "up".
+struct Remark {
   std::string text;
-  for (const RecentLosses& losses : tunnel.losses) {
-    if (too_often(losses)) text += (text.empty() ? "" : ", ") + words(losses);
+  Health health;
+};
+
+/// Of several relays: which better one is not used and why, and which other one shows a wrong host key.
+std::vector<Remark> remarks_on_relays(const TunnelReport& tunnel) {
+  std::vector<Remark> remarks;
+  for (const RelayReport& relay : tunnel.relays) {
+    const bool wrong_key = shows_wrong_key(relay);
+    const Health health = wrong_key ? Health::warning : Health::ok;
+    const std::string its = relay.relay + (relay.failure ? " (" + describe(relay.failure->failure) + ")" : "");
+    if (&relay != &tunnel.relays.front()) {
+      if (wrong_key) remarks.push_back({", but not at " + its, health});
+    } else if (!relay.current) {
+      remarks.push_back({" at " + tunnel.relay + " instead of " + its, health});
+    }
   }
-  return text;
+  return remarks;
 }
 
-/// Of the former configuration, where there is a changed one.
+std::string if_it_leads_nowhere(const ForwardReport& forward) {
+  return leads_nowhere(forward) ? describe(*forward.proof->failure) : "";
+}
+
+std::string if_it_is_narrower(const ForwardReport& forward) {
+  return is_narrower(forward.listens_on) ? forward.listener + " " + std::string{in_words(forward.listens_on)} : "";
+}
+
+std::string if_too_often(const RecentLosses& losses) {
+  return too_often(losses) ? words(losses) : "";
+}
+
+/// A forward that leads nowhere hides what is less.
+std::vector<Remark> remarks_on(const TunnelReport& tunnel) {
+  std::vector<Remark> remarks = remarks_on_relays(tunnel);
+  const auto add = [&](const std::string& text, Health health) {
+    if (!text.empty()) remarks.push_back({", but " + text, health});
+  };
+  Health worst = Health::ok;
+  for (const ForwardReport& forward : tunnel.forwards) worst = std::max(worst, health(forward));
+  add(listed(tunnel.forwards, if_it_leads_nowhere), worst);
+  if (leads_nowhere(tunnel)) return remarks;
+  add(listed(tunnel.forwards, if_it_is_narrower), Health::warning);
+  if (const auto timeout = timeout_ahead(tunnel)) add(words(*timeout), Health::warning);
+  add(listed(tunnel.losses, if_too_often), Health::warning);
+  return remarks;
+}
+
+// ---- a tunnel; of the former configuration, where there is a changed one -------------------------------------------
+
 Health health_of_running(const TunnelReport& tunnel) {
   if (tunnel.up) {
-    const bool wrong_key = std::any_of(tunnel.relays.begin(), tunnel.relays.end(), shows_wrong_key);
-    Health worst = wrong_key || timeout_ahead(tunnel) || loses_too_often(tunnel) ? Health::warning : Health::ok;
-    for (const ForwardReport& forward : tunnel.forwards) worst = std::max(worst, health(forward));
+    Health worst = Health::ok;
+    for (const Remark& remark : remarks_on(tunnel)) worst = std::max(worst, remark.health);
     return worst;
   }
-  return tunnel.state == "established" || opening_for_the_first_time(tunnel) ? Health::warning : Health::critical;
+  const bool established = tunnel.phase.kind == PhaseKind::established;
+  return established || opening_for_the_first_time(tunnel) ? Health::warning : Health::critical;
 }
 
 std::string condition_of_running(const TunnelReport& tunnel) {
   if (tunnel.up) {
-    std::string text = "up" + elsewhere(tunnel);
-    if (leads_nowhere(tunnel)) return text + ", but " + failed_proofs(tunnel);
-    if (const std::string narrower = narrower_forwards(tunnel); !narrower.empty()) text += ", but " + narrower;
-    if (const auto timeout = timeout_ahead(tunnel)) text += ", but " + words(*timeout);
-    if (loses_too_often(tunnel)) text += ", but " + frequent_losses(tunnel);
-    return text + (tunnel.unproven ? ", not verified" : "");
+    std::string text = "up";
+    for (const Remark& remark : remarks_on(tunnel)) text += remark.text;
+    return text + (tunnel.unproven && !leads_nowhere(tunnel) ? ", not verified" : "");
   }
   const std::string down =
       tunnel.diagnosis ? "down for " + to_text(tunnel.diagnosis->outage) + ": " + tunnel.diagnosis->sentence + "; "
                        : "";
-  if (tunnel.state == "established") return down + "established, but " + missing_forwards(tunnel);
-  std::string text = down + words(tunnel.state);
-  if (!tunnel.phase.empty()) text += ": " + words(tunnel.phase);
-  if (tunnel.next_retry) text += ", next try in " + to_text(*tunnel.next_retry);
+  if (tunnel.phase.kind == PhaseKind::established) return down + "established, but " + missing_forwards(tunnel);
+  std::string text = down + condition(tunnel.phase);
   if (!tunnel.last_error) return text;
   // Only while backing off is the last error surely why: else its age tells.
-  const bool is_why = tunnel.state == "backing_off";
+  const bool is_why = tunnel.phase.kind == PhaseKind::backing_off;
   return text + " (" + (is_why ? "" : "last error " + to_text(tunnel.last_error->age) + " ago: ") +
          describe(tunnel.last_error->failure) + ")";
 }
@@ -211,6 +222,15 @@ Health health(const Report& report) {
   return worst;
 }
 
+std::string words(const PhaseReport& phase) {
+  const std::string text = words(std::string{to_string(phase.kind)});
+  return phase.opening ? text + ": " + words(std::string{to_string(*phase.opening)}) : text;
+}
+
+std::string condition(const PhaseReport& phase) {
+  return words(phase) + (phase.next_retry ? ", next try in " + to_text(*phase.next_retry) : "");
+}
+
 std::string condition(const ForwardReport& forward) {
   std::string text{to_string(forward.state)};
   if (!forward.refusal.empty()) text += ": " + forward.refusal;
@@ -232,10 +252,7 @@ std::string summary(const Report& report) {
   std::size_t told = 0;
   std::string conditions;
   for (const TunnelReport& tunnel : report.tunnels) {
-    const bool as_it_should_be = tunnel.up && !leads_nowhere(tunnel) && elsewhere(tunnel).empty() &&
-                                 !timeout_ahead(tunnel) && !tunnel.change && narrower_forwards(tunnel).empty() &&
-                                 !loses_too_often(tunnel);
-    if (as_it_should_be) continue;
+    if (tunnel.up && remarks_on(tunnel).empty() && !tunnel.change) continue;
     if (!tunnel.up) ++down;
     if (++told <= conditions_in_summary) conditions += "; " + tunnel.name + ": " + condition(tunnel);
   }

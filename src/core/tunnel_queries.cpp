@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "holdfast/enumerators.hpp"
 #include "holdfast/overloaded.hpp"
 #include "holdfast/tunnel.hpp"
 
@@ -32,17 +33,24 @@ std::string_view to_string(OpeningPhase phase) {
   std::abort();
 }
 
-std::string_view phase_name(const Phase& phase) {
-  using Name = std::string_view;
+PhaseKind kind_of(const Phase& phase) {
   return std::visit(
-      overloaded{[](const Idle&) -> Name { return "idle"; }, [](const Opening&) -> Name { return "opening"; },
-                 [](const StandingBy&) -> Name { return "standing_by"; },
-                 [](const RequestingForwards&) -> Name { return "requesting_forwards"; },
-                 [](const Established&) -> Name { return "established"; },
-                 [](const Draining&) -> Name { return "draining"; }, [](const Closing&) -> Name { return "closing"; },
-                 [](const BackingOff&) -> Name { return "backing_off"; },
-                 [](const Stopped&) -> Name { return "stopped"; }},
+      overloaded{[](const Idle&) { return PhaseKind::idle; }, [](const Opening&) { return PhaseKind::opening; },
+                 [](const StandingBy&) { return PhaseKind::standing_by; },
+                 [](const RequestingForwards&) { return PhaseKind::requesting_forwards; },
+                 [](const Established&) { return PhaseKind::established; },
+                 [](const Draining&) { return PhaseKind::draining; }, [](const Closing&) { return PhaseKind::closing; },
+                 [](const BackingOff&) { return PhaseKind::backing_off; },
+                 [](const Stopped&) { return PhaseKind::stopped; }},
       phase);
+}
+
+std::string_view to_string(PhaseKind kind) {
+  return spelling(kind).name;
+}
+
+std::string_view phase_name(const Phase& phase) {
+  return to_string(kind_of(phase));
 }
 
 const LiveSession* session_of(const Phase& phase) {

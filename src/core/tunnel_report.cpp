@@ -7,15 +7,13 @@
 namespace holdfast {
 namespace {
 
-std::string phase_of_opening(const TunnelState& state) {
-  const auto* opening = std::get_if<Opening>(&state.phase);
-  return opening != nullptr ? std::string{to_string(opening->phase)} : "";
-}
-
-std::optional<Duration> next_retry(const TunnelState& state, TimePoint now) {
-  const auto* waiting = std::get_if<BackingOff>(&state.phase);
-  if (waiting == nullptr) return std::nullopt;
-  return std::max(waiting->until - now, Duration::zero());
+PhaseReport phase_report(const Phase& phase, TimePoint now) {
+  PhaseReport report{kind_of(phase)};
+  if (const auto* opening = std::get_if<Opening>(&phase)) report.opening = opening->phase;
+  if (const auto* waiting = std::get_if<BackingOff>(&phase)) {
+    report.next_retry = std::max(waiting->until - now, Duration::zero());
+  }
+  return report;
 }
 
 std::optional<FailureReport> last_error(const History& history, TimePoint now) {
@@ -106,14 +104,12 @@ TunnelReport report_of(const TunnelSpec& spec, const TunnelState& state, const H
   report.server = facts.attempt.server;
   report.host_key = facts.attempt.host_key;
   report.relay_says = facts.relay_says;
-  report.state = phase_name(state.phase);
-  report.phase = phase_of_opening(state);
+  report.phase = phase_report(state.phase, now);
   report.up = is_up(state);
   report.unproven = report.up && spec.readiness == Readiness::verified && !is_proven(state, spec, now);
   report.in_state = now - facts.phase_entered;
   report.attempt = state.attempt;
   report.sessions_established = facts.sessions_established;
-  report.next_retry = next_retry(state, now);
   report.last_error = last_error(history, now);
   report.losses = state.losses.recent(now);
   for (const History::End& end : history.ends())
@@ -136,11 +132,7 @@ TunnelReport report_of(const TunnelSpec& spec, const TunnelState& state, const H
 }
 
 ChangeReport change_report_of(const TunnelSpec& spec, const TunnelState& state, const History& history, TimePoint now) {
-  return {relay_name(relays_of(spec).at(state.failover.current())),
-          std::string{phase_name(state.phase)},
-          phase_of_opening(state),
-          state.attempt,
-          next_retry(state, now),
+  return {relay_name(relays_of(spec).at(state.failover.current())), phase_report(state.phase, now), state.attempt,
           last_error(history, now)};
 }
 

@@ -123,12 +123,20 @@ Json to_document(const ConfigurationReport& configuration) {
   return {{"path", configuration.path}, {"digest", configuration.digest}};
 }
 
+Json opening_or_null(const PhaseReport& phase) {
+  return phase.opening ? Json(to_string(*phase.opening)) : Json{};
+}
+
+Json wait_or_null(const PhaseReport& phase) {
+  return phase.next_retry ? Json(seconds(*phase.next_retry)) : Json{};
+}
+
 Json to_document(const ChangeReport& change) {
   return {{"relay", change.relay},
-          {"state", change.state},
-          {"phase", text_or_null(change.phase)},
+          {"state", to_string(change.phase.kind)},
+          {"phase", opening_or_null(change.phase)},
           {"attempt", change.attempt},
-          {"next_retry_seconds", change.next_retry ? Json(seconds(*change.next_retry)) : Json{}},
+          {"next_retry_seconds", wait_or_null(change.phase)},
           {"last_error", last_error_document(change.last_error)}};
 }
 
@@ -169,15 +177,15 @@ Json to_document(const TunnelReport& tunnel) {
           {"address", text_or_null(tunnel.address)},
           {"server", text_or_null(tunnel.server)},
           {"host_key", text_or_null(tunnel.host_key)},
-          {"state", tunnel.state},
-          {"phase", text_or_null(tunnel.phase)},
+          {"state", to_string(tunnel.phase.kind)},
+          {"phase", opening_or_null(tunnel.phase)},
           {"up", tunnel.up},
           {"ready", is_ready(tunnel)},
           {"condition", condition(tunnel)},
           {"in_state_seconds", seconds(tunnel.in_state)},
           {"attempt", tunnel.attempt},
           {"sessions_established", tunnel.sessions_established},
-          {"next_retry_seconds", tunnel.next_retry ? Json(seconds(*tunnel.next_retry)) : Json{}},
+          {"next_retry_seconds", wait_or_null(tunnel.phase)},
           {"last_error", last_error_document(tunnel.last_error)},
           {"diagnosis", tunnel.diagnosis ? to_document(*tunnel.diagnosis) : Json{}},
           {"relay_says", tunnel.relay_says},
@@ -375,13 +383,17 @@ DataReport data_from(const Json& object) {
           optional_at<std::uint64_t>(object, "projected_bytes_this_month")};
 }
 
+/// Idle, for one that is new since this version.
+PhaseReport phase_from(const Json& object) {
+  return {named<PhaseKind>(text(object.at("state"))).value_or(PhaseKind::idle),
+          named<OpeningPhase>(text_at(object, "phase")), duration_at(object, "next_retry_seconds")};
+}
+
 ChangeReport change_from(const Json& object) {
   ChangeReport change;
   change.relay = text_at(object, "relay");
-  change.state = text_at(object, "state");
-  change.phase = text_at(object, "phase");
+  change.phase = phase_from(object);
   change.attempt = optional_at<Attempt>(object, "attempt").value_or(0);
-  change.next_retry = duration_at(object, "next_retry_seconds");
   if (const Json* error = find_at(object, "last_error")) change.last_error = failure_from(*error);
   return change;
 }
@@ -393,14 +405,12 @@ TunnelReport tunnel_from(const Json& object) {
   tunnel.server = text_at(object, "server");
   tunnel.host_key = text_at(object, "host_key");
   tunnel.address = text_at(object, "address");
-  tunnel.state = text(object.at("state"));
-  tunnel.phase = text_at(object, "phase");
+  tunnel.phase = phase_from(object);
   tunnel.up = object.at("up").get<bool>();
   tunnel.unproven = tunnel.up && !optional_at<bool>(object, "ready").value_or(true);
   tunnel.in_state = duration_at(object, "in_state_seconds").value_or(Duration{});
   tunnel.attempt = optional_at<Attempt>(object, "attempt").value_or(0);
   tunnel.sessions_established = optional_at<std::uint64_t>(object, "sessions_established").value_or(0);
-  tunnel.next_retry = duration_at(object, "next_retry_seconds");
   if (const Json* error = find_at(object, "last_error")) tunnel.last_error = failure_from(*error);
   if (const Json* diagnosis = find_at(object, "diagnosis")) tunnel.diagnosis = diagnosis_from(*diagnosis);
   for (const Json& line : list_at(object, "relay_says")) tunnel.relay_says.push_back(text(line));

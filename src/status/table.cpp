@@ -34,20 +34,11 @@ std::string milliseconds_text(Duration duration) {
   return formatted(milliseconds < 10 ? "%.1f ms" : "%.0f ms", milliseconds);
 }
 
-std::string words(std::string name) {
-  std::replace(name.begin(), name.end(), '_', ' ');
-  return name;
-}
-
 /// "localhost:0" whose port the relay chose becomes "localhost:41237".
 std::string listener_text(const ForwardReport& forward) {
   constexpr std::string_view any_port = ":0";
   if (forward.bound_port == 0 || !forward.listener.ends_with(any_port)) return forward.listener;
   return forward.listener.substr(0, forward.listener.size() - 1) + std::to_string(forward.bound_port);
-}
-
-std::string state_text(const TunnelReport& tunnel) {
-  return tunnel.phase.empty() ? words(tunnel.state) : words(tunnel.state) + ": " + words(tunnel.phase);
 }
 
 // ---- the table ---------------------------------------------------------------------------------------------------
@@ -102,7 +93,7 @@ bool lease_is_missing(const TunnelReport& tunnel) {
 /// "relay 1 of 2, a.example:22: in use", "...: next look in 6 min; failed 4 min ago: connect ...".
 std::string relay_note(const TunnelReport& tunnel, std::size_t index) {
   const RelayReport& relay = tunnel.relays[index];
-  std::string state = relay.current && tunnel.state == "established" ? "in use" : "";
+  std::string state = relay.current && tunnel.phase.kind == PhaseKind::established ? "in use" : "";
   const auto add = [&](const std::string& text) { state += (state.empty() ? "" : "; ") + text; };
   if (relay.next_try) add("next try in " + to_text(*relay.next_try));
   if (relay.failure) add("failed " + to_text(relay.failure->age) + " ago: " + describe(relay.failure->failure));
@@ -157,10 +148,8 @@ std::vector<std::string> way_notes(const TunnelReport& tunnel) {
 
 /// What the changed configuration does, while the former one serves.
 std::vector<std::string> change_notes(const ChangeReport& change) {
-  const std::string state = words(change.state) + (change.phase.empty() ? "" : ": " + words(change.phase));
   std::vector<std::string> notes{"the former configuration serves until the changed one has logged in at " +
-                                 change.relay + ": " + state};
-  if (change.next_retry) notes.front() += ", next try in " + to_text(*change.next_retry);
+                                 change.relay + ": " + condition(change.phase)};
   if (!change.last_error) return notes;
   const Failure& failure = change.last_error->failure;
   notes.push_back("the changed configuration failed " + to_text(change.last_error->age) + " ago: " + describe(failure));
@@ -186,7 +175,7 @@ std::vector<std::string> notes_on(const TunnelReport& tunnel) {
   for (std::size_t index = 0; tunnel.relays.size() > 1 && index < tunnel.relays.size(); ++index) {
     notes.push_back(relay_note(tunnel, index));
   }
-  if (tunnel.state == "established") notes.push_back(session_note(tunnel));
+  if (tunnel.phase.kind == PhaseKind::established) notes.push_back(session_note(tunnel));
   for (const std::string& line : tunnel.relay_says) notes.push_back("the relay says: " + line);
   if (tunnel.data) notes.push_back(data_note(*tunnel.data));
   for (std::string& note : way_notes(tunnel)) notes.push_back(std::move(note));
@@ -208,7 +197,7 @@ std::vector<std::string> notes_on(const TunnelReport& tunnel) {
     const Failure& failure = *forward.proof->failure;
     notes.push_back(describe(failure) + ". " + std::string{remedy(failure)});
   }
-  if (tunnel.next_retry) notes.push_back("next try in " + to_text(*tunnel.next_retry));
+  if (tunnel.phase.next_retry) notes.push_back("next try in " + to_text(*tunnel.phase.next_retry));
   if (tunnel.refused_opens > 0) {
     notes.push_back("the relay opened " + std::to_string(tunnel.refused_opens) +
                     " channels that nobody asked for; all were refused");
@@ -217,7 +206,8 @@ std::vector<std::string> notes_on(const TunnelReport& tunnel) {
 }
 
 void add_rows(std::vector<Row>& rows, const TunnelReport& tunnel) {
-  Row row{{tunnel.name, state_text(tunnel), to_text(tunnel.in_state), tunnel.relay, "", "", ""}, {}, colour_of(tunnel)};
+  Row row{
+      {tunnel.name, words(tunnel.phase), to_text(tunnel.in_state), tunnel.relay, "", "", ""}, {}, colour_of(tunnel)};
   for (const ForwardReport& forward : tunnel.forwards) {
     row.cells[4] = listener_text(forward) + " -> " + forward.target;
     row.cells[5] = condition(forward);

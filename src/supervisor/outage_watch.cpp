@@ -58,7 +58,8 @@ void OutageWatch::found(const std::string& tunnel, Findings looked) {
   looked.erase(Layer::name);  // nobody was asked
   const Diagnosis diagnosis = diagnose(with_what_is_known(std::move(looked), slot->spec(), report));
   if (const auto line = known.outage.found(diagnosis, now)) {
-    log::write(LogLevel::error, *line, {report.name, report.relay, report.state, known.outage.report(now)->cause},
+    log::write(LogLevel::error, *line,
+               {report.name, report.relay, to_string(report.phase.kind), known.outage.report(now)->cause},
                slot->spec().log_level);
   }
   known.looking.reset();  // the look itself told us: nothing of it is used from here on

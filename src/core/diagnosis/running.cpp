@@ -13,20 +13,9 @@ StepFindings taken(std::string measured, std::vector<std::string> evidence = {})
   return {std::nullopt, std::move(measured), std::move(evidence)};
 }
 
-std::string words(std::string name) {
-  std::replace(name.begin(), name.end(), '_', ' ');
-  return name;
-}
-
 std::string how_it_ended(const EndReport& end) {
   return to_text(end.age) + " ago a session ended after " + to_text(end.held) + ": " +
          (end.why ? describe(*end.why) : "on request");
-}
-
-std::string waits_for(const TunnelReport& tunnel) {
-  std::string text = words(tunnel.state) + (tunnel.phase.empty() ? "" : " (" + words(tunnel.phase) + ")");
-  if (tunnel.next_retry) text += ", next try in " + to_text(*tunnel.next_retry);
-  return text;
 }
 
 // ---- the session ----------------------------------------------------------------------------------------------------
@@ -54,7 +43,7 @@ std::vector<std::string> past_of(const TunnelReport& tunnel) {
 }
 
 StepFindings standing(const TunnelReport& tunnel) {
-  const bool ends = tunnel.state == "draining";
+  const bool ends = tunnel.phase.kind == PhaseKind::draining;
   StepFindings found =
       taken((ends ? "is being ended, for " : "holds for ") + to_text(tunnel.in_state) + " at " + tunnel.address,
             past_of(tunnel));
@@ -71,8 +60,8 @@ StepFindings standing(const TunnelReport& tunnel) {
 }
 
 Finding not_standing(const TunnelReport& tunnel) {
-  if (!tunnel.last_error) return Skipped{"it has none yet: " + waits_for(tunnel)};
-  StepFindings found = taken(waits_for(tunnel), past_of(tunnel));
+  if (!tunnel.last_error) return Skipped{"it has none yet: " + condition(tunnel.phase)};
+  StepFindings found = taken(condition(tunnel.phase), past_of(tunnel));
   found.failure = tunnel.last_error->failure;
   return found;
 }
@@ -148,8 +137,9 @@ Finding lease_of(const TunnelReport& tunnel) {
 }  // namespace
 
 bool has_session(const TunnelReport& tunnel) {
-  return tunnel.state == "standing_by" || tunnel.state == "requesting_forwards" || tunnel.state == "established" ||
-         tunnel.state == "draining";
+  const PhaseKind kind = tunnel.phase.kind;
+  return kind == PhaseKind::standing_by || kind == PhaseKind::requesting_forwards || kind == PhaseKind::established ||
+         kind == PhaseKind::draining;
 }
 
 Findings findings_of(const TunnelSpec& spec, const TunnelReport& tunnel) {
@@ -160,7 +150,7 @@ Findings findings_of(const TunnelSpec& spec, const TunnelReport& tunnel) {
     const Finding session = not_standing(tunnel);
     const auto* step = std::get_if<StepFindings>(&session);
     const Layer layer = step == nullptr ? Layer::session : facts_of(step->failure->cause).layer;
-    findings[Layer::session] = layer > Layer::session ? Skipped{waits_for(tunnel)} : session;
+    findings[Layer::session] = layer > Layer::session ? Skipped{condition(tunnel.phase)} : session;
     if (layer == Layer::listener || layer == Layer::proof) findings[layer] = session;
     return findings;
   }

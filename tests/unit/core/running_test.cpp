@@ -24,7 +24,7 @@ TunnelReport standing() {
   tunnel.server = "SSH-2.0-OpenSSH_9.2p1";
   tunnel.host_key = "ssh-ed25519 SHA256:abc";
   tunnel.cipher = "aes128-gcm@openssh.com";
-  tunnel.state = "established";
+  tunnel.phase.kind = PhaseKind::established;
   tunnel.up = true;
   tunnel.in_state = 4min;
   tunnel.lease = lease_ready;
@@ -36,8 +36,8 @@ TunnelReport standing() {
 TunnelReport backing_off(Cause cause) {
   TunnelReport tunnel;
   tunnel.relay = "relay.example:22";
-  tunnel.state = "backing_off";
-  tunnel.next_retry = 12s;
+  tunnel.phase.kind = PhaseKind::backing_off;
+  tunnel.phase.next_retry = 12s;
   tunnel.last_error = FailureReport{{cause, "keep alive", "relay.example:22", "why"}, 4min};
   return tunnel;
 }
@@ -68,13 +68,15 @@ TEST_CASE("a session that stands shows that all below it does, and of what") {
 
 TEST_CASE("which states have a session, and that one which is being ended does not hold") {
   TunnelReport tunnel = standing();
-  for (const char* state : {"standing_by", "requesting_forwards", "established", "draining"}) {
-    tunnel.state = state;
+  for (const PhaseKind kind :
+       {PhaseKind::standing_by, PhaseKind::requesting_forwards, PhaseKind::established, PhaseKind::draining}) {
+    tunnel.phase.kind = kind;
     CHECK(has_session(tunnel));
   }
   CHECK(judged(tunnel, Layer::session).measured == "is being ended, for 4 min 0 s at 192.0.2.7:22");
-  for (const char* state : {"idle", "opening", "closing", "backing_off", "stopped"}) {
-    tunnel.state = state;
+  for (const PhaseKind kind :
+       {PhaseKind::idle, PhaseKind::opening, PhaseKind::closing, PhaseKind::backing_off, PhaseKind::stopped}) {
+    tunnel.phase.kind = kind;
     CHECK_FALSE(has_session(tunnel));
   }
 }
@@ -155,10 +157,10 @@ TEST_CASE("sessions that ended alike share a line, the latest first") {
 
 TEST_CASE("a tunnel that never had a session, and no error, is not judged") {
   TunnelReport tunnel;
-  tunnel.state = "opening";
-  tunnel.phase = "connect";
+  tunnel.phase.kind = PhaseKind::opening;
+  tunnel.phase.opening = OpeningPhase::connect;
   CHECK(judged(tunnel, Layer::session).result == CheckResult::skip);
-  CHECK(judged(tunnel, Layer::session).measured == "it has none yet: opening (connect)");
+  CHECK(judged(tunnel, Layer::session).measured == "it has none yet: opening: connect");
   CHECK(judged(tunnel, Layer::listener).result == CheckResult::skip);
 }
 

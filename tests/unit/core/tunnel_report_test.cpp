@@ -52,14 +52,14 @@ TEST_CASE("a tunnel that is up is reported with what is known of its session, an
   CHECK(shown.address == "192.0.2.7:22");
   CHECK(shown.server == "SSH-2.0-OpenSSH_9.2p1");
   CHECK(shown.host_key == "ssh-ed25519 SHA256:gL5w");
-  CHECK(shown.state == "established");
-  CHECK(shown.phase.empty());
+  CHECK(shown.phase.kind == PhaseKind::established);
+  CHECK_FALSE(shown.phase.opening);
   CHECK(shown.up);
   CHECK_FALSE(shown.unproven);
   CHECK(shown.in_state == 5s);
   CHECK(shown.attempt == 1);
   CHECK(shown.sessions_established == 3);
-  CHECK_FALSE(shown.next_retry);
+  CHECK_FALSE(shown.phase.next_retry);
   CHECK_FALSE(shown.last_error);
   REQUIRE(shown.forwards.size() == 2);
   CHECK(shown.forwards[0].listener == "localhost:4649");
@@ -117,8 +117,8 @@ TEST_CASE("what a session does not know is not reported: while it opens, only ho
   SteppedTunnel tunnel(spec_with(1));
   tunnel.open_until(OpeningPhase::banner);
   const TunnelReport shown = report(tunnel);
-  CHECK(shown.state == "opening");
-  CHECK(shown.phase == "banner");
+  CHECK(shown.phase.kind == PhaseKind::opening);
+  CHECK(shown.phase.opening == OpeningPhase::banner);
   CHECK_FALSE(shown.up);
   CHECK_FALSE(shown.cipher);
   CHECK_FALSE(shown.keepalive_rtt);
@@ -143,7 +143,7 @@ TEST_CASE("a tunnel that waits reports its next try, its last error, and how eac
   const Duration until_next = tunnel.in<BackingOff>().until - tunnel.now;
   const TunnelReport shown = report(tunnel, facts);
   CHECK(shown.relay == "other.example:2222");
-  CHECK(shown.next_retry == until_next);
+  CHECK(shown.phase.next_retry == until_next);
   REQUIRE(shown.last_error);
   CHECK(shown.last_error->failure == refused());
   CHECK(shown.last_error->age == 100ms);
@@ -158,14 +158,14 @@ TEST_CASE("a tunnel that waits reports its next try, its last error, and how eac
 
   const ChangeReport change = change_report_of(tunnel.spec, tunnel.state, tunnel.history, tunnel.now);
   CHECK(change.relay == shown.relay);
-  CHECK(change.state == "backing_off");
-  CHECK(change.phase.empty());
+  CHECK(change.phase.kind == PhaseKind::backing_off);
+  CHECK_FALSE(change.phase.opening);
   CHECK(change.attempt == shown.attempt);
-  CHECK(change.next_retry == until_next);
+  CHECK(change.phase.next_retry == until_next);
   CHECK(change.last_error->age == 100ms);
 
   tunnel.now += 1h;  // a timer may be late
-  CHECK(report(tunnel, facts).next_retry == 0s);
+  CHECK(report(tunnel, facts).phase.next_retry == 0s);
   CHECK(report(tunnel, facts).relays[tunnel.in<BackingOff>().relay].next_try == 0s);
 }
 
@@ -177,7 +177,7 @@ TEST_CASE("of the relays only those that wait have a next try") {
   const TimePoint again = tunnel.state.failover.all()[0].next_try.value();
   tunnel.wait();
   const TunnelReport shown = report(tunnel);
-  CHECK(shown.state == "opening");
+  CHECK(shown.phase.kind == PhaseKind::opening);
   CHECK(shown.relays[0].next_try == again - tunnel.now);
   CHECK_FALSE(shown.relays[1].next_try);
 }

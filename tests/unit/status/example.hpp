@@ -14,7 +14,7 @@ inline Report example_report() {
   relay.server = "SSH-2.0-OpenSSH_9.2p1";
   relay.host_key = "ssh-ed25519 SHA256:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU";
   relay.relay_says = {"Authorised devices only"};
-  relay.state = "established";
+  relay.phase.kind = PhaseKind::established;
   relay.up = true;
   relay.in_state = 11400s;
   relay.attempt = 3;
@@ -48,10 +48,10 @@ inline Report example_report() {
   TunnelReport backup;
   backup.name = "backup";
   backup.relay = "backup.example:2222";
-  backup.state = "backing_off";
+  backup.phase.kind = PhaseKind::backing_off;
   backup.in_state = 4s;
   backup.attempt = 17;
-  backup.next_retry = 12s + 345ms;
+  backup.phase.next_retry = 12s + 345ms;
   backup.last_error = FailureReport{{Cause::connection_refused, "connect", "backup.example:2222", ""}, 4s};
   backup.diagnosis = DiagnosisReport{Layer::tcp,
                                      Cause::connection_refused,
@@ -59,16 +59,14 @@ inline Report example_report() {
                                      "Check that sshd runs.",
                                      30s,
                                      240s};
-  backup.relays = {{"backup.example:2222", true, backup.last_error, backup.next_retry}};
+  backup.relays = {{"backup.example:2222", true, backup.last_error, backup.phase.next_retry}};
   backup.relays.at(0).refusal = FailureReport{
       {Cause::authentication_refused, "authenticate to", "backup.example:2222", "it takes publickey"}, 64s};
   backup.forwards = {{"localhost:4650", "/run/app.sock", ForwardState::pending, 0, 0, 0, 0}};
 
   backup.change = ChangeReport{"backup.example:2223",
-                               "opening",
-                               "connect",
+                               {PhaseKind::opening, OpeningPhase::connect},
                                2,
-                               std::nullopt,
                                FailureReport{{Cause::connection_timed_out, "connect", "backup.example:2223", ""}, 30s}};
 
   Report report;

@@ -8,17 +8,17 @@ using namespace std::chrono_literals;
 
 namespace {
 
-TunnelReport tunnel(const std::string& state) {
+TunnelReport tunnel(PhaseKind kind) {
   TunnelReport report;
   report.name = "relay";
   report.relay = "relay.example:22";
-  report.state = state;
+  report.phase.kind = kind;
   report.forwards = {{"localhost:4649", "localhost:22", ForwardState::pending, 0, 0, 0, 0}};
   return report;
 }
 
 TunnelReport up() {
-  TunnelReport report = tunnel("established");
+  TunnelReport report = tunnel(PhaseKind::established);
   report.up = true;
   report.sessions_established = 1;
   report.forwards.at(0).state = ForwardState::held;
@@ -33,15 +33,15 @@ TunnelReport degraded() {
 }
 
 TunnelReport backing_off() {
-  TunnelReport report = tunnel("backing_off");
-  report.next_retry = 12s;
+  TunnelReport report = tunnel(PhaseKind::backing_off);
+  report.phase.next_retry = 12s;
   report.last_error = FailureReport{{Cause::connection_refused, "connect", "relay.example:22", ""}, 3s};
   return report;
 }
 
 TunnelReport opening() {
-  TunnelReport report = tunnel("opening");
-  report.phase = "key_exchange";
+  TunnelReport report = tunnel(PhaseKind::opening);
+  report.phase.opening = OpeningPhase::key_exchange;
   return report;
 }
 
@@ -61,24 +61,24 @@ TEST_CASE("health is the worst of the tunnels") {
 }
 
 TEST_CASE("a tunnel that opens for the first time is a warning, and one that comes back is critical") {
-  for (const char* state : {"idle", "opening", "requesting_forwards"}) {
-    CAPTURE(state);
-    CHECK(health(of({tunnel(state)})) == Health::warning);
+  for (const PhaseKind kind : {PhaseKind::idle, PhaseKind::opening, PhaseKind::requesting_forwards}) {
+    CAPTURE(to_string(kind));
+    CHECK(health(of({tunnel(kind)})) == Health::warning);
 
-    TunnelReport was_up = tunnel(state);
+    TunnelReport was_up = tunnel(kind);
     was_up.sessions_established = 1;
     CHECK(health(of({was_up})) == Health::critical);
 
-    TunnelReport failed_before = tunnel(state);
+    TunnelReport failed_before = tunnel(kind);
     failed_before.last_error = backing_off().last_error;
     CHECK(health(of({failed_before})) == Health::critical);
   }
 }
 
 TEST_CASE("a tunnel that has given up its session is critical") {
-  for (const char* state : {"draining", "closing", "backing_off", "stopped"}) {
-    CAPTURE(state);
-    CHECK(health(of({tunnel(state)})) == Health::critical);
+  for (const PhaseKind kind : {PhaseKind::draining, PhaseKind::closing, PhaseKind::backing_off, PhaseKind::stopped}) {
+    CAPTURE(to_string(kind));
+    CHECK(health(of({tunnel(kind)})) == Health::critical);
   }
 }
 
@@ -86,8 +86,8 @@ TEST_CASE("a condition says in words what keeps a tunnel from being up") {
   CHECK(condition(up()) == "up");
   CHECK(condition(backing_off()) == "backing off, next try in 12 s (connect relay.example:22: connection refused)");
   CHECK(condition(opening()) == "opening: key exchange");
-  CHECK(condition(tunnel("requesting_forwards")) == "requesting forwards");
-  CHECK(condition(tunnel("stopped")) == "stopped");
+  CHECK(condition(tunnel(PhaseKind::requesting_forwards)) == "requesting forwards");
+  CHECK(condition(tunnel(PhaseKind::stopped)) == "stopped");
   CHECK(condition(degraded()) == "established, but 1 of 2 forwards is missing: localhost:80 refused");
 
   TunnelReport none = degraded();
@@ -210,7 +210,7 @@ TEST_CASE("a summary counts the tunnels and gives the conditions of those that a
 }
 
 TEST_CASE("three tunnels that are down are each told, and nothing of more") {
-  CHECK(summary(of(std::vector<TunnelReport>(3, tunnel("stopped")))) ==
+  CHECK(summary(of(std::vector<TunnelReport>(3, tunnel(PhaseKind::stopped)))) ==
         "0 of 3 tunnels up; relay: stopped; relay: stopped; relay: stopped");
 }
 
@@ -245,7 +245,7 @@ TEST_CASE("a changed host key of any relay is a warning, while the tunnel is up 
         "1 of 1 tunnel up; relay: up, but not at c.example:22 (verify the host key of c.example:22: host key changed)");
 
   tunnel.up = false;
-  tunnel.state = "backing_off";
+  tunnel.phase.kind = PhaseKind::backing_off;
   CHECK(health(report) == Health::critical);
 }
 
@@ -304,7 +304,7 @@ TEST_CASE("a lease's timeout, or that of a relay that is not used, is no warning
 TEST_CASE("a changed configuration that can't come up is a warning, and said beside how the former one is") {
   Report report;
   report.tunnels = {up()};
-  report.tunnels[0].change = ChangeReport{"relay.example:22", "opening", "key_exchange", 1, {}, {}};
+  report.tunnels[0].change = ChangeReport{"relay.example:22", {PhaseKind::opening, OpeningPhase::key_exchange}, 1, {}};
   CHECK(health(report) == Health::ok);
   CHECK(summary(report) ==
         "1 of 1 tunnel up; relay: up, with the former configuration; the changed one is not up yet (opening: key "

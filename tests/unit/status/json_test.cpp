@@ -85,9 +85,9 @@ TEST_CASE("a report survives the way through JSON and back") {
   const TunnelReport& relay = report->tunnels.at(0);
   CHECK(relay.keepalive_rtt == Duration{31234us});
   CHECK(relay.forwards.at(1).bound_port == 41234);
-  CHECK_FALSE(relay.next_retry.has_value());
+  CHECK_FALSE(relay.phase.next_retry.has_value());
   const TunnelReport& backup = report->tunnels.at(1);
-  CHECK(backup.next_retry == Duration{12345ms});
+  CHECK(backup.phase.next_retry == Duration{12345ms});
   CHECK(backup.last_error->failure == Failure{Cause::connection_refused, "connect", "backup.example:2222", ""});
   CHECK(backup.address.empty());
   CHECK_FALSE(backup.cipher.has_value());
@@ -113,6 +113,23 @@ TEST_CASE("every cause survives the way through JSON and back") {
     REQUIRE(again.has_value());
     CHECK(again->tunnels.at(0).last_error->failure.cause == facts.cause);
   }
+}
+
+TEST_CASE("every phase survives the way through JSON and back, and a new one is shown as idle") {
+  Report report = test::example_report();
+  PhaseReport& phase = report.tunnels.at(0).phase;
+  for (const PhaseKind kind : enumerators<PhaseKind>) {
+    phase.kind = kind;
+    CAPTURE(to_string(kind));
+    CHECK(status::from_json(status::to_json(report)).value().tunnels.at(0).phase.kind == kind);
+  }
+  phase.kind = PhaseKind::opening;
+  for (const OpeningPhase opening : enumerators<OpeningPhase>) {
+    phase.opening = opening;
+    CHECK(status::from_json(status::to_json(report)).value().tunnels.at(0).phase.opening == opening);
+  }
+  const auto newer = status::from_json(replaced(status::to_json(report), "\"opening\"", "\"hibernating\""));
+  CHECK(newer.value().tunnels.at(0).phase.kind == PhaseKind::idle);
 }
 
 TEST_CASE("every state of a listener, why it was refused and the lease survive the way through JSON and back") {
