@@ -10,6 +10,7 @@
 #include "doctor/patient.hpp"
 #include "holdfast/running.hpp"
 #include "net/dial/connector.hpp"
+#include "ssh/identity.hpp"
 
 namespace holdfast::doctor {
 namespace {

@@ -14,6 +14,7 @@
 
 #include "ssh/file.hpp"
 #include "ssh/host_key.hpp"
+#include "ssh/identity.hpp"
 #include "ssh/known_hosts.hpp"
 
 namespace holdfast::ssh {

@@ -9,9 +9,10 @@
 #include "holdfast/config.hpp"
 #include "holdfast/failure.hpp"
 #include "net/disk.hpp"
-#include "ssh/identity.hpp"
 
 namespace holdfast::ssh {
+
+struct Identities;
 
 /// Adds a line to known_hosts, unless it is there: 0, or errno. Others may add to the file meanwhile. A line that broke
 /// off when the power went while this very key was being written down is made whole. Waits for the disk.
