@@ -11,10 +11,10 @@
 
 namespace holdfast::doctor {
 
-tl::expected<ssh::PublicKey, std::string> device_key(const std::string& path) {
-  if (path.empty()) return ssh::PublicKey{"ssh-ed25519", "AAAA..."};
+tl::expected<PublicKey, std::string> device_key(const std::string& path) {
+  if (path.empty()) return PublicKey{"ssh-ed25519", "AAAA..."};
   std::ifstream file(path);
-  ssh::PublicKey key;
+  PublicKey key;
   if (!file || !(file >> key.type >> key.base64)) return tl::unexpected("can't read a key in " + path);
   if (key.type.starts_with("-----")) return ssh::public_half(path);
   for (const char* const type : {"ssh-", "ecdsa-", "sk-"}) {

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "holdfast/diagnosis.hpp"
-#include "ssh/known_hosts.hpp"
+#include "holdfast/public_key.hpp"
 
 /// Whether a relay is set up so that it lets go of dead sessions, keeps living ones, and permits no more than it has
 /// to.
@@ -28,7 +28,7 @@ struct Remark {
 };
 
 /// A public key's file, or a private one's, of which the other half is taken. Without a path, a place for a key.
-tl::expected<ssh::PublicKey, std::string> device_key(const std::string& path);
+tl::expected<PublicKey, std::string> device_key(const std::string& path);
 
 /// Logs in as look_from_outside() does, and changes nothing there. Blocks.
 std::vector<Remark> audit_relay(const Audit& audit);
@@ -70,6 +70,6 @@ std::vector<Remark> judge_relay(const RelaySeen& seen);
 /// Of sshd_config, as etc/relay has it.
 std::string match_block(const std::string& account);
 /// Of authorized_keys, for one device that listens at localhost:`port`.
-std::string key_line(std::uint16_t port, const ssh::PublicKey& key, const std::string& device);
+std::string key_line(std::uint16_t port, const PublicKey& key, const std::string& device);
 
 }  // namespace holdfast::doctor

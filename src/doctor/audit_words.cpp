@@ -232,7 +232,7 @@ Match all
 )";
 }
 
-std::string key_line(std::uint16_t port, const ssh::PublicKey& key, const std::string& device) {
+std::string key_line(std::uint16_t port, const PublicKey& key, const std::string& device) {
   RemoteForward forward;
   forward.port = port;
   return setup::key_options({forward}) + ",command=\"exec /bin/sh /usr/local/lib/holdfast/relay-script " + device +

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "holdfast/public_key.hpp"
 #include "holdfast/tunnel.hpp"
 #include "relay/lease_protocol.hpp"
 #include "ssh/channel.hpp"
@@ -30,7 +31,7 @@ class LeaseObserver {
   /// goes.
   virtual void on_outdated() = 0;
   /// The answer to ask_keys(), if the script can tell.
-  virtual void on_keys_told(const std::vector<answer::HostKey>& keys) = 0;
+  virtual void on_keys_told(const std::vector<PublicKey>& keys) = 0;
 
  protected:
   ~LeaseObserver() = default;

@@ -9,6 +9,8 @@
 #include <variant>
 #include <vector>
 
+#include "holdfast/public_key.hpp"
+
 /// What the device and lease.sh say to each other, one line each; docs/relay.md is the specification. No I/O.
 namespace holdfast::relay {
 
@@ -90,14 +92,9 @@ struct Dropped {
   friend bool operator==(const Dropped&, const Dropped&) = default;
 };
 
-/// Of the relay's sshd: "ssh-ed25519" and the blob, as known_hosts has them. Neither is checked further.
-struct HostKey {
-  std::string type;
-  std::string base64;
-  friend bool operator==(const HostKey&, const HostKey&) = default;
-};
+/// Of the relay's sshd; neither type nor blob is checked further.
 struct Keys {
-  std::vector<HostKey> keys;  ///< max_keys at most
+  std::vector<PublicKey> keys;  ///< max_keys at most
   friend bool operator==(const Keys&, const Keys&) = default;
 };
 

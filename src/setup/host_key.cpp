@@ -7,6 +7,7 @@
 #include "net/dial/connector.hpp"
 #include "net/resolver.hpp"
 #include "ssh/file.hpp"
+#include "ssh/host_key_look.hpp"
 #include "ssh/storage.hpp"
 
 namespace holdfast::setup {
@@ -41,7 +42,7 @@ tl::expected<Socket, Failure> connect(boost::asio::io_context& loop, const Tunne
 
 }  // namespace
 
-tl::expected<ssh::ShownHostKey, Failure> look_at_relay(const TunnelSpec& spec, std::chrono::seconds limit) {
+tl::expected<ShownHostKey, Failure> look_at_relay(const TunnelSpec& spec, std::chrono::seconds limit) {
   boost::asio::io_context loop{1};
   auto socket = connect(loop, spec, limit);
   if (!socket) return tl::unexpected(socket.error());

@@ -6,13 +6,13 @@
 
 #include "holdfast/config.hpp"
 #include "holdfast/failure.hpp"
-#include "ssh/host_key_look.hpp"
+#include "holdfast/public_key.hpp"
 
 namespace holdfast::setup {
 
 /// Resolves, connects and exchanges keys, as a tunnel would, and leaves. Blocks, no longer than `limit` until it is
 /// connected, and as long again for what follows.
-tl::expected<ssh::ShownHostKey, Failure> look_at_relay(const TunnelSpec& spec, std::chrono::seconds limit);
+tl::expected<ShownHostKey, Failure> look_at_relay(const TunnelSpec& spec, std::chrono::seconds limit);
 
 /// Whether somebody takes connections there, as seen within two seconds.
 bool listens(const TcpTarget& target);

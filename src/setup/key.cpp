@@ -20,7 +20,7 @@ tl::expected<bool, std::string> write_key(const std::string& file, std::string t
   return made;
 }
 
-bool is_of(const ssh::PublicKey& key, const std::string& public_file) {
+bool is_of(const PublicKey& key, const std::string& public_file) {
   const auto text = read_file(public_file);
   return text && text->starts_with(key.type + " " + key.base64);
 }

@@ -4,12 +4,12 @@
 #include <string_view>
 #include <tl/expected.hpp>
 
-#include "ssh/known_hosts.hpp"
+#include "holdfast/public_key.hpp"
 
 namespace holdfast::setup {
 
 struct Key {
-  ssh::PublicKey public_half;
+  PublicKey public_half;
   std::string fingerprint;  ///< "SHA256:..."
   bool made = false;        ///< by this call
   std::string note{};       ///< what is to be told of FILE.pub; mostly empty

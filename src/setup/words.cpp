@@ -225,7 +225,7 @@ bool permits(std::string_view line, const RemoteForward& forward) {
   return forwards && (permitted || !listed);
 }
 
-std::string authorized_keys_line(const std::vector<RemoteForward>& forwards, const ssh::PublicKey& key,
+std::string authorized_keys_line(const std::vector<RemoteForward>& forwards, const PublicKey& key,
                                  std::string_view comment) {
   std::string plain{comment};
   std::replace_if(
@@ -233,8 +233,7 @@ std::string authorized_keys_line(const std::vector<RemoteForward>& forwards, con
   return key_options(forwards) + " " + key.type + " " + key.base64 + (plain.empty() ? "" : " " + plain);
 }
 
-std::string install_script(const std::vector<RemoteForward>& forwards, const ssh::PublicKey& key,
-                           std::string_view comment) {
+std::string install_script(const std::vector<RemoteForward>& forwards, const PublicKey& key, std::string_view comment) {
   const std::string line = authorized_keys_line(forwards, key, comment);
   const auto line_up_to_key = line.substr(0, line.find(key.base64) + key.base64.size());
   return "line='" + line + "' line_up_to_key='" + line_up_to_key + "' key='" + key.base64 + "'\n" + std::string{script};

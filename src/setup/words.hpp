@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "holdfast/config.hpp"
-#include "ssh/known_hosts.hpp"
+#include "holdfast/public_key.hpp"
 
 /// Pure: what `holdfast init` is told, and the texts that it writes.
 namespace holdfast::setup {
@@ -48,14 +48,13 @@ bool has_option(std::string_view line, std::string_view option);
 bool permits(std::string_view line, const RemoteForward& forward);
 /// "restrict,... ssh-ed25519 AAAA... comment"; what is no plain letter in the comment becomes '-'. sshd takes the first
 /// line of a key: all that the key is to hold in this account stands in one.
-std::string authorized_keys_line(const std::vector<RemoteForward>& forwards, const ssh::PublicKey& key,
+std::string authorized_keys_line(const std::vector<RemoteForward>& forwards, const PublicKey& key,
                                  std::string_view comment);
 
 /// For a POSIX shell on the relay, which reads it from its standard input: adds the line to ~/.ssh/authorized_keys
 /// unless a line there has this key. Prints install_mark and one word: "added", "there", "differs" and the first line
 /// of the key (which is left as it is), or "failed" and why.
-std::string install_script(const std::vector<RemoteForward>& forwards, const ssh::PublicKey& key,
-                           std::string_view comment);
+std::string install_script(const std::vector<RemoteForward>& forwards, const PublicKey& key, std::string_view comment);
 inline constexpr std::string_view install_mark = "holdfast-init: ";
 
 /// For a POSIX shell: quoted where it has to be.

@@ -1,20 +1,13 @@
 #pragma once
 
 #include <chrono>
-#include <string>
 #include <tl/expected.hpp>
 
 #include "holdfast/config.hpp"
 #include "holdfast/failure.hpp"
+#include "holdfast/public_key.hpp"
 
 namespace holdfast::ssh {
-
-struct ShownHostKey {
-  std::string type;         ///< "ssh-ed25519"
-  std::string fingerprint;  ///< "SHA256:..."
-  std::string line;         ///< for known_hosts; empty if it holds the key already, or `spec` pins it
-  std::string known_line;   ///< the same, and never empty
-};
 
 /// The host key that the relay shows in a key exchange over a connected socket, which is left to the caller, and then
 /// no more: nobody logs in. Blocks, no longer than `limit` for the banner and the key exchange together. A failure also

@@ -4,7 +4,7 @@
 #include <string>
 #include <tl/expected.hpp>
 
-#include "ssh/known_hosts.hpp"
+#include "holdfast/public_key.hpp"
 
 namespace holdfast::ssh {
 

@@ -6,17 +6,12 @@
 #include <string_view>
 #include <vector>
 
+#include "holdfast/public_key.hpp"
+
 /// Pure: what a known_hosts file (sshd(8), SSH_KNOWN_HOSTS FILE FORMAT) says about a host and a key. libssh's own check
 /// is not used: it ignores @revoked, takes a negated pattern for a match and calls a host unknown whose line it can't
 /// parse.
 namespace holdfast::ssh {
-
-struct PublicKey {
-  std::string type;    ///< "ssh-ed25519"
-  std::string base64;  ///< the blob, as it stands in known_hosts and authorized_keys
-
-  friend bool operator==(const PublicKey&, const PublicKey&) = default;
-};
 
 enum class HostKeyVerdict {
   known,       ///< a line for this host holds the key

@@ -10,10 +10,10 @@
 #include <vector>
 
 #include "holdfast/config.hpp"
+#include "holdfast/public_key.hpp"
 #include "holdfast/transport.hpp"
 #include "holdfast/tunnel.hpp"
 #include "ssh/channel.hpp"
-#include "ssh/known_hosts.hpp"
 #include "ssh/storage.hpp"
 
 /// One SSH session over libssh, never blocking, on one Asio thread. No ssh_* type leaves this folder.

@@ -123,11 +123,8 @@ std::optional<std::int64_t> SessionLease::relay_clock() const {
   return *relay_booted_ + seconds_since_boot();
 }
 
-void SessionLease::on_keys_told(const std::vector<relay::answer::HostKey>& keys) {
-  std::vector<ssh::PublicKey> told;
-  told.reserve(keys.size());
-  for (const auto& key : keys) told.push_back({key.type, key.base64});
-  for (const std::string& key : session_.learn_host_keys(told)) {
+void SessionLease::on_keys_told(const std::vector<PublicKey>& keys) {
+  for (const std::string& key : session_.learn_host_keys(keys)) {
     owner_.say(LogLevel::info, "the relay has another host key, which is trusted from now on: " + key + " (for " +
                                    relay_.tunnel->user_known_hosts_file + ")");
   }

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "holdfast/public_key.hpp"
 #include "relay/lease.hpp"
 #include "ssh/session.hpp"
 #include "supervisor/surroundings.hpp"
@@ -47,7 +48,7 @@ class SessionLease final : private relay::LeaseObserver {
   void on_recorded(std::size_t forward, const std::vector<std::string>& listening) override;
   void on_clock_told(std::int64_t time) override;
   void on_outdated() override { outdated_ = true; }
-  void on_keys_told(const std::vector<relay::answer::HostKey>& keys) override;
+  void on_keys_told(const std::vector<PublicKey>& keys) override;
 
   void opened(tl::expected<ssh::Channel, ssh::OpenRefusal> channel, std::chrono::seconds silence, bool with_keys);
   bool wants_host_keys() const;

@@ -24,7 +24,7 @@ void run(std::string_view input) {
   const auto port = static_cast<std::uint16_t>(holdfast::fuzz::take_byte(input));
   const std::string host{take_line(input)};
   const std::string type{take_line(input)};
-  const PublicKey key{type, std::string{take_line(input)}};
+  const holdfast::PublicKey key{type, std::string{take_line(input)}};
   const std::string file{input};
 
   const Judgement judgement = judge_host_key(file, host, port, key);

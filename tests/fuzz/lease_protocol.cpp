@@ -40,7 +40,7 @@ std::string line_of(const Answer& answer) {
           },
           [](const answer::Keys& it) {
             std::string line = "keys";
-            for (const answer::HostKey& key : it.keys) line += " " + key.type + " " + key.base64;
+            for (const PublicKey& key : it.keys) line += " " + key.type + " " + key.base64;
             return line;
           },
           [](const answer::Dropped&) { return std::string{"dropped"}; },

@@ -9,6 +9,7 @@
 #include <sstream>
 
 #include "cli/service_user.hpp"
+#include "holdfast/public_key.hpp"
 #include "setup/files.hpp"
 #include "setup/host_key.hpp"
 #include "setup/login.hpp"
@@ -30,7 +31,7 @@ bool has_word(const std::string& line, const std::string& word) {
   return std::find(std::istream_iterator<std::string>{words}, {}, word) != std::istream_iterator<std::string>{};
 }
 
-void confirm(const Wish& wish, const ssh::ShownHostKey& shown) {
+void confirm(const Wish& wish, const ShownHostKey& shown) {
   std::cout << "The relay shows " << shown.type << " " << shown.fingerprint
             << "\nCompare this with what the relay itself says: ssh-keygen -lf " << host_key_file(shown.type) << '\n';
   const std::string unsure = "nobody has said that this is the relay's host key";
@@ -66,7 +67,7 @@ void add_host_key(const Wish& wish, const Plan& plan, const std::string& line) {
 }
 
 /// What became of it: "ssh-ed25519 SHA256:..., which ... holds already".
-std::string know_host_key(const Wish& wish, const Plan& plan, const ssh::ShownHostKey& shown_key, bool pinned) {
+std::string know_host_key(const Wish& wish, const Plan& plan, const ShownHostKey& shown_key, bool pinned) {
   const std::string key = shown_key.type + " " + shown_key.fingerprint;
   if (!plan.spec.host_key_fingerprint.empty()) return key + ", which the configuration pins (host_key_fingerprint)";
   if (shown_key.line.empty()) return key + ", which " + plan.spec.user_known_hosts_file + " holds already";
@@ -78,7 +79,7 @@ std::string know_host_key(const Wish& wish, const Plan& plan, const ssh::ShownHo
 }
 
 std::string line_of_key(const Plan& plan, const std::optional<setup::Key>& key) {
-  const ssh::PublicKey unmade{"ssh-ed25519", "(the key that is to be made)"};
+  const PublicKey unmade{"ssh-ed25519", "(the key that is to be made)"};
   return setup::authorized_keys_line(plan.listeners, key ? key->public_half : unmade, host_name());
 }
 

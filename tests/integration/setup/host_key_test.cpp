@@ -18,8 +18,8 @@ struct Look {
   TempDir dir;
   std::string known_hosts = dir / "known_hosts";
 
-  tl::expected<ssh::ShownHostKey, Failure> at(const std::string& host, std::uint16_t port,
-                                              std::chrono::seconds limit = std::chrono::seconds{15}) const {
+  tl::expected<ShownHostKey, Failure> at(const std::string& host, std::uint16_t port,
+                                         std::chrono::seconds limit = std::chrono::seconds{15}) const {
     TunnelSpec spec;
     spec.host_name = host;
     spec.port = port;

@@ -15,7 +15,7 @@ using namespace holdfast::test;
 
 namespace {
 
-const ssh::PublicKey key{"ssh-ed25519", "AAAAC3NzaC1lZDI1NTE5AAAAIIk0"};
+const PublicKey key{"ssh-ed25519", "AAAAC3NzaC1lZDI1NTE5AAAAIIk0"};
 const RemoteForward forward{"localhost", 4649, TcpTarget{"localhost", 22}};
 const std::string line = setup::authorized_keys_line({forward}, key, "device") + "\n";
 
@@ -96,7 +96,7 @@ TEST_CASE("devices that put their keys there at the same time lose none") {
   std::list<Process> devices;
   constexpr int count = 20;
   for (int i = 0; i < count; ++i) {
-    const ssh::PublicKey own{"ssh-ed25519", "AAAA-" + std::to_string(i) + "-"};
+    const PublicKey own{"ssh-ed25519", "AAAA-" + std::to_string(i) + "-"};
     devices.emplace_back(Command{.argv = {"sh", "-s"},
                                  .env = {{"HOME", home.dir.path()}},
                                  .input = setup::install_script({forward}, own, "device")});

@@ -12,7 +12,6 @@ using namespace holdfast::test;
 using ssh::HostKeyVerdict;
 using ssh::judge_host_key;
 using ssh::Judgement;
-using ssh::PublicKey;
 
 namespace {
 

@@ -9,7 +9,7 @@ using namespace holdfast::setup;
 
 namespace {
 
-const ssh::PublicKey key{"ssh-ed25519", "AAAAC3NzaC1lZDI1NTE5AAAAIIk0"};
+const PublicKey key{"ssh-ed25519", "AAAAC3NzaC1lZDI1NTE5AAAAIIk0"};
 const RemoteForward forward{"localhost", 4649, TcpTarget{"localhost", 22}};
 
 NewTunnel example() {
