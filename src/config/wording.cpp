@@ -1,6 +1,7 @@
 #include "config/wording.hpp"
 
 #include <algorithm>
+#include <cctype>
 #include <cstdint>
 #include <vector>
 
@@ -88,6 +89,17 @@ std::string quote(std::string_view value) {
     quoted += digits[code >> 4U];
     quoted += digits[code & 0x0FU];
   }
+  return quoted + "'";
+}
+
+std::string shell_word(std::string_view text) {
+  const auto is_plain = [](char letter) {
+    return std::isalnum(static_cast<unsigned char>(letter)) != 0 ||
+           std::string_view{"._-/:@=+,"}.find(letter) != std::string_view::npos;
+  };
+  if (!text.empty() && std::all_of(text.begin(), text.end(), is_plain)) return std::string{text};
+  std::string quoted = "'";
+  for (const char letter : text) quoted += letter == '\'' ? std::string{"'\\''"} : std::string{letter};
   return quoted + "'";
 }
 

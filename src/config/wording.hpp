@@ -13,6 +13,9 @@ namespace holdfast::config {
 /// described instead of shown: a key pasted into the wrong place must not end up in a log.
 std::string quote(std::string_view value);
 
+/// For a command that somebody is to type: quoted where a POSIX shell would take it for more than itself.
+std::string shell_word(std::string_view text);
+
 /// Begins like key material rather than like the path of a file that holds it.
 bool looks_like_key_material(std::string_view value);
 

@@ -8,7 +8,7 @@
 #include <utility>
 
 #include "config/document.hpp"
-#include "setup/words.hpp"
+#include "config/wording.hpp"
 
 namespace holdfast::migrate {
 namespace {
@@ -267,7 +267,7 @@ class Translator {
     set("identity_file", "${CREDENTIALS_DIRECTORY}/id_ed25519");
     if (named.empty()) return;
     if (named.front() != service_key) {
-      result_.to_do.push_back("install -m 600 " + setup::shell_word(named.front()) + " " + service_key);
+      result_.to_do.push_back("install -m 600 " + config::shell_word(named.front()) + " " + service_key);
     }
     for (std::size_t index = 1; index < named.size(); ++index) {
       drop("IdentityFile " + named[index], "the service has one key, the first one");
@@ -275,7 +275,7 @@ class Translator {
     if (const std::string certificate = value("certificatefile"); !certificate.empty()) {
       set("certificate_file", "${CREDENTIALS_DIRECTORY}/id_ed25519-cert.pub");
       result_.to_do.push_back(
-          "install -m 644 " + setup::shell_word(expanded(certificate)) + " " + service_key +
+          "install -m 644 " + config::shell_word(expanded(certificate)) + " " + service_key +
           "-cert.pub, and a drop-in of the unit with LoadCredential=id_ed25519-cert.pub:" + service_key + "-cert.pub");
     }
   }
@@ -304,7 +304,7 @@ class Translator {
     }
     result_.to_do.push_back("install -d -o " + user + " -g " + user + " -m 750 " + service_state);
     for (const std::string& file : files) {
-      result_.to_do.push_back("ssh-keygen -F " + setup::shell_word(name) + " -f " + setup::shell_word(file) + " >> " +
+      result_.to_do.push_back("ssh-keygen -F " + config::shell_word(name) + " -f " + config::shell_word(file) + " >> " +
                               service_state + "/known_hosts");
     }
     result_.to_do.push_back("chown " + user + ": " + service_state + "/known_hosts");

@@ -239,13 +239,6 @@ std::string install_script(const std::vector<RemoteForward>& forwards, const Pub
   return "line='" + line + "' line_up_to_key='" + line_up_to_key + "' key='" + key.base64 + "'\n" + std::string{script};
 }
 
-std::string shell_word(const std::string& text) {
-  if (!text.empty() && is_plain(text, "._-/:@=+,")) return text;
-  std::string quoted = "'";
-  for (const char letter : text) quoted += letter == '\'' ? std::string{"'\\''"} : std::string{letter};
-  return quoted + "'";
-}
-
 std::string difference(std::string_view there, std::string_view wanted) {
   const auto lacking = [](std::string_view of, std::string_view in, const std::string& mark) {
     const auto held = lines_of(in);

@@ -57,9 +57,6 @@ std::string authorized_keys_line(const std::vector<RemoteForward>& forwards, con
 std::string install_script(const std::vector<RemoteForward>& forwards, const PublicKey& key, std::string_view comment);
 inline constexpr std::string_view install_mark = "holdfast-init: ";
 
-/// For a POSIX shell: quoted where it has to be.
-std::string shell_word(const std::string& text);
-
 /// Lines of the one text that the other lacks: "-" before those of `there` only, "+" before those of `wanted` only.
 std::string difference(std::string_view there, std::string_view wanted);
 

@@ -10,7 +10,7 @@
 
 #include "cli/places.hpp"
 #include "config/load.hpp"
-#include "setup/words.hpp"
+#include "config/wording.hpp"
 
 namespace holdfast::cli::steps {
 
@@ -46,7 +46,8 @@ std::string Places::foreground(const std::string& only) const {
     case Kind::user:
       return run;
     case Kind::named:
-      return "STATE_DIRECTORY=" + setup::shell_word(state_folder) + " " + run + " -c " + setup::shell_word(main_file());
+      return "STATE_DIRECTORY=" + config::shell_word(state_folder) + " " + run + " -c " +
+             config::shell_word(main_file());
   }
   std::abort();
 }

@@ -7,6 +7,7 @@
 
 #include "config/forward_syntax.hpp"
 #include "config/tunnel.hpp"
+#include "config/wording.hpp"
 
 namespace holdfast::cli::steps {
 namespace {
@@ -17,7 +18,7 @@ constexpr int first_unprivileged_port = 1024;
 std::string command_of(const InitOptions& options, const std::string& more = "") {
   std::string command = variable("SUDO_USER").empty() ? "holdfast init" : "sudo holdfast init";
   const auto add = [&](const std::string& name, const std::string& value, const std::string& usual) {
-    if (value != usual) command += " " + name + " " + setup::shell_word(value);
+    if (value != usual) command += " " + name + " " + config::shell_word(value);
   };
   add("--relay", options.relay, "");
   add("--port", std::to_string(options.port.value_or(usual_port)), std::to_string(usual_port));

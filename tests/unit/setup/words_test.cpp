@@ -154,15 +154,6 @@ TEST_CASE("it is seen whether a line that is there permits a listener") {
   }
 }
 
-TEST_CASE("a shell reads a word back, whatever is in it") {
-  CHECK(shell_word("tunnel@relay.example:22") == "tunnel@relay.example:22");
-  CHECK(shell_word("SHA256:a+b/c=") == "SHA256:a+b/c=");
-  CHECK(shell_word("a b") == "'a b'");
-  CHECK(shell_word("it's") == "'it'\\''s'");
-  CHECK(shell_word("tunnel@[::1]") == "'tunnel@[::1]'");
-  CHECK(shell_word("") == "''");
-}
-
 TEST_CASE("the difference of two texts is the lines that the other lacks") {
   CHECK(difference("a\nb\n", "a\nc\n") == "-b\n+c\n");
   CHECK(difference("a\n", "a\n").empty());
