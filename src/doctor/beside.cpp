@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "doctor/patient.hpp"
-#include "net/disk.hpp"
+#include "net/lane.hpp"
 
 namespace holdfast::doctor {
 namespace {
@@ -26,10 +26,10 @@ class Beside final : public net::Operation {
  public:
   Beside(const boost::asio::any_io_executor& executor, std::function<Finding()> look, const Then& then)
       : lane_(executor) {
-    const auto call = [under_way = std::make_shared<Call>(), look = std::move(look), then]() -> net::Disk::Then {
+    const auto call = [under_way = std::make_shared<Call>(), look = std::move(look), then]() -> net::Lane::Then {
       return [then, finding = found_by(look)] { then(finding); };
     };
-    if (!lane_.read(call)) refused_ = at_once(executor, [then] { then(Skipped{"no thread can be had"}); });
+    if (!lane_.post(call)) refused_ = at_once(executor, [then] { then(Skipped{"no thread can be had"}); });
   }
 
  private:
@@ -41,7 +41,7 @@ class Beside final : public net::Operation {
     }
   }
 
-  net::Disk lane_;  // a thread of its own
+  net::Lane lane_;
   Look refused_;
 };
 

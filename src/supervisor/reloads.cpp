@@ -54,7 +54,7 @@ void Reloads::read() {
   });
   const auto reading = std::prev(readings_.end());
   const bool taken =
-      reading->read([this, reading, path = path_, only = only_, device_id = device_id_]() -> net::Disk::Then {
+      reading->post([this, reading, path = path_, only = only_, device_id = device_id_]() -> net::Lane::Then {
         return [this, reading, read = read_configuration(path, only, device_id)] { was_read(reading, read); };
       });
   if (taken) return;
@@ -63,7 +63,7 @@ void Reloads::read() {
   fail("the system has no thread to read it with");
 }
 
-void Reloads::was_read(std::list<net::Disk>::iterator reading, const ConfigurationRead& read) {
+void Reloads::was_read(std::list<net::Lane>::iterator reading, const ConfigurationRead& read) {
   const bool waited_for = !waiting_.empty() && std::next(reading) == readings_.end();
   // Not from within its own call.
   boost::asio::post(executor_, [this, reading, alive = std::weak_ptr(alive_)] {

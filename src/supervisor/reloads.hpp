@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "config/load.hpp"
-#include "net/disk.hpp"
+#include "net/lane.hpp"
 #include "preflight/device_faults.hpp"
 #include "supervisor/device_id.hpp"
 
@@ -46,7 +46,7 @@ class Reloads {
 
  private:
   void read();
-  void was_read(std::list<net::Disk>::iterator reading, const ConfigurationRead& read);
+  void was_read(std::list<net::Lane>::iterator reading, const ConfigurationRead& read);
   void fail(const std::string& why);
   void tell(const std::optional<std::string>& refusal);
 
@@ -55,9 +55,9 @@ class Reloads {
   const std::string only_;
   const DeviceId device_id_;
   const TakeOver take_over_;
-  /// The last one is of the reading that is waited for, if one is; those before hang. A disk each: the configuration
-  /// may lie on another one now.
-  std::list<net::Disk> readings_;
+  /// The last one is of the reading that is waited for, if one is; those before hang. A lane each: the configuration
+  /// may lie on another disk now.
+  std::list<net::Lane> readings_;
   boost::asio::steady_timer timer_;                         ///< ends the wait for a reading
   std::vector<Done> waiting_;                               ///< for the reading under way; none: there is none
   std::vector<Done> next_;                                  ///< asked since that began
