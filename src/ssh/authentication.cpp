@@ -1,8 +1,6 @@
 #include "ssh/authentication.hpp"
 
-#include <algorithm>
 #include <chrono>
-#include <cstdlib>
 #include <utility>
 
 #include "ssh/errors.hpp"
@@ -10,8 +8,6 @@
 
 namespace holdfast::ssh {
 namespace {
-
-constexpr std::chrono::seconds agent_deadline{5};
 
 std::string offered_methods(ssh_session session) {
   struct Method {
@@ -65,12 +61,8 @@ std::string certificates_not_valid(const Identities& identities) {
 
 Authentication::Authentication(boost::asio::any_io_executor executor, const TunnelSpec& spec,
                                std::shared_ptr<const Identities> identities, std::function<void()> wake)
-    : executor_(std::move(executor)),
-      spec_(spec),
-      wake_(std::move(wake)),
-      identities_(std::move(identities)),
-      problems_(identities_->problems) {
-  if (spec_.identity_agent.empty()) agent_ = AgentState::done;
+    : spec_(spec), identities_(std::move(identities)), problems_(identities_->problems) {
+  if (!spec_.identity_agent.empty()) agent_.emplace(std::move(executor), spec_.identity_agent, std::move(wake));
 }
 
 Authentication::State Authentication::step(ssh_session session) {
@@ -80,22 +72,11 @@ Authentication::State Authentication::step(ssh_session session) {
     ++next_;
     asked_ = false;
   }
-  switch (agent_) {
-    case AgentState::untried:
-      ask_for_keys();
-      return State::again;
-    case AgentState::asked:
-      return State::again;
-    case AgentState::answered:
-      return try_agent(session);
-    case AgentState::done:
-      return State::failed;
-  }
-  std::abort();
+  return agent_ ? try_agent(session) : State::failed;
 }
 
 bool Authentication::is_last_resort() const {
-  return next_ + 1 == identities_->usable.size() && refused_.empty() && agent_ == AgentState::done;
+  return next_ + 1 == identities_->usable.size() && refused_.empty() && !agent_;
 }
 
 Authentication::State Authentication::try_identity(ssh_session session) {
@@ -120,85 +101,22 @@ Authentication::State Authentication::try_identity(ssh_session session) {
   return State::failed;
 }
 
-void Authentication::ask_for_keys() {
-  ask_agent(list_keys_message(), [this](const AgentRequest::Answer& answer) {
-    auto keys = answer.and_then(keys_in);
-    if (!keys) return agent_fails(keys.error());
-    agent_keys_ = std::move(*keys);
-    listed_ = agent_keys_.size();
-    agent_answers_ = keys_message(agent_keys_) + failure_message();
-  });
-}
-
-/// libssh would wait for a signature in the loop. So it is given the agent's keys first, and a refusal to sign: its
-/// request then lies in the stand-in. The agent signs that beside the loop, and libssh is given this one key again, and
-/// the signature.
 Authentication::State Authentication::try_agent(ssh_session session) {
-  if (!agent_answers_.empty() && !stand_in_.answer(session, std::exchange(agent_answers_, {}))) {
-    agent_fails("the system has no sockets for it");
-    return State::failed;
+  switch (agent_->step(session)) {
+    case AgentLogin::State::again:
+      return State::again;
+    case AgentLogin::State::succeeded:
+      return State::succeeded;
+    case AgentLogin::State::refused:
+      partial_ = partial_ || agent_->partial();
+      refused_.push_back(agent_->name());
+      break;
+    case AgentLogin::State::unusable:
+      problems_.push_back({spec_.identity_agent, agent_->problem()});
+      break;
   }
-  const int rc = ssh_userauth_agent(session, nullptr);
-  if (rc == SSH_AUTH_AGAIN) return State::again;
-  if (rc == SSH_AUTH_SUCCESS) return State::succeeded;
-  if (rc == SSH_AUTH_ERROR && is_dead(session)) return State::again;
-  const std::string request = sign_request_in(stand_in_.asked());
-  if (!request.empty() && !std::exchange(signed_, false)) {
-    ask_to_sign(request);
-    return State::again;
-  }
-  partial_ = partial_ || rc == SSH_AUTH_PARTIAL;
-  // The relay wanted the key, and not its signature: an agent that knows no SHA-2, or a token that was not touched.
-  if (!request.empty() && rc == SSH_AUTH_DENIED && offer_those_behind(key_of(request))) {
-    wake_();
-    return State::again;
-  }
-  refused_.push_back(agent_and_keys());
-  agent_ = AgentState::done;
+  agent_.reset();
   return State::failed;
-}
-
-/// Offers the keys behind this one, for the relay has refused those in front of it. False: there are none.
-bool Authentication::offer_those_behind(const std::string& blob) {
-  const auto last =
-      std::find_if(agent_keys_.begin(), agent_keys_.end(), [&](const AgentKey& key) { return key.blob == blob; });
-  agent_keys_.erase(agent_keys_.begin(), last == agent_keys_.end() ? last : last + 1);
-  if (agent_keys_.empty()) return false;
-  agent_answers_ = keys_message(agent_keys_) + failure_message();
-  return true;
-}
-
-void Authentication::ask_to_sign(const std::string& request) {
-  const AgentKey key{key_of(request), ""};
-  ask_agent(request, [this, key](const AgentRequest::Answer& answer) {
-    if (!answer) return agent_fails(answer.error() + " when it is to sign");
-    signed_ = is_signature(*answer);
-    if (signed_) {
-      agent_answers_ = keys_message({key}) + *answer;
-    } else if (!offer_those_behind(key.blob)) {
-      agent_fails("it refuses to sign");
-    }
-  });
-}
-
-void Authentication::ask_agent(std::string message, AgentRequest::Handler then) {
-  agent_ = AgentState::asked;
-  agent_request_ = std::make_unique<AgentRequest>(executor_, spec_.identity_agent, std::move(message), agent_deadline,
-                                                  [this, then = std::move(then)](const AgentRequest::Answer& answer) {
-                                                    agent_ = AgentState::answered;
-                                                    then(answer);
-                                                    wake_();
-                                                  });
-}
-
-/// "agent /run/agent.sock (11 keys)"
-std::string Authentication::agent_and_keys() const {
-  return "agent " + spec_.identity_agent + " (" + std::to_string(listed_) + (listed_ == 1 ? " key)" : " keys)");
-}
-
-void Authentication::agent_fails(const std::string& why) {
-  agent_ = AgentState::done;
-  problems_.push_back({spec_.identity_agent, "agent " + spec_.identity_agent + ": " + why});
 }
 
 std::string Authentication::tried() const {
@@ -207,7 +125,7 @@ std::string Authentication::tried() const {
     const Identity& identity = identities_->usable[next_];
     names.push_back(identity.name + " (" + key_name(identity.key.get()) + ")");
   }
-  if (agent_ == AgentState::answered) names.push_back(agent_and_keys());
+  if (agent_ && agent_->offers_keys()) names.push_back(agent_->name());
   return names.empty() ? "" : "tried: " + joined(names);
 }
 

@@ -9,14 +9,13 @@
 
 #include "holdfast/config.hpp"
 #include "holdfast/failure.hpp"
-#include "ssh/agent.hpp"
-#include "ssh/agent_messages.hpp"
+#include "ssh/agent_login.hpp"
 #include "ssh/identity.hpp"
 
 namespace holdfast::ssh {
 
-/// Tries the identities in order, then the agent. Without 'none' and without asking whether a key would do: a round
-/// trip each. Files and agent are one class because they share its end: what was refused, and whether anything is left.
+/// Tries the identities in order, then the agent; says at the end what was refused, and what could not be tried.
+/// Without 'none' and without asking whether a key would do: a round trip each.
 class Authentication {
  public:
   /// `asked`: once, when a request went out whose refusal ends the session, because there is nothing else to try.
@@ -35,21 +34,11 @@ class Authentication {
   std::string tried() const;
 
  private:
-  enum class AgentState { untried, asked, answered, done };
-
   bool is_last_resort() const;
   State try_identity(ssh_session session);
   State try_agent(ssh_session session);
-  void ask_for_keys();
-  void ask_to_sign(const std::string& request);
-  void ask_agent(std::string message, AgentRequest::Handler then);
-  bool offer_those_behind(const std::string& blob);
-  void agent_fails(const std::string& why);
-  std::string agent_and_keys() const;
 
-  boost::asio::any_io_executor executor_;
   const TunnelSpec& spec_;
-  std::function<void()> wake_;
   std::shared_ptr<const Identities> identities_;
   std::vector<UnusableFile> problems_;  ///< one for each file that is not usable, and of the agent
   std::size_t next_ = 0;
@@ -57,13 +46,7 @@ class Authentication {
   bool service_accepted_ = false;
   std::vector<std::string> refused_;
   bool partial_ = false;
-  AgentState agent_ = AgentState::untried;
-  std::unique_ptr<AgentRequest> agent_request_;
-  std::vector<AgentKey> agent_keys_;  ///< to be offered
-  std::size_t listed_ = 0;            ///< so many the agent had
-  std::string agent_answers_;         ///< what the session is to be answered next
-  bool signed_ = false;               ///< a signature is among them
-  AgentStandIn stand_in_;
+  std::optional<AgentLogin> agent_;  ///< none: there is none, or no more to be had of it
 };
 
 }  // namespace holdfast::ssh
