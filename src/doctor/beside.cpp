@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "doctor/patient.hpp"
+#include "holdfast/lifetime.hpp"
 #include "net/lane.hpp"
 
 namespace holdfast::doctor {
@@ -48,13 +49,11 @@ class Beside final : public net::Operation {
 class AtOnce final : public net::Operation {
  public:
   AtOnce(const boost::asio::any_io_executor& executor, std::function<void()> tell) {
-    boost::asio::post(executor, [alive = std::weak_ptr<char>{alive_}, tell = std::move(tell)] {
-      if (!alive.expired()) tell();
-    });
+    boost::asio::post(executor, lifetime_.guard(std::move(tell)));
   }
 
  private:
-  std::shared_ptr<char> alive_ = std::make_shared<char>();
+  Lifetime lifetime_;
 };
 
 }  // namespace

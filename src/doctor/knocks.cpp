@@ -15,9 +15,7 @@ Knocks::Knocks(boost::asio::any_io_executor executor, ssh::Session& session, con
                std::function<void(Finding)> done)
     : executor_(std::move(executor)), session_(session), spec_(spec), done_(std::move(done)), silence_(executor_) {
   // Not from inside: whoever hears of the end may end us.
-  boost::asio::post(executor_, [this, alive = std::weak_ptr{alive_}] {
-    if (!alive.expired()) next();
-  });
+  boost::asio::post(executor_, lifetime_.guard([this] { next(); }));
 }
 
 void Knocks::next() {
@@ -35,17 +33,15 @@ void Knocks::next() {
 void Knocks::ask() {
   session_.open_direct_tcpip(
       hosts_->current(), spec_.remote_forward[at_].port,
-      [this, alive = std::weak_ptr{alive_}](tl::expected<ssh::Channel, ssh::OpenRefusal> channel) {
-        if (!alive.expired()) opened(std::move(channel));
-      });
+      lifetime_.guard([this](tl::expected<ssh::Channel, ssh::OpenRefusal> channel) { opened(std::move(channel)); }));
 }
 
 void Knocks::opened(tl::expected<ssh::Channel, ssh::OpenRefusal> channel) {
   if (!channel) return refused(channel.error());
   silence_.expires_after(longest_silence);
-  silence_.async_wait([this, alive = std::weak_ptr{alive_}](const boost::system::error_code& error) {
-    if (!error && !alive.expired()) is(Cause::listener_held_stale, "it is open and silent");
-  });
+  silence_.async_wait(lifetime_.guard([this](const boost::system::error_code& error) {
+    if (!error) is(Cause::listener_held_stale, "it is open and silent");
+  }));
   knock_ = std::make_unique<relay::Knock>(executor_, std::move(*channel), [this](relay::Heard) {
     is(Cause::listener_held_live, "somebody answers on it");
   });

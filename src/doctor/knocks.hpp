@@ -9,6 +9,7 @@
 
 #include "holdfast/findings.hpp"
 #include "holdfast/knock_hosts.hpp"
+#include "holdfast/lifetime.hpp"
 #include "relay/knock.hpp"
 #include "ssh/session.hpp"
 
@@ -39,7 +40,7 @@ class Knocks {
   boost::asio::steady_timer silence_;
   StepFindings found_;
   bool looked_ = false;  ///< at one of them, at least
-  std::shared_ptr<char> alive_ = std::make_shared<char>();
+  Lifetime lifetime_;
 };
 
 }  // namespace holdfast::doctor

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "doctor/patient.hpp"
+#include "holdfast/lifetime.hpp"
 #include "holdfast/running.hpp"
 
 namespace holdfast::doctor {
@@ -35,9 +36,9 @@ class SignOfLife final : public net::Operation {
  private:
   void look_again() {
     timer_.expires_after(50ms);
-    timer_.async_wait([this, alive = std::weak_ptr<char>{alive_}](const boost::system::error_code& error) {
-      if (!error && !alive.expired()) look();
-    });
+    timer_.async_wait(lifetime_.guard([this](const boost::system::error_code& error) {
+      if (!error) look();
+    }));
   }
 
   void look() {
@@ -73,7 +74,7 @@ class SignOfLife final : public net::Operation {
   const Then then_;
   boost::asio::steady_timer timer_;
   const TimePoint asked_ = Clock::now();
-  std::shared_ptr<char> alive_ = std::make_shared<char>();
+  Lifetime lifetime_;
 };
 
 }  // namespace

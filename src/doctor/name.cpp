@@ -5,6 +5,7 @@
 
 #include "doctor/nameservers.hpp"
 #include "doctor/patient.hpp"
+#include "holdfast/lifetime.hpp"
 #include "net/address_cache.hpp"
 #include "net/state_file.hpp"
 
@@ -76,9 +77,9 @@ class NameLook final : public net::Operation {
     if (resolved_) return tell();
     found_.error = "the system has not answered yet";
     timer_.expires_after(patience);
-    timer_.async_wait([this, alive = std::weak_ptr<char>{alive_}](const boost::system::error_code& error) {
-      if (!error && !alive.expired()) tell();
-    });
+    timer_.async_wait(lifetime_.guard([this](const boost::system::error_code& error) {
+      if (!error) tell();
+    }));
   }
 
   void on_system(const tl::expected<net::RelayAddresses, Failure>& said) {
@@ -106,7 +107,7 @@ class NameLook final : public net::Operation {
   bool resolved_ = false;
   Look asking_;
   std::unique_ptr<net::Operation> resolving_;
-  std::shared_ptr<char> alive_ = std::make_shared<char>();
+  Lifetime lifetime_;
 };
 
 }  // namespace

@@ -8,6 +8,7 @@
 
 #include "doctor/knocks.hpp"
 #include "doctor/patient.hpp"
+#include "holdfast/lifetime.hpp"
 #include "holdfast/running.hpp"
 #include "net/dial/connector.hpp"
 #include "ssh/identity.hpp"
@@ -81,9 +82,9 @@ class SessionLook final : public net::Operation, private ssh::SessionObserver {
   /// Of all so far, from the beginning on.
   void limit(Duration longest) {
     limit_.expires_at(began_ + longest);
-    limit_.async_wait([this, alive = std::weak_ptr{alive_}](const boost::system::error_code& error) {
-      if (!error && !alive.expired()) on_limit();
-    });
+    limit_.async_wait(lifetime_.guard([this](const boost::system::error_code& error) {
+      if (!error) on_limit();
+    }));
   }
 
   void on_limit() {
@@ -95,7 +96,7 @@ class SessionLook final : public net::Operation, private ssh::SessionObserver {
 
   void on_phase(const PhaseCompleted& completed) {
     const Tell tell = tell_;
-    const std::weak_ptr<char> alive = alive_;
+    const auto alive = lifetime_.watch();
     switch (completed.phase) {
       case OpeningPhase::resolve:
       case OpeningPhase::connect:
@@ -159,7 +160,7 @@ class SessionLook final : public net::Operation, private ssh::SessionObserver {
     }
     found.evidence.push_back(ends_);
     const Tell tell = tell_;
-    const std::weak_ptr<char> alive = alive_;
+    const auto alive = lifetime_.watch();
     for (std::size_t at = reached_; at < steps.size() && !alive.expired(); ++at) {
       if (steps.at(at) < layer) tell(steps.at(at), StepFindings{std::nullopt, measured_of(steps.at(at)), {}});
       if (steps.at(at) == layer) tell(layer, found);
@@ -177,7 +178,7 @@ class SessionLook final : public net::Operation, private ssh::SessionObserver {
 
   void skip_from(std::size_t first, const std::string& why) {
     const Tell tell = tell_;
-    const std::weak_ptr<char> alive = alive_;
+    const auto alive = lifetime_.watch();
     for (std::size_t at = first; at < steps.size() && !alive.expired(); ++at) tell(steps.at(at), Skipped{why});
     if (!alive.expired()) tell_above({});
   }
@@ -188,7 +189,7 @@ class SessionLook final : public net::Operation, private ssh::SessionObserver {
     const bool is_known = known != running_.end() && std::holds_alternative<StepFindings>(known->second);
     if (knocked && !is_known) running_[Layer::listener] = std::move(*knocked);
     const Tell tell = tell_;
-    const std::weak_ptr<char> alive = alive_;
+    const auto alive = lifetime_.watch();
     const Findings running = running_;
     for (const Layer layer : above) {
       if (alive.expired()) return;
@@ -218,7 +219,7 @@ class SessionLook final : public net::Operation, private ssh::SessionObserver {
   std::optional<Knocks> knocks_;
   bool met_ = false;
   std::size_t reached_ = 0;  ///< how many of the steps were told
-  std::shared_ptr<char> alive_ = std::make_shared<char>();
+  Lifetime lifetime_;
 };
 
 bool connected(const Findings& so_far) {
@@ -254,12 +255,11 @@ class RunningLook final : public net::Operation {
       for (const auto& [layer, finding] : known) tell(layer, finding);
     });
     patient.storage->unchanged()->read(
-        patient.there, [login, tell, there = patient.there, alive = std::weak_ptr{alive_}](const auto& material) {
-          if (alive.expired()) return;
+        patient.there, lifetime_.guard([login, tell, there = patient.there](const auto& material) {
           StepFindings found = login;
           found.failure = material ? why_no_login(there, *material->identities) : std::optional{material.error()};
           tell(Layer::authentication, std::move(found));
-        });
+        }));
   }
 
  private:
@@ -273,7 +273,7 @@ class RunningLook final : public net::Operation {
   }
 
   Look told_;
-  std::shared_ptr<char> alive_ = std::make_shared<char>();
+  Lifetime lifetime_;
 };
 
 }  // namespace

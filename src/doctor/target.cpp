@@ -8,6 +8,7 @@
 #include "doctor/listeners.hpp"
 #include "doctor/patient.hpp"
 #include "holdfast/diagnosis.hpp"
+#include "holdfast/lifetime.hpp"
 
 namespace holdfast::doctor {
 namespace {
@@ -42,17 +43,15 @@ class Visit {
     socket_.emplace(std::move(*socket));
     const bool speaks_first = found_.spoke_before || !first_words_of(found_.port).empty();
     silence_.expires_after(speaks_first ? Duration{longest_silence} : Duration{first_silence});
-    silence_.async_wait([this, alive = std::weak_ptr{alive_}](const boost::system::error_code& error) {
-      if (!error && !alive.expired()) hang_up();
-    });
+    silence_.async_wait(lifetime_.guard([this](const boost::system::error_code& error) {
+      if (!error) hang_up();
+    }));
     // A web server on SSH's port says nothing before it is asked.
     boost::system::error_code ignored;
     if (found_.port == 22) socket_->write_some(boost::asio::buffer(greeting), ignored);
     socket_->async_read_some(
         boost::asio::buffer(words_),
-        [this, alive = std::weak_ptr{alive_}](const boost::system::error_code& error, std::size_t count) {
-          if (!alive.expired()) heard(error, count);
-        });
+        lifetime_.guard([this](const boost::system::error_code& error, std::size_t count) { heard(error, count); }));
   }
 
   void heard(const boost::system::error_code& error, std::size_t count) {
@@ -79,7 +78,7 @@ class Visit {
   std::optional<forward::Socket> socket_;
   std::array<char, 128> words_{};
   bool over_ = false;
-  std::shared_ptr<char> alive_ = std::make_shared<char>();
+  Lifetime lifetime_;
 };
 
 /// By the running tunnel's last proof.

@@ -12,6 +12,7 @@
 #include "doctor/echo.hpp"
 #include "doctor/patient.hpp"
 #include "doctor/refuser.hpp"
+#include "holdfast/lifetime.hpp"
 #include "net/dial/connector.hpp"
 #include "net/routing.hpp"
 
@@ -254,9 +255,9 @@ class TcpLook final : public net::Operation {
   template <typename Then>
   void after(boost::asio::steady_timer& timer, Duration wait, Then then) {
     timer.expires_after(wait);
-    timer.async_wait([alive = std::weak_ptr<char>{alive_}, then](const boost::system::error_code& error) {
-      if (!error && !alive.expired()) then();
-    });
+    timer.async_wait(lifetime_.guard([then](const boost::system::error_code& error) {
+      if (!error) then();
+    }));
   }
 
   void on_answer(tl::expected<tcp::socket, Failure> socket) {
@@ -348,7 +349,7 @@ class TcpLook final : public net::Operation {
   std::unique_ptr<net::ConnectOperation> connecting_;
   std::unique_ptr<net::ConnectOperation> trying_other_;
   Look asking_;
-  std::shared_ptr<char> alive_ = std::make_shared<char>();
+  Lifetime lifetime_;
 };
 
 }  // namespace

@@ -65,15 +65,15 @@ ResumeWatcher::ResumeWatcher(const boost::asio::any_io_executor& executor, int j
 
 void ResumeWatcher::wait() {
   jumps_.async_wait(boost::asio::posix::stream_descriptor::wait_read,
-                    [this, alive = std::weak_ptr(alive_)](const boost::system::error_code& error) {
-                      if (error || alive.expired()) return;
+                    lifetime_.guard([this](const boost::system::error_code& error) {
+                      if (error) return;
                       std::uint64_t ignored = 0;
                       // ECANCELED is the jump; the timer stays armed and is cancelled again by the next one.
                       const ssize_t got = ::read(jumps_.native_handle(), &ignored, sizeof ignored);
                       if (got < 0 && errno != ECANCELED && errno != EAGAIN && errno != EINTR) return;
                       wait();
                       if (const auto slept = meter_.slept(clocks_())) resumed_(*slept);
-                    });
+                    }));
 }
 
 }  // namespace holdfast::net

@@ -4,8 +4,9 @@
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <chrono>
 #include <functional>
-#include <memory>
 #include <optional>
+
+#include "holdfast/lifetime.hpp"
 
 namespace holdfast::net {
 
@@ -50,7 +51,7 @@ class ResumeWatcher {
   const ReadClocks clocks_;
   SleepMeter meter_;
   boost::asio::posix::stream_descriptor jumps_;
-  std::shared_ptr<char> alive_ = std::make_shared<char>();  ///< what the handler checks
+  Lifetime lifetime_;
 };
 
 }  // namespace holdfast::net

@@ -48,17 +48,16 @@ void KeptSocket::watch() {
   }
   // The watch is made anew for each event, which saves reading them. If there can be none, the timer has to do.
   ::inotify_add_watch(descriptor, path_of(spec_, role_).c_str(), IN_ATTRIB | IN_MOVE_SELF);
-  watch_.async_wait(boost::asio::posix::descriptor_base::wait_read,
-                    [this, alive = std::weak_ptr{alive_}](error_code failed) {
-                      if (!failed && !alive.expired()) look_after(waits_.after_an_event);
-                    });
+  watch_.async_wait(boost::asio::posix::descriptor_base::wait_read, lifetime_.guard([this](error_code failed) {
+    if (!failed) look_after(waits_.after_an_event);
+  }));
 }
 
 void KeptSocket::look_after(Duration wait) {
   again_.expires_after(wait);
-  again_.async_wait([this, alive = std::weak_ptr{alive_}](error_code failed) {
-    if (!failed && !alive.expired()) look();
-  });
+  again_.async_wait(lifetime_.guard([this](error_code failed) {
+    if (!failed) look();
+  }));
 }
 
 void KeptSocket::look() {

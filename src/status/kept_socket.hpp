@@ -5,11 +5,11 @@
 #include <boost/asio/steady_timer.hpp>
 #include <chrono>
 #include <functional>
-#include <memory>
 #include <optional>
 #include <string>
 
 #include "holdfast/config.hpp"
+#include "holdfast/lifetime.hpp"
 #include "status/server.hpp"
 
 namespace holdfast::status {
@@ -52,7 +52,7 @@ class KeptSocket {
   boost::asio::posix::stream_descriptor watch_;  ///< inotify(7)
   std::optional<Server> server_;
   std::string told_;
-  std::shared_ptr<char> alive_ = std::make_shared<char>();  ///< what handlers check
+  Lifetime lifetime_;
 };
 
 }  // namespace holdfast::status

@@ -16,11 +16,11 @@ void Alarm::set(std::optional<TimePoint> deadline) {
   if (armed_for_ && *armed_for_ <= *deadline) return;
   armed_for_ = deadline;
   timer_.expires_at(*deadline);
-  timer_.async_wait([this, alive = std::weak_ptr(alive_)](const boost::system::error_code& error) {
-    if (error || alive.expired()) return;
+  timer_.async_wait(lifetime_.guard([this](const boost::system::error_code& error) {
+    if (error) return;
     armed_for_.reset();
     rings_();
-  });
+  }));
 }
 
 }  // namespace holdfast::supervisor

@@ -3,9 +3,9 @@
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <functional>
-#include <memory>
 #include <optional>
 
+#include "holdfast/lifetime.hpp"
 #include "holdfast/time.hpp"
 
 namespace holdfast::supervisor {
@@ -24,7 +24,7 @@ class Alarm {
   const std::function<void()> rings_;
   boost::asio::steady_timer timer_;
   std::optional<TimePoint> armed_for_;
-  std::shared_ptr<char> alive_ = std::make_shared<char>();  ///< what the timer's handler checks
+  Lifetime lifetime_;
 };
 
 }  // namespace holdfast::supervisor

@@ -25,8 +25,8 @@ DataCounts::DataCounts(const boost::asio::any_io_executor& executor, std::shared
 
 void DataCounts::start() {
   timer_.expires_after(between_counts);
-  timer_.async_wait([this, alive = std::weak_ptr(alive_)](const boost::system::error_code& error) {
-    if (error || alive.expired()) return;
+  timer_.async_wait(lifetime_.guard([this](const boost::system::error_code& error) {
+    if (error) return;
     std::set<std::string> names;
     for (const Slot& slot : slots_) {
       count(slot);
@@ -35,7 +35,7 @@ void DataCounts::start() {
     book_.forget_others(names, wall_clock());
     save(false);
     start();
-  });
+  }));
 }
 
 void DataCounts::close() {
@@ -76,10 +76,9 @@ void DataCounts::save(bool at_once) {
   if (!text) return;
   disk_->write(
       book_.path(), [path = book_.path(), text = *text] { return net::replace_file(path, text); },
-      [this, alive = std::weak_ptr(alive_)](int error) {
-        if (alive.expired()) return;
+      lifetime_.guard([this](int error) {
         if (const auto problem = book_.written(error)) log::write(LogLevel::error, *problem);
-      });
+      }));
 }
 
 }  // namespace holdfast::supervisor

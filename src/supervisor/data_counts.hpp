@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "holdfast/data_usage.hpp"
+#include "holdfast/lifetime.hpp"
 #include "holdfast/report.hpp"
 #include "net/disk.hpp"
 #include "supervisor/slot.hpp"
@@ -49,7 +50,7 @@ class DataCounts {
   UsageBook book_;
   std::map<std::string, Meter> meters_;  ///< by the tunnel's name
   boost::asio::steady_timer timer_;
-  std::shared_ptr<char> alive_ = std::make_shared<char>();  ///< what posted handlers check
+  Lifetime lifetime_;
 };
 
 }  // namespace holdfast::supervisor

@@ -45,13 +45,13 @@ void Reloads::read() {
   }
   readings_.emplace_back(executor_);
   timer_.expires_after(longest_reading);
-  timer_.async_wait([this, alive = std::weak_ptr(alive_)](const boost::system::error_code& error) {
+  timer_.async_wait(lifetime_.guard([this](const boost::system::error_code& error) {
     // The answer may have come in the same turn.
-    if (error || alive.expired() || waiting_.empty() || timer_.expiry() > Clock::now()) return;
+    if (error || waiting_.empty() || timer_.expiry() > Clock::now()) return;
     std::move(next_.begin(), next_.end(), std::back_inserter(waiting_));
     next_.clear();
     fail("the disk does not answer");
-  });
+  }));
   const auto reading = std::prev(readings_.end());
   const bool taken =
       reading->post([this, reading, path = path_, only = only_, device_id = device_id_]() -> net::Lane::Then {
@@ -66,9 +66,7 @@ void Reloads::read() {
 void Reloads::was_read(std::list<net::Lane>::iterator reading, const ConfigurationRead& read) {
   const bool waited_for = !waiting_.empty() && std::next(reading) == readings_.end();
   // Not from within its own call.
-  boost::asio::post(executor_, [this, reading, alive = std::weak_ptr(alive_)] {
-    if (!alive.expired()) readings_.erase(reading);
-  });
+  boost::asio::post(executor_, lifetime_.guard([this, reading] { readings_.erase(reading); }));
   if (!waited_for) return;
   timer_.cancel();
   tell(take_over_(read));

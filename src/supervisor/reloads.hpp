@@ -5,13 +5,13 @@
 #include <functional>
 #include <list>
 #include <map>
-#include <memory>
 #include <optional>
 #include <string>
 #include <tl/expected.hpp>
 #include <vector>
 
 #include "config/load.hpp"
+#include "holdfast/lifetime.hpp"
 #include "net/lane.hpp"
 #include "preflight/device_faults.hpp"
 #include "supervisor/device_id.hpp"
@@ -58,10 +58,10 @@ class Reloads {
   /// The last one is of the reading that is waited for, if one is; those before hang. A lane each: the configuration
   /// may lie on another disk now.
   std::list<net::Lane> readings_;
-  boost::asio::steady_timer timer_;                         ///< ends the wait for a reading
-  std::vector<Done> waiting_;                               ///< for the reading under way; none: there is none
-  std::vector<Done> next_;                                  ///< asked since that began
-  std::shared_ptr<char> alive_ = std::make_shared<char>();  ///< what posted handlers check
+  boost::asio::steady_timer timer_;  ///< ends the wait for a reading
+  std::vector<Done> waiting_;        ///< for the reading under way; none: there is none
+  std::vector<Done> next_;           ///< asked since that began
+  Lifetime lifetime_;
 };
 
 }  // namespace holdfast::supervisor

@@ -122,11 +122,10 @@ void Supervisor::on_change() {
   if (!stopping_) tidying_.something_happened();
   if (follow_up_posted_) return;
   follow_up_posted_ = true;
-  boost::asio::post(equipment_.executor(), [this, alive = std::weak_ptr(alive_)] {
-    if (alive.expired()) return;
+  boost::asio::post(equipment_.executor(), lifetime_.guard([this] {
     follow_up_posted_ = false;
     follow_up();
-  });
+  }));
 }
 
 void Supervisor::follow_up() {

@@ -10,6 +10,7 @@
 
 #include "config/load.hpp"
 #include "holdfast/config.hpp"
+#include "holdfast/lifetime.hpp"
 #include "holdfast/report.hpp"
 #include "net/network_watcher.hpp"
 #include "net/resume_watcher.hpp"
@@ -91,7 +92,7 @@ class Supervisor final : public status::Source {
   std::optional<std::string> last_reload_error_;
   bool stopping_ = false;
   bool follow_up_posted_ = false;
-  std::shared_ptr<char> alive_ = std::make_shared<char>();  ///< what posted handlers check
+  Lifetime lifetime_;
 };
 
 }  // namespace holdfast::supervisor

@@ -18,8 +18,8 @@ void Tidying::something_happened() {
 
 void Tidying::look_after(Duration wait) {
   timer_.expires_after(wait);
-  timer_.async_wait([this, alive = std::weak_ptr(alive_)](const boost::system::error_code& error) {
-    if (error || alive.expired()) return;
+  timer_.async_wait(lifetime_.guard([this](const boost::system::error_code& error) {
+    if (error) return;
     std::uint64_t activity = 0;
     bool idle = true;
     for (const Slot& slot : slots_) {
@@ -31,7 +31,7 @@ void Tidying::look_after(Duration wait) {
       release_memory();
     }
     look_after(between_looks);
-  });
+  }));
 }
 
 }  // namespace holdfast::supervisor

@@ -3,9 +3,9 @@
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <cstdint>
-#include <memory>
 #include <vector>
 
+#include "holdfast/lifetime.hpp"
 #include "holdfast/time.hpp"
 #include "supervisor/slot.hpp"
 
@@ -26,8 +26,8 @@ class Tidying {
 
   const std::vector<Slot>& slots_;
   boost::asio::steady_timer timer_;
-  std::uint64_t tidied_ = 0;                                ///< the tunnels' activity at that time
-  std::shared_ptr<char> alive_ = std::make_shared<char>();  ///< what posted handlers check
+  std::uint64_t tidied_ = 0;  ///< the tunnels' activity at that time
+  Lifetime lifetime_;
 };
 
 }  // namespace holdfast::supervisor
