@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "doctor/device.hpp"
+#include "net/after.hpp"
 #include "net/disk.hpp"
 
 namespace holdfast::doctor {
@@ -102,11 +103,9 @@ class Examination::Impl : public std::enable_shared_from_this<Impl> {
     for (Visit& visit : visits_) {
       if (visit.begun || !all_told(visit.plan.after)) continue;
       visit.begun = true;
-      visit.limit.expires_after(visit.plan.limit);
-      visit.limit.async_wait([weak = weak_from_this(), &visit](const boost::system::error_code& error) {
-        const auto self = weak.lock();
-        if (error || !self) return;
-        self->give_up(visit, "there was no answer within " + std::to_string(visit.plan.limit.count()) + " s");
+      net::after(visit.limit, visit.plan.limit, [weak = weak_from_this(), &visit] {
+        if (const auto self = weak.lock())
+          self->give_up(visit, "there was no answer within " + std::to_string(visit.plan.limit.count()) + " s");
       });
       try {
         visit.look =

@@ -3,6 +3,8 @@
 #include <boost/asio/post.hpp>
 #include <utility>
 
+#include "net/after.hpp"
+
 namespace holdfast::doctor {
 namespace {
 
@@ -38,10 +40,8 @@ void Knocks::ask() {
 
 void Knocks::opened(tl::expected<ssh::Channel, ssh::OpenRefusal> channel) {
   if (!channel) return refused(channel.error());
-  silence_.expires_after(longest_silence);
-  silence_.async_wait(lifetime_.guard([this](const boost::system::error_code& error) {
-    if (!error) is(Cause::listener_held_stale, "it is open and silent");
-  }));
+  net::after(silence_, longest_silence,
+             lifetime_.guard([this] { is(Cause::listener_held_stale, "it is open and silent"); }));
   knock_ = std::make_unique<relay::Knock>(executor_, std::move(*channel), [this](relay::Heard) {
     is(Cause::listener_held_live, "somebody answers on it");
   });

@@ -5,6 +5,7 @@
 #include "doctor/patient.hpp"
 #include "holdfast/lifetime.hpp"
 #include "holdfast/running.hpp"
+#include "net/after.hpp"
 
 namespace holdfast::doctor {
 namespace {
@@ -35,10 +36,7 @@ class SignOfLife final : public net::Operation {
 
  private:
   void look_again() {
-    timer_.expires_after(50ms);
-    timer_.async_wait(lifetime_.guard([this](const boost::system::error_code& error) {
-      if (!error) look();
-    }));
+    net::after(timer_, 50ms, lifetime_.guard([this] { look(); }));
   }
 
   void look() {

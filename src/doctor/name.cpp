@@ -7,6 +7,7 @@
 #include "doctor/patient.hpp"
 #include "holdfast/lifetime.hpp"
 #include "net/address_cache.hpp"
+#include "net/after.hpp"
 #include "net/state_file.hpp"
 
 namespace holdfast::doctor {
@@ -76,10 +77,7 @@ class NameLook final : public net::Operation {
     asked_ = true;
     if (resolved_) return tell();
     found_.error = "the system has not answered yet";
-    timer_.expires_after(patience);
-    timer_.async_wait(lifetime_.guard([this](const boost::system::error_code& error) {
-      if (!error) tell();
-    }));
+    net::after(timer_, patience, lifetime_.guard([this] { tell(); }));
   }
 
   void on_system(const tl::expected<net::RelayAddresses, Failure>& said) {

@@ -12,6 +12,8 @@
 #include <string_view>
 #include <utility>
 
+#include "holdfast/lifetime.hpp"
+#include "net/after.hpp"
 #include "net/dial/banner.hpp"
 #include "net/dial/connector.hpp"
 #include "net/resolver.hpp"
@@ -39,15 +41,6 @@ constexpr std::string_view greeting_and_goodbye{
     "\0\0\0\x14\x06\x01\0\0\0\x0b\0\0\0\0\0\0\0\0\0\0\0\0\0\0",
     18 + 24};
 
-template <typename Self, typename Then>
-void after(boost::asio::steady_timer& timer, Milliseconds wait, const std::shared_ptr<Self>& self, Then then) {
-  timer.expires_after(wait);
-  timer.async_wait([weak = std::weak_ptr<Self>{self}, then = std::move(then)](const error_code& error) {
-    const auto alive = weak.lock();
-    if (alive && !error) then(*alive);
-  });
-}
-
 enum class Fate {
   kept,       ///< the relay answered
   forgotten,  ///< nothing came back, or a reset
@@ -55,7 +48,7 @@ enum class Fate {
 };
 
 /// What becomes of a connection that is silent for a time, once the relay has introduced itself.
-class Flow : public std::enable_shared_from_this<Flow> {
+class Flow {
  public:
   struct Watcher {
     std::function<void(StepFindings)> greeted;        ///< or not: then it is over
@@ -73,9 +66,9 @@ class Flow : public std::enable_shared_from_this<Flow> {
   void begin() {
     error_code ignored;  // reading tells of it
     socket_.non_blocking(true, ignored);
-    after(timer_, longest_wait_for_banner, shared_from_this(), [](Flow& flow) {
-      flow.no_banner({Cause::phase_timed_out, "read the banner of", flow.relay_, "silence"});
-    });
+    net::after(timer_, longest_wait_for_banner, lifetime_.guard([this] {
+      no_banner({Cause::phase_timed_out, "read the banner of", relay_, "silence"});
+    }));
     read();
   }
 
@@ -84,10 +77,9 @@ class Flow : public std::enable_shared_from_this<Flow> {
 
   void read() {
     socket_.async_read_some(boost::asio::buffer(buffer_),
-                            [weak = weak_from_this()](const error_code& error, std::size_t count) {
-                              const auto self = weak.lock();
-                              if (self && error != boost::asio::error::operation_aborted) self->on_read(error, count);
-                            });
+                            lifetime_.guard([this](const error_code& error, std::size_t count) {
+                              if (error != boost::asio::error::operation_aborted) on_read(error, count);
+                            }));
   }
 
   void on_read(const error_code& error, std::size_t count) {
@@ -139,7 +131,7 @@ class Flow : public std::enable_shared_from_this<Flow> {
 
   void be_silent() {
     silent_since_ = Clock::now();
-    after(timer_, silence_, shared_from_this(), [](Flow& flow) { flow.speak(); });
+    net::after(timer_, silence_, lifetime_.guard([this] { speak(); }));
   }
 
   /// Some servers send their offer of keys with the banner: only then it becomes silent.
@@ -155,7 +147,7 @@ class Flow : public std::enable_shared_from_this<Flow> {
     error_code error;
     socket_.write_some(boost::asio::buffer(greeting_and_goodbye), error);  // into an empty queue: it takes them
     if (error) return end(Fate::forgotten);
-    after(timer_, patience_, shared_from_this(), [](Flow& flow) { flow.end(Fate::forgotten); });
+    net::after(timer_, patience_, lifetime_.guard([this] { end(Fate::forgotten); }));
   }
 
   void end(Fate fate) {
@@ -189,13 +181,14 @@ class Flow : public std::enable_shared_from_this<Flow> {
   std::array<char, 4096> buffer_{};
   TimePoint greeted_at_{};
   TimePoint silent_since_{};
+  Lifetime lifetime_;
 };
 
 /// One flow after the other, never two at a time. A flow that is forgotten stays behind at the relay, for our FIN does
 /// not get there: when LoginGraceTime is over, sshd 9.8 and later (PerSourcePenalties) counts 10 s against our address
 /// for it, and from 15 s on takes nobody from there. Several at once would keep the device, and all who share its
 /// address, from their relay. One that is kept costs 1 s.
-class Measurement : public std::enable_shared_from_this<Measurement> {
+class Measurement {
  public:
   Measurement(boost::asio::io_context& loop, TunnelSpec there, Silences silences,
               std::function<void(Layer, Finding)> tell)
@@ -211,15 +204,13 @@ class Measurement : public std::enable_shared_from_this<Measurement> {
   }
 
   void begin() {
-    const std::weak_ptr<Measurement> weak = weak_from_this();
-    after(timer_, longest_lookup, shared_from_this(), [](Measurement& self) {
-      self.step_.reset();
-      self.fail(Layer::name, {Cause::resolver_unavailable, "resolve", self.there_.host_name, "no answer within 8 s"});
-    });
-    step_ = resolver_.resolve(there_.host_name, there_.port, there_.address_family,
-                              [weak](tl::expected<net::Endpoints, Failure> endpoints) {
-                                if (const auto self = weak.lock()) self->on_name(std::move(endpoints));
-                              });
+    net::after(timer_, longest_lookup, lifetime_.guard([this] {
+      step_.reset();
+      fail(Layer::name, {Cause::resolver_unavailable, "resolve", there_.host_name, "no answer within 8 s"});
+    }));
+    step_ =
+        resolver_.resolve(there_.host_name, there_.port, there_.address_family,
+                          [this](tl::expected<net::Endpoints, Failure> endpoints) { on_name(std::move(endpoints)); });
   }
 
  private:
@@ -233,15 +224,12 @@ class Measurement : public std::enable_shared_from_this<Measurement> {
   }
 
   void connect() {
-    const std::weak_ptr<Measurement> weak = weak_from_this();
-    after(timer_, longest_connect, shared_from_this(), [](Measurement& self) {
-      self.step_.reset();
-      self.fail(Layer::tcp, {Cause::connection_timed_out, "connect", relay_name(self.there_), "no answer"});
-    });
+    net::after(timer_, longest_connect, lifetime_.guard([this] {
+      step_.reset();
+      fail(Layer::tcp, {Cause::connection_timed_out, "connect", relay_name(there_), "no answer"});
+    }));
     step_ = net::connect(loop_.get_executor(), endpoints_, net::options_of(there_, std::nullopt),
-                         [weak](tl::expected<tcp::socket, Failure> socket) {
-                           if (const auto self = weak.lock()) self->on_socket(std::move(socket));
-                         });
+                         [this](tl::expected<tcp::socket, Failure> socket) { on_socket(std::move(socket)); });
   }
 
   void on_socket(tl::expected<tcp::socket, Failure> socket) {
@@ -253,15 +241,10 @@ class Measurement : public std::enable_shared_from_this<Measurement> {
     if (!connected_)
       tell_(Layer::tcp, StepFindings{std::nullopt, net::to_string(endpoints_.front()) + " takes connections", {}});
     connected_ = true;
-    const std::weak_ptr<Measurement> weak = weak_from_this();
-    const auto greeted = [weak](StepFindings found) {
-      if (const auto self = weak.lock()) self->on_greeted(std::move(found));
-    };
-    const auto came_to = [weak](Fate fate, Milliseconds after) {
-      if (const auto self = weak.lock()) self->on_fate(fate, after);
-    };
+    const auto greeted = [this](StepFindings found) { on_greeted(std::move(found)); };
+    const auto came_to = [this](Fate fate, Milliseconds after) { on_fate(fate, after); };
     tried_ = doubted_ ? Milliseconds::zero() : next().value_or(Milliseconds::zero());
-    flow_ = std::make_shared<Flow>(std::move(*socket), relay_name(there_), tried_, silences_.patience,
+    flow_ = std::make_unique<Flow>(std::move(*socket), relay_name(there_), tried_, silences_.patience,
                                    Flow::Watcher{greeted, came_to});
     flow_->begin();
   }
@@ -332,12 +315,13 @@ class Measurement : public std::enable_shared_from_this<Measurement> {
   boost::asio::steady_timer timer_;
   net::Endpoints endpoints_;
   std::unique_ptr<net::Operation> step_;
-  std::shared_ptr<Flow> flow_;
+  std::unique_ptr<Flow> flow_;
   KeepaliveFindings found_;
   Milliseconds tried_{};
   std::optional<Milliseconds> doubted_;  ///< nothing came back after so long
   bool connected_ = false;
   bool greeted_ = false;
+  Lifetime lifetime_;
 };
 
 }  // namespace
@@ -371,8 +355,8 @@ Milliseconds longest_measurement(const Silences& silences) {
 void measure_nat_timeout(TunnelSpec there, Silences silences, const std::function<void(Layer, Finding)>& tell) {
   net::hasten_lookups();
   boost::asio::io_context loop{1};
-  const auto measurement = std::make_shared<Measurement>(loop, std::move(there), std::move(silences), tell);
-  measurement->begin();
+  Measurement measurement(loop, std::move(there), std::move(silences), tell);
+  measurement.begin();
   loop.run();
 }
 

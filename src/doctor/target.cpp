@@ -9,6 +9,7 @@
 #include "doctor/patient.hpp"
 #include "holdfast/diagnosis.hpp"
 #include "holdfast/lifetime.hpp"
+#include "net/after.hpp"
 
 namespace holdfast::doctor {
 namespace {
@@ -42,10 +43,8 @@ class Visit {
     found_.said = TargetFindings::Said::nothing;
     socket_.emplace(std::move(*socket));
     const bool speaks_first = found_.spoke_before || !first_words_of(found_.port).empty();
-    silence_.expires_after(speaks_first ? Duration{longest_silence} : Duration{first_silence});
-    silence_.async_wait(lifetime_.guard([this](const boost::system::error_code& error) {
-      if (!error) hang_up();
-    }));
+    net::after(silence_, speaks_first ? Duration{longest_silence} : Duration{first_silence},
+               lifetime_.guard([this] { hang_up(); }));
     // A web server on SSH's port says nothing before it is asked.
     boost::system::error_code ignored;
     if (found_.port == 22) socket_->write_some(boost::asio::buffer(greeting), ignored);

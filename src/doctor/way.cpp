@@ -13,6 +13,7 @@
 #include "doctor/patient.hpp"
 #include "doctor/refuser.hpp"
 #include "holdfast/lifetime.hpp"
+#include "net/after.hpp"
 #include "net/dial/connector.hpp"
 #include "net/routing.hpp"
 
@@ -241,8 +242,8 @@ class TcpLook final : public net::Operation {
         end_(executor_) {
     connecting_ = net::connect(executor_, endpoints(there_.port), net::options_of(there_, std::nullopt),
                                [this](tl::expected<tcp::socket, Failure> socket) { on_answer(std::move(socket)); });
-    after(other_, before_other_port, [this] { try_other_port(); });
-    after(end_, patience, [this] { give_up(); });
+    net::after(other_, before_other_port, lifetime_.guard([this] { try_other_port(); }));
+    net::after(end_, patience, lifetime_.guard([this] { give_up(); }));
   }
 
  private:
@@ -250,14 +251,6 @@ class TcpLook final : public net::Operation {
     net::Endpoints endpoints;
     for (const address& one : addresses_) endpoints.emplace_back(one, port);
     return endpoints;
-  }
-
-  template <typename Then>
-  void after(boost::asio::steady_timer& timer, Duration wait, Then then) {
-    timer.expires_after(wait);
-    timer.async_wait(lifetime_.guard([then](const boost::system::error_code& error) {
-      if (!error) then();
-    }));
   }
 
   void on_answer(tl::expected<tcp::socket, Failure> socket) {

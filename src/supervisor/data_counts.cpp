@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "log/log.hpp"
+#include "net/after.hpp"
 #include "net/state_file.hpp"
 
 namespace holdfast::supervisor {
@@ -24,9 +25,7 @@ DataCounts::DataCounts(const boost::asio::any_io_executor& executor, std::shared
     : disk_(std::move(disk)), slots_(slots), book_(std::move(book)), timer_(executor) {}
 
 void DataCounts::start() {
-  timer_.expires_after(between_counts);
-  timer_.async_wait(lifetime_.guard([this](const boost::system::error_code& error) {
-    if (error) return;
+  net::after(timer_, between_counts, lifetime_.guard([this] {
     std::set<std::string> names;
     for (const Slot& slot : slots_) {
       count(slot);

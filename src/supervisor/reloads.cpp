@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "holdfast/time.hpp"
+#include "net/after.hpp"
 #include "supervisor/share.hpp"
 
 namespace holdfast::supervisor {
@@ -44,10 +45,9 @@ void Reloads::read() {
     return fail("the disk has not answered eight times: once it does, restart holdfast");
   }
   readings_.emplace_back(executor_);
-  timer_.expires_after(longest_reading);
-  timer_.async_wait(lifetime_.guard([this](const boost::system::error_code& error) {
+  net::after(timer_, longest_reading, lifetime_.guard([this] {
     // The answer may have come in the same turn.
-    if (error || waiting_.empty() || timer_.expiry() > Clock::now()) return;
+    if (waiting_.empty() || timer_.expiry() > Clock::now()) return;
     std::move(next_.begin(), next_.end(), std::back_inserter(waiting_));
     next_.clear();
     fail("the disk does not answer");

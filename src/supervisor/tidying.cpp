@@ -2,6 +2,7 @@
 
 #include <chrono>
 
+#include "net/after.hpp"
 #include "supervisor/memory.hpp"
 
 namespace holdfast::supervisor {
@@ -17,9 +18,7 @@ void Tidying::something_happened() {
 }
 
 void Tidying::look_after(Duration wait) {
-  timer_.expires_after(wait);
-  timer_.async_wait(lifetime_.guard([this](const boost::system::error_code& error) {
-    if (error) return;
+  net::after(timer_, wait, lifetime_.guard([this] {
     std::uint64_t activity = 0;
     bool idle = true;
     for (const Slot& slot : slots_) {
