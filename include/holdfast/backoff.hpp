@@ -10,6 +10,9 @@ namespace holdfast {
 /// Draws from [0, 1). An argument wherever chance decides, so that tests are exact.
 using UnitRandom = std::function<double()>;
 
+/// `first`, doubled so many times, at most `longest`, which may be any: nothing overflows.
+Duration doubled(Duration first, unsigned times, Duration longest);
+
 /// Exponential backoff with full jitter: the n-th wait is uniform in [0, min(cap, first * 2^n)).
 struct BackoffSchedule {
   Duration first{};

@@ -4,22 +4,16 @@
 #include <cstdlib>
 
 namespace holdfast {
-namespace {
 
-/// first * 2^failures, at most cap; `first` may be anything up to cap without overflow.
-Duration ceiling(const BackoffSchedule& schedule, unsigned failures) {
-  Duration wait = std::min(schedule.first, schedule.cap);
-  for (unsigned n = 0; n < failures && wait < schedule.cap; ++n) {
-    wait = wait > schedule.cap / 2 ? schedule.cap : wait * 2;
-  }
+Duration doubled(Duration first, unsigned times, Duration longest) {
+  Duration wait = std::min(first, longest);
+  for (unsigned n = 0; n < times && wait < longest; ++n) wait = wait > longest / 2 ? longest : wait * 2;
   return wait;
 }
 
-}  // namespace
-
 Duration Backoff::next_wait(const BackoffSpec& spec, Cause cause, Duration outage, const UnitRandom& jitter) {
   const auto draw = [&](const BackoffSchedule& schedule, unsigned& failures) {
-    Duration limit = ceiling(schedule, failures);
+    Duration limit = doubled(schedule.first, failures, schedule.cap);
     if (&failures == &network_) limit = std::min(limit, std::max(schedule.first, outage / 8));
     ++failures;
     return std::chrono::duration_cast<Duration>(limit * jitter());

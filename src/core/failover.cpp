@@ -27,9 +27,8 @@ Duration pause(const Turn& turn) {
 /// fail_back_after, doubled for each time that it was in vain, and up to as long again, so that a fleet that left a
 /// relay in one instant does not return in one.
 Duration until_return(const RelayProgress& relay, const Turn& turn) {
-  const Duration limit = std::max(longest_return, turn.spec.fail_back_after);
-  Duration period = turn.spec.fail_back_after;
-  for (unsigned n = 0; n < relay.failed_returns && period < limit; ++n) period = std::min(limit, period * 2);
+  const Duration first = turn.spec.fail_back_after;
+  const Duration period = doubled(first, relay.failed_returns, std::max(longest_return, first));
   return std::chrono::duration_cast<Duration>(period * (1 + turn.jitter()));
 }
 

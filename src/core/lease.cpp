@@ -12,12 +12,6 @@ namespace {
 constexpr Duration first_retry = std::chrono::seconds{10};
 constexpr Duration longest_retry = std::chrono::minutes{10};
 
-Duration retry_after(unsigned losses) {
-  Duration wait = first_retry;
-  for (unsigned n = 1; n < losses && wait < longest_retry; ++n) wait *= 2;
-  return std::min(wait, longest_retry);
-}
-
 /// The script gives a silent device up when we would give up a silent relay. At least one heartbeat may be late.
 Duration guard_of(const LivenessSpec& liveness) {
   return std::max(longest_debt(liveness), probe_period(liveness) + liveness.server_alive_interval);
@@ -67,7 +61,7 @@ std::vector<LeaseAction> LeaseChannel::lost(const std::string& reason, const Tur
   const bool again = closed_after_ && alike(*closed_after_, silence);
   closed_after_ = silence;
   problem_ += " after " + to_text(silence) + " of silence";
-  Duration wait = retry_after(++losses_);
+  Duration wait = doubled(first_retry, losses_++, longest_retry);
   if (again) {
     timeout_ = silence;
     problem_ += " again: ChannelTimeout in the relay's sshd_config, most likely; set server_alive_interval below it";

@@ -21,12 +21,6 @@ constexpr Duration first_retry = 30s;
 constexpr Duration first_renewal = 5min;
 constexpr Duration longest_renewal = 1h;
 
-Duration doubled(Duration first, unsigned times, Duration longest) {
-  Duration wait = std::min(first, longest);
-  for (unsigned n = 0; n < times && wait < longest; ++n) wait = std::min(wait * 2, longest);
-  return wait;
-}
-
 Cause cause_of(ProofResult result) {
   switch (result) {
     case ProofResult::target_down:

@@ -11,6 +11,17 @@ constexpr Duration old_outage = 24h;
 
 }  // namespace
 
+TEST_CASE("a wait is doubled so many times, and no longer than the longest") {
+  CHECK(doubled(10s, 0, 1min) == 10s);
+  CHECK(doubled(10s, 1, 1min) == 20s);
+  CHECK(doubled(10s, 2, 1min) == 40s);
+  CHECK(doubled(10s, 3, 1min) == 1min);
+  CHECK(doubled(10s, 1000, 1min) == 1min);
+  CHECK(doubled(2min, 0, 1min) == 1min);
+  CHECK(doubled(0s, 3, 1min) == 0s);
+  CHECK(doubled(Duration::max() / 3, 2, Duration::max()) == Duration::max());
+}
+
 TEST_CASE("waits double up to the cap, and the jitter spreads each over its whole range") {
   const BackoffSpec spec;
   const auto highest = [] { return 0.9999999; };
