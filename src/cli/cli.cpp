@@ -189,77 +189,14 @@ class CommandLine {
     add_socket(app_);
 
     add_init(add("init", "Set up a tunnel, from the key to the first login", init_text, init_footer, init));
-    CLI::App& run_command = add("run", "Hold the tunnels of the configuration", run_text, run_footer, run);
-    add_config(run_command);
-    add_only(run_command, "Hold this tunnel alone; another process may hold each of the others");
-    run_command.add_option("--record", options_.recording, "Write what the tunnels decide, and on what, to a new file")
-        ->type_name("FILE");
+    add_run(add("run", "Hold the tunnels of the configuration", run_text, run_footer, run));
     add_config(add("check", "Say what is wrong with a configuration", check_text, check_footer, check));
-    CLI::App& status_command = add("status", "Show what the running holdfast does", status_text, status_footer, status);
-    status_command.add_flag("--json", options_.json, "Print the document of /v1/status (docs/status.md)");
-    add_daemon(status_command);
+    add_status(add("status", "Show what the running holdfast does", status_text, status_footer, status));
     health_ = &add("health", "One line and an exit status for monitoring", health_text, health_footer, health);
     add_daemon(*health_);
     add_daemon(add("reload", "Have the configuration read again", reload_text, reload_footer, reload));
-    CLI::App& doctor_command =
-        add("doctor", "Find the layer at fault, and the next step", doctor_text, doctor_footer, doctor);
-    doctor_command.add_option("TUNNEL", options_.tunnel,
-                              "The tunnel's name; without one all, or of many those that something is wrong with");
-    doctor_command.add_flag("--json", options_.json, "Print what was found, and what it comes to, as JSON");
-    doctor_command
-        .add_option("--from-outside", options_.outside.where,
-                    "Look from the relay's side, through your own ssh: does anything listen at this port, whose is it, "
-                    "does it answer")
-        ->check(filled)
-        ->type_name("USER@RELAY:PORT");
-    doctor_command.add_option("--ssh-port", options_.outside.ssh_port, "Of the relay's sshd (default: as ssh has it)")
-        ->check(port)
-        ->type_name("PORT");
-    doctor_command.add_option("--pin", options_.outside.pins, "The fingerprint of the device's own host key")
-        ->check(fingerprint)
-        ->type_name("SHA256:...");
-    doctor_command
-        .add_option(
-            "--relay", options_.relay.where,
-            "Say how a relay is set up, through your own ssh: what it does to dead and to living sessions, and "
-            "what the devices' account may; and print the lines that it should have. PORT: of the tunnel's listener")
-        ->check(filled)
-        ->type_name("USER@RELAY[:PORT]");
-    doctor_command.add_option("--account", options_.relay.account, "With --relay: the devices' account")
-        ->default_str("tunnel");
-    doctor_command.add_option("--key", options_.relay.key, "With --relay: the device's key, public or private")
-        ->check(filled)
-        ->type_name("FILE");
-    doctor_command
-        .add_option("--bundle", options_.bundle,
-                    "Write all that somebody far away needs to help: no key, and names and addresses replaced")
-        ->check(filled)
-        ->type_name("FILE");
-    doctor_command.add_flag("--plain", options_.plain, "With --bundle: leave names and addresses as they are");
-    doctor_command
-        .add_option("--explain", options_.explain,
-                    "Say what a cause means and what to do, or what can be wrong with a layer, and look at "
-                    "nothing")
-        ->check(filled)
-        ->type_name("NAME");
-    doctor_command
-        .add_option("--findings", options_.findings,
-                    "Judge again what --json printed or --bundle wrote, and look at nothing; of TUNNEL, or of all "
-                    "in it")
-        ->check(filled)
-        ->type_name("FILE");
-    doctor_command.add_flag("--nat-timeout", options_.nat_timeout,
-                            "Measure how long whatever lies between keeps an idle connection to the relay, and whether "
-                            "keepalives are sent often enough; takes minutes, and no login");
-    doctor_command.add_flag("--capture", options_.capture,
-                            "See who answers the relay's port (needs root), and print the tcpdump command for it");
-    add_daemon(doctor_command);
-    CLI::App& reconnect_command =
-        add("reconnect", "Open a tunnel's session anew", reconnect_text, reconnect_footer, reconnect);
-    reconnect_command.add_option("TUNNEL", options_.tunnel, "The tunnel's name in the configuration")
-        ->required()
-        ->type_name("");
-    add_daemon(reconnect_command);
+    add_doctor(add("doctor", "Find the layer at fault, and the next step", doctor_text, doctor_footer, doctor));
+    add_reconnect(add("reconnect", "Open a tunnel's session anew", reconnect_text, reconnect_footer, reconnect));
     add_import();
     add("relay-script", "Print what a relay runs for us", relay_script_text, relay_script_footer,
         [](const Options&) { return relay_script(); });
@@ -378,6 +315,77 @@ class CommandLine {
         add("--state-dir", init.state_dir, "Where known_hosts and the sockets are to be, then", "PATH");
     config->needs(state);
     state->needs(config);
+  }
+
+  void add_run(CLI::App& command) {
+    add_config(command);
+    add_only(command, "Hold this tunnel alone; another process may hold each of the others");
+    command.add_option("--record", options_.recording, "Write what the tunnels decide, and on what, to a new file")
+        ->type_name("FILE");
+  }
+
+  void add_status(CLI::App& command) {
+    command.add_flag("--json", options_.json, "Print the document of /v1/status (docs/status.md)");
+    add_daemon(command);
+  }
+
+  void add_doctor(CLI::App& command) {
+    command.add_option("TUNNEL", options_.tunnel,
+                       "The tunnel's name; without one all, or of many those that something is wrong with");
+    command.add_flag("--json", options_.json, "Print what was found, and what it comes to, as JSON");
+    command
+        .add_option("--from-outside", options_.outside.where,
+                    "Look from the relay's side, through your own ssh: does anything listen at this port, whose is it, "
+                    "does it answer")
+        ->check(filled)
+        ->type_name("USER@RELAY:PORT");
+    command.add_option("--ssh-port", options_.outside.ssh_port, "Of the relay's sshd (default: as ssh has it)")
+        ->check(port)
+        ->type_name("PORT");
+    command.add_option("--pin", options_.outside.pins, "The fingerprint of the device's own host key")
+        ->check(fingerprint)
+        ->type_name("SHA256:...");
+    command
+        .add_option(
+            "--relay", options_.relay.where,
+            "Say how a relay is set up, through your own ssh: what it does to dead and to living sessions, and "
+            "what the devices' account may; and print the lines that it should have. PORT: of the tunnel's listener")
+        ->check(filled)
+        ->type_name("USER@RELAY[:PORT]");
+    command.add_option("--account", options_.relay.account, "With --relay: the devices' account")
+        ->default_str("tunnel");
+    command.add_option("--key", options_.relay.key, "With --relay: the device's key, public or private")
+        ->check(filled)
+        ->type_name("FILE");
+    command
+        .add_option("--bundle", options_.bundle,
+                    "Write all that somebody far away needs to help: no key, and names and addresses replaced")
+        ->check(filled)
+        ->type_name("FILE");
+    command.add_flag("--plain", options_.plain, "With --bundle: leave names and addresses as they are");
+    command
+        .add_option("--explain", options_.explain,
+                    "Say what a cause means and what to do, or what can be wrong with a layer, and look at "
+                    "nothing")
+        ->check(filled)
+        ->type_name("NAME");
+    command
+        .add_option("--findings", options_.findings,
+                    "Judge again what --json printed or --bundle wrote, and look at nothing; of TUNNEL, or of all "
+                    "in it")
+        ->check(filled)
+        ->type_name("FILE");
+    command.add_flag("--nat-timeout", options_.nat_timeout,
+                     "Measure how long whatever lies between keeps an idle connection to the relay, and whether "
+                     "keepalives are sent often enough; takes minutes, and no login");
+    command.add_flag("--capture", options_.capture,
+                     "See who answers the relay's port (needs root), and print the tcpdump command for it");
+    add_daemon(command);
+  }
+
+  void add_reconnect(CLI::App& command) {
+    command.add_option("TUNNEL", options_.tunnel, "The tunnel's name in the configuration")->required()->type_name("");
+    add_daemon(command);
   }
 
   void add_config(CLI::App& command) {
