@@ -180,7 +180,7 @@ Health health(const Report& report);
 Health health(const TunnelReport& tunnel);
 
 /// "requesting forwards", "opening: key exchange".
-std::string words(const PhaseReport& phase);
+std::string in_words(const PhaseReport& phase);
 /// With the wait, if there is one: "backing off, next try in 12 s".
 std::string condition(const PhaseReport& phase);
 

@@ -5,6 +5,8 @@
 #include <cctype>
 #include <utility>
 
+#include "holdfast/words.hpp"
+
 namespace holdfast {
 namespace {
 
@@ -83,10 +85,7 @@ Failure with_remedy_for(std::string_view server, Failure failure) {
 std::string describe(const Failure& failure) {
   std::string text = failure.operation;
   if (!failure.subject.empty()) text += " " + failure.subject;
-  std::string reason{to_string(failure.cause)};
-  for (char& letter : reason) {
-    if (letter == '_') letter = ' ';
-  }
+  const std::string reason = in_words(to_string(failure.cause));
   text += ": " + reason;
   if (!failure.detail.empty() && !same_words(failure.detail, reason)) text += " (" + failure.detail + ")";
   return text;

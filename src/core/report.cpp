@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "holdfast/words.hpp"
+
 namespace holdfast {
 namespace {
 
@@ -14,11 +16,6 @@ bool opening_for_the_first_time(const TunnelReport& tunnel) {
   const bool on_its_way =
       kind == PhaseKind::idle || kind == PhaseKind::opening || kind == PhaseKind::requesting_forwards;
   return on_its_way && tunnel.sessions_established == 0 && !tunnel.last_error;
-}
-
-std::string words(std::string name) {
-  std::replace(name.begin(), name.end(), '_', ' ');
-  return name;
 }
 
 bool leads_nowhere(const ForwardReport& forward) {
@@ -45,7 +42,7 @@ bool only_loopback_seen(const ForwardReport& forward) {
 
 std::string proof_words(const ForwardReport& forward) {
   const ProofReport& proof = *forward.proof;
-  std::string text = words(std::string{to_string(proof.result)});
+  std::string text = in_words(to_string(proof.result));
   if (is_good(proof.result)) {
     return text + (only_loopback_seen(forward) ? " on loopback " : " ") + to_text(proof.age) + " ago";
   }
@@ -77,7 +74,7 @@ std::string missing_forwards(const TunnelReport& tunnel) {
 std::string words(const ChangeReport& change) {
   const std::string text = ", with the former configuration; the changed one ";
   if (change.last_error) return text + "can't come up: " + describe(change.last_error->failure);
-  return text + "is not up yet (" + words(change.phase) + ")";
+  return text + "is not up yet (" + in_words(change.phase) + ")";
 }
 
 /// What ended the sessions before this one, which it has not outlived for sure.
@@ -222,13 +219,13 @@ Health health(const Report& report) {
   return worst;
 }
 
-std::string words(const PhaseReport& phase) {
-  const std::string text = words(std::string{to_string(phase.kind)});
-  return phase.opening ? text + ": " + words(std::string{to_string(*phase.opening)}) : text;
+std::string in_words(const PhaseReport& phase) {
+  const std::string kind = in_words(to_string(phase.kind));
+  return phase.opening ? kind + ": " + in_words(to_string(*phase.opening)) : kind;
 }
 
 std::string condition(const PhaseReport& phase) {
-  return words(phase) + (phase.next_retry ? ", next try in " + to_text(*phase.next_retry) : "");
+  return in_words(phase) + (phase.next_retry ? ", next try in " + to_text(*phase.next_retry) : "");
 }
 
 std::string condition(const ForwardReport& forward) {

@@ -11,6 +11,7 @@
 #include "holdfast/enumerators.hpp"
 #include "holdfast/overloaded.hpp"
 #include "holdfast/relays.hpp"
+#include "holdfast/words.hpp"
 
 namespace holdfast {
 namespace {
@@ -669,7 +670,7 @@ class Transition {
 
   void happened(Happening what) { add(Happened{std::move(what)}); }
 
-  void lose(LossOf of, const Failure& why) { state_.losses.add(of, in_words(why.cause), now_); }
+  void lose(LossOf of, const Failure& why) { state_.losses.add(of, in_words(to_string(why.cause)), now_); }
 
   // ---- what it looks at ----------------------------------------------------------------------------------------
 

@@ -1,6 +1,5 @@
 #include "core/tunnel_words.hpp"
 
-#include <algorithm>
 #include <cstdlib>
 #include <utility>
 
@@ -176,12 +175,6 @@ Failure ended_by(const Timeout& timeout, Failure failure, const LivenessSpec& fr
 
 Failure reconnect_requested(std::string relay) {
   return {Cause::operator_request, "reconnect", std::move(relay), ""};
-}
-
-std::string in_words(Cause cause) {
-  std::string words{to_string(cause)};
-  std::replace(words.begin(), words.end(), '_', ' ');
-  return words;
 }
 
 std::string with_remedy(const Failure& failure) {

@@ -24,8 +24,6 @@ std::string likely_reason(const RelayProgress& penalising);
 Failure ended_by(const Timeout& timeout, Failure failure, const LivenessSpec& from_now_on);
 Failure reconnect_requested(std::string relay);
 
-/// "host key changed"
-std::string in_words(Cause cause);
 /// "listen on relay localhost:4649: forward refused (detail). What to do."
 std::string with_remedy(const Failure& failure);
 

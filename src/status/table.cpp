@@ -207,7 +207,7 @@ std::vector<std::string> notes_on(const TunnelReport& tunnel) {
 
 void add_rows(std::vector<Row>& rows, const TunnelReport& tunnel) {
   Row row{
-      {tunnel.name, words(tunnel.phase), to_text(tunnel.in_state), tunnel.relay, "", "", ""}, {}, colour_of(tunnel)};
+      {tunnel.name, in_words(tunnel.phase), to_text(tunnel.in_state), tunnel.relay, "", "", ""}, {}, colour_of(tunnel)};
   for (const ForwardReport& forward : tunnel.forwards) {
     row.cells[4] = listener_text(forward) + " -> " + forward.target;
     row.cells[5] = condition(forward);

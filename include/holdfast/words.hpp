@@ -1,0 +1,11 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace holdfast {
+
+/// A name of the status or of the log, for people: "requesting forwards" for "requesting_forwards".
+std::string in_words(std::string_view name);
+
+}  // namespace holdfast
