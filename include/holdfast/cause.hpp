@@ -181,6 +181,10 @@ std::span<const CauseFacts> all_causes();
 /// "host_key_changed" for Cause::host_key_changed.
 std::string_view to_string(Cause cause);
 std::string_view remedy(Cause cause);
+/// The relay shows another key than is known of it. One of which nothing is known (host_key_unknown) is not wrong.
+bool is_wrong_host_key(Cause cause);
+/// The relay lets nobody in with what this device has to log in with.
+bool is_refused_login(Cause cause);
 /// Of two faults at the same time the lower one is the answer, and the upper one its consequence.
 bool hides(Cause lower, Cause upper);
 /// Does a fault of the lower layer explain one of the upper?

@@ -18,14 +18,8 @@ bool holds(const std::vector<std::string>& addresses, const std::string& address
   return std::find(addresses.begin(), addresses.end(), address) != addresses.end();
 }
 
-bool is_wrong_key(Cause cause) {
-  return cause == Cause::host_key_unknown || cause == Cause::host_key_changed || cause == Cause::host_key_revoked ||
-         cause == Cause::host_key_not_pinned || cause == Cause::host_key_of_another_type;
-}
-
-bool is_refused_login(Cause cause) {
-  return cause == Cause::authentication_refused || cause == Cause::login_method_missing ||
-         cause == Cause::certificate_expired;
+bool is_no_known_key(Cause cause) {
+  return cause == Cause::host_key_unknown || is_wrong_host_key(cause);
 }
 
 bool is_literal(const std::string& host) {
@@ -125,7 +119,7 @@ Failure Addresses::explain(Failure failure, const std::string& relay) const {
   if (current_.empty() || is_literal(host_)) return failure;
   if (failure.subject == relay) failure.subject += " [" + current_ + "]";
   const bool stranger = is_stranger(failure.cause);
-  if (stranger || is_wrong_key(failure.cause) || failure.cause == Cause::protocol_mismatch)
+  if (stranger || is_no_known_key(failure.cause) || failure.cause == Cause::protocol_mismatch)
     failure.detail += what_is_known();
   if (stranger) failure.remedy = remedy_for_stranger;
   return failure;
@@ -135,7 +129,7 @@ Failure Addresses::explain(Failure failure, const std::string& relay) const {
 bool Addresses::is_stranger(Cause cause) const {
   if (current_.empty() || is_literal(host_)) return false;
   const bool refused = is_refused_login(cause) && !key_was_right_;
-  if (!is_wrong_key(cause) && !refused) return false;
+  if (!is_no_known_key(cause) && !refused) return false;
   if ((cause == Cause::host_key_unknown || refused) && found_.remembered.empty()) return false;
   return !holds(found_.said, current_) || !holds(found_.remembered, current_);
 }

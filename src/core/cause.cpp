@@ -374,6 +374,16 @@ std::string_view remedy(Cause cause) {
   return facts_of(cause).remedy;
 }
 
+bool is_wrong_host_key(Cause cause) {
+  return cause == Cause::host_key_changed || cause == Cause::host_key_revoked || cause == Cause::host_key_not_pinned ||
+         cause == Cause::host_key_of_another_type;
+}
+
+bool is_refused_login(Cause cause) {
+  return cause == Cause::authentication_refused || cause == Cause::login_method_missing ||
+         cause == Cause::certificate_expired;
+}
+
 bool hides(Cause lower, Cause upper) {
   return facts_of(lower).severity == Severity::error && hides(facts_of(lower).layer, facts_of(upper).layer);
 }

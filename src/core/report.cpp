@@ -199,10 +199,7 @@ bool is_ready(const TunnelReport& tunnel) {
 }
 
 bool shows_wrong_key(const RelayReport& relay) {
-  if (!relay.failure) return false;
-  const Cause cause = relay.failure->failure.cause;
-  return cause == Cause::host_key_changed || cause == Cause::host_key_revoked || cause == Cause::host_key_not_pinned ||
-         cause == Cause::host_key_of_another_type;
+  return relay.failure && is_wrong_host_key(relay.failure->failure.cause);
 }
 
 Health health(const TunnelReport& tunnel) {

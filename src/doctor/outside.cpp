@@ -111,11 +111,6 @@ bool is_openssh(const SeenAtRelay& seen) {
   return seen.version.starts_with("OpenSSH_");
 }
 
-bool is_of_another_key(Cause cause) {
-  return cause == Cause::host_key_not_pinned || cause == Cause::host_key_changed || cause == Cause::host_key_revoked ||
-         cause == Cause::host_key_of_another_type;
-}
-
 StepFindings failed(Failure failure) {
   StepFindings step;
   step.failure = std::move(failure);
@@ -354,7 +349,7 @@ class Visit {
     const auto shown = ssh::look_at_host_key(through.socket(), spec, outside_.patience);
     if (!shown) {
       Failure failure = shown.error();
-      if (is_of_another_key(failure.cause)) {
+      if (is_wrong_host_key(failure.cause)) {
         const std::string why = failure.detail.substr(0, failure.detail.find("; if the pinned"));
         failure = {Cause::device_key_unexpected, "look at the host key behind", "the listener", why};
       } else if (failure.cause == Cause::phase_timed_out) {

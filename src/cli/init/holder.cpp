@@ -41,8 +41,7 @@ bool is_in_vain(const TunnelReport& tunnel, Duration waited) {
   if (std::any_of(tunnel.forwards.begin(), tunnel.forwards.end(), is_bad_proof)) return true;
   if (!tunnel.last_error || tunnel.last_error->age > waited) return false;
   const Cause cause = tunnel.last_error->failure.cause;
-  return cause == Cause::authentication_refused || cause == Cause::login_method_missing ||
-         cause == Cause::certificate_expired || cause == Cause::forward_refused || cause == Cause::privileged_port;
+  return is_refused_login(cause) || cause == Cause::forward_refused || cause == Cause::privileged_port;
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 
 #include <set>
 #include <string>
+#include <vector>
 
 #include "holdfast/enumerators.hpp"
 
@@ -22,6 +23,18 @@ TEST_CASE("every cause has a name of its own and a remedy that ends as a sentenc
 TEST_CASE("each layer is found by its name, from the lowest to the highest") {
   for (const Layer layer : enumerators<Layer>) CHECK(named<Layer>(to_string(layer)) == layer);
   CHECK_FALSE(named<Layer>("transport"));
+}
+
+TEST_CASE("a host key is wrong where another one is known, and a login refused whatever the relay says of it") {
+  std::vector<Cause> wrong;
+  std::vector<Cause> refused;
+  for (const CauseFacts& facts : all_causes()) {
+    if (is_wrong_host_key(facts.cause)) wrong.push_back(facts.cause);
+    if (is_refused_login(facts.cause)) refused.push_back(facts.cause);
+  }
+  CHECK(wrong == std::vector{Cause::host_key_changed, Cause::host_key_revoked, Cause::host_key_not_pinned,
+                             Cause::host_key_of_another_type});
+  CHECK(refused == std::vector{Cause::authentication_refused, Cause::login_method_missing, Cause::certificate_expired});
 }
 
 TEST_CASE("of two faults the one that lies lower is the answer") {
