@@ -14,9 +14,11 @@
 #include <filesystem>
 #include <iterator>
 #include <memory>
+#include <string_view>
 #include <system_error>
 
 #include "config/document.hpp"
+#include "holdfast/hash.hpp"
 
 namespace holdfast::config {
 namespace {
@@ -120,15 +122,12 @@ tl::expected<Sources, Problems> read_sources(const std::string& path, const std:
 }
 
 std::string digest_of(const std::vector<Source>& sources) {
-  // FNV-1a: nobody has to be kept from finding two texts of one digest. Where a file ends counts as well.
-  std::uint64_t digest = 14695981039346656037U;
-  const auto add = [&](unsigned char byte) { digest = (digest ^ byte) * 1099511628211U; };
+  // Nobody has to be kept from finding two texts of one digest. Where a file ends counts as well.
+  constexpr std::string_view end{"\0", 1};
+  std::uint64_t digest = fnv1a("");
   for (const Source& source : sources) {
-    for (const char byte : std::filesystem::path{source.file}.filename().string())
-      add(static_cast<unsigned char>(byte));
-    add(0);
-    for (const char byte : source.text) add(static_cast<unsigned char>(byte));
-    add(0);
+    digest = fnv1a(end, fnv1a(std::filesystem::path{source.file}.filename().string(), digest));
+    digest = fnv1a(end, fnv1a(source.text, digest));
   }
   std::array<char, 17> text{};
   std::snprintf(text.data(), text.size(), "%016" PRIx64, digest);

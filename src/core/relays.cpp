@@ -2,14 +2,10 @@
 
 #include <algorithm>
 
+#include "holdfast/hash.hpp"
+
 namespace holdfast {
 namespace {
-
-/// FNV-1a, 64 bits.
-std::uint64_t add(std::uint64_t hash, std::string_view text) {
-  for (const char letter : text) hash = (hash ^ static_cast<unsigned char>(letter)) * 1099511628211U;
-  return hash;
-}
 
 /// The finalizer of MurmurHash3: FNV alone leaves texts that differ in their last letters close to each other.
 std::uint64_t mixed(std::uint64_t hash) {
@@ -52,9 +48,8 @@ TunnelSpec in_order_of_preference(TunnelSpec spec, std::string_view device_id) {
 }
 
 std::uint64_t relay_weight(std::string_view device_id, std::string_view relay_name) {
-  constexpr std::uint64_t offset_basis = 14695981039346656037U;
   // The separator is in neither text: "a" at "bc" is not "ab" at "c".
-  return mixed(add(add(add(offset_basis, device_id), std::string_view{"\0", 1}), relay_name));
+  return mixed(fnv1a(relay_name, fnv1a(std::string_view{"\0", 1}, fnv1a(device_id))));
 }
 
 }  // namespace holdfast

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 
+#include "holdfast/hash.hpp"
 #include "holdfast/letter.hpp"
 
 namespace holdfast::log {
@@ -50,14 +51,9 @@ int syslog_priority(LogLevel level) {
 }
 
 std::string message_id(Cause cause) {
-  // FNV-1a, twice, each from a start of its own.
-  std::uint64_t first = 0xcbf29ce484222325;
-  std::uint64_t second = 0x3c9e1a5f7d20b846;
-  for (const char letter : "holdfast " + std::string{to_string(cause)}) {
-    first = (first ^ static_cast<unsigned char>(letter)) * 0x100000001b3;
-    second = (second ^ static_cast<unsigned char>(letter)) * 0x100000001b3;
-  }
-  return fmt::format("{:016x}{:016x}", first, second);
+  const std::string text = "holdfast " + std::string{to_string(cause)};
+  constexpr std::uint64_t other_start = 0x3c9e1a5f7d20b846;
+  return fmt::format("{:016x}{:016x}", fnv1a(text), fnv1a(text, other_start));
 }
 
 std::vector<std::string> journal_fields(LogLevel level, std::string_view text, const Fields& fields) {

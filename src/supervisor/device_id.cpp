@@ -22,7 +22,7 @@ namespace {
 constexpr std::size_t most_of_the_host_name = 48;
 constexpr std::string_view no_board = "-";
 
-/// FNV-1a: spreads, hides nothing that 32 of 128 bits could tell.
+/// FNV-1a, 32 bits: spreads, hides nothing that 32 of 128 bits could tell. Names that are kept hang on it.
 std::uint32_t hash(std::string_view text) {
   std::uint32_t value = 2166136261U;
   for (const char letter : text) value = (value ^ static_cast<unsigned char>(letter)) * 16777619U;
