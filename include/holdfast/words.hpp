@@ -8,4 +8,7 @@ namespace holdfast {
 /// A name of the status or of the log, for people: "requesting forwards" for "requesting_forwards".
 std::string in_words(std::string_view name);
 
+/// With the letters A to Z in lower case.
+std::string lower(std::string_view text);
+
 }  // namespace holdfast

@@ -2,11 +2,11 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
 
 #include "config/forward_syntax.hpp"
 #include "config/types.hpp"
 #include "config/wording.hpp"
+#include "holdfast/words.hpp"
 
 namespace holdfast::config {
 namespace {
@@ -35,10 +35,7 @@ void read_relay(const Value& value, RelaySpec& into) {
 
 /// Names are the same in any case (RFC 4343).
 std::string identity(const RelaySpec& relay) {
-  std::string name = relay_name(relay);
-  std::transform(name.begin(), name.end(), name.begin(),
-                 [](unsigned char letter) { return static_cast<char>(std::tolower(letter)); });
-  return name;
+  return lower(relay_name(relay));
 }
 
 }  // namespace

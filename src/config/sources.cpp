@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
 #include <cerrno>
 #include <cinttypes>
 #include <cstdint>
@@ -19,6 +18,7 @@
 
 #include "config/document.hpp"
 #include "holdfast/hash.hpp"
+#include "holdfast/words.hpp"
 
 namespace holdfast::config {
 namespace {
@@ -46,9 +46,7 @@ tl::expected<DropIns, Problems> find_drop_ins(const std::string& path) {
   for (; !error && entry != std::filesystem::directory_iterator{}; entry.increment(error)) {
     const std::filesystem::path& file = entry->path();
     if (file.filename().string().starts_with('.')) continue;
-    std::string extension = file.extension();
-    std::transform(extension.begin(), extension.end(), extension.begin(),
-                   [](unsigned char c) { return std::tolower(c); });
+    const std::string extension = lower(file.extension().string());
     if (file.extension() == ".yaml") {
       std::error_code unknown;
       const std::filesystem::file_type type = std::filesystem::status(file, unknown).type();

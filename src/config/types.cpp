@@ -7,14 +7,13 @@
 #include <string_view>
 
 #include "config/forward_syntax.hpp"
+#include "holdfast/words.hpp"
 
 namespace holdfast::config {
 namespace {
 
 bool equal_ignoring_case(std::string_view one, std::string_view other) {
-  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c; };
-  return std::equal(one.begin(), one.end(), other.begin(), other.end(),
-                    [&](char a, char b) { return lower(a) == lower(b); });
+  return lower(one) == lower(other);
 }
 
 bool is_one_of(std::string_view text, std::initializer_list<std::string_view> words) {

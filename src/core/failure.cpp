@@ -51,12 +51,6 @@ constexpr std::string_view held_stale_at_twice =
     "the connection up, up to 2 h 11 min with TCPKeepAlive. `holdfast doctor --from-outside USER@RELAY:PORT` says what "
     "holds there.";
 
-/// "Connection refused" says no more than "connection refused".
-bool same_words(std::string_view left, std::string_view right) {
-  return std::equal(left.begin(), left.end(), right.begin(), right.end(),
-                    [](unsigned char one, unsigned char other) { return std::tolower(one) == std::tolower(other); });
-}
-
 }  // namespace
 
 std::string_view remedy(const Failure& failure) {
@@ -87,7 +81,8 @@ std::string describe(const Failure& failure) {
   if (!failure.subject.empty()) text += " " + failure.subject;
   const std::string reason = in_words(to_string(failure.cause));
   text += ": " + reason;
-  if (!failure.detail.empty() && !same_words(failure.detail, reason)) text += " (" + failure.detail + ")";
+  // "Connection refused" says no more than "connection refused".
+  if (!failure.detail.empty() && lower(failure.detail) != reason) text += " (" + failure.detail + ")";
   return text;
 }
 

@@ -10,4 +10,12 @@ std::string in_words(std::string_view name) {
   return words;
 }
 
+std::string lower(std::string_view text) {
+  std::string result{text};
+  for (char& letter : result) {
+    if (letter >= 'A' && letter <= 'Z') letter = static_cast<char>(letter - 'A' + 'a');
+  }
+  return result;
+}
+
 }  // namespace holdfast

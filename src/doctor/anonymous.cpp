@@ -7,6 +7,8 @@
 #include <cstdio>
 #include <functional>
 
+#include "holdfast/words.hpp"
+
 namespace holdfast::doctor {
 namespace {
 
@@ -110,9 +112,7 @@ std::string Anonymous::address(const std::string& literal) {
     prefix = kind_of(parsed);
     if (prefix.empty()) return literal;
   }
-  std::string key = literal;
-  if (hardware)
-    std::transform(key.begin(), key.end(), key.begin(), [](unsigned char letter) { return std::tolower(letter); });
+  const std::string key = hardware ? lower(literal) : literal;
   const auto [known, is_new] = seen_.try_emplace(key);
   if (is_new) {
     const unsigned number = ++counts_[prefix];

@@ -8,6 +8,7 @@
 #include "doctor/outside.hpp"
 #include "doctor/sshd_words.hpp"
 #include "holdfast/config.hpp"
+#include "holdfast/words.hpp"
 #include "setup/words.hpp"
 
 namespace holdfast::doctor {
@@ -64,12 +65,6 @@ done
 void replace(std::string& text, std::string_view from, std::string_view to) {
   for (auto at = text.find(from); at != std::string::npos; at = text.find(from, at + to.size()))
     text.replace(at, from.size(), to);
-}
-
-std::string lower(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(),
-                 [](unsigned char letter) { return static_cast<char>(std::tolower(letter)); });
-  return text;
 }
 
 /// "Keyword value", "Keyword = value", 'Keyword "value"'.

@@ -2,13 +2,14 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
 #include <cstdint>
 #include <sstream>
 #include <utility>
 
 #include "config/document.hpp"
 #include "config/wording.hpp"
+#include "holdfast/config.hpp"
+#include "holdfast/words.hpp"
 
 namespace holdfast::migrate {
 namespace {
@@ -373,9 +374,7 @@ class Translator {
   }
 
   std::string log_level() const {
-    std::string level = value("loglevel");
-    std::transform(level.begin(), level.end(), level.begin(),
-                   [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    const std::string level = lower(value("loglevel"));
     if (level == "silent") return "quiet";  // as ssh prints it
     return level == "debug1" ? "debug" : level;
   }
@@ -402,8 +401,7 @@ class Translator {
                                          "SetEnv",
                                          "HostbasedAuthentication",
                                          "PubkeyAuthentication"}) {
-      const auto same = [](char left, char right) { return std::tolower(static_cast<unsigned char>(left)) == right; };
-      if (std::equal(known.begin(), known.end(), keyword.begin(), keyword.end(), same)) return std::string{known};
+      if (lower(known) == keyword) return std::string{known};
     }
     return std::string{keyword};
   }
@@ -470,10 +468,7 @@ SshConfig parse_ssh_config(std::string_view printed) {
   for (std::string line; std::getline(lines, line);) {
     const auto space = line.find(' ');
     if (space == std::string::npos) continue;
-    std::string keyword = line.substr(0, space);
-    std::transform(keyword.begin(), keyword.end(), keyword.begin(),
-                   [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-    config[keyword].push_back(line.substr(space + 1));
+    config[lower(line.substr(0, space))].push_back(line.substr(space + 1));
   }
   return config;
 }

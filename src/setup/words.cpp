@@ -7,6 +7,7 @@
 #include "config/forward_syntax.hpp"
 #include "config/wording.hpp"
 #include "holdfast/knock_hosts.hpp"
+#include "holdfast/words.hpp"
 
 namespace holdfast::setup {
 namespace {
@@ -21,14 +22,13 @@ bool is_plain(std::string_view text, std::string_view others) {
 
 /// What YAML 1.1 or 1.2 takes for something else than a text. Addresses are none of it.
 bool is_null_bool_or_number(const std::string& text) {
-  std::string lower;
-  for (const char letter : text) lower += static_cast<char>(std::tolower(static_cast<unsigned char>(letter)));
+  const std::string letters = lower(text);
   for (const char* const word : {"null", "true", "false", "yes", "no", "on", "off", "y", "n", ".nan", ".inf"}) {
-    if (lower == word) return true;
+    if (letters == word) return true;
   }
-  const bool begins_so = std::isdigit(static_cast<unsigned char>(lower.front())) != 0 || lower.front() == '.';
-  const bool digits = lower.find_first_not_of("0123456789abcdefox_.-") == std::string::npos;
-  return begins_so && digits && std::count(lower.begin(), lower.end(), '.') < 2;
+  const bool begins_so = std::isdigit(static_cast<unsigned char>(letters.front())) != 0 || letters.front() == '.';
+  const bool digits = letters.find_first_not_of("0123456789abcdefox_.-") == std::string::npos;
+  return begins_so && digits && std::count(letters.begin(), letters.end(), '.') < 2;
 }
 
 /// Bare where YAML can take it for nothing else.

@@ -1,20 +1,13 @@
 #include "ssh/known_hosts.hpp"
 
 #include <algorithm>
-#include <cctype>
 #include <optional>
 
+#include "holdfast/words.hpp"
 #include "ssh/handles.hpp"
 
 namespace holdfast::ssh {
 namespace {
-
-std::string lower(std::string_view text) {
-  std::string result{text};
-  std::transform(result.begin(), result.end(), result.begin(),
-                 [](unsigned char letter) { return static_cast<char>(std::tolower(letter)); });
-  return result;
-}
 
 /// The next word of `line`, which is shortened by it. Blanks are spaces and tabs, as in OpenSSH (hostfile.c).
 std::string_view next_word(std::string_view& line) {

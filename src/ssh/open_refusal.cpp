@@ -1,8 +1,6 @@
 #include "ssh/open_refusal.hpp"
 
-#include <algorithm>
-#include <cctype>
-
+#include "holdfast/words.hpp"
 #include "ssh/errors.hpp"
 
 namespace holdfast::ssh {
@@ -26,8 +24,7 @@ bool holds(const std::string& text, std::string_view part) {
 /// that are known say "refused" of a connection that was; Go's also say it of a name server that can't be reached:
 /// "dial tcp: lookup localhost on 192.0.2.1:53: read udp [...]: read: connection refused".
 bool says_refused(std::string_view words) {
-  std::string text{words};
-  std::transform(text.begin(), text.end(), text.begin(), [](unsigned char letter) { return std::tolower(letter); });
+  const std::string text = lower(words);
   return holds(text, "refused") && !holds(text, "lookup") && !holds(text, "resolv");
 }
 
