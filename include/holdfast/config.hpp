@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -23,6 +24,12 @@ struct UnixTarget {
 
   friend bool operator==(const UnixTarget&, const UnixTarget&) = default;
 };
+
+/// An address and no name, by its letters alone: a colon, or nothing but digits and dots ("10" too, which the resolver
+/// looks up as a name).
+bool looks_like_address(std::string_view host);
+/// "[::1]" for "::1", as ssh has it wherever a port follows; names and IPv4 as they are.
+std::string in_brackets(const std::string& host);
 
 using Target = std::variant<TcpTarget, UnixTarget>;
 

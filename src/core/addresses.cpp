@@ -5,6 +5,8 @@
 #include <string_view>
 #include <utility>
 
+#include "holdfast/config.hpp"
+
 namespace holdfast {
 namespace {
 
@@ -20,10 +22,6 @@ bool holds(const std::vector<std::string>& addresses, const std::string& address
 
 bool is_no_known_key(Cause cause) {
   return cause == Cause::host_key_unknown || is_wrong_host_key(cause);
-}
-
-bool is_literal(const std::string& host) {
-  return host.find(':') != std::string::npos || host.find_first_not_of("0123456789.") == std::string::npos;
 }
 
 /// In whole minutes: a message that changed each second would be a new one for the log each time.
@@ -116,7 +114,7 @@ void Addresses::forgive() {
 }
 
 Failure Addresses::explain(Failure failure, const std::string& relay) const {
-  if (current_.empty() || is_literal(host_)) return failure;
+  if (current_.empty() || looks_like_address(host_)) return failure;
   if (failure.subject == relay) failure.subject += " [" + current_ + "]";
   const bool stranger = is_stranger(failure.cause);
   if (stranger || is_no_known_key(failure.cause) || failure.cause == Cause::protocol_mismatch)
@@ -127,7 +125,7 @@ Failure Addresses::explain(Failure failure, const std::string& relay) const {
 
 /// Without a memory, a name that has no line in known_hosts is more likely a device that nobody told the key.
 bool Addresses::is_stranger(Cause cause) const {
-  if (current_.empty() || is_literal(host_)) return false;
+  if (current_.empty() || looks_like_address(host_)) return false;
   const bool refused = is_refused_login(cause) && !key_was_right_;
   if (!is_no_known_key(cause) && !refused) return false;
   if ((cause == Cause::host_key_unknown || refused) && found_.remembered.empty()) return false;

@@ -5,13 +5,19 @@
 namespace holdfast {
 namespace {
 
-/// ssh writes IPv6 literals in brackets wherever a port follows.
 std::string host_and_port(const std::string& host, std::uint16_t port) {
-  const bool literal_v6 = host.find(':') != std::string::npos;
-  return (literal_v6 ? "[" + host + "]" : host) + ":" + std::to_string(port);
+  return in_brackets(host) + ":" + std::to_string(port);
 }
 
 }  // namespace
+
+bool looks_like_address(std::string_view host) {
+  return host.find(':') != std::string_view::npos || host.find_first_not_of("0123456789.") == std::string_view::npos;
+}
+
+std::string in_brackets(const std::string& host) {
+  return host.find(':') == std::string::npos ? host : "[" + host + "]";
+}
 
 std::string listener_name(const RemoteForward& forward) {
   return host_and_port(forward.bind_address.empty() ? "*" : forward.bind_address, forward.port);

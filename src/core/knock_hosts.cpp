@@ -1,13 +1,6 @@
 #include "holdfast/knock_hosts.hpp"
 
 namespace holdfast {
-namespace {
-
-bool is_address(const std::string& host) {
-  return host.find(':') != std::string::npos || host.find_first_not_of("0123456789.") == std::string::npos;
-}
-
-}  // namespace
 
 KnockHosts::KnockHosts(const RemoteForward& forward, bool by_address) {
   if (forward.bind_address.empty() || forward.bind_address == "localhost") {
@@ -19,7 +12,7 @@ KnockHosts::KnockHosts(const RemoteForward& forward, bool by_address) {
 }
 
 std::optional<KnockFailure> KnockHosts::failed(KnockFailure why, const std::string& words) {
-  const bool name = !is_address(current());
+  const bool name = !looks_like_address(current());
   if (name && why == KnockFailure::not_connected) why = KnockFailure::no_lookup;
   if (why > found_) {
     found_ = why;

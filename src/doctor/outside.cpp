@@ -35,9 +35,8 @@ class Through {
       throw std::system_error(errno, std::generic_category(), "socketpair");
     ours_ = ends[0];
     auto words = login.ssh();
-    const std::string host = address.find(':') == std::string::npos ? address : "[" + address + "]";
-    words.insert(words.end(), {"-o", "ClearAllForwardings=no", "-W", host + ":" + std::to_string(outside.port), "--",
-                               outside.login});
+    words.insert(words.end(), {"-o", "ClearAllForwardings=no", "-W",
+                               in_brackets(address) + ":" + std::to_string(outside.port), "--", outside.login});
     posix_spawn_file_actions_t files{};
     ::posix_spawn_file_actions_init(&files);
     ::posix_spawn_file_actions_adddup2(&files, ends[1], STDIN_FILENO);
@@ -102,9 +101,7 @@ class Through {
 };
 
 std::string at(const SeenAtRelay::Listener& listener, std::uint16_t port) {
-  const bool v6 = listener.address.find(':') != std::string::npos;
-  return (v6 ? "[" + listener.address + "]" : listener.address) + ":" + std::to_string(port) + " of user " +
-         listener.user;
+  return in_brackets(listener.address) + ":" + std::to_string(port) + " of user " + listener.user;
 }
 
 bool is_openssh(const SeenAtRelay& seen) {

@@ -75,7 +75,7 @@ Look look_at_tcp(const Patient& patient, const Findings& so_far, Then then);
 Look look_at_session(const Patient& patient, const Findings& so_far, Tell tell);
 Look look_at_targets(const Patient& patient, Then then);
 
-/// An address, which nobody has to be asked for.
+/// An address, which nobody has to be asked for: as the resolver reads it, not as looks_like_address() guesses.
 bool is_literal(const std::string& host_name);
 /// The relay's addresses, as far as they are known: what the system found, else what is remembered.
 std::vector<std::string> addresses_of(const Findings& so_far);

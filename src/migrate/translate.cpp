@@ -335,7 +335,7 @@ class Translator {
   }
 
   static std::string with_host(const std::string& host, const std::string& port) {
-    return (host.find(':') == std::string::npos ? host : "[" + host + "]") + ":" + port;
+    return in_brackets(host) + ":" + port;
   }
 
   static std::string listener(const std::string& listen) {

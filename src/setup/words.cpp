@@ -45,8 +45,7 @@ std::string scalar(const std::string& text) {
 
 /// As sshd(8) has it in permitlisten and permitopen. Port 0, which the relay chooses, may be any.
 std::string place(const std::string& host, std::uint16_t port) {
-  const std::string shown = host.empty() ? "*" : host.find(':') == std::string::npos ? host : "[" + host + "]";
-  return shown + ":" + (port == 0 ? "*" : std::to_string(port));
+  return (host.empty() ? "*" : in_brackets(host)) + ":" + (port == 0 ? "*" : std::to_string(port));
 }
 
 /// One option of authorized_keys.
@@ -170,9 +169,7 @@ tl::expected<Login, std::string> parse_login(std::string_view text) {
 }
 
 std::string to_string(const Login& login) {
-  const bool bracketed = login.host.find(':') != std::string::npos;
-  const std::string host = bracketed ? "[" + login.host + "]" : login.host;
-  return login.user + "@" + host + (login.port == 22 ? "" : ":" + std::to_string(login.port));
+  return login.user + "@" + in_brackets(login.host) + (login.port == 22 ? "" : ":" + std::to_string(login.port));
 }
 
 std::string tunnel_yaml(const NewTunnel& tunnel) {

@@ -11,6 +11,7 @@
 #include <cstring>
 #include <utility>
 
+#include "holdfast/config.hpp"
 #include "holdfast/liveness.hpp"
 #include "net/descriptors.hpp"
 
@@ -139,8 +140,7 @@ std::string congestion_control(tcp::socket& socket) {
 }
 
 std::string to_string(const tcp::endpoint& endpoint) {
-  const std::string host = endpoint.address().to_string();
-  return (endpoint.address().is_v6() ? "[" + host + "]" : host) + ":" + std::to_string(endpoint.port());
+  return in_brackets(endpoint.address().to_string()) + ":" + std::to_string(endpoint.port());
 }
 
 }  // namespace holdfast::net
