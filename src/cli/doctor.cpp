@@ -186,7 +186,7 @@ int examine_there(const Options& options, Options asked, const std::string& tunn
 
 /// The service's credentials are there while it runs; what they are made of lies in /etc/holdfast.
 TunnelSpec with_keys_that_are_there(TunnelSpec tunnel) {
-  const std::string credentials = "/run/credentials/holdfast.service/";
+  const std::string credentials = std::string{config::service_credentials} + "/";
   for (auto* files : {&tunnel.identity_file, &tunnel.certificate_file}) {
     for (std::string& file : *files) {
       const std::string source = "/etc/holdfast/" + file.substr(std::min(credentials.size(), file.size()));

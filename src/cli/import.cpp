@@ -80,7 +80,7 @@ class NotYetThere final : public config::Files {
  public:
   Kind private_key(const std::string& /*path*/) const override { return Kind::unseen; }
   Kind readable_file(const std::string& /*path*/) const override { return Kind::unseen; }
-  std::optional<std::string> credentials_directory() const override { return "/run/credentials/holdfast.service"; }
+  std::optional<std::string> credentials_directory() const override { return config::service_credentials; }
   std::string congestion_controls() const override { return {}; }
 };
 

@@ -41,6 +41,8 @@ struct Loaded {
 
 /// The unit's StateDirectory=.
 inline constexpr const char* default_state_directory = "/var/lib/holdfast";
+/// Where systemd puts what the unit's LoadCredential= names.
+inline constexpr const char* service_credentials = "/run/credentials/holdfast.service";
 /// Where host keys are remembered unless user_known_hosts_file says otherwise.
 inline constexpr const char* default_known_hosts = "/var/lib/holdfast/known_hosts";
 

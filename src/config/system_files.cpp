@@ -67,8 +67,6 @@ class FilesOutsideService : public SystemFiles {
   }
 
  private:
-  static constexpr const char* service_credentials = "/run/credentials/holdfast.service";
-
   /// The state directory is made by the service's first start, and others than root and the service stay outside.
   bool unseen(const std::string& path) const {
     const auto below = [&](const std::string& folder) { return path.starts_with(folder + "/"); };
