@@ -21,9 +21,9 @@
 #include <string>
 #include <vector>
 
-#include "doctor/descriptor.hpp"
 #include "holdfast/time.hpp"
 #include "net/network_watcher.hpp"
+#include "net/owned_descriptor.hpp"
 #include "net/routing.hpp"
 
 namespace holdfast::doctor {
@@ -121,17 +121,17 @@ class Probe {
     return link;
   }
 
-  static Descriptor open(int index) {
-    Descriptor socket{::socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
+  static net::Descriptor open(int index) {
+    net::Descriptor socket{::socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
     const sockaddr_ll here = on(index);
     if (!socket || ::bind(socket.get(), reinterpret_cast<const sockaddr*>(&here), sizeof here) != 0)
-      return Descriptor{};
+      return net::Descriptor{};
     return socket;
   }
 
   Card card_;
   boost::asio::ip::address_v4::bytes_type wanted_;
-  Descriptor socket_;
+  net::Descriptor socket_;
 };
 
 /// Not this machine itself by another card, and not one that is known here by another address: many a modem answers

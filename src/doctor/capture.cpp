@@ -14,9 +14,9 @@
 #include <utility>
 #include <vector>
 
-#include "doctor/descriptor.hpp"
 #include "doctor/segment.hpp"
 #include "holdfast/diagnosis.hpp"
+#include "net/owned_descriptor.hpp"
 
 namespace holdfast::doctor {
 namespace {
@@ -75,7 +75,7 @@ std::string capture_command(const Findings& findings) {
 
 class Capture::Impl {
  public:
-  explicit Impl(Descriptor socket) : socket_(std::move(socket)) {}
+  explicit Impl(net::Descriptor socket) : socket_(std::move(socket)) {}
 
   void drain() {
     std::array<std::uint8_t, head> packet{};
@@ -109,7 +109,7 @@ class Capture::Impl {
   }
 
  private:
-  Descriptor socket_;
+  net::Descriptor socket_;
   std::vector<Segment> segments_;
 };
 
@@ -122,7 +122,7 @@ tl::expected<std::unique_ptr<Capture>, std::string> Capture::begin() {
                                                             : std::generic_category().message(error)};
   };
   // Without a protocol nothing comes in before the filter stands.
-  Descriptor socket{::socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
+  net::Descriptor socket{::socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
   if (!socket) return failed(errno);
   auto filter = syn_or_rst;
   const sock_fprog program{static_cast<unsigned short>(filter.size()), filter.data()};

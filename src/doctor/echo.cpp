@@ -98,9 +98,9 @@ bool is_prohibition(bool v6, unsigned type, unsigned code) {
 EchoSocket::EchoSocket(bool v6, const Options& options) : v6_(v6) {
   const int family = v6 ? AF_INET6 : AF_INET;
   const int protocol = v6 ? static_cast<int>(IPPROTO_ICMPV6) : static_cast<int>(IPPROTO_ICMP);
-  socket_ = Descriptor{::socket(family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol)};
+  socket_ = net::Descriptor{::socket(family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol)};
   if (!socket_) {
-    socket_ = Descriptor{::socket(family, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol)};
+    socket_ = net::Descriptor{::socket(family, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol)};
     raw_ = true;
   }
   if (!socket_) {

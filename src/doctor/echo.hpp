@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "doctor/descriptor.hpp"
 #include "holdfast/time.hpp"
+#include "net/owned_descriptor.hpp"
 
 namespace holdfast::doctor {
 
@@ -50,7 +50,7 @@ class EchoSocket {
   bool v6_;
   bool raw_ = false;
   std::uint16_t id_ = 0;
-  Descriptor socket_;
+  net::Descriptor socket_;
   std::string problem_;
 };
 

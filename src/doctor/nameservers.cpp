@@ -17,9 +17,9 @@
 #include <system_error>
 #include <utility>
 
-#include "doctor/descriptor.hpp"
 #include "holdfast/time.hpp"
 #include "net/dns_message.hpp"
+#include "net/owned_descriptor.hpp"
 
 namespace holdfast::doctor {
 namespace {
@@ -72,7 +72,7 @@ class Asking {
   Asking(const address& server, std::string behind, std::vector<Question> questions)
       : server_(server), behind_(std::move(behind)), questions_(std::move(questions)) {
     const boost::asio::ip::udp::endpoint endpoint(server, dns_port);
-    udp_ = Descriptor{::socket(endpoint.data()->sa_family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
+    udp_ = net::Descriptor{::socket(endpoint.data()->sa_family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
     if (udp_.get() < 0 || ::connect(udp_.get(), endpoint.data(), static_cast<socklen_t>(endpoint.size())) != 0) fail();
   }
 
@@ -158,7 +158,7 @@ class Asking {
   /// All anew: what an answer that was cut short began with is of no use.
   void ask_by_tcp() {
     const boost::asio::ip::tcp::endpoint endpoint(server_, dns_port);
-    tcp_ = Descriptor{::socket(endpoint.data()->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
+    tcp_ = net::Descriptor{::socket(endpoint.data()->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
     if (tcp_.get() < 0) return fail();
     const int result = ::connect(tcp_.get(), endpoint.data(), static_cast<socklen_t>(endpoint.size()));
     if (result != 0 && errno != EINPROGRESS) fail();
@@ -201,8 +201,8 @@ class Asking {
   address server_;
   std::string behind_;
   std::vector<Question> questions_;  ///< the last is for the name that can't exist
-  Descriptor udp_;
-  Descriptor tcp_;
+  net::Descriptor udp_;
+  net::Descriptor tcp_;
   bool connected_ = false;
   std::vector<std::uint8_t> received_;
   int error_ = 0;

@@ -14,12 +14,12 @@
 #include <map>
 #include <memory>
 
-#include "doctor/descriptor.hpp"
 #include "doctor/echo.hpp"
 #include "doctor/patient.hpp"
 #include "holdfast/diagnosis.hpp"
 #include "holdfast/running.hpp"
 #include "holdfast/time.hpp"
+#include "net/owned_descriptor.hpp"
 #include "net/routing.hpp"
 
 namespace holdfast::doctor {
@@ -130,7 +130,7 @@ class Knock {
     }
     constexpr std::uint16_t discard = 9;
     const boost::asio::ip::udp::endpoint endpoint(address_, discard);
-    socket_ = Descriptor{::socket(endpoint.data()->sa_family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
+    socket_ = net::Descriptor{::socket(endpoint.data()->sa_family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
     ::setsockopt(socket_.get(), SOL_SOCKET, SO_BINDTODEVICE, gateway.interface.data(),
                  static_cast<socklen_t>(gateway.interface.size()));
     static_cast<void>(::connect(socket_.get(), endpoint.data(), static_cast<socklen_t>(endpoint.size())));
@@ -172,7 +172,7 @@ class Knock {
 
   NeighbourFindings::Gateway& gateway_;
   address address_;
-  Descriptor socket_;
+  net::Descriptor socket_;
   EchoSocket echo_;
   std::string before_;
 };

@@ -17,7 +17,7 @@ using namespace std::chrono_literals;
 /// The errno that it ended with; 0: nothing came.
 int connect_within(const boost::asio::ip::tcp::endpoint& endpoint, unsigned hops, const EchoSocket::Options& options) {
   const bool v6 = endpoint.address().is_v6();
-  const Descriptor socket{::socket(endpoint.data()->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
+  const net::Descriptor socket{::socket(endpoint.data()->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
   const int limit = static_cast<int>(hops);
   if (v6) {
     ::setsockopt(socket.get(), IPPROTO_IPV6, IPV6_UNICAST_HOPS, &limit, sizeof limit);

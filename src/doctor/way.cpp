@@ -58,7 +58,7 @@ Look tell_of_session(const Patient& patient, Then then) {
 /// How large a packet the kernel would send there by the tunnel's way; 0 if it does not say.
 std::size_t mtu_to(const address& to, const EchoSocket::Options& options) {
   const boost::asio::ip::udp::endpoint endpoint(to, 9);  // nothing is sent
-  const Descriptor socket{::socket(endpoint.data()->sa_family, SOCK_DGRAM | SOCK_CLOEXEC, 0)};
+  const net::Descriptor socket{::socket(endpoint.data()->sa_family, SOCK_DGRAM | SOCK_CLOEXEC, 0)};
   const std::string& name = options.interface;
   if (!name.empty())
     ::setsockopt(socket.get(), SOL_SOCKET, SO_BINDTODEVICE, name.data(), static_cast<socklen_t>(name.size()));

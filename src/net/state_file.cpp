@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <system_error>
 
+#include "net/owned_descriptor.hpp"
 #include "worker/worker.hpp"
 
 namespace holdfast::net {
@@ -16,29 +17,17 @@ namespace {
 
 constexpr std::size_t largest_file = std::size_t{256} * 1024;
 
-class File {
- public:
-  File(const std::string& path, int flags)
-      : fd_(::open(path.c_str(), flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0640)) {}
-  ~File() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  File(const File&) = delete;
-  File& operator=(const File&) = delete;
-
-  int get() const { return fd_; }
-
- private:
-  int fd_;
-};
+Descriptor open_file(const std::string& path, int flags) {
+  return Descriptor{::open(path.c_str(), flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0640)};
+}
 
 std::string system_text(int error) {
   return std::generic_category().message(error);
 }
 
 tl::expected<std::string, std::string> read_now(const std::string& path) {
-  const File file(path, O_RDONLY);
-  if (file.get() < 0) return tl::unexpected(errno == ENOENT ? "" : system_text(errno));
+  const Descriptor file = open_file(path, O_RDONLY);
+  if (!file) return tl::unexpected(errno == ENOENT ? "" : system_text(errno));
   struct stat found {};
   if (::fstat(file.get(), &found) != 0) return tl::unexpected(system_text(errno));
   if (!S_ISREG(found.st_mode)) return tl::unexpected<std::string>("it is no regular file");
@@ -78,8 +67,8 @@ int replace_file(const std::string& path, const std::string& text) {
   const std::string beside = path + ".new";
   ::unlink(beside.c_str());
   {
-    const File file(beside, O_WRONLY | O_CREAT | O_EXCL);
-    if (file.get() < 0) return errno;
+    const Descriptor file = open_file(beside, O_WRONLY | O_CREAT | O_EXCL);
+    if (!file) return errno;
     const ssize_t size = ::write(file.get(), text.data(), text.size());
     if (size < 0) return errno;
     if (static_cast<std::size_t>(size) != text.size()) return ENOSPC;

@@ -30,11 +30,9 @@ int write_all(int descriptor, const std::string& text, mode_t mode) {
 }
 
 int sync_folder(const std::string& path) {
-  const int descriptor = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (descriptor < 0) return errno;
-  const int result = ::fsync(descriptor) == 0 || errno == EINVAL ? 0 : errno;
-  ::close(descriptor);
-  return result;
+  const net::Descriptor folder{::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+  if (!folder) return errno;
+  return ::fsync(folder.get()) == 0 || errno == EINVAL ? 0 : errno;
 }
 
 /// FILE.new.PID: two processes that make the same file are not in each other's way.
@@ -96,14 +94,9 @@ tl::expected<bool, std::string> create_folder(const std::string& path, mode_t mo
   return true;
 }
 
-FolderLock::FolderLock(const std::string& path)
-    : descriptor_(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)) {
-  while (descriptor_ >= 0 && ::flock(descriptor_, LOCK_EX) != 0 && errno == EINTR) {
+FolderLock::FolderLock(const std::string& path) : folder_(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)) {
+  while (folder_ && ::flock(folder_.get(), LOCK_EX) != 0 && errno == EINTR) {
   }
-}
-
-FolderLock::~FolderLock() {
-  if (descriptor_ >= 0) ::close(descriptor_);
 }
 
 bool is_enabled(const std::string& folder, const std::string& unit_template) {

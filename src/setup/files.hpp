@@ -5,6 +5,8 @@
 #include <string>
 #include <tl/expected.hpp>
 
+#include "net/owned_descriptor.hpp"
+
 /// Files that are made once, whole or not at all, and never over another one. The errors are "FILE: why".
 namespace holdfast::setup {
 
@@ -21,12 +23,9 @@ tl::expected<bool, std::string> create_folder(const std::string& path, mode_t mo
 class FolderLock {
  public:
   explicit FolderLock(const std::string& path);
-  ~FolderLock();
-  FolderLock(const FolderLock&) = delete;
-  FolderLock& operator=(const FolderLock&) = delete;
 
  private:
-  int descriptor_;
+  net::Descriptor folder_;
 };
 
 /// Whether systemd starts a unit of this template at boot, such as "holdfast@" of "holdfast@relay.service". `folder`

@@ -7,6 +7,8 @@
 #include <cerrno>
 #include <system_error>
 
+#include "net/owned_descriptor.hpp"
+
 namespace holdfast::ssh {
 namespace {
 
@@ -33,11 +35,9 @@ tl::expected<std::string, int> read_descriptor(int descriptor, std::size_t limit
 }  // namespace
 
 tl::expected<std::string, int> read_file(const std::string& path, std::size_t limit) {
-  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (descriptor < 0) return tl::unexpected(errno);
-  auto text = read_descriptor(descriptor, limit);
-  ::close(descriptor);
-  return text;
+  const net::Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
+  if (!file) return tl::unexpected(errno);
+  return read_descriptor(file.get(), limit);
 }
 
 std::string errno_text(int error) {

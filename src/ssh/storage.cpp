@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "net/owned_descriptor.hpp"
 #include "ssh/file.hpp"
 #include "ssh/host_key.hpp"
 #include "ssh/identity.hpp"
@@ -50,18 +51,17 @@ void cut_off(int descriptor, off_t bytes) {
 
 /// 0, or errno. One write() of a whole line, so that a crash or another process leaves no half of it.
 int append_line(const std::string& path, std::string line, bool after_newline) {
-  const int descriptor = ::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0600);
-  if (descriptor < 0) return errno;
+  const net::Descriptor file{::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0600)};
+  if (!file) return errno;
   if (!after_newline) line.insert(line.begin(), '\n');
-  const ssize_t written = ::write(descriptor, line.data(), line.size());
+  const ssize_t written = ::write(file.get(), line.data(), line.size());
   int error = 0;
-  if (written < 0 || ::fsync(descriptor) != 0) {
+  if (written < 0 || ::fsync(file.get()) != 0) {
     error = errno;
   } else if (static_cast<std::size_t>(written) != line.size()) {
     error = ENOSPC;
   }
-  if (written > 0 && static_cast<std::size_t>(written) != line.size()) cut_off(descriptor, written);
-  ::close(descriptor);
+  if (written > 0 && static_cast<std::size_t>(written) != line.size()) cut_off(file.get(), written);
   return error;
 }
 

@@ -4,9 +4,9 @@
 
 #include <utility>
 
-namespace holdfast::doctor {
+namespace holdfast::net {
 
-/// Closed with its owner.
+/// A file descriptor, or none (-1), that is closed with its owner.
 class Descriptor {
  public:
   explicit Descriptor(int fd = -1) : fd_(fd) {}
@@ -27,4 +27,4 @@ class Descriptor {
   int fd_;
 };
 
-}  // namespace holdfast::doctor
+}  // namespace holdfast::net
