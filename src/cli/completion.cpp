@@ -5,6 +5,8 @@
 #include <string_view>
 #include <vector>
 
+#include "holdfast/words.hpp"
+
 namespace holdfast::cli {
 namespace {
 
@@ -69,15 +71,6 @@ std::vector<std::string> choices_of(const Word& word) {
   std::istringstream type{word.type};
   for (std::string choice; std::getline(type, choice, '|');) choices.push_back(choice);
   return choices;
-}
-
-std::string joined(const std::vector<std::string>& items, std::string_view between) {
-  std::string text;
-  for (const std::string& item : items) {
-    if (!text.empty()) text += between;
-    text += item;
-  }
-  return text;
 }
 
 std::string escaped(std::string_view text, std::string_view special) {

@@ -10,6 +10,15 @@ std::string in_words(std::string_view name) {
   return words;
 }
 
+std::string joined(const std::vector<std::string>& parts, std::string_view between) {
+  std::string text;
+  for (const std::string& part : parts) {
+    if (!text.empty()) text += between;
+    text += part;
+  }
+  return text;
+}
+
 std::string lower(std::string_view text) {
   std::string result{text};
   for (char& letter : result) {

@@ -132,12 +132,6 @@ constexpr std::array autossh_variables{
     Reason{"AUTOSSH_MESSAGE", "no ports are needed: the session itself is watched, and each listener is proven"},
 };
 
-std::string joined(const std::vector<std::string>& values) {
-  std::string text;
-  for (const std::string& value : values) text += (text.empty() ? "" : " ") + value;
-  return text;
-}
-
 /// "[::1]" is "::1".
 std::string without_brackets(const std::string& text) {
   return text.size() >= 2 && text.front() == '[' && text.back() == ']' ? text.substr(1, text.size() - 2) : text;
@@ -441,7 +435,7 @@ class Translator {
       for (const std::string& one : all) drop(spelt(keyword) + " " + one, reason_for(keyword));
     }
     if (!origin_.remote_command.empty()) {
-      drop("the command \"" + joined(origin_.remote_command) + "\"", reason_for("remotecommand"));
+      drop("the command \"" + joined(origin_.remote_command, " ") + "\"", reason_for("remotecommand"));
     }
     for (const std::string& line : origin_.left_out) result_.dropped.push_back(line);
     if (origin_.password) drop("sshpass", "holdfast logs in with a key: the relay's account needs one");

@@ -70,13 +70,4 @@ bool allows_key_type(const std::vector<std::string>& algorithms, std::string_vie
                      [key_type](const std::string& algorithm) { return key_type_of(algorithm) == key_type; });
 }
 
-std::string join(const std::vector<std::string>& names) {
-  std::string list;
-  for (const auto& name : names) {
-    if (!list.empty()) list += ',';
-    list += name;
-  }
-  return list;
-}
-
 }  // namespace holdfast::ssh

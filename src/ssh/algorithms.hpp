@@ -29,6 +29,4 @@ bool any_signs(const std::vector<std::string>& algorithms, const std::vector<std
 /// Is there an algorithm for a key of this type, as known_hosts names it ("ssh-rsa")?
 bool allows_key_type(const std::vector<std::string>& algorithms, std::string_view key_type);
 
-std::string join(const std::vector<std::string>& names);
-
 }  // namespace holdfast::ssh

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <utility>
 
+#include "holdfast/words.hpp"
 #include "ssh/errors.hpp"
 #include "ssh/fingerprint.hpp"
 
@@ -29,20 +30,11 @@ std::string offered_methods(ssh_session session) {
   return names;
 }
 
-std::string joined(const std::vector<std::string>& parts) {
-  std::string text;
-  for (const auto& part : parts) {
-    if (!text.empty()) text += "; ";
-    text += part;
-  }
-  return text;
-}
-
-std::string joined(const std::vector<UnusableFile>& problems) {
+std::string reasons_of(const std::vector<UnusableFile>& problems) {
   std::vector<std::string> reasons;
   reasons.reserve(problems.size());
   for (const auto& problem : problems) reasons.push_back(problem.reason);
-  return joined(reasons);
+  return joined(reasons, "; ");
 }
 
 /// "PATH is valid from 2026-11-01 00:00:00 UTC until ..."; empty: all are good now.
@@ -54,7 +46,7 @@ std::string certificates_not_valid(const Identities& identities) {
     if (now >= certificate.terms->valid_before) stale.push_back(certificate.path + " has expired");
     if (now < certificate.terms->valid_after) stale.push_back(certificate.path + " is not valid yet");
   }
-  return joined(stale);
+  return joined(stale, "; ");
 }
 
 }  // namespace
@@ -126,7 +118,7 @@ std::string Authentication::tried() const {
     names.push_back(identity.name + " (" + key_name(identity.key.get()) + ")");
   }
   if (agent_ && agent_->offers_keys()) names.push_back(agent_->name());
-  return names.empty() ? "" : "tried: " + joined(names);
+  return names.empty() ? "" : "tried: " + joined(names, "; ");
 }
 
 Failure Authentication::failure(ssh_session session) const {
@@ -134,7 +126,7 @@ Failure Authentication::failure(ssh_session session) const {
   if (refused_.empty()) {
     failure.cause = spec_.identity_agent.empty() ? Cause::identity_unusable : Cause::agent_unusable;
     failure.operation = "load identities for";
-    failure.detail = problems_.empty() ? "no identity_file and no identity_agent is configured" : joined(problems_);
+    failure.detail = problems_.empty() ? "no identity_file and no identity_agent is configured" : reasons_of(problems_);
     return failure;
   }
   const std::string offered = offered_methods(session);
@@ -150,8 +142,8 @@ Failure Authentication::failure(ssh_session session) const {
     failure.cause = Cause::certificate_expired;
     failure.detail += "; " + stale;
   }
-  failure.detail += "; refused for " + spec_.user + ": " + joined(refused_);
-  if (!problems_.empty()) failure.detail += "; unusable: " + joined(problems_);
+  failure.detail += "; refused for " + spec_.user + ": " + joined(refused_, "; ");
+  if (!problems_.empty()) failure.detail += "; unusable: " + reasons_of(problems_);
   return failure;
 }
 

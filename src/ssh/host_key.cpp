@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <ctime>
 
+#include "holdfast/words.hpp"
 #include "ssh/algorithms.hpp"
 #include "ssh/file.hpp"
 #include "ssh/fingerprint.hpp"
@@ -179,7 +180,7 @@ std::string host_key_algorithms(const TunnelSpec& spec, const std::string& known
     algorithms = prefer_key_types(std::move(algorithms), known_key_types(known_hosts, spec.host_name, spec.port));
     algorithms = prefer_key_types(std::move(algorithms), own_key_types(known_hosts, spec.host_name, spec.port));
   }
-  return join(algorithms);
+  return joined(algorithms, ",");
 }
 
 std::vector<LearntKey> learn_host_keys(ssh_session session, const TunnelSpec& spec, const std::string& known_hosts,

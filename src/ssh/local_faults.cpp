@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "holdfast/relays.hpp"
+#include "holdfast/words.hpp"
 #include "ssh/algorithms.hpp"
 #include "ssh/file.hpp"
 #include "ssh/host_key.hpp"
@@ -145,7 +146,7 @@ std::optional<std::string> untrusted(const TunnelSpec& relay) {
     if (any_signs(resolve_algorithms(relay.host_key_algorithms, default_host_key_algorithms), about.types)) {
       return std::nullopt;
     }
-    return file + " holds only " + join(about.types) + " for " + relay_name(relay) +
+    return file + " holds only " + joined(about.types, ",") + " for " + relay_name(relay) +
            ", which host_key_algorithms leaves out; add the type there, or the relay's other key to the file";
   }
   if (about.unreadable != 0) {

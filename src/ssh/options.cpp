@@ -4,6 +4,7 @@
 #include <chrono>
 #include <string>
 
+#include "holdfast/words.hpp"
 #include "ssh/algorithms.hpp"
 #include "ssh/ciphers.hpp"
 #include "ssh/host_key.hpp"
@@ -25,7 +26,7 @@ std::optional<Failure> set_algorithms(ssh_session session, const std::string& op
         return option_failure(option, "'" + name + "' is not known to libssh " + ssh_version(0));
       }
     }
-    if (names.empty() || ssh_options_set(session, kind, join(names).c_str()) != SSH_OK) {
+    if (names.empty() || ssh_options_set(session, kind, joined(names, ",").c_str()) != SSH_OK) {
       return option_failure(option, "no algorithm is left");
     }
   }

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "holdfast/enumerators.hpp"
+#include "holdfast/words.hpp"
 #include "status/printable.hpp"
 
 namespace holdfast::status {
@@ -74,12 +75,6 @@ std::string what(const Judgement& judgement) {
   if (judgement.result == CheckResult::pass && !is_note) return judgement.measured;
   const std::string sentence{facts_of(*judgement.cause).sentence};
   return judgement.measured.empty() ? sentence : sentence + " (" + judgement.measured + ")";
-}
-
-std::string joined(const std::vector<std::string>& words) {
-  return std::accumulate(
-      words.begin(), words.end(), std::string{},
-      [](const std::string& text, const std::string& word) { return text.empty() ? word : text + ", " + word; });
 }
 
 /// How many letters have to be added, left out or exchanged.
@@ -176,7 +171,7 @@ std::string not_reached(const std::vector<Judgement>& skipped, const Page& page)
   labels.reserve(skipped.size());
   for (const Judgement& judgement : skipped) labels.push_back(label_of(judgement.layer));
   return wrapped(mark_of(CheckResult::skip, page.colour),
-                 joined(labels) + ": not looked at, because " + printable(skipped.front().measured), 7, page);
+                 joined(labels, ", ") + ": not looked at, because " + printable(skipped.front().measured), 7, page);
 }
 
 std::string remark(CheckResult result, const std::string& about, const std::string& what,
@@ -209,8 +204,8 @@ std::string conclusion(const Diagnosis& diagnosis, const Page& page) {
     (judgement.hidden_by ? consequences : others).push_back(label_of(judgement.layer));
     if (nobody_holds(judgement)) then = judgement.next_step;
   }
-  if (!consequences.empty()) text += wrapped("Follows: ", joined(consequences), 9, page);
-  if (!others.empty()) text += wrapped("Besides: ", joined(others), 9, page);
+  if (!consequences.empty()) text += wrapped("Follows: ", joined(consequences, ", "), 9, page);
+  if (!others.empty()) text += wrapped("Besides: ", joined(others, ", "), 9, page);
   text += wrapped("Next:   ", printable(answer->next_step), 8, page);
   return then.empty() ? text : text + wrapped("Then:   ", printable(then), 8, page);
 }

@@ -9,6 +9,7 @@
 #include "config/load.hpp"
 #include "holdfast/reload_plan.hpp"
 #include "holdfast/version.hpp"
+#include "holdfast/words.hpp"
 #include "log/log.hpp"
 #include "preflight/configuration.hpp"
 #include "preflight/device_faults.hpp"
@@ -19,10 +20,8 @@
 namespace holdfast::supervisor {
 namespace {
 
-std::string join(const std::vector<std::string>& names) {
-  std::string text;
-  for (const std::string& name : names) text += (text.empty() ? "" : ", ") + name;
-  return text.empty() ? "none" : text;
+std::string listed(const std::vector<std::string>& names) {
+  return names.empty() ? "none" : joined(names, ", ");
 }
 
 void say(const std::string& line) {
@@ -235,8 +234,8 @@ Config Supervisor::running() const {
 
 void Supervisor::apply(const Config& next, const Names& names) {
   const ReloadPlan plan = plan_reload(running(), next);
-  log::write(LogLevel::info, "reloaded: added " + join(plan.added) + "; changed " + join(plan.changed) + "; removed " +
-                                 join(plan.removed));
+  log::write(LogLevel::info, "reloaded: added " + listed(plan.added) + "; changed " + listed(plan.changed) +
+                                 "; removed " + listed(plan.removed));
   for (const std::string& key : plan.needs_restart) {
     log::write(LogLevel::error, "reload: " + key + " changes only with a restart; the old setting stays");
   }

@@ -29,6 +29,11 @@ TEST_CASE("addresses are written as ssh writes them, IPv6 literals in brackets")
   CHECK(relay_name(spec) == "[2001:db8::1]:2222");
 }
 
+TEST_CASE("what has a colon, or digits and dots only, looks like an address") {
+  for (const char* address : {"192.0.2.1", "::1", "fe80::1%eth0", "10"}) CHECK(looks_like_address(address));
+  for (const char* name : {"relay", "relay.example", "4649.example", "1e1"}) CHECK_FALSE(looks_like_address(name));
+}
+
 TEST_CASE("a relay's other keys are learnt only where its first one may be, and nobody said which are good") {
   TunnelSpec spec;
   CHECK(learns_host_keys(spec));
