@@ -10,7 +10,7 @@ namespace holdfast {
 /// A failed operation: a value, not an exception, because a peer's failure is ordinary here.
 struct Failure {
   Cause cause{};
-  std::string operation;  ///< "connect", "listen", "authenticate", ...
+  std::string operation;  ///< "connect to", "listen on relay", "authenticate to", ...
   std::string subject;    ///< what it was tried on: "relay.example:22", "localhost:4649", a file's path
   std::string detail;     ///< what the system or the library said; may be empty
   std::string remedy{};   ///< where that of the cause does not fit; else empty
@@ -28,7 +28,7 @@ Failure with_remedy_for(std::string_view server, Failure failure);
 /// Debian-2", with or without "SSH-2.0-" before it.
 bool asks_at_twice_the_interval(std::string_view server);
 
-/// "connect relay.example:22: connection refused (detail)"; without the remedy.
+/// "connect to relay.example:22: connection refused (detail)"; without the remedy.
 std::string describe(const Failure& failure);
 
 }  // namespace holdfast

@@ -191,16 +191,16 @@ std::string condition(const ForwardReport& forward);
 /// A relay whose host key is not what it should be: somebody has to look, even while the tunnel is up elsewhere.
 bool shows_wrong_key(const RelayReport& relay);
 
-/// How one tunnel is, in words: "up", "up at b.example:22 instead of a.example:22", "up, but connect localhost:22:
+/// How one tunnel is, in words: "up", "up at b.example:22 instead of a.example:22", "up, but connect to localhost:22:
 /// target down (Connection refused)", "up, but lost 14 times in the last 10 min, the last time by idle timeout",
-/// "backing off, next try in 12 s (connect relay.example:22: connection refused)",
+/// "backing off, next try in 12 s (connect to relay.example:22: connection refused)",
 /// "established, but 1 of 2 forwards is missing: localhost:4649 refused: held_stale", each with ", with the
 /// former configuration; the changed one can't come up: authenticate to relay.example:22: ..." where there is one. One
 /// line.
 std::string condition(const TunnelReport& tunnel);
 
 /// One line, the condition of at most three tunnels that are not up, or not where they should be, or lead nowhere:
-/// "2 of 3 tunnels up; relay: backing off, next try in 12 s (connect relay.example:22: connection refused)"
+/// "2 of 3 tunnels up; relay: backing off, next try in 12 s (connect to relay.example:22: connection refused)"
 std::string summary(const Report& report);
 
 }  // namespace holdfast

@@ -42,7 +42,7 @@ Cause cause_of(ProofResult result) {
 
 Failure failure_of(ProofResult result, std::string detail, const RemoteForward& forward, std::uint16_t bound_port) {
   if (result == ProofResult::target_down) {
-    return {Cause::target_down, "connect", target_name(forward.target), std::move(detail)};
+    return {Cause::target_down, "connect to", target_name(forward.target), std::move(detail)};
   }
   RemoteForward bound = forward;
   bound.port = bound_port;

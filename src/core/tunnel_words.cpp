@@ -11,13 +11,13 @@ std::string_view operation_of(OpeningPhase phase) {
     case OpeningPhase::resolve:
       return "resolve";
     case OpeningPhase::connect:
-      return "connect";
+      return "connect to";
     case OpeningPhase::banner:
-      return "read banner of";
+      return "read the banner of";
     case OpeningPhase::key_exchange:
       return "exchange keys with";
     case OpeningPhase::authenticate:
-      return "authenticate at";
+      return "authenticate to";
   }
   std::abort();
 }

@@ -226,7 +226,7 @@ class Measurement {
   void connect() {
     net::after(timer_, longest_connect, lifetime_.guard([this] {
       step_.reset();
-      fail(Layer::tcp, {Cause::connection_timed_out, "connect", relay_name(there_), "no answer"});
+      fail(Layer::tcp, {Cause::connection_timed_out, "connect to", relay_name(there_), "no answer"});
     }));
     step_ = net::connect(loop_.get_executor(), endpoints_, net::options_of(there_, std::nullopt),
                          [this](tl::expected<tcp::socket, Failure> socket) { on_socket(std::move(socket)); });

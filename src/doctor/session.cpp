@@ -89,7 +89,10 @@ class SessionLook final : public net::Operation, private ssh::SessionObserver {
 
   void on_limit() {
     if (reached_ == steps.size()) return tell_above({});
-    on_failure({Cause::phase_timed_out, reached_ == 0 ? "read the banner of" : "log in at", relay_name(there_),
+    const char* const operation = reached_ == 0  ? "read the banner of"
+                                  : reached_ < 3 ? "exchange keys with"
+                                                 : "authenticate to";
+    on_failure({Cause::phase_timed_out, operation, relay_name(there_),
                 "no answer after " +
                     std::to_string(std::chrono::round<std::chrono::seconds>(Clock::now() - began_).count()) + " s"});
   }
@@ -267,7 +270,7 @@ class RunningLook final : public net::Operation {
     if (!identities.usable.empty() || !there.identity_agent.empty()) return std::nullopt;
     std::string why;
     for (const ssh::UnusableFile& file : identities.problems) why += (why.empty() ? "" : "; ") + file.reason;
-    return Failure{Cause::identity_unusable, "log in again at", relay_name(there), why,
+    return Failure{Cause::identity_unusable, "authenticate again to", relay_name(there), why,
                    "The tunnel works until this session ends, and can't come back then. " +
                        std::string{facts_of(Cause::identity_unusable).remedy}};
   }

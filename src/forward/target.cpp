@@ -86,13 +86,13 @@ class TargetConnect : public std::enable_shared_from_this<TargetConnect> {
     if (!error) return finish(Socket(std::move(unix_socket_)));
     const bool refused = error.value() == ECONNREFUSED || error.value() == ENOENT || error.value() == EAGAIN;
     const Cause cause = refused ? Cause::connection_refused : Cause::local_error;
-    finish(tl::unexpected(Failure{cause, "connect", name_, error.message()}));
+    finish(tl::unexpected(Failure{cause, "connect to", name_, error.message()}));
   }
 
   void expire(Duration deadline) {
     const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(deadline).count();
     finish(tl::unexpected(Failure{resolving_ ? Cause::resolver_unavailable : Cause::connection_timed_out,
-                                  resolving_ ? "resolve" : "connect", name_,
+                                  resolving_ ? "resolve" : "connect to", name_,
                                   "no answer within " + std::to_string(seconds) + " s"}));
   }
 

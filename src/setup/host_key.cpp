@@ -30,7 +30,7 @@ tl::expected<Socket, Failure> connect(boost::asio::io_context& loop, const Tunne
           result = tl::unexpected(endpoints.error());
           return loop.stop();
         }
-        result = tl::unexpected(Failure{Cause::connection_timed_out, "connect", relay_name(spec), ""});
+        result = tl::unexpected(Failure{Cause::connection_timed_out, "connect to", relay_name(spec), ""});
         connecting = net::connect(loop.get_executor(), *endpoints, options, [&](tl::expected<Socket, Failure> socket) {
           result = std::move(socket);
           loop.stop();

@@ -315,7 +315,7 @@ class Session::Impl : public std::enable_shared_from_this<Impl> {
     observer_->on_keepalive_answered(answer.round_trip);
   }
   void report(const PortUnreadable& answer) {
-    finish(Failure{Cause::relay_disconnected, "listen on", listener_name(spec_.remote_forward.at(answer.forward)),
+    finish(Failure{Cause::relay_disconnected, "listen on relay", listener_name(spec_.remote_forward.at(answer.forward)),
                    "the relay's answer does not tell the port that it chose"});
   }
 

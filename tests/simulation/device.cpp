@@ -397,7 +397,7 @@ void Device::found(TimePoint now) {
 /// At the first address that takes it.
 void Device::connects(TimePoint now) {
   if (conditions_.on(FaultKind::link_down, now))
-    return feed_session(SessionFailed{failure(Cause::unreachable, "connect")}, now);
+    return feed_session(SessionFailed{failure(Cause::unreachable, "connect to")}, now);
   if (!has_a_way(now)) return;
   const Conditions& there = relay().conditions();
   bool refused = false;
@@ -411,7 +411,7 @@ void Device::connects(TimePoint now) {
     flow_dead_ = address == addresses_of(relay_, relay()).front() && there.on(FaultKind::address_hangs, now);
     return feed_session(PhaseCompleted{OpeningPhase::connect, "", {}, address}, now);
   }
-  if (refused) feed_session(SessionFailed{failure(Cause::connection_refused, "connect")}, now);
+  if (refused) feed_session(SessionFailed{failure(Cause::connection_refused, "connect to")}, now);
 }
 
 void Device::fail_before_login(Cause cause, std::string_view operation, Duration cost, TimePoint now) {
@@ -520,7 +520,7 @@ void Device::looked(std::size_t at, TimePoint now) {
   if (first_hangs && addresses.size() == 1) return;
   RelayLookedAt look;
   if (there.on(FaultKind::relay_refuses, now))
-    look.failure = failure(Cause::connection_refused, "connect");
+    look.failure = failure(Cause::connection_refused, "connect to");
   else if (!better.lets_in(now))
     look.failure = failure(Cause::relay_penalty, "read the banner of");
   else {

@@ -44,7 +44,7 @@ std::string wiser_interval(const KeepaliveFindings& found) {
          (found.survived ? "is kept." : "is too long. Then measure again.");
 }
 
-/// Beside the cause's sentence: "connect relay.example:22: the kernel says why".
+/// Beside the cause's sentence: "connect to relay.example:22: the kernel says why".
 std::string met(const Failure& failure) {
   std::string text = failure.operation;
   if (!failure.subject.empty()) text += " " + failure.subject;

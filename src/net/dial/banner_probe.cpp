@@ -68,7 +68,7 @@ class Probe : public std::enable_shared_from_this<Probe> {
     silence_.expires_after(patience);
     silence_.async_wait([weak = weak_from_this()](const error_code& error) {
       const auto self = weak.lock();
-      if (self && !error) self->failed({Cause::phase_timed_out, "read banner of", self->subject_, "silence"});
+      if (self && !error) self->failed({Cause::phase_timed_out, "read the banner of", self->subject_, "silence"});
     });
   }
 
@@ -82,10 +82,10 @@ class Probe : public std::enable_shared_from_this<Probe> {
 
   void on_read(const error_code& error, std::size_t count) {
     if (error && banner_.is_penalty()) {
-      return failed(Failure{Cause::relay_penalty, "read banner of", subject_,
+      return failed(Failure{Cause::relay_penalty, "read the banner of", subject_,
                             "it said \"" + std::string{Banner::penalty} + "\""});
     }
-    if (error) return failed(Failure{Cause::connection_lost, "read banner of", subject_, error.message()});
+    if (error) return failed(Failure{Cause::connection_lost, "read the banner of", subject_, error.message()});
     switch (banner_.take({buffer_.data(), count})) {
       case Banner::Found::nothing_yet:
         return read();
@@ -93,7 +93,7 @@ class Probe : public std::enable_shared_from_this<Probe> {
         silence_.cancel();
         return handler_(address_);
       case Banner::Found::none:
-        return failed(Failure{Cause::protocol_mismatch, "read banner of", subject_, "no SSH banner in 4 KiB"});
+        return failed(Failure{Cause::protocol_mismatch, "read the banner of", subject_, "no SSH banner in 4 KiB"});
     }
   }
 

@@ -61,7 +61,7 @@ std::optional<Failure> prepare(tcp::socket& socket, const tcp::endpoint& endpoin
   if (!error && is_among_the_last(socket.native_handle(), options.leave_descriptors)) {
     error = make_error_code(boost::system::errc::too_many_files_open);
   }
-  if (error) return failed(cause_of(error), "connect", to_string(endpoint), error);
+  if (error) return failed(cause_of(error), "connect to", to_string(endpoint), error);
 
   set_option(socket, IPPROTO_TCP, TCP_NODELAY, 1, error);
   set_option(socket, SOL_SOCKET, SO_KEEPALIVE, options.tcp_keep_alive ? 1 : 0, error);
@@ -82,7 +82,7 @@ std::optional<Failure> prepare(tcp::socket& socket, const tcp::endpoint& endpoin
   if (options.max_segment) {
     set_option(socket, IPPROTO_TCP, TCP_MAXSEG, static_cast<int>(*options.max_segment), error);
   }
-  if (error) return failed(Cause::local_error, "connect", to_string(endpoint), error);
+  if (error) return failed(Cause::local_error, "connect to", to_string(endpoint), error);
 
   // A tunnel with another algorithm is slower at worst, so what the kernel does not grant is no failure.
   if (const auto& name = options.congestion_control; !name.empty()) {

@@ -115,10 +115,10 @@ class Race : public std::enable_shared_from_this<Race> {
       error = asio::error::connection_refused;
     }
     if (!runner->gone_address.empty()) {
-      ended(runner, Failure{Cause::unreachable, "connect", name_of(runner),
+      ended(runner, Failure{Cause::unreachable, "connect to", name_of(runner),
                             "this device's address " + runner->gone_address + " is gone"});
     } else if (error) {
-      ended(runner, Failure{cause_of(error), "connect", name_of(runner), error.message()});
+      ended(runner, Failure{cause_of(error), "connect to", name_of(runner), error.message()});
     } else {
       tries_[runner->number].ended = Clock::now();
       return finish(std::move(runner->socket));
@@ -137,7 +137,7 @@ class Race : public std::enable_shared_from_this<Race> {
 
   /// Of those that all failed; the first of several that got as far.
   Failure furthest() const {
-    if (tries_.empty()) return {Cause::unreachable, "connect", "", "no address to connect to"};
+    if (tries_.empty()) return {Cause::unreachable, "connect to", "the relay", "no address is known"};
     const auto rank = [](const ConnectTry& tried) {
       return std::pair{distance_left(tried.failure->cause), *tried.ended};
     };

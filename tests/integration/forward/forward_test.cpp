@@ -246,7 +246,7 @@ TEST_CASE("a target that refuses closes the client's connection at once, is coun
   CHECK(tunnel.counters(0).accepted == 0);
   CHECK(tunnel.counters(0).open == 0);
   CHECK(tunnel.counters(1).target_refused == 1);
-  CHECK(tunnel.log()[0].find("connect 127.0.0.1:" + std::to_string(refusing.port())) != std::string::npos);
+  CHECK(tunnel.log()[0].find("connect to 127.0.0.1:" + std::to_string(refusing.port())) != std::string::npos);
   CHECK(tunnel.log()[0].find("from 127.0.0.1:") != std::string::npos);
   CHECK(tunnel.log()[1].find(dir / "nobody") != std::string::npos);
 }

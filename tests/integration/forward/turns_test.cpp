@@ -102,8 +102,8 @@ TEST_CASE("a newcomer is served after one round, and who is done or gone leaves 
 TEST_CASE("the same refusal is told once a minute, with how often it came meanwhile") {
   std::vector<std::string> lines;
   RefusalLog log([&](const std::string& line) { lines.push_back(line); });
-  const Failure refused{Cause::connection_refused, "connect", "localhost:22", ""};
-  const Failure timed_out{Cause::connection_timed_out, "connect", "localhost:22", ""};
+  const Failure refused{Cause::connection_refused, "connect to", "localhost:22", ""};
+  const Failure timed_out{Cause::connection_timed_out, "connect to", "localhost:22", ""};
   const TimePoint start{};
   log.add(0, refused, "refused", start);
   log.add(0, refused, "refused", start + std::chrono::seconds{1});

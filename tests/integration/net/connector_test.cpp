@@ -180,7 +180,7 @@ TEST_CASE("a refused connection names the endpoint") {
   const Refusing refusing(loop);
   const Failure failure = failure_of(loop, {refusing.endpoint()});
   CHECK(failure.cause == Cause::connection_refused);
-  CHECK(failure.operation == "connect");
+  CHECK(failure.operation == "connect to");
   CHECK(failure.subject == "127.0.0.1:" + std::to_string(refusing.endpoint().port()));
   CHECK(failure.detail == "Connection refused");
 }

@@ -188,7 +188,7 @@ TEST_CASE("while all relays are dead each is tried again and again, and the firs
   const std::uint16_t port = free_port();
   const Holdfast holdfast(over({&first, &second}).forward(to_local(port, target.port())).set("fail_back_after", "0"));
   const auto tries = [&](const Sshd& relay) {
-    return count(holdfast.log(), "connect " + name_of(relay) + ": connection refused");
+    return count(holdfast.log(), "connect to " + name_of(relay) + ": connection refused");
   };
   REQUIRE(wait_until([&] { return tries(first) >= 3 && tries(second) >= 3; }, 30s));
   second.start();

@@ -32,7 +32,8 @@ struct Stand {
   }
   Asked answers() { return planned().looked_at({}, turn(), failover); }
   Asked refuses() {
-    return planned().looked_at({Failure{Cause::connection_refused, "connect", "a.example:22", ""}}, turn(), failover);
+    return planned().looked_at({Failure{Cause::connection_refused, "connect to", "a.example:22", ""}}, turn(),
+                               failover);
   }
   Conclusion<FailBackAction> idle() { return planned().idle(turn()); }
 
@@ -78,7 +79,8 @@ TEST_CASE("an answer older than a minute is asked for again") {
 TEST_CASE("a relay that refuses, or says nothing for ten seconds, is looked at again later and later") {
   Stand stand{2};
   stand.wait();
-  CHECK(stand.refuses() == Asked{Happened{BetterRelayNotBack{0, "connect a.example:22: connection refused", 30min}}});
+  CHECK(stand.refuses() ==
+        Asked{Happened{BetterRelayNotBack{0, "connect to a.example:22: connection refused", 30min}}});
   CHECK(stand.planned().due() == stand.now + 30min);
   stand.wait();
   CHECK(stand.wait() == Asked{EndLook{}, Happened{BetterRelayNotBack{0, "no answer within 10 s", 1h}}});

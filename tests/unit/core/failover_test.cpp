@@ -20,7 +20,7 @@ TunnelSpec among(std::size_t relays) {
 }
 
 Failure failure(Cause cause) {
-  return {cause, "connect", "x", ""};
+  return {cause, "connect to", "x", ""};
 }
 
 std::size_t current(const SteppedTunnel& tunnel) {

@@ -17,7 +17,7 @@ TEST_CASE("the last error is why there is no session or no listener; what a proo
   history.add({2, now + 1s, WallTime{3s}, ListenerRefused{0, refused}});  // somebody set the clock
   CHECK(history.last_error() == History::Error{refused, now + 1s, WallTime{3s}});
 
-  const Failure down{Cause::target_down, "connect", "localhost:22", ""};
+  const Failure down{Cause::target_down, "connect to", "localhost:22", ""};
   history.add({3, now + 2s, WallTime{4s}, ProofChanged{0, 4649, {ProofResult::target_down, now + 2s, 1, down}}});
   CHECK(history.last_error()->failure == refused);
   CHECK(history.counts().at(Cause::connection_lost) == 1);

@@ -169,7 +169,7 @@ TEST_CASE("each way in which a proof fails has its own result") {
     news(tunnel, ProofNews::opened);
     news(tunnel, ProofNews::target_failed);
     CHECK(result(tunnel).result == ProofResult::target_down);
-    CHECK(describe(*result(tunnel).failure) == "connect localhost:22: target down (Connection refused)");
+    CHECK(describe(*result(tunnel).failure) == "connect to localhost:22: target down (Connection refused)");
   }
   CHECK(result(tunnel).failures == 1);
   REQUIRE(tunnel.lines.size() == 1);

@@ -83,13 +83,14 @@ TEST_CASE("which states have a session, and that one which is being ended does n
 
 TEST_CASE("a session on a spare relay says what keeps it from the preferred one") {
   TunnelReport tunnel = standing();
-  const FailureReport refused{{Cause::connection_refused, "connect", "a.example:22", ""}, 1min};
+  const FailureReport refused{{Cause::connection_refused, "connect to", "a.example:22", ""}, 1min};
   tunnel.relays = {{"a.example:22", false, refused},
                    {"b.example:22", false},
                    {"c.example:22", true},
                    {"d.example:22", false, refused}};
   const auto evidence = judged(tunnel, Layer::session).evidence;
-  CHECK(evidence == std::vector<std::string>{"the preferred a.example:22: connect a.example:22: connection refused"});
+  CHECK(evidence ==
+        std::vector<std::string>{"the preferred a.example:22: connect to a.example:22: connection refused"});
 }
 
 TEST_CASE("the worst of several forwards is told, the others beside it") {

@@ -206,7 +206,7 @@ TEST_CASE("a relay whose segments were lowered and that then refuses is left for
   SteppedTunnel tunnel{spec};
   tunnel.establish().session(TransportStalled{full_segments_lost()}).wait();
   REQUIRE(tunnel.state.failover.current() == 0);
-  tunnel.session(SessionFailed{{Cause::connection_refused, "connect", "a.example:22", ""}});
+  tunnel.session(SessionFailed{{Cause::connection_refused, "connect to", "a.example:22", ""}});
   CHECK(tunnel.in<BackingOff>().relay == 1);
 }
 
@@ -271,6 +271,6 @@ TEST_CASE("while TCP does not move no answer is late") {
     tunnel.open_until(OpeningPhase::authenticate);
     expire(tunnel, outage);
     CHECK(tunnel.in<BackingOff>().failure.cause == Cause::relay_silent);
-    CHECK(tunnel.in<BackingOff>().failure.operation == "authenticate at");
+    CHECK(tunnel.in<BackingOff>().failure.operation == "authenticate to");
   }
 }

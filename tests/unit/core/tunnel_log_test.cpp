@@ -94,7 +94,7 @@ TEST_CASE("another failure is told at once, and the one before it is not its own
   Log log;
   log.failed(lost());
   log.failed(lost());
-  const LogLine other = log.failed({Cause::unreachable, "connect", "relay.example:22", ""});
+  const LogLine other = log.failed({Cause::unreachable, "connect to", "relay.example:22", ""});
   CHECK(other.level == LogLevel::error);
   CHECK(other.text.find("times before") == std::string::npos);
 }

@@ -24,7 +24,7 @@ TunnelReport report(const SteppedTunnel& tunnel) {
 }
 
 Failure refused() {
-  return {Cause::connection_refused, "connect", "relay.example:22", ""};
+  return {Cause::connection_refused, "connect to", "relay.example:22", ""};
 }
 
 }  // namespace

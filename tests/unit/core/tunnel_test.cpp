@@ -47,13 +47,13 @@ TEST_CASE("each phase that stalls ends at its deadline with its own cause") {
            Row{OpeningPhase::resolve, Cause::resolver_unavailable,
                "resolve relay.example:22: resolver unavailable (no answer within 30 s)"},
            Row{OpeningPhase::connect, Cause::connection_timed_out,
-               "connect relay.example:22: connection timed out (no answer within 3.0 s)"},
+               "connect to relay.example:22: connection timed out (no answer within 3.0 s)"},
            Row{OpeningPhase::banner, Cause::phase_timed_out,
-               "read banner of relay.example:22: phase timed out (no answer within 30 s)"},
+               "read the banner of relay.example:22: phase timed out (no answer within 30 s)"},
            Row{OpeningPhase::key_exchange, Cause::phase_timed_out,
                "exchange keys with relay.example:22: phase timed out (no answer within 30 s)"},
            Row{OpeningPhase::authenticate, Cause::phase_timed_out,
-               "authenticate at relay.example:22: phase timed out (no answer within 30 s)"},
+               "authenticate to relay.example:22: phase timed out (no answer within 30 s)"},
        }) {
     CAPTURE(row.text);
     SteppedTunnel tunnel{spec_with(1)};
@@ -79,13 +79,13 @@ TEST_CASE("a forward request that is never answered ends at its deadline") {
 TEST_CASE("a failure backs off with jitter, says so once, and is tried again as the next attempt") {
   SteppedTunnel tunnel{spec_with(1)};
   tunnel.after(Start{});
-  const Failure refused{Cause::connection_refused, "connect", "192.0.2.1:22", "Connection refused"};
+  const Failure refused{Cause::connection_refused, "connect to", "192.0.2.1:22", "Connection refused"};
   CHECK(tunnel.session(SessionFailed{refused}).actions == Actions{DropSession{}});
   CHECK(tunnel.in<BackingOff>() == BackingOff{tunnel.now + 500ms, 0, refused});
   REQUIRE(tunnel.lines.size() == 1);
   CHECK(tunnel.lines[0].failure == refused);
   CHECK(tunnel.lines[0].text ==
-        "connect 192.0.2.1:22: connection refused; next try in 0.5 s. Check that sshd runs on the "
+        "connect to 192.0.2.1:22: connection refused; next try in 0.5 s. Check that sshd runs on the "
         "relay at this port and that no firewall rejects it.");
   CHECK(tunnel.wait().actions == Actions{Dial{}});
   CHECK(tunnel.state.attempt == 2);
@@ -95,7 +95,7 @@ TEST_CASE("a failure that only repeats itself is told once a minute, with how of
   SteppedTunnel tunnel{spec_with(1)};
   tunnel.after(Start{});
   const TimePoint began = tunnel.now;
-  const Failure refused{Cause::connection_refused, "connect", "192.0.2.1:22", "Connection refused"};
+  const Failure refused{Cause::connection_refused, "connect to", "192.0.2.1:22", "Connection refused"};
   tunnel.session(SessionFailed{refused});
   CHECK(tunnel.lines.at(0).level == LogLevel::error);
   unsigned repeated = 0;
@@ -108,11 +108,11 @@ TEST_CASE("a failure that only repeats itself is told once a minute, with how of
   }
   REQUIRE(repeated > 10);
   CHECK(tunnel.lines.at(0).level == LogLevel::error);
-  CHECK(tunnel.lines.at(0).text.starts_with("connect 192.0.2.1:22: connection refused (and " +
+  CHECK(tunnel.lines.at(0).text.starts_with("connect to 192.0.2.1:22: connection refused (and " +
                                             std::to_string(repeated) + " times before); next try in "));
 
   SUBCASE("another failure is told at once") {
-    tunnel.wait().session(SessionFailed{{Cause::unreachable, "connect", "192.0.2.1:22", ""}});
+    tunnel.wait().session(SessionFailed{{Cause::unreachable, "connect to", "192.0.2.1:22", ""}});
     CHECK(tunnel.lines.at(0).level == LogLevel::error);
   }
   SUBCASE("so is the same one after a session stood") {
@@ -661,7 +661,7 @@ TEST_CASE("a change of the network ends the wait for an address of the device's,
 TEST_CASE("a change of the network does not make a refused key knock again") {
   SteppedTunnel tunnel{spec_with(1)};
   tunnel.open_until(OpeningPhase::authenticate);
-  tunnel.session(SessionFailed{{Cause::authentication_refused, "authenticate at", "relay.example:22", ""}});
+  tunnel.session(SessionFailed{{Cause::authentication_refused, "authenticate to", "relay.example:22", ""}});
   CHECK(tunnel.after(NetworkChanged{}).actions.empty());
   CHECK(tunnel.phase() == "backing_off");
 }

@@ -46,7 +46,7 @@ std::size_t lines_of(const std::string& text) {
 TEST_CASE("a recording has the configuration and the steps that went into it") {
   const auto dice = [] { return 0.1; };
   const Step first = step(spec(), {}, Start{}, TimePoint{1h}, dice);
-  const OfSession failed{1, SessionFailed{{Cause::connection_refused, "connect", "relay.example:22", ""}}};
+  const OfSession failed{1, SessionFailed{{Cause::connection_refused, "connect to", "relay.example:22", ""}}};
   const Step second = step(spec(), first.next, failed, TimePoint{1h + 1ns}, dice);
   const std::string text = beginning() + record::step_line(1, TimePoint{1h}, Start{}, {}, first) +
                            record::step_line(1, TimePoint{1h + 1ns}, failed, {0.1, 1.0 / 3}, second) +

@@ -77,7 +77,7 @@ TEST_CASE("a layer is a line, and the evidence of one that fails stands below") 
 }
 
 TEST_CASE("what ended the session is told where it is met, and not once more of the session") {
-  Judgement session = judgement(Layer::session, CheckResult::fail, "connect relay.example:22: timed out");
+  Judgement session = judgement(Layer::session, CheckResult::fail, "connect to relay.example:22: timed out");
   session.cause = Cause::connection_timed_out;
   session.evidence = {"backing off, next try in 12 s", "2 min ago a session ended after 1 h"};
   CHECK(status::text_of(session, Colour::no).find("timed out") != std::string::npos);

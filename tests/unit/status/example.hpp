@@ -52,7 +52,7 @@ inline Report example_report() {
   backup.in_state = 4s;
   backup.attempt = 17;
   backup.phase.next_retry = 12s + 345ms;
-  backup.last_error = FailureReport{{Cause::connection_refused, "connect", "backup.example:2222", ""}, 4s};
+  backup.last_error = FailureReport{{Cause::connection_refused, "connect to", "backup.example:2222", ""}, 4s};
   backup.diagnosis = DiagnosisReport{Layer::tcp,
                                      Cause::connection_refused,
                                      "TCP RST to our SYN: nobody listens, or a firewall rejects",
@@ -64,10 +64,11 @@ inline Report example_report() {
       {Cause::authentication_refused, "authenticate to", "backup.example:2222", "it takes publickey"}, 64s};
   backup.forwards = {{"localhost:4650", "/run/app.sock", ForwardState::pending, 0, 0, 0, 0}};
 
-  backup.change = ChangeReport{"backup.example:2223",
-                               {PhaseKind::opening, OpeningPhase::connect},
-                               2,
-                               FailureReport{{Cause::connection_timed_out, "connect", "backup.example:2223", ""}, 30s}};
+  backup.change =
+      ChangeReport{"backup.example:2223",
+                   {PhaseKind::opening, OpeningPhase::connect},
+                   2,
+                   FailureReport{{Cause::connection_timed_out, "connect to", "backup.example:2223", ""}, 30s}};
 
   Report report;
   report.version = "0.1.0";
@@ -92,7 +93,7 @@ inline Report failed_over_report() {
   tunnel.refused_opens = 0;
   tunnel.forwards.pop_back();
   tunnel.relays = {
-      {"a.example:22", false, FailureReport{{Cause::connection_refused, "connect", "192.0.2.8:22", ""}, 240s}, 380s},
+      {"a.example:22", false, FailureReport{{Cause::connection_refused, "connect to", "192.0.2.8:22", ""}, 240s}, 380s},
       {"b.example:22", true},
       {"c.example:22",
        false,

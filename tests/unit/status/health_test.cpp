@@ -35,7 +35,7 @@ TunnelReport degraded() {
 TunnelReport backing_off() {
   TunnelReport report = tunnel(PhaseKind::backing_off);
   report.phase.next_retry = 12s;
-  report.last_error = FailureReport{{Cause::connection_refused, "connect", "relay.example:22", ""}, 3s};
+  report.last_error = FailureReport{{Cause::connection_refused, "connect to", "relay.example:22", ""}, 3s};
   return report;
 }
 
@@ -84,7 +84,7 @@ TEST_CASE("a tunnel that has given up its session is critical") {
 
 TEST_CASE("a condition says in words what keeps a tunnel from being up") {
   CHECK(condition(up()) == "up");
-  CHECK(condition(backing_off()) == "backing off, next try in 12 s (connect relay.example:22: connection refused)");
+  CHECK(condition(backing_off()) == "backing off, next try in 12 s (connect to relay.example:22: connection refused)");
   CHECK(condition(opening()) == "opening: key exchange");
   CHECK(condition(tunnel(PhaseKind::requesting_forwards)) == "requesting forwards");
   CHECK(condition(tunnel(PhaseKind::stopped)) == "stopped");
@@ -106,7 +106,7 @@ TEST_CASE("an error is why a tunnel is down while it backs off; later its age is
   TunnelReport reopening = opening();
   reopening.last_error = backing_off().last_error;
   CHECK(condition(reopening) ==
-        "opening: key exchange (last error 3.0 s ago: connect relay.example:22: connection refused)");
+        "opening: key exchange (last error 3.0 s ago: connect to relay.example:22: connection refused)");
 }
 
 TEST_CASE("a refused reload is a warning, for the next start will fail on the same file") {
@@ -149,7 +149,7 @@ TunnelReport proven(ProofResult result, unsigned failures) {
   proof.result = result;
   proof.age = 12s;
   proof.failures = failures;
-  if (is_bad(result)) proof.failure = Failure{Cause::target_down, "connect", "localhost:22", "Connection refused"};
+  if (is_bad(result)) proof.failure = Failure{Cause::target_down, "connect to", "localhost:22", "Connection refused"};
   report.forwards.at(0).proof = proof;
   return report;
 }
@@ -177,7 +177,7 @@ TEST_CASE("a proof that is not permitted has a reason, and is no sign of trouble
 
 TEST_CASE("a condition says what a proof found, and a tunnel that leads nowhere stands in the summary") {
   const TunnelReport down = proven(ProofResult::target_down, 1);
-  CHECK(condition(down) == "up, but connect localhost:22: target down (Connection refused)");
+  CHECK(condition(down) == "up, but connect to localhost:22: target down (Connection refused)");
   CHECK(condition(down.forwards.at(0)) == "held, target down");
   CHECK(condition(proven(ProofResult::verified, 0).forwards.at(0)) == "held, verified 12 s ago");
   ForwardReport world = proven(ProofResult::verified, 0).forwards.at(0);
@@ -190,7 +190,7 @@ TEST_CASE("a condition says what a proof found, and a tunnel that leads nowhere 
   CHECK(condition(proven(ProofResult::not_permitted, 0).forwards.at(0)) == "held, can't be verified");
   CHECK(condition(proven(ProofResult::lookup_failed, 0).forwards.at(0)) == "held, can't be verified");
   CHECK(summary(of({up(), down})) ==
-        "2 of 2 tunnels up; relay: up, but connect localhost:22: target down (Connection refused)");
+        "2 of 2 tunnels up; relay: up, but connect to localhost:22: target down (Connection refused)");
 }
 
 TEST_CASE("a tunnel that has to be proven is not ready before") {
@@ -206,7 +206,7 @@ TEST_CASE("a summary counts the tunnels and gives the conditions of those that a
   CHECK(summary(of({})) == "no tunnels configured");
   CHECK(summary(of({up()})) == "1 of 1 tunnel up");
   CHECK(summary(of({up(), backing_off()})) ==
-        "1 of 2 tunnels up; relay: backing off, next try in 12 s (connect relay.example:22: connection refused)");
+        "1 of 2 tunnels up; relay: backing off, next try in 12 s (connect to relay.example:22: connection refused)");
 }
 
 TEST_CASE("three tunnels that are down are each told, and nothing of more") {
@@ -228,9 +228,9 @@ TEST_CASE("a tunnel that is up on another relay than the preferred one is ok, an
   Report report = test::failed_over_report();
   report.tunnels.at(0).relays.pop_back();
   CHECK(health(report) == Health::ok);
-  CHECK(
-      summary(report) ==
-      "1 of 1 tunnel up; relay: up at b.example:22 instead of a.example:22 (connect 192.0.2.8:22: connection refused)");
+  CHECK(summary(report) ==
+        "1 of 1 tunnel up; relay: up at b.example:22 instead of a.example:22 (connect to 192.0.2.8:22: connection "
+        "refused)");
 }
 
 TEST_CASE("a changed host key of any relay is a warning, while the tunnel is up elsewhere") {

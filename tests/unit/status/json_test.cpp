@@ -88,7 +88,7 @@ TEST_CASE("a report survives the way through JSON and back") {
   CHECK_FALSE(relay.phase.next_retry.has_value());
   const TunnelReport& backup = report->tunnels.at(1);
   CHECK(backup.phase.next_retry == Duration{12345ms});
-  CHECK(backup.last_error->failure == Failure{Cause::connection_refused, "connect", "backup.example:2222", ""});
+  CHECK(backup.last_error->failure == Failure{Cause::connection_refused, "connect to", "backup.example:2222", ""});
   CHECK(backup.address.empty());
   CHECK_FALSE(backup.cipher.has_value());
 }

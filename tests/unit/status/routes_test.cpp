@@ -67,8 +67,8 @@ TEST_CASE("readyz is 200 when every tunnel is up, and else says why not, a line 
   CHECK(get(source, "/readyz").body ==
         "relay: up\nbackup: down for 4 min 0 s: TCP RST to our SYN: nobody listens, or a firewall rejects; backing "
         "off, next "
-        "try in 12 s (connect backup.example:2222: connection refused), with the "
-        "former configuration; the changed one can't come up: connect backup.example:2223: connection timed out\n");
+        "try in 12 s (connect to backup.example:2222: connection refused), with the "
+        "former configuration; the changed one can't come up: connect to backup.example:2223: connection timed out\n");
   source.current.tunnels.pop_back();
   CHECK(get(source, "/readyz").status == 200);
   CHECK(get(source, "/readyz").body == "relay: up\n");

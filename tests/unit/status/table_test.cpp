@@ -31,12 +31,12 @@ relay   established  3 h 10 min  relay.example:22     localhost:4649 -> localhos
     the relay opened 4 channels that nobody asked for; all were refused
 backup  backing off  4.0 s       backup.example:2222  localhost:4650 -> /run/app.sock  pending                         0 open, 0 in all
     the former configuration serves until the changed one has logged in at backup.example:2223: opening: connect
-    the changed configuration failed 30 s ago: connect backup.example:2223: connection timed out
+    the changed configuration failed 30 s ago: connect to backup.example:2223: connection timed out
     what to do: )" +
             std::string{remedy(Cause::connection_timed_out)} + R"(
     down for 4 min 0 s, at fault is the layer tcp: TCP RST to our SYN: nobody listens, or a firewall rejects
     what to do: Check that sshd runs.
-    last error 4.0 s ago: connect backup.example:2222: connection refused
+    last error 4.0 s ago: connect to backup.example:2222: connection refused
     refused 1 min 4 s ago: authenticate to backup.example:2222: authentication refused (it takes publickey). )" +
             std::string{remedy(Cause::authentication_refused)} + R"(
     next try in 12 s
@@ -64,7 +64,7 @@ TEST_CASE("the table shows the relays of a tunnel that has several, and why the 
 
 TUNNEL  STATE        FOR         RELAY         FORWARD                         LISTENER                        CONNECTIONS
 relay   established  3 h 10 min  b.example:22  localhost:4649 -> localhost:22  held, verified 20 min 34 s ago  2 open, 118 in all
-    relay 1 of 3, a.example:22: next try in 6 min 20 s; failed 4 min 0 s ago: connect 192.0.2.8:22: connection refused
+    relay 1 of 3, a.example:22: next try in 6 min 20 s; failed 4 min 0 s ago: connect to 192.0.2.8:22: connection refused
     relay 2 of 3, b.example:22: in use
     relay 3 of 3, c.example:22: failed 5 min 0 s ago: verify the host key of c.example:22: host key changed; what to do: )" +
             std::string{remedy(Cause::host_key_changed)} +
