@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <boost/system/system_error.hpp>
 #include <list>
 #include <system_error>
@@ -10,7 +9,7 @@
 #include <vector>
 
 #include "doctor/device.hpp"
-#include "net/after.hpp"
+#include "net/delay.hpp"
 #include "net/disk.hpp"
 
 namespace holdfast::doctor {
@@ -103,7 +102,7 @@ class Examination::Impl : public std::enable_shared_from_this<Impl> {
     for (Visit& visit : visits_) {
       if (visit.begun || !all_told(visit.plan.after)) continue;
       visit.begun = true;
-      net::after(visit.limit, visit.plan.limit, [weak = weak_from_this(), &visit] {
+      visit.limit.start(visit.plan.limit, [weak = weak_from_this(), &visit] {
         if (const auto self = weak.lock())
           self->give_up(visit, "there was no answer within " + std::to_string(visit.plan.limit.count()) + " s");
       });
@@ -130,7 +129,7 @@ class Examination::Impl : public std::enable_shared_from_this<Impl> {
   struct Visit {
     Visit(const boost::asio::any_io_executor& executor, Plan its) : plan(std::move(its)), limit(executor) {}
     Plan plan;
-    boost::asio::steady_timer limit;
+    net::Delay limit;
     Look look{};
     bool begun = false;
   };

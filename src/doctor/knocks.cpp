@@ -3,8 +3,6 @@
 #include <boost/asio/post.hpp>
 #include <utility>
 
-#include "net/after.hpp"
-
 namespace holdfast::doctor {
 namespace {
 
@@ -40,8 +38,7 @@ void Knocks::ask() {
 
 void Knocks::opened(tl::expected<ssh::Channel, ssh::OpenRefusal> channel) {
   if (!channel) return refused(channel.error());
-  net::after(silence_, longest_silence,
-             lifetime_.guard([this] { is(Cause::listener_held_stale, "it is open and silent"); }));
+  silence_.start(longest_silence, [this] { is(Cause::listener_held_stale, "it is open and silent"); });
   knock_ = std::make_unique<relay::Knock>(executor_, std::move(*channel), [this](relay::Heard) {
     is(Cause::listener_held_live, "somebody answers on it");
   });

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <boost/asio/steady_timer.hpp>
 #include <cstddef>
 #include <functional>
 #include <memory>
@@ -10,6 +9,7 @@
 #include "holdfast/findings.hpp"
 #include "holdfast/knock_hosts.hpp"
 #include "holdfast/lifetime.hpp"
+#include "net/delay.hpp"
 #include "relay/knock.hpp"
 #include "ssh/session.hpp"
 
@@ -37,7 +37,7 @@ class Knocks {
   std::size_t at_ = 0;
   std::optional<KnockHosts> hosts_;
   std::unique_ptr<relay::Knock> knock_;
-  boost::asio::steady_timer silence_;
+  net::Delay silence_;
   StepFindings found_;
   bool looked_ = false;  ///< at one of them, at least
   Lifetime lifetime_;

@@ -1,11 +1,9 @@
-#include <boost/asio/steady_timer.hpp>
 #include <chrono>
 #include <utility>
 
 #include "doctor/patient.hpp"
-#include "holdfast/lifetime.hpp"
 #include "holdfast/running.hpp"
-#include "net/after.hpp"
+#include "net/delay.hpp"
 
 namespace holdfast::doctor {
 namespace {
@@ -36,7 +34,7 @@ class SignOfLife final : public net::Operation {
 
  private:
   void look_again() {
-    net::after(timer_, 50ms, lifetime_.guard([this] { look(); }));
+    timer_.start(50ms, [this] { look(); });
   }
 
   void look() {
@@ -70,9 +68,8 @@ class SignOfLife final : public net::Operation {
   const SessionNow before_;
   StepFindings found_;
   const Then then_;
-  boost::asio::steady_timer timer_;
+  net::Delay timer_;
   const TimePoint asked_ = Clock::now();
-  Lifetime lifetime_;
 };
 
 }  // namespace

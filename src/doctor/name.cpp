@@ -1,13 +1,11 @@
 #include <algorithm>
 #include <boost/asio/ip/address.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <chrono>
 
 #include "doctor/nameservers.hpp"
 #include "doctor/patient.hpp"
-#include "holdfast/lifetime.hpp"
 #include "net/address_cache.hpp"
-#include "net/after.hpp"
+#include "net/delay.hpp"
 #include "net/state_file.hpp"
 
 namespace holdfast::doctor {
@@ -77,7 +75,7 @@ class NameLook final : public net::Operation {
     asked_ = true;
     if (resolved_) return tell();
     found_.error = "the system has not answered yet";
-    net::after(timer_, patience, lifetime_.guard([this] { tell(); }));
+    timer_.start(patience, [this] { tell(); });
   }
 
   void on_system(const tl::expected<net::RelayAddresses, Failure>& said) {
@@ -99,13 +97,12 @@ class NameLook final : public net::Operation {
   }
 
   Then then_;
-  boost::asio::steady_timer timer_;
+  net::Delay timer_;
   NameFindings found_;
   bool asked_ = false;
   bool resolved_ = false;
   Look asking_;
   std::unique_ptr<net::Operation> resolving_;
-  Lifetime lifetime_;
 };
 
 }  // namespace

@@ -5,7 +5,6 @@
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <memory>
 #include <optional>
 #include <string>
@@ -13,7 +12,7 @@
 #include <utility>
 
 #include "holdfast/lifetime.hpp"
-#include "net/after.hpp"
+#include "net/delay.hpp"
 #include "net/dial/banner.hpp"
 #include "net/dial/connector.hpp"
 #include "net/resolver.hpp"
@@ -66,9 +65,9 @@ class Flow {
   void begin() {
     error_code ignored;  // reading tells of it
     socket_.non_blocking(true, ignored);
-    net::after(timer_, longest_wait_for_banner, lifetime_.guard([this] {
+    timer_.start(longest_wait_for_banner, [this] {
       no_banner({Cause::phase_timed_out, "read the banner of", relay_, "silence"});
-    }));
+    });
     read();
   }
 
@@ -131,7 +130,7 @@ class Flow {
 
   void be_silent() {
     silent_since_ = Clock::now();
-    net::after(timer_, silence_, lifetime_.guard([this] { speak(); }));
+    timer_.start(silence_, [this] { speak(); });
   }
 
   /// Some servers send their offer of keys with the banner: only then it becomes silent.
@@ -147,7 +146,7 @@ class Flow {
     error_code error;
     socket_.write_some(boost::asio::buffer(greeting_and_goodbye), error);  // into an empty queue: it takes them
     if (error) return end(Fate::forgotten);
-    net::after(timer_, patience_, lifetime_.guard([this] { end(Fate::forgotten); }));
+    timer_.start(patience_, [this] { end(Fate::forgotten); });
   }
 
   void end(Fate fate) {
@@ -174,7 +173,7 @@ class Flow {
   const Milliseconds silence_;
   const Milliseconds patience_;
   const Watcher watcher_;
-  boost::asio::steady_timer timer_;
+  net::Delay timer_;
   Stage stage_ = Stage::greeting;
   net::Banner banner_;
   std::string text_;
@@ -204,10 +203,10 @@ class Measurement {
   }
 
   void begin() {
-    net::after(timer_, longest_lookup, lifetime_.guard([this] {
+    timer_.start(longest_lookup, [this] {
       step_.reset();
       fail(Layer::name, {Cause::resolver_unavailable, "resolve", there_.host_name, "no answer within 8 s"});
-    }));
+    });
     step_ =
         resolver_.resolve(there_.host_name, there_.port, there_.address_family,
                           [this](tl::expected<net::Endpoints, Failure> endpoints) { on_name(std::move(endpoints)); });
@@ -224,10 +223,10 @@ class Measurement {
   }
 
   void connect() {
-    net::after(timer_, longest_connect, lifetime_.guard([this] {
+    timer_.start(longest_connect, [this] {
       step_.reset();
       fail(Layer::tcp, {Cause::connection_timed_out, "connect to", relay_name(there_), "no answer"});
-    }));
+    });
     step_ = net::connect(loop_.get_executor(), endpoints_, net::options_of(there_, std::nullopt),
                          [this](tl::expected<tcp::socket, Failure> socket) { on_socket(std::move(socket)); });
   }
@@ -312,7 +311,7 @@ class Measurement {
   TunnelSpec there_;
   const Silences silences_;
   const std::function<void(Layer, Finding)> tell_;
-  boost::asio::steady_timer timer_;
+  net::Delay timer_;
   net::Endpoints endpoints_;
   std::unique_ptr<net::Operation> step_;
   std::unique_ptr<Flow> flow_;
@@ -321,7 +320,6 @@ class Measurement {
   std::optional<Milliseconds> doubted_;  ///< nothing came back after so long
   bool connected_ = false;
   bool greeted_ = false;
-  Lifetime lifetime_;
 };
 
 }  // namespace

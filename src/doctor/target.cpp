@@ -1,7 +1,6 @@
 #include "forward/target.hpp"
 
 #include <boost/asio/buffer.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <optional>
 #include <utility>
 
@@ -9,7 +8,7 @@
 #include "doctor/patient.hpp"
 #include "holdfast/diagnosis.hpp"
 #include "holdfast/lifetime.hpp"
-#include "net/after.hpp"
+#include "net/delay.hpp"
 
 namespace holdfast::doctor {
 namespace {
@@ -43,8 +42,7 @@ class Visit {
     found_.said = TargetFindings::Said::nothing;
     socket_.emplace(std::move(*socket));
     const bool speaks_first = found_.spoke_before || !first_words_of(found_.port).empty();
-    net::after(silence_, speaks_first ? Duration{longest_silence} : Duration{first_silence},
-               lifetime_.guard([this] { hang_up(); }));
+    silence_.start(speaks_first ? Duration{longest_silence} : Duration{first_silence}, [this] { hang_up(); });
     // A web server on SSH's port says nothing before it is asked.
     boost::system::error_code ignored;
     if (found_.port == 22) socket_->write_some(boost::asio::buffer(greeting), ignored);
@@ -72,7 +70,7 @@ class Visit {
   TargetFindings::Target& found_;
   const std::function<void()> done_;
   const TimePoint began_ = Clock::now();
-  boost::asio::steady_timer silence_;
+  net::Delay silence_;
   Look connecting_;
   std::optional<forward::Socket> socket_;
   std::array<char, 128> words_{};

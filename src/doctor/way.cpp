@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <boost/asio/ip/address.hpp>
 #include <boost/asio/ip/udp.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <chrono>
 #include <list>
 #include <utility>
@@ -12,8 +11,7 @@
 #include "doctor/echo.hpp"
 #include "doctor/patient.hpp"
 #include "doctor/refuser.hpp"
-#include "holdfast/lifetime.hpp"
-#include "net/after.hpp"
+#include "net/delay.hpp"
 #include "net/dial/connector.hpp"
 #include "net/routing.hpp"
 
@@ -242,8 +240,8 @@ class TcpLook final : public net::Operation {
         end_(executor_) {
     connecting_ = net::connect(executor_, endpoints(there_.port), net::options_of(there_, std::nullopt),
                                [this](tl::expected<tcp::socket, Failure> socket) { on_answer(std::move(socket)); });
-    net::after(other_, before_other_port, lifetime_.guard([this] { try_other_port(); }));
-    net::after(end_, patience, lifetime_.guard([this] { give_up(); }));
+    other_.start(before_other_port, [this] { try_other_port(); });
+    end_.start(patience, [this] { give_up(); });
   }
 
  private:
@@ -337,12 +335,11 @@ class TcpLook final : public net::Operation {
   const std::vector<address> addresses_;
   Then then_;
   TcpFindings found_;
-  boost::asio::steady_timer other_;
-  boost::asio::steady_timer end_;
+  net::Delay other_;
+  net::Delay end_;
   std::unique_ptr<net::ConnectOperation> connecting_;
   std::unique_ptr<net::ConnectOperation> trying_other_;
   Look asking_;
-  Lifetime lifetime_;
 };
 
 }  // namespace

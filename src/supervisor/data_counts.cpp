@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "log/log.hpp"
-#include "net/after.hpp"
 #include "net/state_file.hpp"
 
 namespace holdfast::supervisor {
@@ -25,7 +24,7 @@ DataCounts::DataCounts(const boost::asio::any_io_executor& executor, std::shared
     : disk_(std::move(disk)), slots_(slots), book_(std::move(book)), timer_(executor) {}
 
 void DataCounts::start() {
-  net::after(timer_, between_counts, lifetime_.guard([this] {
+  timer_.start(between_counts, [this] {
     std::set<std::string> names;
     for (const Slot& slot : slots_) {
       count(slot);
@@ -34,7 +33,7 @@ void DataCounts::start() {
     book_.forget_others(names, wall_clock());
     save(false);
     start();
-  }));
+  });
 }
 
 void DataCounts::close() {

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -11,6 +10,7 @@
 #include "holdfast/data_usage.hpp"
 #include "holdfast/lifetime.hpp"
 #include "holdfast/report.hpp"
+#include "net/delay.hpp"
 #include "net/disk.hpp"
 #include "supervisor/slot.hpp"
 #include "supervisor/usage_book.hpp"
@@ -49,7 +49,7 @@ class DataCounts {
   const std::vector<Slot>& slots_;
   UsageBook book_;
   std::map<std::string, Meter> meters_;  ///< by the tunnel's name
-  boost::asio::steady_timer timer_;
+  net::Delay timer_;
   Lifetime lifetime_;
 };
 

@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "holdfast/time.hpp"
-#include "net/after.hpp"
 #include "supervisor/share.hpp"
 
 namespace holdfast::supervisor {
@@ -45,13 +44,11 @@ void Reloads::read() {
     return fail("the disk has not answered eight times: once it does, restart holdfast");
   }
   readings_.emplace_back(executor_);
-  net::after(timer_, longest_reading, lifetime_.guard([this] {
-    // The answer may have come in the same turn.
-    if (waiting_.empty() || timer_.expiry() > Clock::now()) return;
+  timer_.start(longest_reading, [this] {
     std::move(next_.begin(), next_.end(), std::back_inserter(waiting_));
     next_.clear();
     fail("the disk does not answer");
-  }));
+  });
   const auto reading = std::prev(readings_.end());
   const bool taken =
       reading->post([this, reading, path = path_, only = only_, device_id = device_id_]() -> net::Lane::Then {

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <functional>
 #include <list>
 #include <map>
@@ -12,6 +11,7 @@
 
 #include "config/load.hpp"
 #include "holdfast/lifetime.hpp"
+#include "net/delay.hpp"
 #include "net/lane.hpp"
 #include "preflight/device_faults.hpp"
 #include "supervisor/device_id.hpp"
@@ -58,9 +58,9 @@ class Reloads {
   /// The last one is of the reading that is waited for, if one is; those before hang. A lane each: the configuration
   /// may lie on another disk now.
   std::list<net::Lane> readings_;
-  boost::asio::steady_timer timer_;  ///< ends the wait for a reading
-  std::vector<Done> waiting_;        ///< for the reading under way; none: there is none
-  std::vector<Done> next_;           ///< asked since that began
+  net::Delay timer_;           ///< ends the wait for a reading
+  std::vector<Done> waiting_;  ///< for the reading under way; none: there is none
+  std::vector<Done> next_;     ///< asked since that began
   Lifetime lifetime_;
 };
 

@@ -2,7 +2,6 @@
 
 #include <chrono>
 
-#include "net/after.hpp"
 #include "supervisor/memory.hpp"
 
 namespace holdfast::supervisor {
@@ -18,7 +17,7 @@ void Tidying::something_happened() {
 }
 
 void Tidying::look_after(Duration wait) {
-  net::after(timer_, wait, lifetime_.guard([this] {
+  timer_.start(wait, [this] {
     std::uint64_t activity = 0;
     bool idle = true;
     for (const Slot& slot : slots_) {
@@ -30,7 +29,7 @@ void Tidying::look_after(Duration wait) {
       release_memory();
     }
     look_after(between_looks);
-  }));
+  });
 }
 
 }  // namespace holdfast::supervisor

@@ -1,12 +1,11 @@
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <cstdint>
 #include <vector>
 
-#include "holdfast/lifetime.hpp"
 #include "holdfast/time.hpp"
+#include "net/delay.hpp"
 #include "supervisor/slot.hpp"
 
 namespace holdfast::supervisor {
@@ -25,9 +24,8 @@ class Tidying {
   void look_after(Duration wait);
 
   const std::vector<Slot>& slots_;
-  boost::asio::steady_timer timer_;
+  net::Delay timer_;
   std::uint64_t tidied_ = 0;  ///< the tunnels' activity at that time
-  Lifetime lifetime_;
 };
 
 }  // namespace holdfast::supervisor
