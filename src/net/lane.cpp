@@ -55,6 +55,9 @@ class Lane::Impl : public std::enable_shared_from_this<Impl> {
 
   bool flush(std::chrono::milliseconds patience) { return worker_.flush(patience); }
 
+  /// Nobody is answered any more: the answer that is being given may have ended the Lane.
+  void end() { gone_ = true; }
+
  private:
   /// Only while there is something to wait for: it keeps the loop running.
   void wait() {
@@ -72,7 +75,9 @@ class Lane::Impl : public std::enable_shared_from_this<Impl> {
     const auto answers = answers_->take();
     under_way_ -= answers.size();
     wait();
-    for (const Then& answer : answers) answer();
+    for (const Then& answer : answers) {
+      if (!gone_) answer();
+    }
   }
 
   std::shared_ptr<Answers> answers_ = std::make_shared<Answers>();
@@ -80,11 +85,14 @@ class Lane::Impl : public std::enable_shared_from_this<Impl> {
   Worker worker_{most_waiting};
   std::size_t under_way_ = 0;
   bool waiting_ = false;
+  bool gone_ = false;
 };
 
 Lane::Lane(const asio::any_io_executor& executor) : executor_(executor) {}
 
-Lane::~Lane() = default;
+Lane::~Lane() {
+  if (impl_) impl_->end();
+}
 
 bool Lane::post(std::function<Then()> call) {
   try {  // it takes two descriptors

@@ -34,6 +34,23 @@ TEST_CASE("calls are made one after the other beside the loop, and answered from
   CHECK(answered == std::vector{1, 2, 3});
 }
 
+TEST_CASE("an answer that ends the lane is the last one") {
+  boost::asio::io_context loop;
+  std::optional<Lane> lane{std::in_place, loop.get_executor()};
+  int answers = 0;
+  for (int call = 0; call < 2; ++call) {
+    REQUIRE(lane->post([&]() -> Lane::Then {
+      return [&] {
+        ++answers;
+        lane.reset();
+      };
+    }));
+  }
+  REQUIRE(lane->flush(10s));
+  loop.run();
+  CHECK(answers == 1);
+}
+
 TEST_CASE("a lane that is gone answers nobody, and keeps the loop from nothing") {
   boost::asio::io_context loop;
   std::optional<Lane> lane{std::in_place, loop.get_executor()};
