@@ -148,12 +148,15 @@ enum class PhaseKind {
   draining,
   closing,
   backing_off,
-  stopped
+  stopped,
+  unknown  ///< of a status only: new since this version
 };
 PhaseKind kind_of(const Phase& phase);
 std::string_view to_string(PhaseKind kind);
 /// That of its kind: "idle", "standing_by".
 std::string_view phase_name(const Phase& phase);
+/// What a failure in it calls what was done: "connect to", "exchange keys with".
+std::string_view operation_of(OpeningPhase phase);
 
 /// The forwards of a session that has got that far, else null.
 const ForwardTable* forwards_of(const Phase& phase);

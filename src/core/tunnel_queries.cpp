@@ -33,6 +33,22 @@ std::string_view to_string(OpeningPhase phase) {
   std::abort();
 }
 
+std::string_view operation_of(OpeningPhase phase) {
+  switch (phase) {
+    case OpeningPhase::resolve:
+      return "resolve";
+    case OpeningPhase::connect:
+      return "connect to";
+    case OpeningPhase::banner:
+      return "read the banner of";
+    case OpeningPhase::key_exchange:
+      return "exchange keys with";
+    case OpeningPhase::authenticate:
+      return "authenticate to";
+  }
+  std::abort();
+}
+
 PhaseKind kind_of(const Phase& phase) {
   return std::visit(
       overloaded{[](const Idle&) { return PhaseKind::idle; }, [](const Opening&) { return PhaseKind::opening; },

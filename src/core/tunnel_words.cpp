@@ -6,22 +6,6 @@
 namespace holdfast {
 namespace {
 
-std::string_view operation_of(OpeningPhase phase) {
-  switch (phase) {
-    case OpeningPhase::resolve:
-      return "resolve";
-    case OpeningPhase::connect:
-      return "connect to";
-    case OpeningPhase::banner:
-      return "read the banner of";
-    case OpeningPhase::key_exchange:
-      return "exchange keys with";
-    case OpeningPhase::authenticate:
-      return "authenticate to";
-  }
-  std::abort();
-}
-
 Cause cause_of_timeout(OpeningPhase phase) {
   switch (phase) {
     case OpeningPhase::resolve:

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <boost/asio/steady_timer.hpp>
 #include <sstream>
 #include <utility>
 
@@ -10,6 +9,7 @@
 #include "doctor/patient.hpp"
 #include "holdfast/lifetime.hpp"
 #include "holdfast/running.hpp"
+#include "net/delay.hpp"
 #include "net/dial/connector.hpp"
 #include "ssh/identity.hpp"
 
@@ -81,18 +81,16 @@ class SessionLook final : public net::Operation, private ssh::SessionObserver {
 
   /// Of all so far, from the beginning on.
   void limit(Duration longest) {
-    limit_.expires_at(began_ + longest);
-    limit_.async_wait(lifetime_.guard([this](const boost::system::error_code& error) {
-      if (!error) on_limit();
-    }));
+    limit_.start(began_ + longest - Clock::now(), [this] { on_limit(); });
   }
 
   void on_limit() {
     if (reached_ == steps.size()) return tell_above({});
-    const char* const operation = reached_ == 0  ? "read the banner of"
-                                  : reached_ < 3 ? "exchange keys with"
-                                                 : "authenticate to";
-    on_failure({Cause::phase_timed_out, operation, relay_name(there_),
+    const Layer next = steps.at(reached_);
+    const OpeningPhase phase = next == Layer::banner           ? OpeningPhase::banner
+                               : next == Layer::authentication ? OpeningPhase::authenticate
+                                                               : OpeningPhase::key_exchange;
+    on_failure({Cause::phase_timed_out, std::string{operation_of(phase)}, relay_name(there_),
                 "no answer after " +
                     std::to_string(std::chrono::round<std::chrono::seconds>(Clock::now() - began_).count()) + " s"});
   }
@@ -213,7 +211,7 @@ class SessionLook final : public net::Operation, private ssh::SessionObserver {
   std::shared_ptr<ssh::Storage> storage_;
   Findings running_;
   Tell tell_;
-  boost::asio::steady_timer limit_;
+  net::Delay limit_;
   const TimePoint began_ = Clock::now();
   std::unique_ptr<net::ConnectOperation> connecting_;
   std::string ends_;

@@ -4,6 +4,8 @@
 #include <cstdlib>
 #include <utility>
 
+#include "holdfast/tunnel.hpp"
+
 namespace holdfast::ssh {
 namespace {
 
@@ -98,11 +100,11 @@ std::vector<std::string> both_lists(std::string_view error) {
 std::string_view operation_name(Progress progress) {
   switch (progress) {
     case Progress::banner:
-      return "read the banner of";
+      return operation_of(OpeningPhase::banner);
     case Progress::key_exchange:
-      return "exchange keys with";
+      return operation_of(OpeningPhase::key_exchange);
     case Progress::authentication:
-      return "authenticate to";
+      return operation_of(OpeningPhase::authenticate);
     case Progress::established:
       return "hold the session with";
   }

@@ -383,9 +383,8 @@ DataReport data_from(const Json& object) {
           optional_at<std::uint64_t>(object, "projected_bytes_this_month")};
 }
 
-/// Idle, for one that is new since this version.
 PhaseReport phase_from(const Json& object) {
-  return {named<PhaseKind>(text(object.at("state"))).value_or(PhaseKind::idle),
+  return {named<PhaseKind>(text_at(object, "state")).value_or(PhaseKind::unknown),
           named<OpeningPhase>(text_at(object, "phase")), duration_at(object, "next_retry_seconds")};
 }
 

@@ -115,7 +115,7 @@ TEST_CASE("every cause survives the way through JSON and back") {
   }
 }
 
-TEST_CASE("every phase survives the way through JSON and back, and a new one is shown as idle") {
+TEST_CASE("every phase survives the way through JSON and back, and a new one is no better than being down") {
   Report report = test::example_report();
   PhaseReport& phase = report.tunnels.at(0).phase;
   for (const PhaseKind kind : enumerators<PhaseKind>) {
@@ -128,8 +128,14 @@ TEST_CASE("every phase survives the way through JSON and back, and a new one is 
     phase.opening = opening;
     CHECK(status::from_json(status::to_json(report)).value().tunnels.at(0).phase.opening == opening);
   }
+  TunnelReport& tunnel = report.tunnels.at(0);
+  tunnel.up = false;
+  tunnel.last_error.reset();
+  tunnel.sessions_established = 0;
+  REQUIRE(health(tunnel) == Health::warning);
   const auto newer = status::from_json(replaced(status::to_json(report), "\"opening\"", "\"hibernating\""));
-  CHECK(newer.value().tunnels.at(0).phase.kind == PhaseKind::idle);
+  CHECK(newer.value().tunnels.at(0).phase.kind == PhaseKind::unknown);
+  CHECK(health(newer.value().tunnels.at(0)) == Health::critical);
 }
 
 TEST_CASE("every state of a listener, why it was refused and the lease survive the way through JSON and back") {
