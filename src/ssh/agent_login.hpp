@@ -23,7 +23,8 @@ class AgentLogin {
     unusable,  ///< problem() says why
   };
 
-  /// `path`: the agent's socket. `wake` asks for another step() once the agent has answered.
+  /// `path`: the agent's socket. `wake` asks for another step() once the agent has answered, and
+  /// does not call it from inside.
   AgentLogin(boost::asio::any_io_executor executor, std::string path, std::function<void()> wake);
 
   /// Until it is refused or unusable.

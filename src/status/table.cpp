@@ -90,7 +90,7 @@ bool lease_is_missing(const TunnelReport& tunnel) {
          tunnel.lease != lease_opening;
 }
 
-/// "relay 1 of 2, a.example:22: in use", "...: next look in 6 min; failed 4 min ago: connect ...".
+/// "relay 1 of 2, a.example:22: in use", "...: next look in 6 min; failed 4 min ago: connect to ...".
 std::string relay_note(const TunnelReport& tunnel, std::size_t index) {
   const RelayReport& relay = tunnel.relays[index];
   std::string state = relay.current && tunnel.phase.kind == PhaseKind::established ? "in use" : "";

@@ -368,7 +368,7 @@ void Device::comes_before_login(const Awaited& awaited, TimePoint now) {
     completed(OpeningPhase::key_exchange);
   } else {
     if (there.on(FaultKind::key_refused, now))
-      return fail_before_login(Cause::authentication_refused, "authenticate", 5s, now);
+      return fail_before_login(Cause::authentication_refused, "authenticate to", 5s, now);
     before_login_ = false;
     right_[relay_] = {at_, now};
     session_ = relay().logged_in(number_, now);

@@ -40,7 +40,7 @@ class TcpProxy {
   /// What goes in this direction waits until thaw(); let_through() passes on as much as waits at that moment.
   void hold(Direction direction);
   void let_through(Direction direction);
-  /// Inverts the byte at this offset of what each connection passes on from now on.
+  /// Inverts the byte at this offset of what each connection that stands passes on from now on.
   void flip_byte(Direction direction, std::uint64_t offset);
   /// Ends all connections on both sides, with FIN or with RST.
   void cut(bool with_reset);

@@ -106,7 +106,7 @@ StepFindings proof_of(const ForwardReport& forward) {
 }
 
 /// The worst of several is what is found; the others are evidence.
-Finding joined(std::vector<StepFindings> each, const std::string& none) {
+Finding worst_of(std::vector<StepFindings> each, const std::string& none) {
   if (each.empty()) return Skipped{none};
   const auto badness = [](const StepFindings& found) {
     return found.failure ? 1 + static_cast<int>(facts_of(found.failure->cause).severity) : 0;
@@ -167,8 +167,8 @@ Findings findings_of(const TunnelSpec& spec, const TunnelReport& tunnel) {
     listeners.push_back(listener_of(tunnel, forward));
     if (forward.proof) proofs.push_back(proof_of(forward));
   }
-  findings[Layer::listener] = joined(std::move(listeners), "there is no forward");
-  findings[Layer::proof] = joined(std::move(proofs), "no listener was proven yet: look again in a minute");
+  findings[Layer::listener] = worst_of(std::move(listeners), "there is no forward");
+  findings[Layer::proof] = worst_of(std::move(proofs), "no listener was proven yet: look again in a minute");
   return findings;
 }
 

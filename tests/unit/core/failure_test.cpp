@@ -81,8 +81,8 @@ TEST_CASE("OpenSSH 9.2 to 9.4 ask at twice the interval, and a silent holder's r
 }
 
 TEST_CASE("a failure reads as operation, subject, cause and detail") {
-  CHECK(describe({Cause::host_key_changed, "verify host key of", "relay:22", "SHA256:abc"}) ==
-        "verify host key of relay:22: host key changed (SHA256:abc)");
+  CHECK(describe({Cause::host_key_changed, "verify the host key of", "relay:22", "SHA256:abc"}) ==
+        "verify the host key of relay:22: host key changed (SHA256:abc)");
   CHECK(describe({Cause::connection_refused, "connect to", "relay:22", "Connection refused"}) ==
         "connect to relay:22: connection refused");
   CHECK(describe({Cause::relay_silent, "keep alive", "", ""}) == "keep alive: relay silent");
