@@ -72,9 +72,13 @@ struct AskForListeners {};  ///< from StandingBy
 struct Finish {             ///< nothing of the session is left
   AfterClosing after;
 };
+struct BackOff {  ///< the attempt, or its session, is over
+  Failure failure;
+};
 struct Stop {};
 
-using Next = std::variant<Stay, Establish, Fail, Close, Drain, TryAt, OpenOn, LoggedIn, AskForListeners, Finish, Stop>;
+using Next =
+    std::variant<Stay, Establish, Fail, Close, Drain, TryAt, OpenOn, LoggedIn, AskForListeners, Finish, BackOff, Stop>;
 
 Next next_of(Verdict verdict) {
   return std::visit([](auto& what) -> Next { return std::move(what); }, verdict);
@@ -494,7 +498,7 @@ class Transition {
 
   // ---- the phases ----------------------------------------------------------------------------------------------
 
-  /// The only place that replaces the phase. Nothing that the former one held is in use by then.
+  /// Only an enter() replaces the phase, and only this calls it. Nothing that the former one held is in use by then.
   void go(Next next) {
     while (!std::holds_alternative<Stay>(next)) {
       next = std::visit([this](auto to) { return this->enter(std::move(to)); }, std::move(next));
@@ -582,14 +586,28 @@ class Transition {
     } else {
       add(DropSession{});
     }
-    return back_off(std::move(fail.failure));
+    return BackOff{std::move(fail.failure)};
   }
 
   Next enter(Finish finish) {
     return std::visit(overloaded{[](ThenStop&) -> Next { return Stop{}; },
-                                 [this](ThenRetry& retry) { return back_off(std::move(retry.failure)); },
+                                 [](ThenRetry& retry) -> Next { return BackOff{std::move(retry.failure)}; },
                                  [this](ThenFailBack& back) { return go_back_to(back.relay); }},
                       finish.after);
+  }
+
+  Next enter(BackOff back_off) {
+    Failure failure = with_remedy_for(server(), std::move(back_off.failure));
+    const Reached reached = how_far(failure);
+    if (reached == Reached::lasting_session) start_over();
+    if (failure.cause == Cause::operator_request) return TryAt{state_.failover.best(now_).relay};
+    if (failure.cause == Cause::relay_penalty) failure.detail += likely_reason(state_.failover.here());
+    failure = addresses().explain(std::move(failure), here());
+    const NextTry next = state_.failover.failed(failure, reached, outage(), turn());
+    const bool elsewhere = next.relay != state_.failover.current();
+    happened(AttemptFailed{failure, next.at - now_, elsewhere ? std::optional{next.relay} : std::nullopt});
+    state_.phase = BackingOff{next.at, next.relay, std::move(failure)};
+    return Stay{};
   }
 
   Next enter(Stop) {
@@ -631,20 +649,6 @@ class Transition {
     const Duration lasting = spec_.backoff.reset_after;
     const Duration enough = worth_having ? std::min(shortest_worth_having, lasting) : lasting;
     return *state_.held_for >= enough ? Reached::lasting_session : Reached::session;
-  }
-
-  Next back_off(Failure failure) {
-    failure = with_remedy_for(server(), std::move(failure));
-    const Reached reached = how_far(failure);
-    if (reached == Reached::lasting_session) start_over();
-    if (failure.cause == Cause::operator_request) return TryAt{state_.failover.best(now_).relay};
-    if (failure.cause == Cause::relay_penalty) failure.detail += likely_reason(state_.failover.here());
-    failure = addresses().explain(std::move(failure), here());
-    const NextTry next = state_.failover.failed(failure, reached, outage(), turn());
-    const bool elsewhere = next.relay != state_.failover.current();
-    happened(AttemptFailed{failure, next.at - now_, elsewhere ? std::optional{next.relay} : std::nullopt});
-    state_.phase = BackingOff{next.at, next.relay, std::move(failure)};
-    return Stay{};
   }
 
   Next go_back_to(std::size_t relay) {
