@@ -161,6 +161,7 @@ class Transition {
     if (!first || now_ < *first) return Stay{};
     if (session != nullptr) {
       const bool stalled = timer.transport && stalls(*timer.transport);
+      // A stall puts answers off, but none to a request for a listener: that one ends the session, ahead of the list.
       if (stalled && session->listeners.answer_overdue(now_)) return expired(Timer::listeners, timer.transport);
       if (stalled) session->judged_after = now_ + answer_time;
       if (session->judged_after && now_ >= *session->judged_after) session->judged_after.reset();
