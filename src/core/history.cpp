@@ -18,7 +18,10 @@ void History::add(const Told& told) {
                           ends_.push_back({session.why, told.at, session.held, told.wall});
                           if (ends_.size() > most_ends) ends_.erase(ends_.begin());
                         },
-                        [](const auto&) {}},
+                        [](const StandsBy&) {}, [](const SessionStands&) {}, [](const ListenerHeld&) {},
+                        [](const ListenerFreed&) {}, [](const LeaseUnavailable&) {}, [](const BetterRelayAnswers&) {},
+                        [](const BetterRelayNotBack&) {}, [](const GoingBack&) {}, [](const DrainBegan&) {},
+                        [](const TunnelStopped&) {}},
              told.what);
 }
 

@@ -134,9 +134,13 @@ class Transition {
   }
 
   Next on(const StopNow&) {
-    return std::visit(overloaded{[](Idle&) -> Next { return Stop{}; }, [](BackingOff&) -> Next { return Stop{}; },
-                                 [](Stopped&) -> Next { return Stay{}; }, [this](auto&) { return drop(Stop{}); }},
-                      state_.phase);
+    return std::visit(
+        overloaded{[](Idle&) -> Next { return Stop{}; }, [](BackingOff&) -> Next { return Stop{}; },
+                   [this](Opening&) { return drop(Stop{}); }, [this](StandingBy&) { return drop(Stop{}); },
+                   [this](RequestingForwards&) { return drop(Stop{}); }, [this](Established&) { return drop(Stop{}); },
+                   [this](Draining&) { return drop(Stop{}); }, [this](Closing&) { return drop(Stop{}); },
+                   [](Stopped&) -> Next { return Stay{}; }},
+        state_.phase);
   }
 
   Next on(const ReconnectRequested&) {
@@ -407,10 +411,13 @@ class Transition {
 
   Next on(const SessionFailed& failed) {
     return std::visit(overloaded{[](Idle&) -> Next { return Stay{}; }, [](BackingOff&) -> Next { return Stay{}; },
-                                 [](Stopped&) -> Next { return Stay{}; },
+                                 [&](Opening&) -> Next { return Fail{failed.failure}; },
+                                 [&](StandingBy&) -> Next { return Fail{failed.failure}; },
+                                 [&](RequestingForwards&) -> Next { return Fail{failed.failure}; },
+                                 [&](Established&) -> Next { return Fail{failed.failure}; },
                                  [this](Draining& draining) { return drop(Finish{draining.after}); },
                                  [this](Closing& closing) { return drop(Finish{closing.after}); },
-                                 [&](auto&) -> Next { return Fail{failed.failure}; }},
+                                 [](Stopped&) -> Next { return Stay{}; }},
                       state_.phase);
   }
 
