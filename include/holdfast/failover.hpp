@@ -84,8 +84,9 @@ class Failover {
   void network_changed(bool moved);
   /// Likewise to each address of theirs.
   void forgive_addresses();
-  /// Someone has mended something: all are as good as new.
-  void start_over();
+  /// Someone has mended something: no relay has to wait, and what was learnt against one is forgotten, but for its
+  /// last failure and its backoff.
+  void forgive_all();
   void established();
   /// The session on the current relay is over and had held for reset_after: call before failed(), or what follows.
   void held_long();

@@ -105,7 +105,7 @@ void Failover::forgive_addresses() {
   for (RelayProgress& relay : all_) relay.addresses.forgive();
 }
 
-void Failover::start_over() {
+void Failover::forgive_all() {
   forgive_addresses();
   for (RelayProgress& relay : all_) {
     relay.next_try.reset();

@@ -144,7 +144,7 @@ class Transition {
   }
 
   Next on(const ReconnectRequested&) {
-    state_.failover.start_over();
+    state_.failover.forgive_all();
     const AfterClosing retry = ThenRetry{reconnect_requested(here())};
     return std::visit(
         overloaded{[](Idle&) -> Next { return Stay{}; }, [](BackingOff&) -> Next { return TryAt{0}; },
@@ -607,7 +607,7 @@ class Transition {
   Next enter(BackOff back_off) {
     Failure failure = with_remedy_for(server(), std::move(back_off.failure));
     const Reached reached = how_far(failure);
-    if (reached == Reached::lasting_session) start_over();
+    if (reached == Reached::lasting_session) begin_new_outage();
     if (failure.cause == Cause::operator_request) return TryAt{state_.failover.best(now_).relay};
     if (failure.cause == Cause::relay_penalty) failure.detail += likely_reason(state_.failover.here());
     failure = addresses().explain(std::move(failure), here());
@@ -660,13 +660,13 @@ class Transition {
   }
 
   Next go_back_to(std::size_t relay) {
-    start_over();
+    begin_new_outage();
     state_.failover.go_back_to(relay);
     return TryAt{relay};
   }
 
-  /// The session that has ended is no part of the outage that now begins.
-  void start_over() {
+  /// The session that has ended is no part of it.
+  void begin_new_outage() {
     state_.outage_since = now_;
     state_.failover.held_long();
   }
