@@ -77,7 +77,8 @@ NextTry Failover::best(TimePoint now) const {
   NextTry found{0, TimePoint::max()};
   for (std::size_t index = 0; index < all_.size(); ++index) {
     if (!must_wait(index, now)) return {index, now};
-    if (*all_[index].next_try < found.at) found = {index, *all_[index].next_try};
+    const TimePoint at = all_[index].next_try.value();
+    if (at < found.at) found = {index, at};
   }
   return found;
 }

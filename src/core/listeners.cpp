@@ -99,7 +99,7 @@ std::vector<ListenerAction> Listeners::answered(const ForwardAnswered& answer, c
 std::vector<ListenerAction> Listeners::knocked(const Knocked& knock, const Turn& turn) {
   ForwardProgress* forward = expecting(knock.forward, ForwardState::knocking);
   if (forward == nullptr) return {};
-  const auto explain = [&](Refusal refusal) { forward->explanation->refusal = refusal; };
+  const auto explain = [&](Refusal refusal) { forward->explanation.value().refusal = refusal; };
   switch (knock.answer) {
     case KnockAnswer::opened:
       explain(Refusal::held_stale);  // unless somebody speaks in time
@@ -120,11 +120,11 @@ std::vector<ListenerAction> Listeners::knocked(const Knocked& knock, const Turn&
 
 /// Where the relay could not look, nothing is known: the lease decides, as it does where we may not knock.
 std::vector<ListenerAction> Listeners::not_opened(const Knocked& knock, KnockFailure why, const Turn& turn) {
-  const auto found = hosts_->failed(why, knock.words);
+  const auto found = hosts_.value().failed(why, knock.words);
   if (!found) return knock_at_host(knock.forward, turn);
-  Explanation& explanation = *table_[knock.forward].explanation;
+  Explanation& explanation = table_[knock.forward].explanation.value();
   if (*found != KnockFailure::nobody_listens) {
-    explanation.no_knock = hosts_->in_words();
+    explanation.no_knock = hosts_.value().in_words();
     return evict_or_next(knock.forward, turn);
   }
   // It may have been given back just now: only a second refusal is a policy.
@@ -144,7 +144,7 @@ std::vector<ListenerAction> Listeners::evicted(const Evicted& eviction, const Tu
     case EvictOutcome::other_device:
     case EvictOutcome::twin: {
       const bool twin = eviction.outcome == EvictOutcome::twin;
-      Explanation& explanation = *forward->explanation;
+      Explanation& explanation = forward->explanation.value();
       explanation.silent = explanation.refusal == Refusal::held_stale;
       explanation.refusal = twin ? Refusal::held_by_twin : Refusal::held_by_other_device;
       explanation.holder = eviction.holder;
@@ -153,7 +153,7 @@ std::vector<ListenerAction> Listeners::evicted(const Evicted& eviction, const Tu
     }
     case EvictOutcome::not_ours:
     case EvictOutcome::failed:
-      if (!identified && !eviction.why.empty()) forward->explanation->not_evicted = eviction.why;
+      if (!identified && !eviction.why.empty()) forward->explanation.value().not_evicted = eviction.why;
       return give_up(eviction.forward, turn);
   }
   std::abort();
@@ -222,7 +222,7 @@ std::vector<ListenerAction> Listeners::next(const Turn& turn) {
   }
   if (chosen) return request(*chosen, turn);
   if (in_state(ForwardState::refused)) {
-    due_ = turn.now + ask_again_wait(turn.now - *refused_since_, turn.jitter);
+    due_ = turn.now + ask_again_wait(turn.now - refused_since_.value(), turn.jitter);
   } else {
     due_.reset();
     refused_since_.reset();
@@ -247,11 +247,11 @@ std::vector<ListenerAction> Listeners::knock(std::size_t forward, const Turn& tu
 
 std::vector<ListenerAction> Listeners::knock_at_host(std::size_t forward, const Turn& turn) {
   due_ = turn.now + knock_timeout;
-  return {Knock{forward, hosts_->current()}};
+  return {Knock{forward, hosts_.value().current()}};
 }
 
 std::vector<ListenerAction> Listeners::identify_or_next(std::size_t forward, const Turn& turn) {
-  if (!may_ask_lease_ || table_[forward].explanation->own) return give_up(forward, turn);
+  if (!may_ask_lease_ || table_[forward].explanation.value().own) return give_up(forward, turn);
   table_[forward].state = ForwardState::identifying;
   due_ = turn.now + lease_timeout;
   return {Identify{forward}};
@@ -259,7 +259,7 @@ std::vector<ListenerAction> Listeners::identify_or_next(std::size_t forward, con
 
 std::vector<ListenerAction> Listeners::evict_or_next(std::size_t forward, const Turn& turn) {
   const auto cooling = [&](const std::optional<TimePoint>& last) { return last && turn.now - *last < evict_cooldown; };
-  Explanation& explanation = *table_[forward].explanation;
+  Explanation& explanation = table_[forward].explanation.value();
   if (explanation.own || !may_ask_lease_ || cooling(explanation.evict_tried) || cooling(last_eviction_)) {
     return give_up(forward, turn);
   }
@@ -276,7 +276,7 @@ std::vector<ListenerAction> Listeners::give_up(std::size_t forward, const Turn& 
 
 /// After one minute, then after twice as long each time.
 bool Listeners::knock_due(const Explanation& explanation, TimePoint now) const {
-  return now - explanation.knocked >= std::max<Duration>(knock_again, explanation.knocked - *refused_since_);
+  return now - explanation.knocked >= std::max<Duration>(knock_again, explanation.knocked - refused_since_.value());
 }
 
 std::optional<std::size_t> Listeners::in_state(ForwardState state) const {

@@ -55,8 +55,9 @@ std::optional<TimePoint> Outage::due() const {
 
 std::optional<DiagnosisReport> Outage::report(TimePoint now) const {
   if (!said_) return std::nullopt;
-  return DiagnosisReport{said_->judgement.layer,     *said_->judgement.cause, said_->sentence,
-                         said_->judgement.next_step, now - said_->at,         now - *since_};
+  return DiagnosisReport{said_->judgement.layer, said_->judgement.cause.value(),
+                         said_->sentence,        said_->judgement.next_step,
+                         now - said_->at,        now - since_.value()};
 }
 
 }  // namespace holdfast

@@ -143,21 +143,22 @@ Conclusion<ProofAction> Proofs::expired(const Turn& turn, ProofHistory& history)
 }
 
 Conclusion<ProofAction> Proofs::finish_at_deadline(const Turn& turn, ProofHistory& history) {
-  if (running_->returned) return finish(ProofResult::connected, "", turn, history);
-  if (running_->answered) return finish(ProofResult::path_broken, "somebody else answers there", turn, history);
-  if (running_->opened)
-    return finish(ProofResult::path_broken, "the connection did not come back to us", turn, history);
+  const Running& running = running_.value();
+  if (running.returned) return finish(ProofResult::connected, "", turn, history);
+  if (running.answered) return finish(ProofResult::path_broken, "somebody else answers there", turn, history);
+  if (running.opened) return finish(ProofResult::path_broken, "the connection did not come back to us", turn, history);
   return not_opened(KnockFailure::not_connected, "no answer within " + to_text(open_timeout), turn, history);
 }
 
 Conclusion<ProofAction> Proofs::not_opened(KnockFailure why, const std::string& words, const Turn& turn,
                                            ProofHistory& history) {
-  const auto found = running_->hosts.failed(why, words);
+  Running& running = running_.value();
+  const auto found = running.hosts.failed(why, words);
   if (!found) {
-    running_->deadline = turn.now + open_timeout;
-    return {{Prove{running_->forward, running_->hosts.current()}}};
+    running.deadline = turn.now + open_timeout;
+    return {{Prove{running.forward, running.hosts.current()}}};
   }
-  const std::string detail = "the relay " + running_->hosts.in_words();
+  const std::string detail = "the relay " + running.hosts.in_words();
   switch (*found) {
     case KnockFailure::not_permitted:
       return finish(ProofResult::not_permitted, "", turn, history);
@@ -185,7 +186,7 @@ std::vector<ProofAction> Proofs::start_next(const Turn& turn) {
 
 Conclusion<ProofAction> Proofs::finish(ProofResult result, std::string detail, const Turn& turn,
                                        ProofHistory& history) {
-  const std::size_t index = running_->forward;
+  const std::size_t index = running_.value().forward;
   running_.reset();
   Entry& entry = table_[index];
   ProofHistory::Path& path = history.paths[index];

@@ -41,7 +41,7 @@ bool only_loopback_seen(const ForwardReport& forward) {
 }
 
 std::string proof_words(const ForwardReport& forward) {
-  const ProofReport& proof = *forward.proof;
+  const ProofReport& proof = forward.proof.value();
   std::string text = in_words(to_string(proof.result));
   if (is_good(proof.result)) {
     return text + (only_loopback_seen(forward) ? " on loopback " : " ") + to_text(proof.age) + " ago";

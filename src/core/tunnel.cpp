@@ -198,7 +198,7 @@ class Transition {
       case Timer::proofs:
         return proofs_moved(session(), session().proofs.expired(turn(), state_.proof_history));
       case Timer::fail_back:
-        add_all(std::get<Established>(state_.phase).fail_back->expired(turn(), state_.failover));
+        add_all(std::get<Established>(state_.phase).fail_back.value().expired(turn(), state_.failover));
         return Stay{};
     }
     std::abort();

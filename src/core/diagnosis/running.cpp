@@ -99,9 +99,10 @@ StepFindings listener_of(const TunnelReport& tunnel, const ForwardReport& forwar
 /// What comes of it at the target is told there.
 StepFindings proof_of(const ForwardReport& forward) {
   StepFindings found = taken(forward.listener + ": " + condition(forward));
-  const bool came_back = is_good(forward.proof->result) || forward.proof->result == ProofResult::target_down;
+  const ProofReport& proof = forward.proof.value();
+  const bool came_back = is_good(proof.result) || proof.result == ProofResult::target_down;
   if (came_back) found.measured = forward.listener + " leads back to us: " + condition(forward);
-  if (!came_back) found.failure = forward.proof->failure;
+  if (!came_back) found.failure = proof.failure;
   return found;
 }
 

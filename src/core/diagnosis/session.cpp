@@ -38,7 +38,7 @@ std::string how_often(const KeepaliveFindings& found) {
 
 /// Half of what is kept, so that one that is late still comes in time; the configuration takes whole seconds.
 std::string wiser_interval(const KeepaliveFindings& found) {
-  const Milliseconds half = found.survived.value_or(*found.forgotten) / 2;
+  const Milliseconds half = found.survived.value_or(found.forgotten.value()) / 2;
   const auto wiser = std::max(std::chrono::floor<std::chrono::seconds>(half), std::chrono::seconds{1});
   return "Set server_alive_interval to " + std::to_string(wiser.count()) + "s: half of what " +
          (found.survived ? "is kept." : "is too long. Then measure again.");
