@@ -7,8 +7,8 @@
 /// Why a tunnel is not up, and what is known of each cause: the one table that everything else asks.
 namespace holdfast {
 
-/// As precisely as the device can tell. The names are part of the status schema (docs/status.md) and of the log's CAUSE
-/// field; they are only ever added to. What each means: CauseFacts::sentence.
+/// What went wrong, as precisely as the device can tell. The names are part of the status schema (docs/status.md) and
+/// of the log's CAUSE field; they are only ever added to. What each means: CauseFacts::sentence.
 enum class Cause {
   name_not_found,
   resolver_unavailable,
@@ -185,7 +185,7 @@ std::string_view remedy(Cause cause);
 bool is_wrong_host_key(Cause cause);
 /// The relay lets nobody in with what this device has to log in with.
 bool is_refused_login(Cause cause);
-/// Of two faults at the same time the lower one is the answer, and the upper one its consequence.
+/// Is the fault of `lower` the answer, and that of `upper` its consequence, when both are there at the same time?
 bool hides(Cause lower, Cause upper);
 /// Does a fault of the lower layer explain one of the upper?
 bool hides(Layer lower, Layer upper);

@@ -35,7 +35,8 @@ using Target = std::variant<TcpTarget, UnixTarget>;
 
 /// One `ssh -R [bind_address:]port:host:hostport`.
 struct RemoteForward {
-  /// As it goes over the wire (RFC 4254, 7.1): "localhost" when the user gave none, "" for `*` or an empty one.
+  /// The address as it goes over the wire (RFC 4254, 7.1): "localhost" when the user gave none, "" for `*` or an empty
+  /// one.
   std::string bind_address = "localhost";
   std::uint16_t port = 0;  ///< 0: the relay chooses
   Target target;

@@ -4,7 +4,7 @@
 
 namespace holdfast {
 
-/// Of the connections to one forward.
+/// Counts the connections to one forward.
 struct Counters {
   std::uint64_t open = 0;  ///< connections that stand or are being connected
   std::uint64_t accepted = 0;

@@ -15,7 +15,7 @@ enum class CheckResult { pass, warn, fail, skip };
 /// "pass", "warn", "fail", "skip".
 std::string_view to_string(CheckResult result);
 
-/// Of one layer.
+/// What is made of the findings of one layer.
 struct Judgement {
   Layer layer{};
   CheckResult result{};

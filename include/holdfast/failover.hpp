@@ -53,7 +53,7 @@ enum class Reached {
 
 class Failover {
  public:
-  /// As many as there are; does nothing when they are there already.
+  /// Makes the list as long as there are relays; does nothing when it is so already.
   void resize(std::size_t count);
 
   const std::vector<RelayProgress>& all() const { return all_; }
@@ -82,7 +82,7 @@ class Failover {
   /// The way to all of them may be another one now: whoever could not be reached does not have to wait. If the device
   /// has `moved`, nor does who takes nobody from the address that it had.
   void network_changed(bool moved);
-  /// Likewise to each address of theirs.
+  /// The way to each address of theirs may be another one now.
   void forgive_addresses();
   /// Someone has mended something: no relay has to wait, and what was learnt against one is forgotten, but for its
   /// last failure and its backoff.

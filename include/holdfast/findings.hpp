@@ -53,7 +53,7 @@ struct DeviceFindings {
 };
 
 struct ModemFindings {
-  /// As ModemManager has them; the names are its own ("registered", "sim-pin", "home").
+  /// A modem as ModemManager has it; the names are its own ("registered", "sim-pin", "home").
   struct Modem {
     std::string name;             ///< "QUECTEL EG25"
     std::string state;            ///< MMModemState

@@ -97,7 +97,7 @@ using Happening = std::variant<StandsBy, SessionStands, SessionEnded, AttemptFai
                                ListenerFreed, ProofChanged, LeaseUnavailable, BetterRelayAnswers, BetterRelayNotBack,
                                GoingBack, DrainBegan, TunnelStopped>;
 
-/// As it is told at the daemon's edge (src/supervisor/teller.hpp), for whoever tells it on.
+/// A happening as it is told at the daemon's edge (src/supervisor/teller.hpp), for whoever tells it on.
 struct Told {
   std::uint64_t number = 0;  ///< in this process, whatever the tunnel, from 1 on
   TimePoint at;

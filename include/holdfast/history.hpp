@@ -40,7 +40,7 @@ class History {
   const std::optional<Error>& last_error() const { return last_error_; }
   /// The latest last.
   const std::vector<End>& ends() const { return ends_; }
-  /// Of failed attempts and sessions, refused listeners and bad proofs, each time one was told.
+  /// How often each cause was told, of failed attempts and sessions, refused listeners and bad proofs.
   const std::map<Cause, std::uint64_t>& counts() const { return counts_; }
 
   friend bool operator==(const History&, const History&) = default;

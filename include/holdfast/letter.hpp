@@ -12,7 +12,7 @@ struct Letter {
   bool harmless = false;
 };
 
-/// Of a text that is not empty.
+/// The first letter of a text that is not empty.
 Letter first_letter(std::string_view text);
 
 }  // namespace holdfast

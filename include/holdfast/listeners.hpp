@@ -72,7 +72,7 @@ struct ForwardAnswered {
   std::optional<std::uint16_t> bound_port;  ///< absent: refused
 };
 
-/// Of a direct-tcpip channel to the relay's own listener.
+/// What came of a direct-tcpip channel to the relay's own listener.
 enum class KnockAnswer {
   opened,          ///< the relay connected; whether somebody speaks is still to be seen
   answered,        ///< a byte, or an end: somebody alive handles connections there

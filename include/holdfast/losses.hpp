@@ -22,7 +22,7 @@ enum class LossOf {
 /// "session", "listener", ...
 std::string_view to_string(LossOf of);
 
-/// Of one kind, in the last losses_window.
+/// Losses of one kind in the last losses_window.
 struct RecentLosses {
   LossOf of{};
   std::size_t times = 0;  ///< at most most_losses: then there may have been more

@@ -16,8 +16,8 @@ class Outage {
  public:
   /// Called when the tunnel has changed, and at due(). True: it has to be looked at now; found() is told of that.
   bool step(bool is_up, const std::optional<Cause>& last_error, TimePoint now);
-  /// Of the last look. The sentence for the log, if it is another than was said of this outage before: what ends by
-  /// itself is said later (CauseFacts::said_after).
+  /// Takes what the last look found. Returns the sentence for the log, if it is another than was said of this outage
+  /// before; what ends by itself is said later (CauseFacts::said_after).
   std::optional<std::string> found(const Diagnosis& diagnosis, TimePoint now);
 
   /// When step() has to be called at the latest; none while the tunnel is up.

@@ -4,7 +4,7 @@
 
 namespace holdfast {
 
-/// Of a host or of a device.
+/// The public key of a host or of a device.
 struct PublicKey {
   std::string type;    ///< "ssh-ed25519"
   std::string base64;  ///< the blob, as it stands in known_hosts and authorized_keys

@@ -10,9 +10,9 @@ namespace holdfast {
 /// Logged in, whatever became of the listeners since.
 bool has_session(const TunnelReport& tunnel);
 
-/// Of the layers from Layer::session to Layer::proof; of a tunnel with a session, from Layer::banner on. Without one,
-/// the last error is a finding of its own layer if that is one of these, else of Layer::session: what ended it, and
-/// what it waits for. `spec`: the tunnel at the relay in use.
+/// Findings of the layers from Layer::session to Layer::proof; of a tunnel with a session, from Layer::banner on.
+/// Without a session, the last error is a finding of its own layer if that is one of these, else of Layer::session:
+/// what ended it, and what it waits for. `spec`: the tunnel at the relay in use.
 Findings findings_of(const TunnelSpec& spec, const TunnelReport& tunnel);
 
 /// What the looks found that cost no packet, and what is known of the session; without one the last error, as a finding

@@ -67,7 +67,8 @@ class Timeouts {
   std::optional<Duration> age_;      ///< of the sessions that made idle_connection known, if that was alike too
 };
 
-/// As patient as `spec`, with a probe after each half of `silence`; `spec` itself where that is so already, or never.
+/// A spec as patient as `spec`, with a probe after each half of `silence`; `spec` itself if it probes so already, or
+/// never.
 LivenessSpec probing_within(const LivenessSpec& spec, Duration silence);
 
 /// Within what clocks of whole seconds and a network's delays make of the same timeout.

@@ -38,8 +38,8 @@ enum class LargePackets {
   lost_inbound,   ///< something is missing that the relay had time to repeat, and what is small passes both ways
 };
 LargePackets large_packets(const TransportReport& transport);
-/// The same of a session that is given up for its silence, where fewer repetitions make it maybe_lost: on a connection
-/// that began with a late answer the kernel takes half a minute for four of them.
+/// large_packets() of a session that is given up for its silence. Fewer repetitions make it maybe_lost there: on a
+/// connection that began with a late answer the kernel takes half a minute for four of them.
 LargePackets large_packets_of_silent(const TransportReport& transport);
 
 /// Something is missing that the relay had some time to repeat: whether anything passes is worth a probe.

@@ -289,7 +289,7 @@ Step step(const TunnelSpec& spec, TunnelState state, const TunnelEvent& event, T
 /// When TimerExpired is due; none in a state that waits for nothing.
 std::optional<TimePoint> next_deadline(const TunnelState& state);
 
-/// Of a phase that has one, else null.
+/// The session of a phase that has one, else null.
 const LiveSession* session_of(const Phase& phase);
 
 /// No relay has a listener of this tunnel, as far as it has told: another session may ask for them.
@@ -305,8 +305,8 @@ const Proof* proof_of(const Phase& phase, std::size_t forward);
 bool is_proven(const TunnelState& state, const TunnelSpec& spec, TimePoint now);
 
 /// A session stands, a path that was good in this process's life has been broken for two hours, and the new sessions
-/// that were made for it did not mend it: if anything on this device does, a new process. That one has no good path to
-/// compare with, so that it is not ended for the same reason.
+/// that were made for it did not mend it. Only a new process is left to try on this device. That one has no good path
+/// to compare with, so that it is not ended for the same reason.
 bool is_wedged(const TunnelState& state, TimePoint now);
 
 }  // namespace holdfast

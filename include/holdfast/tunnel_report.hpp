@@ -42,7 +42,7 @@ struct TunnelFacts {
 TunnelReport report_of(const TunnelSpec& spec, const TunnelState& state, const History& history,
                        const TunnelFacts& facts, TimePoint now);
 
-/// The same, in short, of one that has not taken the tunnel over yet.
+/// Reports in short on a changed configuration that has not taken the tunnel over yet.
 ChangeReport change_report_of(const TunnelSpec& spec, const TunnelState& state, const History& history, TimePoint now);
 
 }  // namespace holdfast

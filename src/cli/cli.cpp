@@ -265,7 +265,7 @@ class CommandLine {
 
   // ---- the subcommands -------------------------------------------------------------------------------------------
 
-  /// Of a command line that nothing was parsed into: a command that was given describes itself at length.
+  /// Describes a command line that nothing was parsed into: a command that was given describes itself at length.
   static int print_completion(const Options& options) {
     std::cout << completion(CommandLine{}.app_, options.shell);
     return done;

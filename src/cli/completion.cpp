@@ -94,7 +94,7 @@ std::vector<std::string> all_words(const Command& command) {
   return all;
 }
 
-/// Of all options that have a value: those whose value is a file, or the others.
+/// The options whose value is a file, or those that have any other value.
 std::vector<std::string> with_value(const std::vector<Command>& commands, bool file) {
   std::vector<std::string> names;
   for (const Command& command : commands) {

@@ -28,7 +28,7 @@ std::string listed(const config::Problems& problems) {
   return text;
 }
 
-/// Of the process that holds all tunnels.
+/// The status socket of the process that holds all tunnels.
 tl::expected<SocketPath, Unanswered> find_socket(const Options& options) {
   if (options.socket) return SocketPath{*options.socket, ""};
   const std::string file = options.config.value_or(default_config());

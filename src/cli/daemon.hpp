@@ -20,10 +20,10 @@ struct Unanswered {
 /// One request to the running holdfast: GET, over the status socket that the options or the configuration name.
 tl::expected<status::Response, Unanswered> ask(const Options& options, const std::string& target);
 
-/// Likewise POST, over the control socket that belongs to it.
+/// One request, POST, over the control socket that belongs to that status socket.
 tl::expected<status::Response, Unanswered> command(const Options& options, const std::string& target);
 
-/// Likewise POST, for an answer that comes a line at a time.
+/// POSTs as command() does, for an answer that comes a line at a time.
 tl::expected<status::Response, Unanswered> stream(const Options& options, const std::string& target,
                                                   const std::function<void(const std::string&)>& line);
 

@@ -116,8 +116,8 @@ int look_outside(const Options& options, std::ostream& out) {
   return face.end();
 }
 
-/// Of the running daemon: those that something is wrong with, by a status that may be some time old, or all if nothing
-/// is, or if they are few.
+/// Picks the running daemon's tunnels that something is wrong with, by a status that may be some time old. All of them
+/// if nothing is, or if they are few.
 std::vector<std::string> worth_a_look(const Report& report, DoctorRound& round) {
   const auto is_well = [](const TunnelReport& tunnel) { return health(tunnel) == Health::ok; };
   constexpr std::size_t few = 4;

@@ -45,7 +45,7 @@ std::string versions() {
   return text;
 }
 
-/// Of the last hour: the service's, or the user's own.
+/// The last hour of the service's log, or of the user's own service's.
 std::string log_of_last_hour() {
   const std::string unit = own_config_folder().empty() ? "-u" : "--user-unit";
   return output_of(

@@ -22,9 +22,9 @@ class DoctorRound {
   void leave_out(const std::string& tunnel, const std::string& why);
   /// How many were looked at or left out.
   std::size_t tunnels() const { return tunnels_; }
-  /// Of the configuration: worth a look, whatever the tunnels are like. The last one is shown.
+  /// Remarks on the configuration: worth a look, whatever the tunnels are like. The last one is shown.
   void remark(const std::string& what);
-  /// Of several tunnels, a line each, and the remark. The exit status of that.
+  /// Shows a line for each of several tunnels, and the remark. Returns the exit status.
   int end();
 
  private:

@@ -6,7 +6,7 @@
 
 namespace holdfast::cli {
 
-/// Of options of `doctor` that do not go together, of which one would be ignored: what to type instead. Empty: they do.
+/// What to type instead of options of `doctor` that do not go together: one of them would be ignored. Empty: they do.
 std::string misuse_of_doctor(const Options& options);
 
 }  // namespace holdfast::cli

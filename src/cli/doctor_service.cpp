@@ -18,7 +18,7 @@ bool is_file(const std::string& file, const std::string& other) {
   return file == other || std::filesystem::equivalent(file, other, error);
 }
 
-/// Of the user's, not of the system's.
+/// The configuration is that of the user's own service, not of the system's.
 bool is_of_own_service(const std::string& config) {
   const std::string own = own_config_folder();
   return !own.empty() && is_file(config, own + "/holdfast.yaml");

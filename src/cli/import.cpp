@@ -50,7 +50,7 @@ tl::expected<migrate::SshConfig, std::string> ask_ssh(const migrate::Words& argu
   return migrate::parse_ssh_config(ended->output);
 }
 
-/// Of keys and files of known hosts.
+/// The keys and the files of known hosts that exist.
 std::vector<std::string> existing(const migrate::SshConfig& ssh, const std::string& home) {
   std::vector<std::string> there;
   std::error_code ignored;
@@ -155,7 +155,7 @@ int import_command(const Options& options) {
                     "'" + words.front() + "' is neither autossh nor ssh: give their command line, or their options");
   }
   migrate::Command command = found ? std::move(*found) : migrate::Command{true, {}, words, "", false};
-  // As autossh itself has them.
+  // The variables are those that autossh itself reads.
   for (const char* name : {"AUTOSSH_POLL", "AUTOSSH_FIRST_POLL", "AUTOSSH_PORT", "AUTOSSH_GATETIME", "AUTOSSH_MAXSTART",
                            "AUTOSSH_MAXLIFETIME", "AUTOSSH_LOGFILE", "AUTOSSH_PIDFILE"}) {
     // NOLINTNEXTLINE(concurrency-mt-unsafe)

@@ -22,7 +22,7 @@
 namespace holdfast::cli {
 namespace {
 
-/// Of the process that listens there.
+/// The credentials of the process that listens there.
 std::optional<ucred> peer_of(const std::string& path) {
   sockaddr_un address{};
   if (path.size() >= sizeof(address.sun_path)) return std::nullopt;

@@ -16,8 +16,8 @@ struct ServiceUser {
   std::vector<gid_t> groups;
 };
 
-/// Of the process that answers on the status socket; else, for the service's own configuration, whom the state
-/// directory belongs to, "_holdfast" or "holdfast". None if it can't be told.
+/// The user of the process that answers on the status socket. If none answers, for the service's own configuration:
+/// whom the state directory belongs to, "_holdfast" or "holdfast". None if it can't be told.
 std::optional<ServiceUser> find_service_user(const std::string& status_socket, bool own_configuration);
 
 /// While it lives, this process, which is root's, may read and write what that user may, and no more. Throws

@@ -63,16 +63,16 @@ class Files {
 
 /// The real one.
 const Files& system_files();
-/// The same, for a look at the configuration from outside of the service: credentials are taken to be where systemd
-/// will put them, unseen, unless the environment says where to look; so is a state directory that is not there yet or
+/// The real one for a look at the configuration from outside of the service. Credentials are taken to be where systemd
+/// will put them, unseen, unless the environment says where to look. So is a state directory that is not there yet, or
 /// not for this user.
 const Files& files_outside_service();
 
-/// The same, for a look that logs in nowhere: keys and certificates are not asked for.
+/// The real one for a look that logs in nowhere: keys and certificates are not asked for.
 const Files& files_without_keys();
 
-/// The same, for a running process, in which one tunnel's key or certificate that is away is no trouble of the others:
-/// they are taken to be there.
+/// The real one for a running process. Keys and certificates are taken to be there: one that is away is no trouble of
+/// the other tunnels.
 const Files& files_in_service();
 
 /// A file's text, and the name by which problems speak of it.
@@ -84,15 +84,15 @@ struct Source {
 /// The configuration, and behind it the files of its conf.d, which hold tunnels and nothing else. All problems at once,
 /// in the order of the files and of their lines.
 tl::expected<Loaded, Problems> parse(const std::vector<Source>& sources, const Files& files);
-/// Of a configuration without a conf.d.
+/// Parses a configuration without a conf.d.
 tl::expected<Loaded, Problems> parse(std::string_view text, const std::string& file_name, const Files& files);
 /// Reads the file first, and "conf.d/*.yaml" beside it, if there is such a folder, in the order of their names. What
 /// can't be read is a Problem too. `planned`: files of these that are not there yet, or have another text.
 tl::expected<Loaded, Problems> load(const std::string& path, const Files& files = system_files(),
                                     const std::vector<Source>& planned = {});
 
-/// Of what load() reads, 64 bits in hexadecimal: another one once a file came, went, or has another text. Empty if one
-/// can't be read.
+/// A digest of what load() reads, 64 bits in hexadecimal: another one once a file came, went, or has another text.
+/// Empty if a file can't be read.
 std::string digest_of(const std::string& path);
 
 /// Where the daemon that runs with this file has its status socket, whatever else is wrong with the file by now.

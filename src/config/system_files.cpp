@@ -47,7 +47,7 @@ class SystemFiles : public Files {
   }
 };
 
-/// As an operator sees it: credentials exist while the service runs, and for the service only.
+/// Sees files as an operator does: credentials exist while the service runs, and for the service only.
 class FilesOutsideService : public SystemFiles {
  public:
   Kind private_key(const std::string& path) const override {

@@ -63,7 +63,8 @@ constexpr std::array backoff_keys{
     key<Seconds<0, day>, &BackoffSpec::reset_after>("reset_after"),
 };
 
-// A new option is one line here, a row in docs/configuration.md and a paragraph in etc/holdfast.yaml.
+// A new option is a member of TunnelSpec (include/holdfast/config.hpp), one line here, a row in docs/configuration.md,
+// a paragraph in etc/holdfast.yaml and a property in etc/holdfast.schema.json.
 constexpr std::array keys{
     Key<TunnelSpec>{"host_name", HostNames::read, HostNames::write},
     key<Number<1, 65535>, &TunnelSpec::port>("port"),

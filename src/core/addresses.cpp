@@ -12,7 +12,7 @@ namespace {
 
 /// How long an address that failed is second choice: then a preferred family may come back.
 constexpr Duration mark_lasts = std::chrono::hours{1};
-/// Of each kind: a name server may say thousands.
+/// How many addresses of each kind are kept: a name server may say thousands.
 constexpr std::size_t most_addresses = 16;
 constexpr unsigned most_hasty = 16;
 

@@ -9,7 +9,7 @@ namespace {
 /// Looking costs some 1.5 KB, going back in vain a few seconds without a tunnel: at least this often all the same.
 constexpr Duration longest_return = std::chrono::hours{4};
 
-/// As likely as its end, it is the device's way to anywhere that is gone.
+/// What is gone may be the relay, or as likely the device's way to anywhere.
 bool could_not_be_reached(const RelayProgress& relay) {
   return relay.failure && facts_of(relay.failure->cause).lies == Lies::on_the_way;
 }

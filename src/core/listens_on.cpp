@@ -9,7 +9,7 @@ namespace {
 constexpr std::size_t as_many_as_are_told = 5;
 constexpr std::size_t digits_of_ipv4 = 8;
 
-/// Of the addresses at one port.
+/// Which kinds of addresses listen at one port.
 struct Seen {
   bool any4 = false;
   bool any6 = false;

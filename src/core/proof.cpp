@@ -230,7 +230,7 @@ std::optional<TimePoint> Proofs::due() const {
   return first;
 }
 
-/// Of a forward whose path was found broken twice.
+/// Asks for a new session for a forward whose path was found broken twice.
 Verdict Proofs::verdict(TimePoint now, ProofHistory& history) const {
   const bool too_soon =
       history.last_renewal &&

@@ -118,7 +118,7 @@ struct Remark {
   Health health;
 };
 
-/// Of several relays: which better one is not used and why, and which other one shows a wrong host key.
+/// Says which better relay is not used and why, and which other one shows a wrong host key.
 std::vector<Remark> remarks_on_relays(const TunnelReport& tunnel) {
   std::vector<Remark> remarks;
   for (const RelayReport& relay : tunnel.relays) {

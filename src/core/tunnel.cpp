@@ -23,7 +23,7 @@ constexpr Duration shortest_worth_having = std::chrono::seconds{10};
 /// How long a session asks again for a listener that somebody holds before it starts over with a new session, which
 /// costs forty times as much.
 constexpr Duration hold_limit = std::chrono::minutes{10};
-/// The same while another relay may give what this one refuses; an eviction that is under way is not cut short by it.
+/// hold_limit while another relay may give what this one refuses; it cuts no eviction short that is under way.
 constexpr Duration hold_limit_among_relays = std::chrono::seconds{10};
 /// How long a session may owe a packet after the network changed under it, besides what TCP needs to repeat what it
 /// sent into a hole before; and how long at most.
@@ -54,7 +54,7 @@ LiveSession* live_session(Phase& phase) {
   return const_cast<LiveSession*>(session_of(phase));
 }
 
-/// The same, of a session that has asked for its listeners.
+/// The session, if it has asked for its listeners; else null.
 LiveSession* serving_session(Phase& phase) {
   return std::holds_alternative<StandingBy>(phase) ? nullptr : live_session(phase);
 }
@@ -84,7 +84,7 @@ Next next_of(Verdict verdict) {
   return std::visit([](auto& what) -> Next { return std::move(what); }, verdict);
 }
 
-/// Of an end that has one.
+/// Why a session ends; null for an end that has no reason.
 Failure* reason_of(AfterClosing& after) {
   auto* retry = std::get_if<ThenRetry>(&after);
   return retry == nullptr ? nullptr : &retry->failure;

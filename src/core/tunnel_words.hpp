@@ -29,7 +29,7 @@ std::string with_remedy(const Failure& failure);
 
 /// "localhost:4649 -> localhost:22"
 std::string forward_name(const TunnelSpec& spec, std::size_t forward, std::uint16_t bound_port);
-/// The same of all that are held; "holding nothing yet" when none is.
+/// The names of all forwards that are held; "holding nothing yet" when none is.
 std::string held_forwards(const TunnelSpec& spec, const ForwardTable& forwards);
 
 }  // namespace holdfast

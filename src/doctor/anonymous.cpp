@@ -19,7 +19,7 @@ bool is_word(char letter) {
   return std::isalnum(static_cast<unsigned char>(letter)) != 0 || letter == '_' || letter == '-';
 }
 
-/// Of a hardware address: "00:1f".
+/// The last two bytes of a hardware address that stands for another: "00:1f".
 std::string last_two_bytes(unsigned number) {
   std::array<char, 8> text{};
   std::snprintf(text.data(), text.size(), "%02x:%02x", number >> 8U & 0xffU, number & 0xffU);

@@ -98,7 +98,7 @@ class Probe {
                                reinterpret_cast<const sockaddr*>(&everybody), sizeof everybody));
   }
 
-  /// Of what has come, the next one who has it.
+  /// The next one who has the address, by what has come.
   std::optional<HardwareAddress> answer() const {
     ether_arp heard{};
     while (::recv(socket_.get(), &heard, sizeof heard, MSG_DONTWAIT) == sizeof heard) {

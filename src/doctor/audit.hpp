@@ -33,8 +33,7 @@ tl::expected<PublicKey, std::string> device_key(const std::string& path);
 /// Logs in as look_from_outside() does, and changes nothing there. Blocks.
 std::vector<Remark> audit_relay(const Audit& audit);
 
-// ---- pure
-// ------------------------------------------------------------------------------------------------------------
+// ---- pure -----------------------------------------------------------------------------------------------------------
 
 /// A name that stands in the script as it is.
 bool is_account_name(std::string_view name);
@@ -67,9 +66,9 @@ std::string banner_of(const std::string& log);
 /// From what is worst for a tunnel on.
 std::vector<Remark> judge_relay(const RelaySeen& seen);
 
-/// Of sshd_config, as etc/relay has it.
+/// The Match block for sshd_config, as etc/relay has it.
 std::string match_block(const std::string& account);
-/// Of authorized_keys, for one device that listens at localhost:`port`.
+/// The line of authorized_keys for one device that listens at localhost:`port`.
 std::string key_line(std::uint16_t port, const PublicKey& key, const std::string& device);
 
 }  // namespace holdfast::doctor

@@ -199,7 +199,7 @@ class Auditor {
       add(CheckResult::fail, "login", "PubkeyAuthentication no: no device can log in", {"PubkeyAuthentication yes"});
   }
 
-  /// Of the account, which an option of a key can take away.
+  /// What the account may do, which an option of a key can take away.
   void rights() {
     struct Right {
       const char* keyword;

@@ -11,11 +11,12 @@
 namespace holdfast::doctor {
 namespace {
 
-/// Of all examinations: a call that a dead disk keeps stays behind with its thread, and a daemon looks for weeks.
+/// How many calls all examinations have under way. A call that a dead disk keeps stays behind with its thread, and a
+/// daemon looks for weeks.
 constexpr int most_calls = 32;
 std::atomic<int> calls_under_way{0};
 
-/// As long as a call is waited for, or runs.
+/// Counts a call as long as it is waited for, or runs.
 struct Call {
   Call() { ++calls_under_way; }
   ~Call() { --calls_under_way; }

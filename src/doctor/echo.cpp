@@ -47,7 +47,7 @@ address address_of(const sockaddr_storage& from) {
   return endpoint.address();
 }
 
-/// As ping(8) words them.
+/// What an ICMP error says, as ping(8) words it.
 std::string v4_words(unsigned type, unsigned code) {
   if (type == ICMP_TIME_EXCEEDED) return "Time to live exceeded";
   if (type != ICMP_DEST_UNREACH) return "ICMP type " + std::to_string(type);
@@ -165,7 +165,7 @@ int EchoSocket::send(const address& to, std::uint16_t number, std::size_t size, 
   return ::sendto(fd, message.data(), message.size(), MSG_NOSIGNAL, endpoint.data(), length) < 0 ? errno : 0;
 }
 
-/// Of an ICMP message that is ours.
+/// The sequence number of an ICMP message that is ours; none of any other.
 std::optional<std::uint16_t> EchoSocket::number_of(const std::vector<std::uint8_t>& message, std::size_t size,
                                                    bool question) {
   const unsigned answer = v6_ ? static_cast<unsigned>(ICMP6_ECHO_REPLY) : static_cast<unsigned>(ICMP_ECHOREPLY);

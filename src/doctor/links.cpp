@@ -17,7 +17,7 @@ std::optional<std::int64_t> uptime() {
   return time.tv_sec;
 }
 
-/// As the kernel's are written.
+/// Writes an address as the kernel writes its own.
 std::string written_alike(const std::string& address) {
   boost::system::error_code error;
   const auto parsed = boost::asio::ip::make_address(address, error);

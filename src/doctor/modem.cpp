@@ -16,7 +16,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// Of what a device says of itself.
+/// How much is kept of what a device says of itself.
 constexpr std::size_t longest_line = 100;
 constexpr std::size_t most_modems = 16;
 

@@ -50,7 +50,7 @@ class Error {
 
 // ---- values ---------------------------------------------------------------------------------------------------------
 
-/// Of the types that ModemManager's properties have; a number is also the first of a structure.
+/// A property of ModemManager's: a number, which may be the first of a structure, a text, or a list.
 struct Value {
   std::int64_t number = 0;
   std::string text{};

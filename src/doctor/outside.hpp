@@ -32,8 +32,7 @@ void look_from_outside(const Outside& outside, const std::function<void(Layer, F
 inline constexpr std::array outside_layers{Layer::authentication, Layer::listener, Layer::lease, Layer::proof,
                                            Layer::target};
 
-// ---- pure
-// ------------------------------------------------------------------------------------------------------------
+// ---- pure -----------------------------------------------------------------------------------------------------------
 
 /// What a POSIX shell on the relay is to run; each line of what it prints begins with outside_mark.
 std::string outside_script(std::uint16_t port);
@@ -55,7 +54,7 @@ struct SeenAtRelay {
   std::vector<Program> programs{};
   std::vector<std::string> devices{};  ///< by the lease records of the account, whose session is there
   std::vector<unsigned> guards{};      ///< of each: after so many seconds of silence its session is ended; 0: not told
-  /// Of the relay's sshd for the user that listens, as far as it may be asked.
+  /// What the relay's sshd does for the user that listens, as far as it may be asked.
   std::optional<unsigned> alive_interval{};  ///< ClientAliveInterval, in seconds
   std::optional<unsigned> alive_count{};     ///< ClientAliveCountMax
   std::string version{};                     ///< "OpenSSH_9.2p1"

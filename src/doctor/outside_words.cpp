@@ -61,7 +61,7 @@ void replace(std::string& text, std::string_view from, std::string_view to) {
     text.replace(at, from.size(), to);
 }
 
-/// Of a few digits; none if it is anything else.
+/// Parses a few digits; none if it is anything else.
 std::optional<unsigned> number(std::string_view text) {
   unsigned value = 0;
   const auto parsed = std::from_chars(text.data(), text.data() + text.size(), value);
@@ -85,7 +85,7 @@ struct Bound {
   std::string by{};
 };
 
-/// Of the lease: where each record says it, the longest.
+/// The lease's bound: the longest, if each record says one.
 std::optional<Bound> bound_by_lease(const SeenAtRelay& seen) {
   const auto after = guard_of(seen);
   if (!after) return std::nullopt;

@@ -16,7 +16,7 @@
 
 namespace holdfast::doctor {
 
-/// Of the session that stood when the examination began.
+/// What was known of the session that stood when the examination began.
 struct SessionNow {
   std::optional<TimePoint> answered_at;  ///< when the relay gave a sign of life last
   std::uint64_t bytes_received = 0;
@@ -45,7 +45,7 @@ struct Patient {
 
 /// What one look at a layer found. Called from the loop, never from inside; the look may be destroyed in it.
 using Then = std::function<void(Finding)>;
-/// Likewise of several layers, as they are reached.
+/// What one look at several layers found, each as it is reached. Called as Then is.
 using Tell = std::function<void(Layer, Finding)>;
 
 /// Destroying a look ends it, and nobody is told any more.
@@ -55,7 +55,7 @@ using Look = std::unique_ptr<net::Operation>;
 
 /// A session stands, or did when the examination began.
 bool stands(const Patient& patient);
-/// Of the session that stands: asks its relay for a sign of life.
+/// Asks the relay of the session that stands for a sign of life.
 Look look_at_life(const Patient& patient, Then then);
 /// A session stands, and look_at_life() has not shown that nothing comes through it any more.
 bool leads_there(const Patient& patient, const Findings& so_far);

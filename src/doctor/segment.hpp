@@ -18,7 +18,7 @@ struct Segment {
   bool ack = false;
   bool rst = false;
 };
-/// Of a packet from its IP header on, which may be cut short behind the TCP header. None if it is something else.
+/// Parses a packet from its IP header on; it may be cut short behind the TCP header. None if it is something else.
 std::optional<Segment> parse_segment(std::span<const std::uint8_t> packet);
 
 }  // namespace holdfast::doctor

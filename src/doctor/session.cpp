@@ -79,7 +79,7 @@ class SessionLook final : public net::Operation, private ssh::SessionObserver {
   void on_open_request(ssh::OpenRequest) override {}
   void on_unwanted_open(const std::string&) override {}
 
-  /// Of all so far, from the beginning on.
+  /// Ends the look `longest` after its beginning; a later call takes the place of an earlier one.
   void limit(Duration longest) {
     limit_.start(began_ + longest - Clock::now(), [this] { on_limit(); });
   }
@@ -170,7 +170,7 @@ class SessionLook final : public net::Operation, private ssh::SessionObserver {
     if (!alive.expired()) tell_above({});
   }
 
-  /// Of a step that was passed on the way to one that was not.
+  /// What was seen of a step that was passed on the way to one that was not.
   std::string measured_of(Layer step) const {
     if (step == Layer::banner) return server_;
     if (step == Layer::key_exchange) return session_->cipher();
@@ -247,7 +247,7 @@ Findings findings_known(const Patient& patient, bool leads) {
   return known;
 }
 
-/// Of the session that stands; and whether the next one would get as far as its login, for its keys may be gone by now.
+/// Tells of the session that stands, and whether the next one could log in, for its keys may be gone by now.
 class RunningLook final : public net::Operation {
  public:
   RunningLook(const Patient& patient, Findings known, const Tell& tell) {

@@ -22,7 +22,7 @@ using namespace std::chrono_literals;
 using boost::asio::ip::address;
 using boost::asio::ip::tcp;
 
-/// Of one name; the looks go no further than the first so many.
+/// How many addresses of one name are looked at.
 constexpr std::size_t most_addresses = 4;
 
 Milliseconds since(TimePoint began, TimePoint ended) {
@@ -265,7 +265,7 @@ class TcpLook final : public net::Operation {
     tell();
   }
 
-  /// Of the first that was refused.
+  /// Asks who refused one of the tries: the relay, or somebody on the way.
   void find_refuser() {
     tcp::endpoint endpoint;
     for (const net::ConnectTry& one : connecting_->tries()) {

@@ -44,10 +44,10 @@ class Connection final : public ssh::ChannelObserver,
   void start();
   /// Closes the channel and resets the local socket, at once, without on_end.
   void abort();
-  /// The same, with a plain close of the local socket.
+  /// Closes the channel and the local socket, at once, without on_end.
   void hang_up();
 
-  /// The same, but the channel stays open, and is handed out; none if it was closed already.
+  /// Closes the local socket likewise; the channel stays open, and is handed out. None if it was closed already.
   std::optional<ssh::Channel> keep_channel();
 
   /// Before start(): if what comes first from the relay begins with `mark`, it is taken out. `decided` is then called

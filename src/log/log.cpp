@@ -42,7 +42,7 @@ spdlog::level::level_enum spdlog_level(LogLevel level) {
   return spdlog::level::info;
 }
 
-/// Of the longest lines it is some megabytes; of those that are usual, some hundred kilobytes.
+/// How many lines wait for the sink: some hundred kilobytes of usual lines, some megabytes of the longest ones.
 constexpr std::size_t most_waiting = 500;
 
 /// An event on its way to the sink. spdlog's message has no room for the fields.

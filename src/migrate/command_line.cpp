@@ -159,7 +159,7 @@ tl::expected<Surroundings, std::string> surroundings_of(const std::vector<std::s
     if (!content) all.left_out.push_back("EnvironmentFile=" + *file + ": it can't be read here");
     for (const auto& [name, value] : environment_file(content.value_or(""))) of_files[name] = value;
   }
-  // As systemd has it: files count for more than Environment=.
+  // Files count for more than Environment=, as they do to systemd.
   of_files.merge(all.environment);
   all.environment = std::move(of_files);
   return all;

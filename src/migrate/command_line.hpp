@@ -28,7 +28,7 @@ using ReadFile = std::function<std::optional<std::string>(const std::string&)>;
 /// or more than one, or what only a shell knows.
 tl::expected<Command, std::string> find_command(
     std::string_view text, const ReadFile& read = [](const auto&) { return std::nullopt; });
-/// Of words that a shell has split already.
+/// Finds it in words that a shell has split already.
 std::optional<Command> command_in(const Words& words);
 
 /// An autossh or ssh command line, taken apart as getopt(3) does.

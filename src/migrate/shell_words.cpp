@@ -62,7 +62,7 @@ class Shell {
 
   void add(const std::string& text) { word_ = word_.value_or("") + text; }
 
-  /// Of what stands outside of quotes the blanks separate words.
+  /// Takes text from outside of quotes, where blanks separate words.
   void add_words(const std::string& text) {
     for (const char c : text) {
       if (c == ' ' || c == '\t') {

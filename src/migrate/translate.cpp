@@ -373,7 +373,7 @@ class Translator {
     return level == "debug1" ? "debug" : level;
   }
 
-  /// As ssh_config(5) has it, of those that are told of.
+  /// The spelling of ssh_config(5), for the keywords that are told of.
   static std::string spelt(std::string_view keyword) {
     for (const std::string_view known : {"LocalForward",
                                          "DynamicForward",

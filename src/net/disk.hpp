@@ -24,7 +24,8 @@ class Disk {
   /// `read` runs on the thread and owns what it touches; what it returns is called from the loop, unless the Disk is
   /// gone by then. False if too many reads wait, or if neither a thread nor a descriptor can be had.
   bool read(std::function<Then()> read);
-  /// Likewise. `write` returns 0 or an errno, which `then` is told. The caller writes one file once at a time.
+  /// `write` runs on the thread as `read` does. It returns 0 or an errno, which `then` is told from the loop. The
+  /// caller writes one file once at a time.
   void write(const std::string& file, std::function<int()> write, std::function<void(int)> then);
 
   /// "FILE: why", for each whose last write failed or takes long.

@@ -22,7 +22,7 @@ bool carries_ip(unsigned short type) {
   return std::find(others.begin(), others.end(), type) == others.end();
 }
 
-/// Of what lies in IFLA_LINKINFO.
+/// A link's kind ("wireguard"), which lies in IFLA_LINKINFO; empty if it has none.
 std::string kind_of(const Attributes& attributes) {
   const auto info = attributes.find(IFLA_LINKINFO);
   if (info == attributes.end()) return {};

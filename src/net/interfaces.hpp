@@ -40,7 +40,7 @@ class Interfaces {
   std::vector<std::pair<LinkIndex, AddressFindings::Address>> addresses_;
 };
 
-/// As they are now, asked for with a socket of its own; none if the kernel does not say.
+/// Asks for the interfaces as they are now, with a socket of its own; none if the kernel does not say.
 std::optional<Interfaces> dump_interfaces();
 
 }  // namespace holdfast::net

@@ -52,7 +52,7 @@ bool allows(AddressFamily family, const asio::ip::address& address) {
   return family == AddressFamily::any || (family == AddressFamily::inet6) == address.is_v6();
 }
 
-/// As OpenSSH's client asks: without AI_ADDRCONFIG, which hides ::1 on a host that has no other IPv6 address.
+/// Asks as OpenSSH's client does, without AI_ADDRCONFIG: that hides ::1 on a host that has no other IPv6 address.
 Answer system_lookup(const std::string& host, std::uint16_t port, AddressFamily family) {
   addrinfo hints{};
   hints.ai_family = to_af(family);

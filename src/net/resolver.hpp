@@ -71,7 +71,7 @@ class Resolver {
 
   [[nodiscard]] std::unique_ptr<Operation> resolve(const std::string& host, std::uint16_t port, AddressFamily family,
                                                    ResolveHandler handler);
-  /// The same for a relay. From now on the cache takes its addresses from was_right() only, whatever DNS says of the
+  /// Resolves a relay's name. From now on the cache takes its addresses from was_right() only, whatever DNS says of the
   /// name: that may lead to a captive portal.
   [[nodiscard]] std::unique_ptr<Operation> find_relay(const std::string& host, std::uint16_t port, AddressFamily family,
                                                       RelayHandler handler);

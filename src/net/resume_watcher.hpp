@@ -40,7 +40,7 @@ class ResumeWatcher {
   /// `resumed` is called from the loop. A kernel without such timers tells nothing.
   ResumeWatcher(const boost::asio::any_io_executor& executor,
                 std::function<void(std::chrono::nanoseconds slept)> resumed, ReadClocks clocks = read_clocks);
-  /// The same, with a descriptor in the timer's place: whenever it is readable, the wall clock has jumped.
+  /// Takes a descriptor in the timer's place: whenever it is readable, the wall clock has jumped.
   ResumeWatcher(const boost::asio::any_io_executor& executor, int jumps,
                 std::function<void(std::chrono::nanoseconds slept)> resumed, ReadClocks clocks);
 

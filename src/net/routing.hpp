@@ -11,7 +11,7 @@
 /// inside the call: nothing is sent, and no privilege is needed.
 namespace holdfast::net {
 
-/// Of any table. A route that several gateways share is one, and names the first of them.
+/// The default routes of all tables. A route that several gateways share is one, and names the first of them.
 std::vector<RouteFindings::Default> default_routes();
 
 /// "100: from 10.0.0.0/8 fwmark 0x1 lookup 51820", without the three that every kernel has.

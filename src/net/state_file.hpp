@@ -12,7 +12,7 @@ tl::expected<std::string, std::string> read_file(const std::string& path);
 
 /// 0, or the errno that says why the file could not be replaced; then it is what it was. Not for the loop: see Disk.
 int replace_file(const std::string& path, const std::string& text);
-/// The same, for the start: ETIMEDOUT if the disk does not answer within two seconds.
+/// replace_file() for the start: ETIMEDOUT if the disk does not answer within two seconds.
 int replace_file_soon(const std::string& path, const std::string& text);
 
 }  // namespace holdfast::net

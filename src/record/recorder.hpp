@@ -61,7 +61,7 @@ class Recorder {
   bool ended_ = false;
 };
 
-/// Of one tunnel. Without a recorder it records nothing.
+/// Records one tunnel's steps; without a recorder, nothing.
 class StepRecorder {
  public:
   StepRecorder(std::shared_ptr<Recorder> recorder, const TunnelSpec& spec)

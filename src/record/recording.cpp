@@ -160,7 +160,7 @@ class Parser {
     configuration_at_ = line_;
   }
 
-  /// Of the last tunnel.
+  /// Reads the configuration of the last tunnel, whose lines are complete.
   void end_of_configuration() {
     if (configuration_.empty() && !configuration_at_) return;
     if (!configuration_at_) {
@@ -183,7 +183,7 @@ class Parser {
     }
   }
 
-  /// Of the last tunnel.
+  /// Reads a time of the last tunnel's that YAML has only in whole seconds.
   void exact(std::string_view line) {
     const std::string_view name = take_until(line, " ");
     const auto* const known = std::find_if(std::begin(exact_times), std::end(exact_times),

@@ -23,7 +23,7 @@ struct ParsedEvent {
   TunnelEvent event;
   std::string_view rest;  ///< of the text, behind it
 };
-/// Of the text's beginning, or what is wrong with it.
+/// Parses the event that the text begins with. The error says what is wrong with it.
 tl::expected<ParsedEvent, std::string> parse_event(std::string_view text);
 
 /// What is read is no longer, so that whoever adds some of it up need not think of overflow.

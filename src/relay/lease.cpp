@@ -11,7 +11,7 @@
 namespace holdfast::relay {
 namespace {
 
-/// Of what a login shell says before it ends without a greeting: enough to recognise it.
+/// How many bytes are shown of what a login shell says before it ends without a greeting: enough to recognise it.
 constexpr std::size_t most_noise_shown = 120;
 /// Unanswered questions; a script that hangs must not make us queue heartbeats for ever.
 constexpr std::size_t most_questions = 64;

@@ -92,7 +92,7 @@ struct Dropped {
   friend bool operator==(const Dropped&, const Dropped&) = default;
 };
 
-/// Of the relay's sshd; neither type nor blob is checked further.
+/// The host keys of the relay's sshd; neither type nor blob is checked further.
 struct Keys {
   std::vector<PublicKey> keys;  ///< max_keys at most
   friend bool operator==(const Keys&, const Keys&) = default;

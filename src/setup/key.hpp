@@ -19,7 +19,7 @@ struct Key {
 /// beside it with the comment. A FILE.pub of another key is written anew beside a new key, else left and noted. The
 /// error says what to do about a key that can't be used or written.
 tl::expected<Key, std::string> find_or_make_key(const std::string& file, std::string_view comment);
-/// Of a key that is there.
+/// Finds a key that is there, and makes none.
 tl::expected<Key, std::string> find_key(const std::string& file);
 
 }  // namespace holdfast::setup

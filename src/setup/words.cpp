@@ -43,7 +43,7 @@ std::string scalar(const std::string& text) {
   return quoted + '"';
 }
 
-/// As sshd(8) has it in permitlisten and permitopen. Port 0, which the relay chooses, may be any.
+/// A place as permitlisten and permitopen have it (sshd(8)). Port 0, which the relay chooses, may be any.
 std::string place(const std::string& host, std::uint16_t port) {
   return (host.empty() ? "*" : in_brackets(host)) + ":" + (port == 0 ? "*" : std::to_string(port));
 }

@@ -17,7 +17,7 @@ std::string message(char type, std::string_view rest = {}) {
   return to_wire(std::string{type}.append(rest));
 }
 
-/// Of a whole message; 0 if it has none.
+/// The type of a whole message; 0 if it has none.
 char type_of(std::string_view whole) {
   const auto payload = next_string(whole);
   return payload && !payload->empty() ? payload->front() : '\0';

@@ -15,8 +15,8 @@ struct AgentKey {
   friend bool operator==(const AgentKey&, const AgentKey&) = default;
 };
 
-/// Of an agent's answer, its length in front included. libssh's request to sign has the key twice, and both have to
-/// find room in a socket that nobody reads meanwhile (net.core.wmem_default, 208 KB).
+/// The longest answer of an agent, in bytes, its length in front included. libssh's request to sign has the key twice,
+/// and both have to find room in a socket that nobody reads meanwhile (net.core.wmem_default, 208 KB).
 inline constexpr std::size_t longest_agent_message = std::size_t{64} * 1024;
 
 std::string list_keys_message();

@@ -87,7 +87,7 @@ Authentication::State Authentication::try_identity(ssh_session session) {
   // Refused by libssh, without a word to the relay: the reason is worth telling.
   const std::string reason = ssh_get_error(session);
   const bool by_relay = rc == SSH_AUTH_PARTIAL || reason.find("Access denied") != std::string::npos;
-  // As the relay's log names it, and `ssh-keygen -lf` there.
+  // The key is called what the relay's log and `ssh-keygen -lf` call it.
   const std::string key = key_name(identity.key.get());
   refused_.push_back(identity.name + " (" + (by_relay ? key : key + ", " + sanitize(reason)) + ")");
   return State::failed;

@@ -19,7 +19,7 @@ struct CertificateTerms {
   std::uint64_t valid_before = 0;
 };
 
-/// Of a certificate that certifies() the public key (base64 blobs both); none if it is cut short.
+/// Reads the terms of a certificate that certifies() the public key (base64 blobs both); none if it is cut short.
 std::optional<CertificateTerms> terms_of(const std::string& certificate, const std::string& public_key);
 
 /// The modulus' length in bits of an RSA key (a base64 blob); none for a key of another type.

@@ -19,7 +19,7 @@ struct CipherDefault {
 /// cheapest, and is not offered at all where its tags are not verified.
 CipherDefault default_ciphers(bool processor_has_gcm, const Libssh& libssh);
 
-/// The same, for this processor and the library that runs.
+/// default_ciphers() for this processor and the library that runs.
 const CipherDefault& default_ciphers();
 
 /// Why a session has the cipher that it has, in a few words. `configured` is the tunnel's list, empty for the default.
@@ -27,7 +27,7 @@ std::string cipher_reason(std::string_view cipher, std::string_view configured, 
 
 /// Pure. What the user should know of the ciphers of these tunnels, one line each.
 std::vector<std::string> cipher_warnings(const std::vector<TunnelSpec>& tunnels, const Libssh& libssh);
-/// The same, for the library that runs.
+/// cipher_warnings() for the library that runs.
 std::vector<std::string> cipher_warnings(const std::vector<TunnelSpec>& tunnels);
 
 }  // namespace holdfast::ssh

@@ -19,7 +19,7 @@ std::chrono::microseconds repetition_wait(int socket);
 /// How long ago the peer's kernel acknowledged something, be it a keepalive; none if the socket does not tell.
 std::optional<std::chrono::milliseconds> since_acknowledged(int socket);
 
-/// As TCP measured it, smoothed; zero if it can't be told.
+/// The round trip as TCP measured it, smoothed; zero if it can't be told.
 std::chrono::microseconds round_trip(int socket);
 
 void set_nonblocking(int socket);

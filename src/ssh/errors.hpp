@@ -12,7 +12,7 @@ namespace holdfast::ssh {
 /// What the relay said, made fit for a log line: control and non-ASCII bytes become '?', at most 200 bytes are kept.
 std::string sanitize(std::string_view text);
 
-/// Of a longer text, a line each; 8 at most, and none that is empty.
+/// Sanitizes a longer text line by line; 8 lines at most, and none that is empty.
 std::vector<std::string> sanitized_lines(std::string_view text);
 /// What came in the place of an SSH banner, made fit for a log line: "a TLS record", or its words.
 std::string first_words(std::string_view line);

@@ -9,7 +9,8 @@ namespace {
 
 /// The kernel gives no privileged port to who asks for any (ip_local_port_range).
 constexpr int lowest_chosen_port = 1024;
-/// Of 4096 bytes at most: a relay that sends and sends, but no answer, must not keep the thread.
+/// How often the socket is read for one answer, 4096 bytes at most each time: a relay that sends and sends, but no
+/// answer, must not keep the thread.
 constexpr int most_reads = 64;
 
 }  // namespace

@@ -17,9 +17,9 @@ namespace holdfast::ssh {
 namespace {
 
 constexpr std::size_t largest_known_hosts = std::size_t{16} * 1024 * 1024;
-/// Of one relay's name in known_hosts, before no more are learnt.
+/// How many keys one relay's name may have in known_hosts before no more are learnt.
 constexpr std::size_t most_keys = 16;
-/// In base64; an RSA key of 8192 bits has 1400.
+/// The longest key that is learnt, in base64; an RSA key of 8192 bits has 1400.
 constexpr std::size_t largest_key = 1500;
 
 struct ServerKey {

@@ -30,7 +30,7 @@ struct Judgement {
   friend bool operator==(const Judgement&, const Judgement&) = default;
 };
 
-/// As OpenSSH, a key stored under the bare name is good for any port; nothing else of such a line counts for
+/// A key stored under the bare name is good for any port, as it is to OpenSSH. Nothing else of such a line counts for
 /// another port than 22, except @revoked.
 Judgement judge_host_key(std::string_view known_hosts, const std::string& host, std::uint16_t port,
                          const PublicKey& key);
@@ -45,8 +45,9 @@ HostLines lines_about(std::string_view known_hosts, const std::string& host, std
 /// The key types that are stored for the host, without repetition, in the file's order.
 std::vector<std::string> known_key_types(std::string_view known_hosts, const std::string& host, std::uint16_t port);
 
-/// The same of the lines that are not marked as learnt. A learnt key is good for a relay that shows no other any more:
-/// it must not be asked for while one of these does, or whoever told a wrong one could keep the device out with it.
+/// The key types of the lines that are not marked as learnt. A learnt key is good for a relay that shows no other any
+/// more. It must not be asked for while one of these will do, or whoever told a wrong one could keep the device out
+/// with it.
 std::vector<std::string> own_key_types(std::string_view known_hosts, const std::string& host, std::uint16_t port);
 
 /// What stands behind a key that the relay told.

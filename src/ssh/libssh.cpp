@@ -31,7 +31,7 @@ bool is_fixed_upstream(const Release& release) {
   return fixed_in_0_11 || release >= Release{0, 12, 2};
 }
 
-/// Of a peer that announces a maximum packet size that leaves no room for data (CVE-2026-59843, and guarded_write.hpp).
+/// A peer makes it write so by a maximum packet size that leaves no room for data (CVE-2026-59843; guarded_write.hpp).
 /// 0.11.5 and 0.12.2 mend it together with the tags, and so does who takes the one into an older 0.11 or 0.12. Up to
 /// 0.10 there is no build without it: Debian's refuses the size 0 and still loops at 10.
 bool may_write_without_end(const Libssh& libssh) {

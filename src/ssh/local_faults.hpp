@@ -19,7 +19,8 @@ struct LocalFault {
   bool hopeless = false;  ///< no session comes up as long as it is so; else it may heal, or something else may do
 };
 
-/// Of all of the tunnel's relays. `unseen` says which files can't be looked at from here: nothing is said about them.
+/// What is wrong on this device, for all of the tunnel's relays. `unseen` says which files can't be looked at from
+/// here: nothing is said about them.
 std::vector<LocalFault> local_faults(const TunnelSpec& spec, std::chrono::sys_seconds now,
                                      const std::function<bool(const std::string& file)>& unseen);
 

@@ -40,7 +40,7 @@ class Storage {
   /// The line of a host key that was met; known hosts that are read from now on hold it.
   void store(const std::string& known_hosts_file, const std::string& line);
 
-  /// The same, which stores nothing: for a session that only looks.
+  /// A storage of the same files that stores nothing: for a session that only looks.
   std::shared_ptr<Storage> unchanged() const;
 
  private:

@@ -19,8 +19,8 @@ tl::expected<Response, std::string> request(const std::string& socket_path, cons
                                             const std::string& target, Duration timeout,
                                             const std::string& look = "systemctl status holdfast");
 
-/// Likewise for an answer in pieces: `line` is called for each line as it comes, while all of it takes no longer than
-/// `timeout`. The body of what is returned is empty for 200, else what the server said.
+/// One blocking request for an answer in pieces: `line` is called for each line as it comes, while all of it takes no
+/// longer than `timeout`. The body of what is returned is empty for 200, else what the server said.
 tl::expected<Response, std::string> stream(const std::string& socket_path, const std::string& target, Duration timeout,
                                            const std::string& look,
                                            const std::function<void(const std::string&)>& line);

@@ -42,7 +42,7 @@ std::string in_a_line(const Diagnosis& diagnosis);
 
 /// For `holdfast doctor --explain`.
 std::string explanation(const CauseFacts& facts, const Page& page);
-/// Of a layer: what can be wrong with it.
+/// What can be wrong with a layer.
 std::string explanation(Layer layer, const Page& page);
 /// By either name, "tcp" or "relay's port", in any spelling: "relays-port". None if no layer is called that.
 std::optional<Layer> layer_called(const std::string& name);

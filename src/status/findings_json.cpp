@@ -151,7 +151,7 @@ std::string refusal_of_schema(const json& value) {
   return value.value("schema", 0) == 1 ? "" : "schema 1 is expected: another version wrote this";
 }
 
-/// Of what `doctor --bundle` wrote the section that holds them; of anything else all.
+/// The section that holds the findings, if `doctor --bundle` wrote the text; all of any other text.
 std::string diagnosis_of_bundle(const std::string& text) {
   const std::string title = "==== diagnosis\n";
   const auto found = text.starts_with(title) ? 0 : text.find("\n" + title);

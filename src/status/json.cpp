@@ -60,7 +60,7 @@ Json to_document(const DiagnosisReport& diagnosis) {
           {"age_seconds", seconds(diagnosis.age)}, {"outage_seconds", seconds(diagnosis.outage)}};
 }
 
-/// Of what was told when it happened.
+/// An error that was told when it happened, with what people's clocks said then.
 Json last_error_document(const std::optional<FailureReport>& report) {
   if (!report) return {};
   Json document = to_document(*report);
@@ -332,7 +332,7 @@ std::vector<Timeout> timeouts_from(const Json& list) {
   return timeouts;
 }
 
-/// Likewise.
+/// Leaves out losses of a kind that is not known.
 std::vector<RecentLosses> losses_from(const Json& list) {
   std::vector<RecentLosses> all;
   for (const Json& object : list) {

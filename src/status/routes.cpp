@@ -66,7 +66,7 @@ std::string known_names(const Source& source) {
   return report.tunnels.size() > most ? names + ", ..." : names;
 }
 
-/// What is asked of the tunnel that `encoded_name` names.
+/// What is asked of the tunnel that is called `tunnel`.
 using Command = std::function<Answer(Source& source, const std::string& tunnel)>;
 
 Answer no_such_tunnel(const Source& source, const std::string& name) {
@@ -92,7 +92,7 @@ struct TunnelRequest {
   Command command;
 };
 
-/// Of /v1/tunnels/NAME/reconnect and /v1/tunnels/NAME/doctor.
+/// Parses /v1/tunnels/NAME/reconnect and /v1/tunnels/NAME/doctor.
 std::optional<TunnelRequest> tunnel_request(std::string_view path) {
   constexpr std::string_view before = "/v1/tunnels/";
   if (!path.starts_with(before)) return std::nullopt;

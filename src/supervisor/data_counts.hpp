@@ -28,7 +28,7 @@ class DataCounts {
   void start();
   /// The last count: it is saved at once.
   void close();
-  /// Of the slot's runners that stopped; what they cost is counted first.
+  /// Forgets the slot's runners that stopped; what they cost is counted first.
   void forget_stopped(Slot& slot);
   /// The slot goes.
   void forget(const Slot& slot) { meters_.erase(slot.name()); }

@@ -21,7 +21,8 @@ namespace holdfast::supervisor {
 
 /// One attempt at a session, and the session that came of it: owns all that stands of either, and performs the actions
 /// that concern it. Destroying it is DropSession: all ends at once, without a word to the relay, and nobody is told.
-/// Each part of it has a class of its own; here is in which order they stand, and what several of them need.
+/// It stays one class: each part of it has a class of its own, and what is left, in which order they begin and end,
+/// takes all of them.
 class LiveAttempt final : private ssh::SessionObserver {
  public:
   /// At `memory.relays[relay]`. `max_segment`: TCP_MAXSEG. What is referred to outlives this.

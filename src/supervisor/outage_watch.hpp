@@ -26,7 +26,7 @@ class OutageWatch {
   std::optional<DiagnosisReport> report(const Slot& slot, TimePoint now) const;
 
  private:
-  /// Of a tunnel.
+  /// One tunnel's outage, and the look at it.
   struct Case {
     Outage outage{};
     bool wants_look = false;  ///< and waits for another one's to end

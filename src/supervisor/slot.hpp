@@ -22,7 +22,7 @@ class Slot {
 
   Slot(SharedSpec spec, std::unique_ptr<TunnelRunner> runner);
 
-  /// As configured: the runner may have put its relays into another order.
+  /// The tunnel as it is configured: the runner may have put its relays into another order.
   const TunnelSpec& spec() const { return *current_.spec; }
   /// What it is to hold once a successor, if there is one, has taken over.
   const TunnelSpec& wanted() const { return successor_ ? *successor_->spec : spec(); }
@@ -49,7 +49,7 @@ class Slot {
   bool idle() const;
   std::uint64_t activity() const;
   std::uint64_t wire_bytes() const;
-  /// Of all its runners; without what it costs and what is wrong with it.
+  /// Reports on all its runners; without what the tunnel costs and what is wrong with it.
   TunnelReport report(TimePoint now) const;
 
  private:

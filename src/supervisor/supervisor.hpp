@@ -25,8 +25,8 @@
 
 namespace holdfast::supervisor {
 
-/// The set of runners: starts them, replaces those that a reload changed, and stops them all. What concerns one tunnel
-/// is its Slot's, and what is done beside has a class each; here is what goes from one of these to the others.
+/// The set of runners: starts them, replaces those that a reload changed, and stops them all. It stays one class: what
+/// concerns one tunnel is its Slot's, what is done beside has a class each, and what is left goes from one to another.
 class Supervisor final : public status::Source {
  public:
   /// `stopped` is called from the loop, once, when the last tunnel is down after stop(). `changed` is called from

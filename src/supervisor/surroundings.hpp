@@ -18,13 +18,13 @@
 #include "ssh/storage.hpp"
 #include "supervisor/teller.hpp"
 
-/// What an attempt finds about it. All of it outlives the attempt.
+/// What stands around an attempt. All of it outlives the attempt.
 namespace holdfast::supervisor {
 
 /// Shared by all who hold it: copies would be a good part of what a tunnel costs.
 using SharedSpec = std::shared_ptr<const TunnelSpec>;
 
-/// What the tunnels share.
+/// What an attempt works with. The tunnels share it, but for `device`, which is the tunnel's own.
 struct Surroundings {
   boost::asio::any_io_executor executor;
   net::Resolver& resolver;
@@ -35,7 +35,7 @@ struct Surroundings {
   std::shared_ptr<record::Recorder> recorder;  ///< null: nothing is recorded
 };
 
-/// Of one relay, over all attempts at it.
+/// What is remembered of one relay over all attempts at it.
 struct RelayMemory {
   SharedSpec tunnel;  ///< as it is at this relay
   std::shared_ptr<ssh::Learnt> learnt = std::make_shared<ssh::Learnt>();

@@ -36,7 +36,7 @@ class TunnelRunner final : private AttemptOwner {
 
   bool stopped() const { return std::holds_alternative<Stopped>(state_.phase); }
   bool up() const { return is_up(state_); }
-  /// Of the last error.
+  /// The cause of the last error.
   std::optional<Cause> last_cause() const {
     return history_.last_error() ? std::optional{history_.last_error()->failure.cause} : std::nullopt;
   }
@@ -45,7 +45,7 @@ class TunnelRunner final : private AttemptOwner {
   void set_log_level(LogLevel level) { log_level_ = level; }
   const TunnelSpec& spec() const { return *spec_; }
   TunnelReport report(TimePoint now) const { return report_of(spec(), state_, history_, facts(), now); }
-  /// Of one that has not taken the tunnel over yet.
+  /// Reports on a runner that has not taken the tunnel over yet.
   ChangeReport report_as_change(TimePoint now) const { return change_report_of(spec(), state_, history_, now); }
   /// At the IP level, both ways, of all sessions.
   std::uint64_t wire_bytes() const { return earlier_wire_bytes_ + (attempt_ ? attempt_->wire_bytes() : 0); }
@@ -54,7 +54,7 @@ class TunnelRunner final : private AttemptOwner {
   bool idle() const { return connections_.open_count() == 0; }
   /// Where a relay was connected to last; empty: nowhere yet.
   std::string last_address() const;
-  /// As of LiveAttempt.
+  /// LiveAttempt::ask_relay().
   void ask_relay() {
     if (attempt_) attempt_->ask_relay();
   }

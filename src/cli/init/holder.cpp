@@ -46,7 +46,7 @@ bool is_in_vain(const TunnelReport& tunnel, Duration waited) {
 
 }  // namespace
 
-/// Of the process that holds this tunnel, or is to hold it.
+/// How to ask the process that holds this tunnel, or is to hold it.
 Options Holder::of_daemon() const {
   return asking(own_process_ ? socket_of_tunnel(plan_.status_socket, wish_.tunnel.name) : plan_.status_socket);
 }

@@ -35,7 +35,7 @@ bool is_collision(const Wish& wish, const config::Problem& problem) {
   return of_names || of_ports;
 }
 
-/// The same key in the same account.
+/// Both log in to one account with one key.
 bool share_a_line(const TunnelSpec& one, const TunnelSpec& other) {
   const auto have_one_in_common = [](const auto& left, const auto& right, auto&& same) {
     return std::any_of(left.begin(), left.end(), [&](const auto& item) {

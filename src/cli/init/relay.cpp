@@ -25,7 +25,7 @@ std::string host_key_file(const std::string& type) {
   return "/etc/ssh/ssh_host_" + kind + "_key.pub";
 }
 
-/// Of "256 SHA256:... root@relay (ED25519)", as ssh-keygen has it.
+/// Looks for a word of a line of ssh-keygen's: "256 SHA256:... root@relay (ED25519)".
 bool has_word(const std::string& line, const std::string& word) {
   std::istringstream words{line};
   return std::find(std::istream_iterator<std::string>{words}, {}, word) != std::istream_iterator<std::string>{};
@@ -50,7 +50,7 @@ ServiceUser service_user(const Wish& wish, const Plan& plan) {
                 command + " && " + wish.again()};
 }
 
-/// As the service's user: where that one may write, root must follow no link.
+/// Writes as the service's user: where that one may write, root must follow no link.
 void add_host_key(const Wish& wish, const Plan& plan, const std::string& line) {
   std::optional<AsUser> service;
   if (wish.places.is_service()) {

@@ -29,7 +29,7 @@ class Wish {
   std::string again(const std::string& more = "") const;
   std::string without_install_key() const;
   std::string without_pins() const;
-  /// Of another tunnel beside the one that is there.
+  /// This command for another tunnel, beside the one that is there.
   std::string with_other_name() const;
   void say(const std::string& step, const std::string& text) const;
 

@@ -11,9 +11,9 @@ namespace {
 constexpr std::int64_t first_of_2020 = 1577836800;
 /// What the two clocks may differ by before it is worth a word: certificates are given for longer.
 constexpr std::int64_t tolerated_seconds = 300;
-/// Of a file system that is as good as full.
+/// A file system with fewer bytes free is as good as full.
 constexpr std::uint64_t fewest_bytes = 65536;
-/// A look takes some by itself.
+/// How many descriptors must be free, for a look takes some by itself.
 constexpr std::uint64_t fewest_descriptors = 4;
 
 std::string megabytes(std::uint64_t bytes) {
@@ -39,7 +39,7 @@ std::string span(std::int64_t seconds) {
   return std::to_string(seconds / day) + " days";
 }
 
-/// Of times that a file may have: nothing overflows.
+/// How far two times are apart, whatever a file has for one: nothing overflows.
 std::int64_t apart(std::int64_t one, std::int64_t other) {
   constexpr std::int64_t most = std::numeric_limits<std::int64_t>::max() / 4;
   return std::clamp(one, -most, most) - std::clamp(other, -most, most);
@@ -61,7 +61,7 @@ void judge_clock(const DeviceFindings& found, std::vector<Judgement>& into) {
   } else if (const std::int64_t off = apart(found.clock, found.relay_clock.value_or(found.clock));
              std::abs(off) > tolerated_seconds) {
     const std::string words = now + ", " + span(std::abs(off)) + (off > 0 ? " ahead of" : " behind") + " the relay's";
-    // Of two clocks the one that somebody sets is right.
+    // The clock that somebody sets is the right one of the two.
     const bool ours_is_set = found.clock_synchronized.value_or(false);
     into.push_back(ours_is_set ? pass(Layer::device, words + ", and it is synchronized")
                                : blame(Cause::clock_wrong, words));

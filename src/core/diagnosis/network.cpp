@@ -19,7 +19,8 @@ std::string family_of(const RouteFindings::Way& way) {
   return way.to.find(':') == std::string::npos ? "IPv4" : "IPv6";
 }
 
-/// Of those that packets to the relay take: the best of a table and a family. Two routers on one link are spares.
+/// Judges routes between which nothing decides: the best of a table and a family, among those that packets to the relay
+/// take. Two routers on one link are spares.
 std::optional<Judgement> judge_ties(const RouteFindings& found) {
   const auto is_used = [&](const RouteFindings::Default& route) {
     if (!found.wanted.empty() && route.interface != found.wanted) return false;

@@ -68,7 +68,7 @@ Finding not_standing(const TunnelReport& tunnel) {
 
 // ---- the listeners --------------------------------------------------------------------------------------------------
 
-/// As the status words it.
+/// The failure behind a refused listener, which the status has in words.
 Failure refusal_of(const ForwardReport& forward) {
   Cause cause = Cause::forward_refused;
   for (const Cause held : {Cause::listener_held_live, Cause::listener_held_stale, Cause::listener_held_by_other_device,

@@ -18,9 +18,9 @@ struct ConnectOptions {
   std::string bind_interface;  ///< SO_BINDTODEVICE; empty: any
   bool tcp_keep_alive = true;
   Duration user_timeout{};  ///< TCP_USER_TIMEOUT; zero: the kernel's default
-  /// Of silence, TCP's keepalive, and until it is acknowledged again after each quarter of that; zero: the kernel's
-  /// defaults. How many may be lost is the business of user_timeout, which the kernel then counts instead of them
-  /// (tcp_keepalive_timer in net/ipv4/tcp_timer.c).
+  /// The silence after which TCP sends a keepalive; it is repeated after each quarter of that until it is acknowledged.
+  /// Zero: the kernel's defaults. How many may be lost is the business of user_timeout, which the kernel then counts
+  /// instead of them (tcp_keepalive_timer in net/ipv4/tcp_timer.c).
   Duration keepalive_after{};
   /// TCP_CONGESTION; empty: the kernel's default, and so if the kernel does not grant it: congestion_control() tells.
   std::string congestion_control{};

@@ -135,7 +135,7 @@ class Race : public std::enable_shared_from_this<Race> {
     running_.erase(runner);
   }
 
-  /// Of those that all failed; the first of several that got as far.
+  /// The failure of the try that got furthest, when all have failed; the first of several that got as far.
   Failure furthest() const {
     if (tries_.empty()) return {Cause::unreachable, "connect to", "the relay", "no address is known"};
     const auto rank = [](const ConnectTry& tried) {

@@ -45,7 +45,7 @@ class Dialling {
   /// It is the relay that is connected: the resolver remembers where it was found.
   void was_right();
 
-  /// Of the connection; none before there is one.
+  /// The ends of the connection; none before there is one.
   const std::optional<Ends>& ends() const { return ends_; }
 
  private:
