@@ -9,7 +9,7 @@
 #include "holdfast/time.hpp"
 
 /// Which of a relay's addresses is tried next. That TCP connects says only that somebody is there: what follows may
-/// fail at one address of a name and work at the next, and DNS's word for an address is not the relay's, which is its
+/// fail at one address of a name and work at the next. DNS's word for an address is not the relay's word, which is its
 /// host key. Addresses are literals: "2001:db8::1".
 namespace holdfast {
 
@@ -52,13 +52,14 @@ class Addresses {
   /// once, of those that have not failed. Not for ever, should DNS name new ones each time.
   bool failed(Cause cause, TimePoint now);
   void lasted();
-  /// An SSH server does, to whoever looks.
+  /// An SSH server answers there, by whoever looked: the address does not count as failed any more.
   void answered(const std::string& address);
   /// The way to all of them may be another one now.
   void forgive();
 
-  /// Whether this was a stranger's doing: a key that is not the relay's, or a refusal by whoever it is, where DNS and
-  /// the memory do not agree that the relay is. Never where the name is itself an address.
+  /// Whether a stranger at the current address did this: showed a key that is not the relay's, or refused the login. It
+  /// is a stranger only where DNS and the memory do not both say that the relay has this address; never where the name
+  /// is itself an address.
   bool is_stranger(Cause cause) const;
   /// With the address, and for one that shows a wrong host key or is no SSH server, what DNS and the memory say.
   /// `relay`: "relay.example:22".

@@ -20,8 +20,8 @@ struct DataUsage {
   std::uint64_t undated = 0;  ///< counted while the clock was not set; belongs to the day on which it is
 
   /// Adds what passed until `now`, which may jump: a clock before 2020 is one that was not set yet. A day that is over
-  /// starts anew, and so does one that turns out to lie ahead of the clock by more than a day; a clock that is less
-  /// behind is a correction, and changes nothing.
+  /// starts anew. So does one that turns out to lie ahead of the clock by more than a day; by less, it was a correction
+  /// of the clock, and changes nothing.
   void count(std::uint64_t bytes, std::chrono::sys_seconds now);
 
   friend bool operator==(const DataUsage&, const DataUsage&) = default;

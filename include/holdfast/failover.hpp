@@ -61,15 +61,15 @@ class Failover {
   RelayProgress& here() { return all_[current_]; }
 
   /// The attempt or the session on the current relay failed: where next, and when.
-  /// - A penalty that our own refusal here brought about is waited for as that refusal is: whoever knocks when it ends
-  ///   earns the next one.
+  /// - When sshd penalises us after it refused us here, the wait is the refusal's: whoever knocks as soon as a penalty
+  ///   ends earns the next one.
   /// - An address of this relay's that was not tried yet takes its turn before another relay does.
-  /// - After a session that had lasted, for what lies in the device, and with smaller segments where large ones are
-  ///   lost: here again, after this relay's wait.
-  /// - Else the best relay that was not yet tried in this outage, or the one that was tried longest ago, of those that
-  ///   don't have to wait, at once but for a pause that spreads a fleet; else the one whose wait ends first. When all
-  ///   of them could not be reached, it is the device's way that is gone, most likely: they wait together, so that the
-  ///   preferred one is the first to be tried when it is back.
+  /// - This relay is next, after its wait, if its session had lasted, if the fault lies in the device, or if large
+  ///   segments are lost and smaller ones can be tried.
+  /// - Else the best relay that was not yet tried in this outage is next, or the one that was tried longest ago, of
+  ///   those that don't have to wait. It is tried at once, but for a pause that spreads a fleet.
+  /// - Else the one whose wait ends first is next. When none could be reached, most likely the device's way is gone.
+  ///   They wait together then, so that the preferred one is the first to be tried when it is back.
   /// - A relay that was gone back to too soon is left for the one that held the tunnel.
   /// - While an outage is young the waits are short, but not after what ended in the login, or where no SSH server is:
   ///   that is not the network's.

@@ -8,7 +8,7 @@
 #include "holdfast/config.hpp"
 
 /// What the relay is asked to connect to, so that it connects to its own listener: to learn who holds it, and to prove
-/// it. sshd compares that with permitopen letter by letter, and looks it up, which its session can't always: with
+/// it. sshd compares that with permitopen letter by letter, and looks it up. Its session can't always do that: with
 /// ChrootDirectory, or in a container without /etc/hosts, nobody knows localhost. The listener itself needs no lookup.
 ///
 ///     localhost ──can't connect, and does not say "refused"──▶ 127.0.0.1 ──not opened──▶ ::1

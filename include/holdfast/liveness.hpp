@@ -9,7 +9,7 @@ namespace holdfast {
 struct LivenessSpec {
   Duration server_alive_interval{};  ///< zero turns it off
   unsigned server_alive_count_max = 3;
-  /// Economy: every so many silent intervals the relay's sshd is asked for a sign of life; meanwhile its kernel's
+  /// Economy: every so many silent intervals the relay's sshd is asked for a sign of life. Meanwhile its kernel's
   /// acknowledgements are sign enough of the path. 1: it is asked after each, and they count for nothing.
   unsigned intervals_per_probe = 1;
 
@@ -35,8 +35,8 @@ struct SessionAges {
   friend bool operator==(const SessionAges&, const SessionAges&) = default;
 };
 
-/// OpenSSH's client rule (clientloop.c, server_alive_check): any byte received re-arms the timer, any whole
-/// packet clears the count; each expiry counts one and sends a probe, and the expiry that makes the count exceed
+/// OpenSSH's client rule (clientloop.c, server_alive_check): any byte received re-arms the timer, any whole packet
+/// clears the count. Each expiry counts one and sends a probe. The expiry that makes the count exceed
 /// server_alive_count_max declares the relay dead. 60 s x 3 is thus 240 s after the last packet.
 ///
 /// With economy the first probe comes after probe_period(), so that a relay whose kernel lives on without its sshd is

@@ -10,8 +10,8 @@
 namespace holdfast {
 
 /// When a tunnel that stays down is looked at, and what is said of it then. A look costs no packet, but it wakes the
-/// device: the first comes when the outage is a minute old, then when the last error is of another cause, but not
-/// within five minutes, and every half an hour.
+/// device. The first comes when the outage is a minute old, the next when the last error is of another cause, but not
+/// within five minutes, or after half an hour.
 class Outage {
  public:
   /// Called when the tunnel has changed, and at due(). True: it has to be looked at now; found() is told of that.

@@ -21,9 +21,9 @@
 ///     we ──direct-tcpip──▶ relay ──connects to its own listener──▶ forwarded-tcpip ──▶ we ──▶ target
 ///                                                                          its first bytes, the same way back
 ///
-/// Which of the connections that come in meanwhile is ours is told by a mark: a few random bytes, sent once a
-/// connection has come in and taken out again before they reach the target. So nobody else ever receives one as long
-/// as nothing comes in, and a visitor at the same moment is not taken for the proof.
+/// A mark tells which of the connections that come in meanwhile is ours: a few random bytes, sent once a connection has
+/// come in. They are taken out again before they reach the target. So nobody else ever receives one as long as nothing
+/// comes in, and a visitor at the same moment is not taken for the proof.
 namespace holdfast {
 
 enum class ProofResult {

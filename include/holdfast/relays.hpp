@@ -18,10 +18,10 @@ TunnelSpec at_relay(TunnelSpec spec, const RelaySpec& relay);
 /// Does a finished key exchange prove that this is the relay? Not with strict_host_key_checking: no and without pins.
 bool checks_host_key(const TunnelSpec& spec, const RelaySpec& relay);
 
-/// The tunnel with its relays in the order in which this device prefers them: as they are, or with
-/// RelaySelection::hash by falling relay_weight(). So each device has an order of its own, a fleet spreads itself
-/// evenly, a relay that is lost leaves its devices to all the others in equal parts, and one that is added or removed
-/// moves no device but its own ("rendezvous" or highest random weight hashing; Thaler and Ravishankar, 1998).
+/// The tunnel with its relays in the order in which this device prefers them: as they are, or with RelaySelection::hash
+/// by falling relay_weight(). So each device has an order of its own, and a fleet spreads itself evenly. A relay that
+/// is lost leaves its devices to all the others in equal parts. One that is added or removed moves no device but its
+/// own ("rendezvous" or highest random weight hashing; Thaler and Ravishankar, 1998).
 TunnelSpec in_order_of_preference(TunnelSpec spec, std::string_view device_id);
 
 /// What this device draws for this relay. The same for ever, for the same texts: a fleet must not move because some of

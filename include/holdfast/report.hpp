@@ -168,13 +168,26 @@ bool is_ready(const TunnelReport& tunnel);
 
 enum class Health { ok, warning, critical, unknown };
 
-/// ok: every tunnel is up, on whatever relay. warning: established, but a forward is missing, or opening for the first
-/// time, or what ended the sessions before (a timeout) may end this one, or another relay showed a host key that is not
-/// the known one, or a proof failed once for another reason than its target, or a changed configuration can't take
-/// over, or a listener listens on less than it was asked to, or something of it was lost three
-/// times in ten minutes, or something is in memory only, or the last reload was refused, so that the next start
-/// will fail. critical: a tunnel is down, or leads nowhere: a target is down, or a proof failed twice. unknown: there
-/// is no tunnel.
+/// How all is: the worst of what its parts are. Unknown: there is no tunnel. Ok: every tunnel is up, on whatever relay.
+///
+/// Critical, a tunnel that
+/// - is down;
+/// - leads to a target that is down;
+/// - failed a proof twice.
+///
+/// Warning, a tunnel that
+/// - is established, but lacks a forward;
+/// - opens for the first time;
+/// - may be ended by what ended the sessions before it (a timeout);
+/// - has another relay that showed a host key that is not the known one;
+/// - failed a proof once, for another reason than its target;
+/// - has a listener that listens on less than it was asked to;
+/// - lost something of one kind three times in ten minutes;
+/// - has a changed configuration that can't take over.
+///
+/// Warning, the process, if
+/// - something is in memory only;
+/// - the last reload was refused: the next start will fail.
 Health health(const Report& report);
 /// What one tunnel adds to it.
 Health health(const TunnelReport& tunnel);
@@ -191,16 +204,20 @@ std::string condition(const ForwardReport& forward);
 /// A relay whose host key is not what it should be: somebody has to look, even while the tunnel is up elsewhere.
 bool shows_wrong_key(const RelayReport& relay);
 
-/// How one tunnel is, in words: "up", "up at b.example:22 instead of a.example:22", "up, but connect to localhost:22:
-/// target down (Connection refused)", "up, but lost 14 times in the last 10 min, the last time by idle timeout",
-/// "backing off, next try in 12 s (connect to relay.example:22: connection refused)",
-/// "established, but 1 of 2 forwards is missing: localhost:4649 refused: held_stale", each with ", with the
-/// former configuration; the changed one can't come up: authenticate to relay.example:22: ..." where there is one. One
-/// line.
+/// How one tunnel is, in words. One line:
+/// - "up"
+/// - "up at b.example:22 instead of a.example:22"
+/// - "up, but connect to localhost:22: target down (Connection refused)"
+/// - "up, but lost 14 times in the last 10 min, the last time by idle timeout"
+/// - "backing off, next try in 12 s (connect to relay.example:22: connection refused)"
+/// - "established, but 1 of 2 forwards is missing: localhost:4649 refused: held_stale"
+///
+/// Where there is a changed configuration, this follows: ", with the former configuration; the changed one can't come
+/// up: authenticate to relay.example:22: ...".
 std::string condition(const TunnelReport& tunnel);
 
-/// One line, the condition of at most three tunnels that are not up, or not where they should be, or lead nowhere:
-/// "2 of 3 tunnels up; relay: backing off, next try in 12 s (connect to relay.example:22: connection refused)"
+/// One line: how many tunnels are up, and the condition of at most three that are not well: "2 of 3 tunnels up; relay:
+/// backing off, next try in 12 s (connect to relay.example:22: connection refused)"
 std::string summary(const Report& report);
 
 }  // namespace holdfast

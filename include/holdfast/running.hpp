@@ -15,8 +15,8 @@ bool has_session(const TunnelReport& tunnel);
 /// what ended it, and what it waits for. `spec`: the tunnel at the relay in use.
 Findings findings_of(const TunnelSpec& spec, const TunnelReport& tunnel);
 
-/// What the looks found that cost no packet, and what is known of the session; without one the last error, as a finding
-/// of its layer, or of Layer::session where that layer was looked at.
+/// Adds what is known of the session to what the looks found that cost no packet. Without a session it adds the last
+/// error, as a finding of its layer, or of Layer::session where that layer was looked at.
 Findings with_what_is_known(Findings looked, const TunnelSpec& spec, const TunnelReport& tunnel);
 
 }  // namespace holdfast

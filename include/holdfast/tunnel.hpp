@@ -36,7 +36,7 @@
 ///        └──│── due ──┘               │    ▲─────────────────────────┘
 ///           └───── try again ─────────┴──── stop ───▶ Stopped
 ///
-/// A tunnel that stands by goes from Opening to StandingBy, logged in and asking for nothing, and from there to
+/// A tunnel that stands by goes from Opening to StandingBy, logged in and asking for nothing. It goes on to
 /// RequestingForwards once it may proceed: the session that it is to replace serves until then.
 ///
 /// Each attempt goes to one relay; which one is for Failover (failover.hpp) to say. While a session stands on another
@@ -304,7 +304,7 @@ const Proof* proof_of(const Phase& phase, std::size_t forward);
 /// is_up(), and every forward proven not longer than two verify_intervals ago.
 bool is_proven(const TunnelState& state, const TunnelSpec& spec, TimePoint now);
 
-/// A session stands, a path that was good in this process's life has been broken for two hours, and the new sessions
+/// A session stands, but a path that was good in this process's life has been broken for two hours. The new sessions
 /// that were made for it did not mend it. Only a new process is left to try on this device. That one has no good path
 /// to compare with, so that it is not ended for the same reason.
 bool is_wedged(const TunnelState& state, TimePoint now);

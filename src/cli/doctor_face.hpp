@@ -40,7 +40,7 @@ class DoctorRound {
 };
 
 /// Shows an examination of one tunnel: a line a layer, from the device up, each as soon as all below it are known, and
-/// the answer last; or all of it as JSON at the end; or one after the other.
+/// the answer last. As JSON it shows all of it at the end.
 class DoctorFace {
  public:
   /// `how`: by whom it is examined. `expected`: of these something will come.

@@ -5,8 +5,8 @@
 #include <tl/expected.hpp>
 #include <vector>
 
-/// A YAML document as a tree of our own: every node knows its place in the text, duplicate keys are still there, and
-/// nothing in it is shared, so that neither an alias nor a merge key can blow it up.
+/// A YAML document as a tree of our own: every node knows its place in the text, and duplicate keys are still there.
+/// Nothing in it is shared, so that neither an alias nor a merge key can blow it up.
 namespace holdfast::config {
 
 /// A place in the file, counted from 1 as editors do, columns in characters. {0, 0}: the file as a whole.

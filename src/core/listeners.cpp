@@ -18,8 +18,8 @@ constexpr Duration evict_cooldown = 1min;
 /// What is live may die: it is knocked on again, at least this much later.
 constexpr Duration knock_again = 1min;
 
-/// Asking costs some 300 bytes: every 1.5 s at first, then at a thirtieth of the time that it has lasted, at most once
-/// a minute; spread by a quarter either way, so that a fleet does not ask in step.
+/// Asking costs some 300 bytes. The wait is a thirtieth of the time that it has lasted, but from 1.5 s to a minute. It
+/// is spread by a quarter either way, so that a fleet does not ask in step.
 Duration ask_again_wait(Duration lasted, const UnitRandom& jitter) {
   const Duration wait = std::clamp<Duration>(lasted / 30, 1500ms, 60s);
   return std::chrono::duration_cast<Duration>(wait * (0.75 + 0.5 * jitter()));
@@ -211,8 +211,8 @@ bool Listeners::all_held() const {
                      [](const ForwardProgress& forward) { return forward.state == ForwardState::held; });
 }
 
-/// Asks for the next pending forward, those whose port the relay chooses first: libssh reads the port of such an answer
-/// from the last packet, and before the first listener stands no other packet can come between.
+/// Asks for the next pending forward, those whose port the relay chooses first. libssh reads the port of such an answer
+/// from the last packet; before the first listener stands no other packet can come between.
 std::vector<ListenerAction> Listeners::next(const Turn& turn) {
   std::optional<std::size_t> chosen;
   for (std::size_t index = 0; index < table_.size(); ++index) {

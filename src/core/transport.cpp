@@ -12,8 +12,8 @@ constexpr unsigned repetitions_of_a_stall = 2;
 constexpr Duration long_for_one = std::chrono::seconds{5};
 /// With a loss of 30 % a segment is lost so often in a row (once more by the fast retransmission) once in 400 times.
 constexpr unsigned repetitions_in_vain = 4;
-/// For IPv6 a path must carry packets of 1280 bytes (40 and 20 are headers), and nearly all that is stacked on
-/// Ethernet does; for IPv4 576, which is what TCP takes for granted where nothing is said (RFC 9293, 3.7.1).
+/// For IPv6 a path must carry packets of 1280 bytes (40 and 20 are headers), and nearly all that is stacked on Ethernet
+/// does. For IPv4 it is 576, which TCP takes for granted where nothing is said (RFC 9293, 3.7.1).
 constexpr std::array<std::uint32_t, 2> limits{1220, 536};
 constexpr Duration kept_for = std::chrono::hours{24};
 

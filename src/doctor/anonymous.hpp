@@ -10,8 +10,8 @@
 namespace holdfast::doctor {
 
 /// Replaces names, addresses and fingerprints in text that goes to somebody else: the same one by the same word
-/// everywhere, and addresses by such as are of the same kind (private, a carrier's NAT, public). What it replaced can't
-/// be told from the text.
+/// everywhere. An address becomes one of the same kind (private, a carrier's NAT, public). What it replaced can't be
+/// told from the text.
 class Anonymous {
  public:
   struct Name {

@@ -184,8 +184,8 @@ class Flow {
 };
 
 /// One flow after the other, never two at a time. A flow that is forgotten stays behind at the relay, for our FIN does
-/// not get there: when LoginGraceTime is over, sshd 9.8 and later (PerSourcePenalties) counts 10 s against our address
-/// for it, and from 15 s on takes nobody from there. Several at once would keep the device, and all who share its
+/// not get there. When LoginGraceTime is over, sshd 9.8 and later (PerSourcePenalties) counts 10 s against our address
+/// for it. From 15 s on it takes nobody from there. Several at once would keep the device, and all who share its
 /// address, from their relay. One that is kept costs 1 s.
 class Measurement {
  public:

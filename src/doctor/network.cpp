@@ -115,8 +115,8 @@ NeighbourFindings gateways_to(const std::vector<address>& relay, const std::stri
   return found;
 }
 
-/// Has the device ask for it, with an echo and a datagram that nobody takes: what comes back, if only an error, shows
-/// that it is there; and the table shows what ARP or neighbour discovery makes of it.
+/// Has the device ask for it, with an echo and a datagram that nobody takes. What comes back, if only an error, shows
+/// that it is there. The table shows what ARP or neighbour discovery makes of it.
 class Knock {
  public:
   explicit Knock(NeighbourFindings::Gateway& gateway)

@@ -282,9 +282,8 @@ class Visit {
     return said->empty() ? Answer::an_end : Answer::words;
   }
 
-  /// A living service that waits to be spoken to ends the connection when we do, each time; a device that is gone does
-  /// nothing, and a session that is let go of just then does it once. Others than OpenSSH may end both sides by
-  /// themselves.
+  /// A living service that waits to be spoken to ends the connection when we do, each time. A device that is gone does
+  /// nothing. A session that is let go of just then ends it once. Others than OpenSSH may end both sides by themselves.
   void nothing_came(const SeenAtRelay& seen, const std::string& where) {
     const std::string longest = std::to_string(outside_.patience.count()) + " s";
     const bool may_tell = is_openssh(seen);

@@ -21,8 +21,8 @@ namespace holdfast::doctor {
 namespace {
 
 /// MARK, PORT and HEX, which is the port in hexadecimal, are replaced. A lease's record counts only while the very sshd
-/// that it names runs (src/relay/lease.sh). How soon the relay lets go of a dead session is
-/// asked for the user that listens: of the sshd above us, as whoever this is, then as root if no password is asked for.
+/// that it names runs (src/relay/lease.sh). The sshd above us is asked how soon it lets go of a dead session of the
+/// user that listens: as whoever this is, then as root if no password is asked for.
 constexpr std::string_view script = R"sh(m='MARK' p=PORT
 echo "${m}user $(id -un)"
 if [ -r /proc/net/tcp ]; then

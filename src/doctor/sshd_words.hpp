@@ -4,7 +4,7 @@
 
 namespace holdfast::doctor {
 
-/// For a POSIX shell that an sshd runs: `sshd_says USER` prints how that sshd is set up for the user (sshd -T), asked
+/// For a POSIX shell that an sshd runs: `sshd_says USER` prints how that sshd is set up for the user (sshd -T). It asks
 /// as whoever this is; then, if $sudo is set, as root where sudo asks for no password (it tells the administrator of
 /// who may not). Its title says which file it has, which is in `config`.
 inline constexpr std::string_view sshd_says = R"sh(config=

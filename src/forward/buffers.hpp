@@ -8,7 +8,7 @@
 namespace holdfast::forward {
 
 /// What the connections of one tunnel hold for targets that read more slowly than their visitors send, and which of
-/// them goes when that is too much: windows alone don't bound it, because every connection has one.
+/// them goes when that is too much. Windows alone don't bound it, because every connection has one.
 class Buffers {
  public:
   class Holder {

@@ -25,10 +25,10 @@ namespace holdfast::forward {
 /// Down: on_data() sends to the socket directly; what the kernel does not take waits in Downstream, and meanwhile
 /// everything else stays in the channel, behind which the relay's window closes. Up: the socket is read only when the
 /// channel has room, in turns with the other connections, a Quantum at a time. So whatever its two ends do, a
-/// connection holds at most two of the windows that we grant (one in Downstream, one in the channel) and one such read;
-/// the session cuts off a relay that overruns its window. What all hold together is bounded by Buffers.
+/// connection holds at most two of the windows that we grant (one in Downstream, one in the channel) and one such read.
+/// The session cuts off a relay that overruns its window. What all hold together is bounded by Buffers.
 ///
-/// EOF is passed on as half a close, each way. A local reset closes the channel at once; a channel that ends without
+/// EOF is passed on as half a close, each way. A local reset closes the channel at once. A channel that ends without
 /// EOF (closed, or its session lost) resets the local socket, after what had come was delivered or the socket took
 /// nothing for `longest_stall` (Delivery).
 class Connection final : public ssh::ChannelObserver,

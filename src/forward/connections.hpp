@@ -48,10 +48,10 @@ class Connections {
   /// spec.max_connections are refused, and told.
   void open(ssh::OpenRequest request);
   /// A connection to this forward that begins with `mark` is our own. The target never sees the mark, and such a
-  /// connection is no visitor's: it is not counted, and does not take a visitor's place under max_connections. Until it
-  /// shows whose a connection is (with its first byte, or when the proof ends), at most 256 bytes of what the target
-  /// says pass, and only those of our own: a proof costs no more. Neither is a failure of the target counted or
-  /// logged that is told to `handlers`.
+  /// connection is no visitor's: it is not counted, and does not take a visitor's place under max_connections. The
+  /// first byte of a connection, or the end of the proof, shows whose it is. Until then at most 256 bytes of what the
+  /// target says pass, and only those of our own: a proof costs no more. A failure of the target that `handlers` are
+  /// told is neither counted nor logged.
   void expect_proof(std::size_t forward, const ProofMark& mark, ProofHandlers handlers);
   /// Closes our own connection; the others are visitors'. With `keep_channel` only towards the target: its channel
   /// stays open, in place of the one that was kept before. True if there is one to keep.

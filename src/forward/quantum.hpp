@@ -6,8 +6,8 @@
 
 namespace holdfast::forward {
 
-/// How much one sender may hand to the session at a time. Large pieces save system calls; but whoever comes next waits
-/// until the piece before is gone, so that it grows only while the session takes it in almost no time: 32 KiB on a
+/// How much one sender may hand to the session at a time. Large pieces save system calls, but whoever comes next waits
+/// until the piece before is gone. So a piece grows only while the session takes it in almost no time: 32 KiB on a
 /// mobile link, 256 KiB on a LAN.
 class Quantum {
  public:

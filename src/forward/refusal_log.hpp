@@ -12,7 +12,7 @@
 namespace holdfast::forward {
 
 /// One line for a connection that came to nothing. A target that is down and a client that tries every second would
-/// fill a device's disk: the same cause on the same forward is told once a minute, with how often it came meanwhile.
+/// fill a device's disk. So the same cause on the same forward is told once a minute, with how often it came meanwhile.
 class RefusalLog {
  public:
   explicit RefusalLog(std::function<void(const std::string&)> write) : write_(std::move(write)) {}

@@ -42,8 +42,8 @@ class AddressCache {
   const CachedAddresses* find(const std::string& host, AddressFamily family) const;
   void store(const std::string& host, AddressFamily family, std::vector<boost::asio::ip::address> addresses,
              std::chrono::sys_seconds now);
-  /// The relay's host key was right at this address, which may be one of those that DNS `said`: only such addresses are
-  /// kept of a relay's name, the last one first, and once one that DNS says was right, none that it no longer says.
+  /// The relay's host key was right at this address. Only such addresses are kept of a relay's name, the last one
+  /// first. If DNS `said` this one, those that it no longer says are forgotten.
   void proved(const std::string& host, AddressFamily family, const boost::asio::ip::address& address,
               const std::vector<boost::asio::ip::address>& said, std::chrono::sys_seconds now);
   const std::string& path() const { return path_; }

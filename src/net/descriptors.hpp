@@ -3,7 +3,7 @@
 namespace holdfast::net {
 
 /// How many descriptors connections to targets leave free, for the relays, the resolver and whoever asks for the
-/// status: visitors may come until none is left, and that is when an operator has to get through.
+/// status. Visitors may come until none is left, and that is when an operator has to get through.
 inline constexpr int kept_from_visitors = 48;
 
 /// True of a descriptor among the last `count` that this process may have (RLIMIT_NOFILE), or the last quarter if that

@@ -49,14 +49,14 @@ using Lookup = std::function<Answer(const std::string& host, std::uint16_t port,
 /// RFC 8305, 4: families interleaved, beginning with the first one's, the order within each kept; duplicates left out.
 Endpoints happy_eyeballs_order(const Endpoints& endpoints);
 
-/// getaddrinfo without blocking the loop. getaddrinfo can't be cancelled, so it runs on a detached thread; a second
-/// lookup of a name that is still being looked up joins it, so that a dead DNS server costs one thread a name and never
-/// holds up the exit. Literal addresses, and "localhost" (always the loopback addresses, RFC 6761, 6.3), are answered
-/// without a thread.
-/// With a cache: a name that was found before is answered from it when the lookup fails, whatever the error (a
-/// carrier's name server may deny any name while the device is not yet registered), or takes longer than a second. A
-/// late answer still refreshes the cache. The host key, not DNS, says whether an address is the relay's. The handler is
-/// called from the loop, never from inside resolve(). Endpoints come in happy_eyeballs_order().
+/// getaddrinfo without blocking the loop. getaddrinfo can't be cancelled, so it runs on a detached thread, which never
+/// holds up the exit. A second lookup of a name that is still being looked up joins the first, so that a dead DNS
+/// server costs one thread a name. Literal addresses, and "localhost" (always the loopback addresses, RFC 6761, 6.3),
+/// are answered without a thread. With a cache, a name that was found before is answered from it when the lookup fails
+/// or takes longer than a second. It may fail with any error: a carrier's name server may deny any name while the
+/// device is not yet registered. A late answer still refreshes the cache. The host key, not DNS, says whether an
+/// address is the relay's. The handler is called from the loop, never from inside resolve(). Endpoints come in
+/// happy_eyeballs_order().
 class Resolver {
  public:
   using Say = AddressCache::Say;
@@ -86,8 +86,9 @@ class Resolver {
   std::shared_ptr<Impl> impl_;
 };
 
-/// From now on glibc repeats an unanswered question after 2 s instead of 5, unless RES_OPTIONS says how it shall be
-/// (resolv.conf(5)): a name server that comes back meanwhile is not waited for in vain. Before the first thread.
+/// From now on glibc repeats an unanswered question after 2 s instead of 5, so that a name server that comes back
+/// meanwhile is not waited for in vain. RES_OPTIONS goes before that (resolv.conf(5)). To be called before the first
+/// thread.
 void hasten_lookups();
 
 }  // namespace holdfast::net

@@ -27,8 +27,8 @@ inline constexpr std::size_t max_noise_bytes = 65536;  ///< of a login shell, be
 /// Letters, digits, dots, dashes and underscores, 1 to 64 of them.
 bool is_device_name(std::string_view name);
 
-/// How the records on the relay tell a device's own sessions: by its name, and as two may be given one name (a card
-/// that was copied), by a number that each run of its program draws.
+/// How the records on the relay tell a device's own sessions: by its name, and by a number that each run of its program
+/// draws, as two devices may have one name (a card that was copied).
 struct Device {
   std::string name;  ///< is_device_name()
   /// The present one and those before it, newest first; not empty.

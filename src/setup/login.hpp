@@ -19,7 +19,7 @@ struct NotInstalled {
 };
 
 /// Runs install_script() on the relay through a login that is there already: the device's own ssh, with the keys, the
-/// agent and the passwords of whoever runs this, which takes no other host key than that of `known_line`, a line of
+/// agent and the passwords of whoever runs this. It takes no other host key than that of `known_line`, a line of
 /// known_hosts. What ssh says, and the passwords that it asks for, go over the terminal.
 tl::expected<Installed, NotInstalled> install_key(const Login& login, const std::string& known_line,
                                                   const std::string& script);

@@ -10,9 +10,9 @@ namespace holdfast::ssh {
 
 struct Link;
 
-/// What one channel sends. Nothing is written while the session has output pending, for libssh buffers without a bound;
-/// what it does not take although there was room is kept: it takes nothing while the relay exchanges keys, and does not
-/// tell beforehand. `link` outlives this; between forget() and its end nothing else is called.
+/// What one channel sends. Nothing is written while the session has output pending, for libssh buffers without a bound.
+/// While the relay exchanges keys libssh takes nothing, and does not tell beforehand: write() keeps what it does not
+/// take although there was room(). `link` outlives this; between forget() and its end nothing else is called.
 class ChannelOutput {
  public:
   ChannelOutput(Link& link, ssh_channel channel) : link_(link), channel_(channel) {}

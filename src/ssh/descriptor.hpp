@@ -46,8 +46,8 @@ std::string peek_line(int socket);
 /// Throws away what arrived. True at the end of the stream, or on an error.
 bool discard_input(int socket);
 
-/// Before a socket of a dead session is closed: with TCP_USER_TIMEOUT the kernel would give up the FIN as well, and a
-/// relay that is only out of reach for a while would never hear that the session is over.
+/// To be called before a socket of a dead session is closed. With TCP_USER_TIMEOUT the kernel would give up the FIN as
+/// well, and a relay that is only out of reach for a while would never hear that the session is over.
 void let_the_fin_be_repeated(int socket);
 
 }  // namespace holdfast::ssh

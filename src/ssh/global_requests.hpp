@@ -23,8 +23,8 @@ struct PortUnreadable {
 };
 using GlobalAnswer = std::variant<ForwardAnswered, ListenerCancelled, KeepaliveAnswer, PortUnreadable>;
 
-/// The session's global requests (RFC 4254, 4), one after the other: libssh has one slot for keepalive, tcpip-forward
-/// and cancel-tcpip-forward, and a request made while it is taken is not sent but gets the other one's answer.
+/// The session's global requests (RFC 4254, 4), one after the other. libssh has one slot for keepalive, tcpip-forward
+/// and cancel-tcpip-forward; a request made while it is taken is not sent, but gets the other one's answer.
 class GlobalRequests {
  public:
   explicit GlobalRequests(const std::vector<RemoteForward>& forwards);

@@ -57,7 +57,7 @@ class Handshake {
 
   void begin_authentication(const boost::asio::any_io_executor& executor, std::function<void()> wake,
                             bool listen_ahead);
-  /// The first listener is asked for in the segment that asks to be let in, which saves a round trip: OpenSSH takes
+  /// The first listener is asked for in the segment that asks to be let in, which saves a round trip. OpenSSH takes
   /// packets in their order, and reads this one when it has decided about the other
   /// (docs/decisions/0008-the-first-listener-is-asked-for-ahead.md).
   Authentication::State authenticate(ssh_session session, int socket, const std::string& banner, GlobalRequests& global,

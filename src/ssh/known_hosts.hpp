@@ -9,7 +9,7 @@
 #include "holdfast/public_key.hpp"
 
 /// Pure: what a known_hosts file (sshd(8), SSH_KNOWN_HOSTS FILE FORMAT) says about a host and a key. libssh's own check
-/// is not used: it ignores @revoked, takes a negated pattern for a match and calls a host unknown whose line it can't
+/// is not used. It ignores @revoked, takes a negated pattern for a match and calls a host unknown whose line it can't
 /// parse.
 namespace holdfast::ssh {
 

@@ -21,8 +21,8 @@ bool holds(const std::string& text, std::string_view part) {
 }
 
 /// SSH_OPEN_CONNECT_FAILED is also what sshd says when it can't look the name up, and the text is the server's own. All
-/// that are known say "refused" of a connection that was; Go's also say it of a name server that can't be reached:
-/// "dial tcp: lookup localhost on 192.0.2.1:53: read udp [...]: read: connection refused".
+/// servers that are known say "refused" of a connection that was. Go's also say it of a name server that can't be
+/// reached: "dial tcp: lookup localhost on 192.0.2.1:53: read udp [...]: read: connection refused".
 bool says_refused(std::string_view words) {
   const std::string text = lower(words);
   return holds(text, "refused") && !holds(text, "lookup") && !holds(text, "resolv");

@@ -16,8 +16,8 @@ namespace holdfast::ssh {
 /// refused". None for any other text.
 std::optional<OpenRefusal> refusal_in(std::string_view error);
 
-/// Keeps what the relay says against one channel that we ask for. libssh tells it in the session's error text alone,
-/// which the next error replaces: another channel's refusal in the same segment, or that of a keepalive. So it is taken
+/// Keeps what the relay says against one channel that we ask for. libssh tells it in the session's error text alone.
+/// The next error replaces that: another channel's refusal in the same segment, or that of a keepalive. So it is taken
 /// the moment it is written. To be made before the channel is asked for, one at a time: its first request has to be
 /// made before the next one's watch. It ends before the channel does.
 #if LIBSSH_VERSION_INT >= SSH_VERSION_INT(0, 11, 0)

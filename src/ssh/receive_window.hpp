@@ -11,9 +11,9 @@ namespace holdfast::ssh {
 bool windows_can_be_raised();
 
 /// The window of one channel towards us (RFC 4254, 5.2): what libssh 0.10 grants by itself, and how far it is raised.
-/// libssh keeps it between 640,000 and 1,280,000 bytes, which is at most 6.4 MB/s at a round trip of 100 ms; OpenSSH's
-/// is 2 MiB. So when half of the window comes within one round trip, the relay was waiting for us, and the window is
-/// doubled: it ends at two to four times the product of bandwidth and delay.
+/// By itself libssh keeps it between 640,000 and 1,280,000 bytes, which is at most 6.4 MB/s at a round trip of 100 ms.
+/// OpenSSH's is 2 MiB. So when half of the window comes within one round trip, the relay was waiting for us, and the
+/// window is doubled. It ends at two to four times the product of bandwidth and delay.
 ///
 /// libssh tells nobody what it has granted. The count here follows its rules (channels.c, WINDOWBASE); should it ever
 /// be wrong, a grant comes early or late, and libssh's own come anyway.

@@ -206,8 +206,8 @@ class Session::Impl : public std::enable_shared_from_this<Impl> {
     if (failed()) return;
     notify_channels(*link_, turns_);
     if (over()) return;
-    // A packet that came in by the way may be the answer to what was looked at before it, and what pumps() stopped may
-    // have left bytes inside libssh: for neither does the socket become readable again.
+    // A packet that came in by the way may be the answer to what was looked at before it. What pumps() stopped may have
+    // left bytes inside libssh. For neither does the socket become readable again.
     const bool more_came = link_->packets.in_packets != packets_pumped;
     if (more_came || pump_.had_its_share() || (pump_.received() && global_.pumps())) schedule_->soon();
     await();

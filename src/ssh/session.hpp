@@ -75,7 +75,7 @@ class Session {
   void open();
   /// With `spec.identity_file`, certificates and the agent: PhaseCompleted or SessionFailed. With one key, no agent and
   /// no port to be chosen, an OpenSSH relay is asked for the first forward in the same flight, unless it has been in
-  /// vain before; it is still to be requested, once authenticated. Never without `listen_ahead`.
+  /// vain before. Never without `listen_ahead`. That forward is still to be requested, once authenticated.
   void authenticate(bool listen_ahead = true);
   /// Asks for spec.remote_forward[forward]: ForwardAnswered. Global requests queue; libssh has one slot.
   void request_forward(std::size_t forward);
@@ -90,9 +90,9 @@ class Session {
   /// What the relay told of its other host keys, in the account. "ssh-ed25519 SHA256:..." of each that is new, and
   /// known from now on: see host_key.hpp.
   std::vector<std::string> learn_host_keys(const std::vector<PublicKey>& told);
-  /// Writes what is queued, closes channels, waits up to 2 s for the relay's CLOSEs (until its visitors have read what
-  /// was on its way), SSH_MSG_DISCONNECT, FIN, and waits for the relay to close: SessionClosed (also on an error). Has
-  /// no deadline over a dead link: the owner drops it.
+  /// Writes what is queued, closes channels, and waits up to 2 s for the relay's CLOSEs (until its visitors have read
+  /// what was on its way). Then it sends SSH_MSG_DISCONNECT and FIN, and waits for the relay to close: SessionClosed
+  /// (also on an error). Has no deadline over a dead link: the owner drops it.
   void close();
 
   /// Ends the session without a word and hands its socket out, if it is still open: the relay learns nothing of it

@@ -21,7 +21,7 @@ struct SocketWaits {
   Duration after_an_event = std::chrono::seconds{1};  ///< for they may come one after the other
 };
 
-/// A socket of ours, as soon as it can be had, and again when its file is gone: a full /run, a wrong group or a
+/// Opens a socket of ours as soon as it can be had, and again when its file is gone. A full /run, a wrong group or a
 /// cleaned-up directory must neither keep the tunnels down nor blind whoever watches them.
 class KeptSocket {
  public:

@@ -39,8 +39,8 @@ class Descriptor {
 
 /// A listening Unix socket and its file, which is removed with it.
 ///
-/// Two processes that start at once are kept apart by a lock on PATH.lock, held for life: who has it may conclude from
-/// a refused connection that a socket file is left over, and replace it. Binding beside and renaming would leave the
+/// A lock on PATH.lock, held for life, keeps two processes apart that start at once. Who has it may conclude from a
+/// refused connection that a socket file is left over, and replace it. Binding beside and renaming would leave the
 /// earlier of the two listening on a file that is gone. The lock file stays: removing it would let two lock two files.
 class SocketFile {
  public:

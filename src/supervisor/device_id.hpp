@@ -27,14 +27,14 @@ struct DeviceNames {
 /// underscores, at most 64.
 class DeviceId {
  public:
-  /// The name that the file keeps, if it was made on this board; else a new one, which the file keeps from now on: the
-  /// host's name and eight hexadecimal digits, of board_serial and machine_id or, where there is neither, of `random`.
-  /// `say` is told why a file can't be used.
+  /// Takes the name that the file keeps, if it was made on this board; else a new one, which the file keeps from now
+  /// on. A new name is the host's and eight hexadecimal digits, of board_serial and machine_id or, where there is
+  /// neither, of `random`. `say` is told why a file can't be used.
   DeviceId(const std::string& file, const DeviceTraits& traits, std::uint32_t random,
            const std::function<void(const std::string&)>& say);
 
-  /// The tunnel's device_id; else the kept name; else, where no file can be kept, one by the key that logs in, for
-  /// which the disk is waited for, one second at most: not for the loop.
+  /// The tunnel's device_id; else the kept name; else, where no file can be kept, one by the key that logs in. Not for
+  /// the loop: it waits for the disk to read that key, one second at most.
   DeviceNames of(const TunnelSpec& spec) const;
 
  private:

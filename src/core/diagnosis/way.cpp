@@ -133,8 +133,8 @@ Judgement judge(const TcpFindings& found, const PathFindings* path) {
   if (found.tries.empty()) return {Layer::tcp, CheckResult::skip, "there was no address to try"};
   std::vector<Judgement> all;
   for (const TcpFindings::Try& one : found.tries) all.push_back(judge_try(found, one, path));
-  // Who answers, if only to refuse, says more than silence; what lies on the way, more than that; and that this device
-  // has no way to an address at all, which another one of the relay's may not need, says least.
+  // Who answers, if only to refuse, says most; then what lies on the way; then silence. That this device has no way to
+  // an address at all says least: another address of the relay's may not need it.
   const auto says = [](const Judgement& judgement) {
     if (judgement.cause == Cause::unreachable) return judgement.measured.ends_with("Network is unreachable") ? 3 : 1;
     return judgement.cause == Cause::connection_timed_out ? 2 : 0;

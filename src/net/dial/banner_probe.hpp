@@ -15,9 +15,9 @@ namespace holdfast::net {
 /// Where there is a banner, or why there is none.
 using BannerHandler = std::function<void(tl::expected<boost::asio::ip::address, Failure>)>;
 
-/// Does an SSH server answer at one of these? As a session would: connects, sends `identification` (for what stands
-/// before a relay and waits for the client's first bytes to tell where they go), reads until a line begins with "SSH-"
-/// (RFC 4253, 4.2), at most 4 KiB, and closes. Where no banner comes, the next endpoint is tried, after 3 s of silence
+/// Does an SSH server answer at one of these? Does what a session would: connects, sends `identification`, reads until
+/// a line begins with "SSH-" (RFC 4253, 4.2), at most 4 KiB, and closes. What stands before a relay may need the
+/// client's first bytes to tell where they go. Where no banner comes, the next endpoint is tried, after 3 s of silence
 /// too. The failure is that of the last. Some 1.5 KB on the wire, most of it the relay's first offer of keys. There is
 /// no deadline here: the owner cancels. The handler is called from the loop, never from inside.
 [[nodiscard]] std::unique_ptr<Operation> probe_banner(const boost::asio::any_io_executor& executor, Endpoints endpoints,
