@@ -48,9 +48,10 @@ CLI/            src/cli
 TABLE
 }
 
-# Standard headers have neither a slash nor a dot in their names.
+# Standard headers have neither a slash nor a dot in their names. Those of files and threads are not for the core.
 the_core_includes_std_only() {
   in_code '^ *#include *<[^>]*[/.]' include src/core
+  in_code '^ *#include *<(fstream|filesystem|thread|mutex)>' include src/core
   in_code '^ *#include *"' include src/core | grep -vE '"(holdfast|core)/'
 }
 

@@ -46,6 +46,9 @@ expect third_party_headers_stay_in_their_folder src/main.cpp "$(printf '#include
 expect third_party_headers_stay_in_their_folder src/ssh/bad.hpp '#include <boost/beast/core.hpp>'
 expect the_core_includes_std_only src/core/bad.cpp '#include <sys/socket.h>'
 expect the_core_includes_std_only include/holdfast/bad.hpp '#include <tl/expected.hpp>'
+for header in fstream filesystem thread mutex; do
+  expect the_core_includes_std_only src/core/bad.cpp "#include <$header>"
+done
 expect includes_follow_the_arrows src/net/bad.cpp '#include "ssh/session.hpp"'
 expect includes_follow_the_arrows src/main.cpp "$(printf '#include "%s"\n' holdfast/time.hpp ssh/session.hpp)"
 expect no_coroutines tests/unit/bad.cpp '  co_await something();'
