@@ -162,7 +162,6 @@ enum class Lies {
 
 struct CauseFacts {
   Cause cause{};
-  std::string_view name;  ///< "host_key_changed"
   Severity severity{};
   Layer layer{};
   BackoffFamily family{};

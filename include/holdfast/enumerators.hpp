@@ -44,9 +44,12 @@ constexpr auto list(std::index_sequence<values...> /*of them*/) {
 }
 
 template <class Enum, std::size_t... values>
-constexpr auto spellings(std::index_sequence<values...> /*of them*/) {
+constexpr auto spell(std::index_sequence<values...> /*of them*/) {
   return std::array{*spelling<static_cast<Enum>(values)>()...};
 }
+
+template <class Enum>
+constexpr auto spellings = spell<Enum>(std::make_index_sequence<count<Enum>()>{});
 
 }  // namespace detail
 
@@ -56,8 +59,7 @@ constexpr auto enumerators = detail::list<Enum>(std::make_index_sequence<detail:
 
 template <class Enum>
 constexpr Spelling spelling(Enum value) {
-  constexpr auto all = detail::spellings<Enum>(std::make_index_sequence<enumerators<Enum>.size()>{});
-  return all.at(static_cast<std::size_t>(value));
+  return detail::spellings<Enum>.at(static_cast<std::size_t>(value));
 }
 
 /// The one that to_string() calls so.

@@ -26,6 +26,7 @@
 #include "doctor/examination.hpp"
 #include "doctor/outside.hpp"
 #include "doctor/where.hpp"
+#include "holdfast/enumerators.hpp"
 #include "holdfast/relays.hpp"
 #include "preflight/configuration.hpp"
 #include "status/diagnosis_text.hpp"
@@ -44,9 +45,8 @@ DoctorRound::Show show_of(const Options& options) {
 }
 
 int explain(const std::string& name) {
-  for (const CauseFacts& facts : all_causes()) {
-    if (facts.name != name) continue;
-    std::cout << status::explanation(facts, page_of_output());
+  if (const auto cause = named<Cause>(name)) {
+    std::cout << status::explanation(facts_of(*cause), page_of_output());
     return done;
   }
   if (const auto layer = status::layer_called(name)) {

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "holdfast/enumerators.hpp"
+
 namespace holdfast {
 namespace {
 
@@ -28,41 +30,11 @@ Duration ask_again_wait(Duration lasted, const UnitRandom& jitter) {
 }  // namespace
 
 std::string_view to_string(ForwardState state) {
-  switch (state) {
-    case ForwardState::pending:
-      return "pending";
-    case ForwardState::requested:
-      return "requested";
-    case ForwardState::knocking:
-      return "knocking";
-    case ForwardState::identifying:
-      return "identifying";
-    case ForwardState::evicting:
-      return "evicting";
-    case ForwardState::held:
-      return "held";
-    case ForwardState::refused:
-      return "refused";
-  }
-  std::abort();
+  return spelling(state).name;
 }
 
 std::string_view to_string(Refusal refusal) {
-  switch (refusal) {
-    case Refusal::unexplained:
-      return "unexplained";
-    case Refusal::policy:
-      return "policy";
-    case Refusal::held_live:
-      return "held_live";
-    case Refusal::held_stale:
-      return "held_stale";
-    case Refusal::held_by_other_device:
-      return "held_by_other_device";
-    case Refusal::held_by_twin:
-      return "held_by_twin";
-  }
-  std::abort();
+  return spelling(refusal).name;
 }
 
 std::vector<ListenerAction> Listeners::start(const Turn& turn) {

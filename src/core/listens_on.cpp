@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "holdfast/enumerators.hpp"
+
 namespace holdfast {
 namespace {
 
@@ -41,21 +43,7 @@ ListensOn of_both(bool ipv4, bool ipv6) {
 }  // namespace
 
 std::string_view to_string(ListensOn where) {
-  switch (where) {
-    case ListensOn::unknown:
-      return "unknown";
-    case ListensOn::as_asked:
-      return "as_asked";
-    case ListensOn::loopback_only:
-      return "loopback_only";
-    case ListensOn::ipv6_only:
-      return "ipv6_only";
-    case ListensOn::ipv4_only:
-      return "ipv4_only";
-    case ListensOn::everywhere:
-      return "everywhere";
-  }
-  std::abort();
+  return spelling(where).name;
 }
 
 std::string_view in_words(ListensOn where) {

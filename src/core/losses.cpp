@@ -1,8 +1,9 @@
 #include "holdfast/losses.hpp"
 
 #include <algorithm>
-#include <cstdlib>
 #include <utility>
+
+#include "holdfast/enumerators.hpp"
 
 namespace holdfast {
 namespace {
@@ -18,17 +19,7 @@ bool is_recent(TimePoint at, TimePoint now) {
 }  // namespace
 
 std::string_view to_string(LossOf of) {
-  switch (of) {
-    case LossOf::session:
-      return "session";
-    case LossOf::listener:
-      return "listener";
-    case LossOf::path:
-      return "path";
-    case LossOf::lease:
-      return "lease";
-  }
-  std::abort();
+  return spelling(of).name;
 }
 
 bool too_often(const RecentLosses& losses) {

@@ -4,6 +4,8 @@
 #include <cstdlib>
 #include <utility>
 
+#include "holdfast/enumerators.hpp"
+
 namespace holdfast {
 namespace {
 
@@ -61,23 +63,7 @@ Failure failure_of(ProofResult result, std::string detail, const RemoteForward& 
 }  // namespace
 
 std::string_view to_string(ProofResult result) {
-  switch (result) {
-    case ProofResult::verified:
-      return "verified";
-    case ProofResult::connected:
-      return "connected";
-    case ProofResult::target_down:
-      return "target_down";
-    case ProofResult::not_permitted:
-      return "not_permitted";
-    case ProofResult::lookup_failed:
-      return "lookup_failed";
-    case ProofResult::path_broken:
-      return "path_broken";
-    case ProofResult::unanswered:
-      return "unanswered";
-  }
-  std::abort();
+  return spelling(result).name;
 }
 
 bool is_good(ProofResult result) {

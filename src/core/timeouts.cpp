@@ -1,7 +1,8 @@
 #include "holdfast/timeouts.hpp"
 
 #include <algorithm>
-#include <cstdlib>
+
+#include "holdfast/enumerators.hpp"
 
 namespace holdfast {
 namespace {
@@ -28,15 +29,7 @@ Duration whole_seconds(Duration duration) {
 }  // namespace
 
 std::string_view to_string(TimeoutOf of) {
-  switch (of) {
-    case TimeoutOf::idle_connection:
-      return "idle_connection";
-    case TimeoutOf::session:
-      return "session";
-    case TimeoutOf::idle_lease:
-      return "idle_lease";
-  }
-  std::abort();
+  return spelling(of).name;
 }
 
 bool alike(Duration one, Duration other) {

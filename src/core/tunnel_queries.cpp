@@ -18,19 +18,7 @@ bool any_held(const ForwardTable& forwards) {
 }  // namespace
 
 std::string_view to_string(OpeningPhase phase) {
-  switch (phase) {
-    case OpeningPhase::resolve:
-      return "resolve";
-    case OpeningPhase::connect:
-      return "connect";
-    case OpeningPhase::banner:
-      return "banner";
-    case OpeningPhase::key_exchange:
-      return "key_exchange";
-    case OpeningPhase::authenticate:
-      return "authenticate";
-  }
-  std::abort();
+  return spelling(phase).name;
 }
 
 std::string_view operation_of(OpeningPhase phase) {

@@ -222,7 +222,8 @@ std::string explanation(const CauseFacts& facts, const Page& page) {
   const char* severity = facts.severity == Severity::error     ? "a fault"
                          : facts.severity == Severity::warning ? "worth a look"
                                                                : "nothing wrong by itself";
-  return std::string{facts.name} + "\n" + wrapped("  What:   ", std::string{facts.sentence} + ".", 10, page) +
+  return std::string{to_string(facts.cause)} + "\n" +
+         wrapped("  What:   ", std::string{facts.sentence} + ".", 10, page) +
          wrapped("  Layer:  ", label_of(facts.layer) + "; " + severity, 10, page) +
          wrapped("  Next:   ", std::string{facts.remedy}, 10, page);
 }
@@ -233,7 +234,7 @@ std::string explanation(Layer layer, const Page& page) {
   std::string text = (label == name ? name : label + ", in the status and in JSON: " + name) + "\n";
   for (const CauseFacts& facts : all_causes()) {
     if (facts.layer == layer)
-      text += wrapped("  ", std::string{facts.name} + ": " + std::string{facts.sentence}, 2, page);
+      text += wrapped("  ", std::string{to_string(facts.cause)} + ": " + std::string{facts.sentence}, 2, page);
   }
   return text + "To know more of one: holdfast doctor --explain CAUSE\n";
 }
@@ -251,8 +252,10 @@ std::vector<std::string> names_like(const std::string& name) {
     const bool within = name.size() > 2 && shown.find(name) != std::string::npos;
     known.emplace_back(within ? 0 : far, shown);
   };
-  for (const CauseFacts& facts : all_causes())
-    add(std::string{facts.name}, distance(plain(name), plain(std::string{facts.name})));
+  for (const CauseFacts& facts : all_causes()) {
+    const std::string cause{to_string(facts.cause)};
+    add(cause, distance(plain(name), plain(cause)));
+  }
   for (const Layer layer : enumerators<Layer>) {
     const std::string own{to_string(layer)};
     add(own, std::min(distance(plain(name), plain(own)), distance(plain(name), plain(label_of(layer)))));

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
 #include <nlohmann/json.hpp>
 #include <type_traits>
 #include <utility>
@@ -31,20 +30,6 @@ double seconds(Duration duration) {
 
 Json text_or_null(const std::string& text) {
   return text.empty() ? Json{} : Json(text);
-}
-
-std::string_view name_of(Health verdict) {
-  switch (verdict) {
-    case Health::ok:
-      return "ok";
-    case Health::warning:
-      return "warning";
-    case Health::critical:
-      return "critical";
-    case Health::unknown:
-      return "unknown";
-  }
-  std::abort();
 }
 
 Json to_document(const FailureReport& report) {
@@ -357,7 +342,7 @@ std::vector<EndReport> ends_from(const Json& list) {
 std::map<Cause, std::uint64_t> failures_from(const Json& object) {
   std::map<Cause, std::uint64_t> counts;
   for (const CauseFacts& facts : all_causes()) {
-    if (const auto times = optional_at<std::uint64_t>(object, std::string{facts.name}.c_str())) {
+    if (const auto times = optional_at<std::uint64_t>(object, std::string{to_string(facts.cause)}.c_str())) {
       counts[facts.cause] = *times;
     }
   }
@@ -469,7 +454,7 @@ std::string to_json(const Report& report) {
                          {"uptime_seconds", seconds(report.uptime)},
                          {"configuration", report.configuration ? to_document(*report.configuration) : Json{}},
                          {"libssh", report.libssh ? to_document(*report.libssh) : Json{}},
-                         {"health", name_of(health(report))},
+                         {"health", spelling(health(report)).name},
                          {"summary", summary(report)},
                          {"last_reload_error", report.last_reload_error ? Json(*report.last_reload_error) : Json{}},
                          {"log", {{"dropped", report.log_dropped}}},

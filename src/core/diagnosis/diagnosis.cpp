@@ -1,11 +1,11 @@
 #include "holdfast/diagnosis.hpp"
 
 #include <algorithm>
-#include <cstdlib>
 #include <set>
 #include <utility>
 
 #include "core/diagnosis/judges.hpp"
+#include "holdfast/enumerators.hpp"
 
 namespace holdfast {
 
@@ -168,17 +168,7 @@ struct Judge {
 }  // namespace
 
 std::string_view to_string(CheckResult result) {
-  switch (result) {
-    case CheckResult::pass:
-      return "pass";
-    case CheckResult::warn:
-      return "warn";
-    case CheckResult::fail:
-      return "fail";
-    case CheckResult::skip:
-      return "skip";
-  }
-  std::abort();
+  return spelling(result).name;
 }
 
 bool nobody_holds(const Judgement& judgement) {

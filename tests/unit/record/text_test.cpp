@@ -155,17 +155,6 @@ TEST_CASE("an event has the name in a recording that the log has for it, and so 
   }
 }
 
-TEST_CASE("enumerations have the names that they have elsewhere") {
-  const auto same = []<class Enum>(Enum) {
-    for (const Enum each : enumerators<Enum>) CHECK(spelling(each).name == to_string(each));
-  };
-  same(Cause{});
-  same(OpeningPhase{});
-  same(ProofResult{});
-  same(ForwardState{});
-  same(Refusal{});
-}
-
 TEST_CASE("actions that differ are written differently, on one line each") {
   for (unsigned seed = 0; seed < 100; ++seed) {
     Dice dice{seed};

@@ -24,7 +24,7 @@ std::string causes() {
     std::string rows;
     for (const CauseFacts& facts : all_causes()) {
       if (facts.layer != layer) continue;
-      rows += "| `" + std::string{facts.name} + "` | " + std::string{facts.sentence} + " | " +
+      rows += "| `" + std::string{to_string(facts.cause)} + "` | " + std::string{facts.sentence} + " | " +
               std::string{facts.remedy} + " |\n";
     }
     if (rows.empty()) continue;

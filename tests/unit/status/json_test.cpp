@@ -61,7 +61,7 @@ TEST_CASE("every key, cause, listener's state and refusal has its line in the do
   }
   CHECK(keys > 50);
   for (const CauseFacts& facts : all_causes()) {
-    if (facts.cause <= Cause::local_error) documented(std::string{facts.name});
+    if (facts.cause <= Cause::local_error) documented(std::string{to_string(facts.cause)});
   }
   for (const ForwardState state : enumerators<ForwardState>) documented(std::string{to_string(state)});
   for (const Refusal refusal : enumerators<Refusal>) documented(std::string{to_string(refusal)});
