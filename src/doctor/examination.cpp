@@ -17,11 +17,15 @@ namespace {
 
 using std::chrono::seconds;
 
+/// A daemon looks by itself at what costs nothing (Patient::silent).
+enum class Costs { packets, nothing };
+
 struct Plan {
   std::vector<Layer> tells;  ///< what the look finds something of
   std::vector<Layer> after;  ///< what has to be told before it begins
   seconds limit;             ///< then what it has not told is skipped
   std::function<Look(const Patient&, const Findings& so_far, Tell)> begin;
+  Costs costs = Costs::packets;
 };
 
 /// For a look at one layer that asks for nothing.
@@ -37,8 +41,9 @@ auto knowing(Layer layer, Look (*look)(const Patient&, const Findings&, Then)) {
   };
 }
 
-/// Without asking anybody.
-Look know_address(const Patient& patient, const Findings&, Tell tell) {
+/// By what is known already, where nobody is to be asked.
+Look find_addresses(const Patient& patient, const Findings& so_far, Tell tell) {
+  if (!patient.silent) return alone(Layer::name, look_at_name)(patient, so_far, std::move(tell));
   NameFindings found;
   found.name = patient.there.host_name;
   found.literal = is_literal(found.name);
@@ -46,27 +51,15 @@ Look know_address(const Patient& patient, const Findings&, Tell tell) {
   return at_once(patient.executor, [found = std::move(found), tell = std::move(tell)] { tell(Layer::name, found); });
 }
 
-/// What a daemon looks at by itself.
-std::vector<Plan> silent_plans() {
-  return {
-      {{Layer::device}, {}, seconds{3}, alone(Layer::device, look_at_device)},
-      {{Layer::modem}, {}, seconds{4}, alone(Layer::modem, look_at_modem)},
-      {{Layer::link}, {}, seconds{3}, alone(Layer::link, look_at_links)},
-      {{Layer::address}, {}, seconds{3}, alone(Layer::address, look_at_addresses)},
-      {{Layer::name}, {}, seconds{1}, know_address},
-      {{Layer::route}, {Layer::name}, seconds{3}, knowing(Layer::route, look_at_routes)},
-  };
-}
-
 /// The limits along the longest way (name, tcp, session) add up to less than 30 s.
 std::vector<Plan> plans() {
   return {
-      {{Layer::device}, {}, seconds{3}, alone(Layer::device, look_at_device)},
-      {{Layer::modem}, {}, seconds{4}, alone(Layer::modem, look_at_modem)},
-      {{Layer::link}, {}, seconds{3}, alone(Layer::link, look_at_links)},
-      {{Layer::address}, {}, seconds{3}, alone(Layer::address, look_at_addresses)},
-      {{Layer::name}, {}, seconds{8}, alone(Layer::name, look_at_name)},
-      {{Layer::route}, {Layer::name}, seconds{3}, knowing(Layer::route, look_at_routes)},
+      {{Layer::device}, {}, seconds{3}, alone(Layer::device, look_at_device), Costs::nothing},
+      {{Layer::modem}, {}, seconds{4}, alone(Layer::modem, look_at_modem), Costs::nothing},
+      {{Layer::link}, {}, seconds{3}, alone(Layer::link, look_at_links), Costs::nothing},
+      {{Layer::address}, {}, seconds{3}, alone(Layer::address, look_at_addresses), Costs::nothing},
+      {{Layer::name}, {}, seconds{8}, find_addresses, Costs::nothing},
+      {{Layer::route}, {Layer::name}, seconds{3}, knowing(Layer::route, look_at_routes), Costs::nothing},
       {{Layer::neighbour}, {Layer::route}, seconds{5}, knowing(Layer::neighbour, look_at_neighbours)},
       {{Layer::session}, {}, seconds{6}, alone(Layer::session, look_at_life)},
       {{Layer::path}, {Layer::name, Layer::session}, seconds{8}, knowing(Layer::path, look_at_path)},
@@ -94,8 +87,9 @@ class Examination::Impl : public std::enable_shared_from_this<Impl> {
  public:
   Impl(Patient patient, Tell tell, std::function<void()> done)
       : patient_(std::move(patient)), tell_(std::move(tell)), done_(std::move(done)) {
-    for (Plan& plan : patient_.silent ? silent_plans() : plans())
-      visits_.emplace_back(patient_.executor, std::move(plan));
+    for (Plan& plan : plans()) {
+      if (!patient_.silent || plan.costs == Costs::nothing) visits_.emplace_back(patient_.executor, std::move(plan));
+    }
   }
 
   void begin() {
