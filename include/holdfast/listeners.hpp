@@ -8,6 +8,7 @@
 #include <variant>
 #include <vector>
 
+#include "holdfast/cause.hpp"
 #include "holdfast/knock_hosts.hpp"
 #include "holdfast/time.hpp"
 #include "holdfast/turn.hpp"
@@ -38,6 +39,8 @@ enum class Refusal {
 };
 /// "unexplained", "policy", "held_live", "held_stale", "held_by_other_device", "held_by_twin".
 std::string_view to_string(Refusal refusal);
+/// What a failure to listen is called then.
+Cause cause_of(Refusal refusal);
 
 struct Explanation {
   Refusal refusal{};

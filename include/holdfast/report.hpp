@@ -34,7 +34,7 @@ struct ForwardReport {
   std::uint64_t connections = 0;       ///< open now
   std::uint64_t accepted = 0;          ///< since the tunnel was configured, like all counters here
   std::uint64_t target_refused = 0;    ///< the target did not take the connection
-  std::string refusal{};               ///< to_string(Refusal); empty unless refused
+  std::optional<Refusal> refusal{};    ///< while refused
   std::string holder{};                ///< the other device, when its lease is why
   std::optional<ProofReport> proof{};  ///< the last on this session
   ListensOn listens_on{};              ///< while held

@@ -37,6 +37,23 @@ std::string_view to_string(Refusal refusal) {
   return spelling(refusal).name;
 }
 
+Cause cause_of(Refusal refusal) {
+  switch (refusal) {
+    case Refusal::unexplained:
+    case Refusal::policy:
+      return Cause::forward_refused;
+    case Refusal::held_live:
+      return Cause::listener_held_live;
+    case Refusal::held_stale:
+      return Cause::listener_held_stale;
+    case Refusal::held_by_other_device:
+      return Cause::listener_held_by_other_device;
+    case Refusal::held_by_twin:
+      return Cause::listener_held_by_twin;
+  }
+  std::abort();
+}
+
 std::vector<ListenerAction> Listeners::start(const Turn& turn) {
   return next(turn);
 }

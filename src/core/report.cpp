@@ -227,7 +227,7 @@ std::string condition(const PhaseReport& phase) {
 
 std::string condition(const ForwardReport& forward) {
   std::string text{to_string(forward.state)};
-  if (!forward.refusal.empty()) text += ": " + forward.refusal;
+  if (forward.refusal) text += ": " + std::string{to_string(*forward.refusal)};
   if (!forward.holder.empty()) text += " " + forward.holder;
   if (forward.proof) text += ", " + proof_words(forward);
   const std::string_view where = in_words(forward.listens_on);

@@ -47,7 +47,7 @@ ForwardReport forward_report(const RemoteForward& forward, const ForwardProgress
                        counters.open,          counters.accepted,           counters.target_refused};
   if (progress.state == ForwardState::refused) {
     const Explanation& explanation = progress.explanation.value();
-    report.refusal = to_string(explanation.refusal);
+    report.refusal = explanation.refusal;
     report.holder = explanation.holder;
   }
   report.beyond_loopback = asks_beyond_loopback(forward.bind_address);

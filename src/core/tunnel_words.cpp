@@ -20,23 +20,6 @@ Cause cause_of_timeout(OpeningPhase phase) {
   std::abort();
 }
 
-Cause cause_of(Refusal refusal) {
-  switch (refusal) {
-    case Refusal::unexplained:
-    case Refusal::policy:
-      return Cause::forward_refused;
-    case Refusal::held_live:
-      return Cause::listener_held_live;
-    case Refusal::held_stale:
-      return Cause::listener_held_stale;
-    case Refusal::held_by_other_device:
-      return Cause::listener_held_by_other_device;
-    case Refusal::held_by_twin:
-      return Cause::listener_held_by_twin;
-  }
-  std::abort();
-}
-
 /// "held by a silent session of gateway-8, which the relay ends within 4 min"
 std::string holder_of(const Explanation& explanation) {
   const bool twin = explanation.refusal == Refusal::held_by_twin;

@@ -64,7 +64,7 @@ Json to_document(const ForwardReport& forward) {
   return {{"listener", forward.listener},
           {"target", forward.target},
           {"state", to_string(forward.state)},
-          {"refusal", text_or_null(forward.refusal)},
+          {"refusal", forward.refusal ? Json(to_string(*forward.refusal)) : Json{}},
           {"holder", text_or_null(forward.holder)},
           {"bound_port", forward.bound_port == 0 ? Json{} : Json(forward.bound_port)},
           {"connections", forward.connections},
@@ -290,12 +290,13 @@ std::optional<ProofReport> proof_from(const Json& object) {
   return proof;
 }
 
+/// Without a refusal that is new since this version.
 ForwardReport forward_from(const Json& object) {
   ForwardReport forward;
   forward.listener = text(object.at("listener"));
   forward.target = text(object.at("target"));
   forward.state = named<ForwardState>(text(object.at("state"))).value_or(ForwardState::pending);
-  forward.refusal = text_at(object, "refusal");
+  forward.refusal = named<Refusal>(text_at(object, "refusal"));
   forward.holder = text_at(object, "holder");
   forward.bound_port = optional_at<std::uint16_t>(object, "bound_port").value_or(0);
   forward.connections = optional_at<std::uint64_t>(object, "connections").value_or(0);

@@ -68,13 +68,8 @@ Finding not_standing(const TunnelReport& tunnel) {
 
 // ---- the listeners --------------------------------------------------------------------------------------------------
 
-/// The failure behind a refused listener, which the status has in words.
 Failure refusal_of(const ForwardReport& forward) {
-  Cause cause = Cause::forward_refused;
-  for (const Cause held : {Cause::listener_held_live, Cause::listener_held_stale, Cause::listener_held_by_other_device,
-                           Cause::listener_held_by_twin}) {
-    if (to_string(held) == "listener_" + forward.refusal) cause = held;
-  }
+  const Cause cause = cause_of(forward.refusal.value_or(Refusal::unexplained));
   return {cause, "listen on relay", forward.listener, forward.holder};
 }
 

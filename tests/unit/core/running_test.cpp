@@ -96,7 +96,7 @@ TEST_CASE("a session on a spare relay says what keeps it from the preferred one"
 TEST_CASE("the worst of several forwards is told, the others beside it") {
   TunnelReport tunnel = standing();
   tunnel.forwards.push_back({"localhost:4650", "localhost:80", ForwardState::refused, 0});
-  tunnel.forwards.back().refusal = "policy";
+  tunnel.forwards.back().refusal = Refusal::policy;
   const Judgement judgement = judged(tunnel, Layer::listener);
   CHECK(judgement.cause == Cause::forward_refused);
   CHECK(judgement.evidence.back() == "localhost:4649 held, verified 10 s ago");
@@ -175,8 +175,8 @@ TEST_CASE("a refused listener says by whom it is held, as the failure told of it
   TunnelReport tunnel = standing();
   tunnel.up = false;
   tunnel.forwards = {
-      {"localhost:4649", "localhost:22", ForwardState::refused, 0, 0, 0, 0, "held_by_other_device", "gw-8"},
-      {"localhost:80", "localhost:80", ForwardState::refused, 0, 0, 0, 0, "policy"}};
+      {"localhost:4649", "localhost:22", ForwardState::refused, 0, 0, 0, 0, Refusal::held_by_other_device, "gw-8"},
+      {"localhost:80", "localhost:80", ForwardState::refused, 0, 0, 0, 0, Refusal::policy}};
   Judgement listener = judged(tunnel, Layer::listener);
   CHECK(listener.cause == Cause::listener_held_by_other_device);
   CHECK(listener.measured.find("gw-8") != std::string::npos);
@@ -192,7 +192,7 @@ TEST_CASE("of a stale listener it is said who had it most likely, and when it is
   TunnelReport tunnel = standing();
   tunnel.up = false;
   tunnel.server = "SSH-2.0-OpenSSH_9.2p1 Debian-2";
-  tunnel.forwards = {{"localhost:4649", "localhost:22", ForwardState::refused, 0, 0, 0, 0, "held_stale"}};
+  tunnel.forwards = {{"localhost:4649", "localhost:22", ForwardState::refused, 0, 0, 0, 0, Refusal::held_stale}};
   tunnel.ends = {{Failure{Cause::relay_silent, "keep alive", "relay", ""}, 3min, 2h}};
   const Judgement listener = judged(tunnel, Layer::listener);
   CHECK(listener.cause == Cause::listener_held_stale);

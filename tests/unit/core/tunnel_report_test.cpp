@@ -219,7 +219,7 @@ TEST_CASE("a refused listener is reported with why, and with who holds it") {
   tunnel.session(Evicted{0, EvictOutcome::other_device, "gateway-8"});
   const ForwardReport shown = report(tunnel).forwards.at(0);
   CHECK(shown.state == ForwardState::refused);
-  CHECK(shown.refusal == to_string(Refusal::held_by_other_device));
+  CHECK(shown.refusal == Refusal::held_by_other_device);
   CHECK(shown.holder == "gateway-8");
   CHECK(shown.bound_port == 0);
 }

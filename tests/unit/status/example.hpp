@@ -112,8 +112,8 @@ inline Report refused_report() {
   relay.last_error.reset();
   relay.refused_opens = 0;
   relay.forwards = {
-      {"localhost:4649", "localhost:22", ForwardState::refused, 0, 0, 0, 0, "held_by_other_device", "gateway-8"},
-      {"localhost:80", "localhost:80", ForwardState::refused, 0, 0, 0, 0, "held_stale", ""}};
+      {"localhost:4649", "localhost:22", ForwardState::refused, 0, 0, 0, 0, Refusal::held_by_other_device, "gateway-8"},
+      {"localhost:80", "localhost:80", ForwardState::refused, 0, 0, 0, 0, Refusal::held_stale, ""}};
   relay.lease = "the relay runs no commands for this account";
   relay.relays.at(0).timeouts.clear();
   relay.relays.at(0).max_segment.reset();

@@ -126,9 +126,9 @@ TEST_CASE("what is in memory only is a warning, for the next start will not know
 
 TEST_CASE("a condition says why a listener was refused, and which device has it") {
   TunnelReport tunnel = degraded();
-  tunnel.forwards.at(1).refusal = "held_stale";
+  tunnel.forwards.at(1).refusal = Refusal::held_stale;
   CHECK(condition(tunnel) == "established, but 1 of 2 forwards is missing: localhost:80 refused: held_stale");
-  tunnel.forwards.at(1).refusal = "held_by_other_device";
+  tunnel.forwards.at(1).refusal = Refusal::held_by_other_device;
   tunnel.forwards.at(1).holder = "gateway-8";
   CHECK(condition(tunnel.forwards.at(1)) == "refused: held_by_other_device gateway-8");
   CHECK(condition(tunnel.forwards.at(0)) == "held");
@@ -136,7 +136,7 @@ TEST_CASE("a condition says why a listener was refused, and which device has it"
 
 TEST_CASE("a twin that has the listener is named") {
   TunnelReport tunnel = degraded();
-  tunnel.forwards.at(1).refusal = "held_by_twin";
+  tunnel.forwards.at(1).refusal = Refusal::held_by_twin;
   tunnel.forwards.at(1).holder = "gateway-7";
   CHECK(condition(tunnel.forwards.at(1)) == "refused: held_by_twin gateway-7");
 }

@@ -149,12 +149,21 @@ TEST_CASE("every state of a listener, why it was refused and the lease survive t
     REQUIRE(again.has_value());
     const TunnelReport& relay = again->tunnels.at(0);
     CHECK(relay.forwards.at(0).state == state);
-    CHECK(relay.forwards.at(0).refusal == "held_by_other_device");
+    CHECK(relay.forwards.at(0).refusal == Refusal::held_by_other_device);
     CHECK(relay.forwards.at(0).holder == "gateway-8");
-    CHECK(relay.forwards.at(1).refusal == "held_stale");
+    CHECK(relay.forwards.at(1).refusal == Refusal::held_stale);
     CHECK(relay.forwards.at(1).holder.empty());
     CHECK(relay.lease == "the relay runs no commands for this account");
   }
+}
+
+TEST_CASE("a refusal that is new since this version is read as one without a reason") {
+  const std::string document = status::to_json(test::refused_report());
+  const auto report = status::from_json(replaced(document, "\"held_by_other_device\"", "\"held_by_nobody\""));
+  const ForwardReport& forward = report.value().tunnels.at(0).forwards.at(0);
+  CHECK(forward.state == ForwardState::refused);
+  CHECK_FALSE(forward.refusal);
+  CHECK(condition(forward) == "refused gateway-8");
 }
 
 TEST_CASE("an empty report is a document as well") {
