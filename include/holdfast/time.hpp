@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <optional>
 #include <string>
 
 namespace holdfast {
@@ -10,6 +11,9 @@ namespace holdfast {
 using Clock = std::chrono::steady_clock;
 using TimePoint = Clock::time_point;
 using Duration = Clock::duration;
+
+/// The earlier one; none if neither is to come.
+std::optional<TimePoint> earlier(std::optional<TimePoint> one, std::optional<TimePoint> other);
 
 /// For people: "0.4 s", "12 s", "3 min 5 s", "2 h 7 min", "3 d 4 h".
 std::string to_text(Duration duration);

@@ -144,10 +144,7 @@ void Failover::plan_returns(const Turn& turn) {
 
 std::optional<TimePoint> Failover::next_look() const {
   std::optional<TimePoint> first;
-  for (std::size_t index = 0; index < current_; ++index) {
-    const auto& due = all_[index].look_after;
-    if (due && (!first || *due < *first)) first = due;
-  }
+  for (std::size_t index = 0; index < current_; ++index) first = earlier(first, all_[index].look_after);
   return first;
 }
 

@@ -210,9 +210,7 @@ Conclusion<ProofAction> Proofs::finish(ProofResult result, std::string detail, c
 std::optional<TimePoint> Proofs::due() const {
   if (running_) return running_->deadline;
   std::optional<TimePoint> first;
-  for (const Entry& entry : table_) {
-    if (entry.due && (!first || *entry.due < *first)) first = entry.due;
-  }
+  for (const Entry& entry : table_) first = earlier(first, entry.due);
   return first;
 }
 

@@ -1,9 +1,15 @@
 #include "holdfast/time.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
 
 namespace holdfast {
+
+std::optional<TimePoint> earlier(std::optional<TimePoint> one, std::optional<TimePoint> other) {
+  if (!one || !other) return one ? one : other;
+  return std::min(*one, *other);
+}
 
 std::string to_text(Duration duration) {
   using std::chrono::duration_cast;

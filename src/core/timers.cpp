@@ -61,10 +61,7 @@ std::optional<TimePoint> due(const TunnelState& state, Timer timer) {
 
 std::optional<TimePoint> next_deadline(const TunnelState& state) {
   std::optional<TimePoint> first;
-  for (const Timer timer : enumerators<Timer>) {
-    const auto at = due(state, timer);
-    if (at && (!first || *at < *first)) first = at;
-  }
+  for (const Timer timer : enumerators<Timer>) first = earlier(first, due(state, timer));
   return first;
 }
 

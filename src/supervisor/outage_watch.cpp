@@ -21,7 +21,7 @@ void OutageWatch::look() {
     if (known.outage.step(runner.up() || slot.leaving(), runner.last_cause(), now)) known.wants_look = true;
     const auto next = known.outage.due();
     known.wants_look = known.wants_look && next;
-    if (next && (!due || *next < *due)) due = next;
+    due = earlier(due, next);
   }
   alarm_.set(due);
   // One after the other: all tunnels are down at once where the network is.

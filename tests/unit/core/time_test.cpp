@@ -5,6 +5,16 @@
 using namespace holdfast;
 using namespace std::chrono_literals;
 
+TEST_CASE("of two times the earlier one counts, and one that is none is never it") {
+  const TimePoint soon{1s};
+  const TimePoint late{2s};
+  CHECK(earlier(soon, late) == soon);
+  CHECK(earlier(late, soon) == soon);
+  CHECK(earlier(std::nullopt, late) == late);
+  CHECK(earlier(late, std::nullopt) == late);
+  CHECK_FALSE(earlier(std::nullopt, std::nullopt));
+}
+
 TEST_CASE("durations read in the two units that matter") {
   CHECK(to_text(0s) == "0.0 s");
   CHECK(to_text(420ms) == "0.4 s");
