@@ -151,4 +151,9 @@ struct Config {
   friend bool operator==(const Config&, const Config&) = default;
 };
 
+/// Null if no tunnel has that name.
+const TunnelSpec* find_tunnel(const Config& config, std::string_view name);
+/// In the file's order.
+std::vector<std::string> tunnel_names(const Config& config);
+
 }  // namespace holdfast

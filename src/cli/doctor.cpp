@@ -28,6 +28,7 @@
 #include "doctor/where.hpp"
 #include "holdfast/enumerators.hpp"
 #include "holdfast/relays.hpp"
+#include "holdfast/words.hpp"
 #include "preflight/configuration.hpp"
 #include "status/diagnosis_text.hpp"
 #include "status/findings_json.hpp"
@@ -53,10 +54,8 @@ int explain(const std::string& name) {
     std::cout << status::explanation(*layer, page_of_output());
     return done;
   }
-  std::string like;
-  for (const std::string& known : status::names_like(name)) like += (like.empty() ? "" : ", ") + known;
   return complain(misused, "no cause and no layer is called '" + status::printable(name) + "'; the nearest are " +
-                               like + " (docs/diagnosis.md has them all)");
+                               joined(status::names_like(name), ", ") + " (docs/diagnosis.md has them all)");
 }
 
 int judge_again(const Options& options, std::ostream& out) {
@@ -74,10 +73,9 @@ int judge_again(const Options& options, std::ostream& out) {
   if (!recorded) return complain(misused, options.findings + ": " + status::printable(recorded.error()));
   DoctorRound round{out, show_of(options)};
   std::optional<int> worst;
-  std::string names;
+  std::vector<std::string> names;
   for (const auto& [tunnel, findings] : *recorded) {
-    const std::string name = status::printable_name(tunnel);
-    names += (names.empty() ? "" : ", ") + name;
+    const std::string& name = names.emplace_back(status::printable_name(tunnel));
     if (!options.tunnel.empty() && options.tunnel != tunnel) continue;
     DoctorFace face{round, name, (name.empty() ? "As" : "as") + (" recorded in " + options.findings), {}};
     for (const auto& [layer, finding] : findings) face.take(layer, finding);
@@ -85,8 +83,8 @@ int judge_again(const Options& options, std::ostream& out) {
   }
   round.end();
   if (worst) return *worst;
-  return complain(misused,
-                  "no tunnel in " + options.findings + " is called '" + options.tunnel + "'; there are: " + names);
+  return complain(misused, "no tunnel in " + options.findings + " is called '" + options.tunnel +
+                               "'; there are: " + joined(names, ", "));
 }
 
 /// "me@relay:4649": who logs in where, and at which port the tunnel should be.
@@ -242,12 +240,6 @@ std::optional<Config> configuration(const std::string& file) {
   return std::nullopt;
 }
 
-std::string names_of(const Config& config) {
-  std::string names;
-  for (const TunnelSpec& tunnel : config.tunnels) names += (names.empty() ? "" : ", ") + tunnel.name;
-  return names;
-}
-
 struct Wanted {
   std::vector<std::string> tunnels;
   std::string silence{};  ///< why the process that was asked for them did not answer; empty: it did, or there is none
@@ -277,10 +269,8 @@ int examine(const Options& options, const std::string& tunnel, std::string silen
   const std::string file = options.config.value_or(default_config());
   const auto config = configuration(file);
   if (!config) return silence.empty() ? misused : complain(misused, silence);
-  for (const TunnelSpec& spec : config->tunnels) {
-    if (spec.name == tunnel) return examine_here(options, file, spec, silence, round);
-  }
-  return complain(misused, "no tunnel is called '" + tunnel + "'; there are: " + names_of(*config));
+  if (const TunnelSpec* spec = find_tunnel(*config, tunnel)) return examine_here(options, file, *spec, silence, round);
+  return complain(misused, "no tunnel is called '" + tunnel + "'; there are: " + joined(tunnel_names(*config), ", "));
 }
 
 /// Which are to be looked at; else the exit status.
@@ -301,8 +291,7 @@ tl::expected<Wanted, int> tunnels_to_look_at(const Options& options, DoctorRound
   const std::string file = options.config.value_or(default_config());
   const auto config = configuration(file);
   if (!config) return tl::unexpected{int{misused}};
-  std::vector<std::string> names;
-  for (const TunnelSpec& tunnel : config->tunnels) names.push_back(tunnel.name);
+  std::vector<std::string> names = tunnel_names(*config);
   if (names.empty()) return tl::unexpected{complain(misused, file + " has no tunnel; 'holdfast init' makes one")};
   return Wanted{std::move(names), silence};
 }

@@ -12,6 +12,7 @@
 #include "cli/places.hpp"
 #include "doctor/nat_timeout.hpp"
 #include "holdfast/relays.hpp"
+#include "holdfast/words.hpp"
 #include "preflight/configuration.hpp"
 
 namespace holdfast::cli {
@@ -46,14 +47,11 @@ int measure_nat_timeout(const Options& options, std::ostream& out) {
     for (const config::Problem& problem : loaded.error()) std::cerr << config::to_string(problem) << '\n';
     return complain(misused, file + " can't be used: mend that first");
   }
-  const auto& tunnels = loaded->config.tunnels;
-  if (tunnels.empty()) return complain(misused, file + " has no tunnel; 'holdfast init' makes one");
-  if (options.tunnel.empty() && tunnels.size() == 1) return measure(options, tunnels.front(), out);
-  std::string names;
-  for (const TunnelSpec& tunnel : tunnels) {
-    if (tunnel.name == options.tunnel) return measure(options, tunnel, out);
-    names += (names.empty() ? "" : ", ") + tunnel.name;
-  }
+  const Config& config = loaded->config;
+  if (config.tunnels.empty()) return complain(misused, file + " has no tunnel; 'holdfast init' makes one");
+  if (options.tunnel.empty() && config.tunnels.size() == 1) return measure(options, config.tunnels.front(), out);
+  if (const TunnelSpec* tunnel = find_tunnel(config, options.tunnel)) return measure(options, *tunnel, out);
+  const std::string names = joined(tunnel_names(config), ", ");
   return complain(misused,
                   options.tunnel.empty()
                       ? "each tunnel takes minutes: type 'holdfast doctor --nat-timeout TUNNEL' with one of " + names

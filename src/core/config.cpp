@@ -1,5 +1,7 @@
 #include "holdfast/config.hpp"
 
+#include <algorithm>
+
 #include "holdfast/overloaded.hpp"
 
 namespace holdfast {
@@ -44,6 +46,18 @@ std::string socket_of_tunnel(const std::string& status_socket, const std::string
 
 std::string control_socket(const std::string& status_socket) {
   return status_socket + ".control";
+}
+
+const TunnelSpec* find_tunnel(const Config& config, std::string_view name) {
+  const auto found = std::find_if(config.tunnels.begin(), config.tunnels.end(),
+                                  [&](const TunnelSpec& tunnel) { return tunnel.name == name; });
+  return found == config.tunnels.end() ? nullptr : &*found;
+}
+
+std::vector<std::string> tunnel_names(const Config& config) {
+  std::vector<std::string> names;
+  for (const TunnelSpec& tunnel : config.tunnels) names.push_back(tunnel.name);
+  return names;
 }
 
 bool learns_host_keys(const TunnelSpec& spec) {

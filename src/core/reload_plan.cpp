@@ -1,15 +1,7 @@
 #include "holdfast/reload_plan.hpp"
 
-#include <algorithm>
-
 namespace holdfast {
 namespace {
-
-const TunnelSpec* find(const Config& config, const std::string& name) {
-  const auto found = std::find_if(config.tunnels.begin(), config.tunnels.end(),
-                                  [&](const TunnelSpec& tunnel) { return tunnel.name == name; });
-  return found == config.tunnels.end() ? nullptr : &*found;
-}
 
 /// What take_settings() leaves as it was. The names of all members stand here so that a new one does not compile until
 /// somebody has compared it below.
@@ -31,7 +23,7 @@ void take_settings(Config& running, const Config& next) {
 ReloadPlan plan_reload(const Config& running, const Config& next) {
   ReloadPlan plan;
   for (const TunnelSpec& tunnel : next.tunnels) {
-    const TunnelSpec* before = find(running, tunnel.name);
+    const TunnelSpec* before = find_tunnel(running, tunnel.name);
     if (before == nullptr) {
       plan.added.push_back(tunnel.name);
     } else if (*before != tunnel) {
@@ -39,7 +31,7 @@ ReloadPlan plan_reload(const Config& running, const Config& next) {
     }
   }
   for (const TunnelSpec& tunnel : running.tunnels) {
-    if (find(next, tunnel.name) == nullptr) plan.removed.push_back(tunnel.name);
+    if (find_tunnel(next, tunnel.name) == nullptr) plan.removed.push_back(tunnel.name);
   }
   plan.needs_restart = left_for_a_restart(running, next);
   return plan;

@@ -1,10 +1,10 @@
 #include "supervisor/share.hpp"
 
-#include <algorithm>
 #include <cstdlib>
 #include <set>
 #include <utility>
 
+#include "holdfast/words.hpp"
 #include "preflight/configuration.hpp"
 
 namespace holdfast::supervisor {
@@ -40,12 +40,6 @@ bool is_of_another(const config::Problem& warning, const std::string& tunnel) {
   return warning.key.starts_with("tunnels.") && !(warning.key + ".").starts_with("tunnels." + tunnel + ".");
 }
 
-std::string names_of(const Config& config) {
-  std::string names;
-  for (const TunnelSpec& tunnel : config.tunnels) names += (names.empty() ? "" : ", ") + tunnel.name;
-  return names;
-}
-
 }  // namespace
 
 std::string state_folder(const std::string& only) {
@@ -57,12 +51,12 @@ std::string state_folder(const std::string& only) {
 }
 
 tl::expected<Config, std::string> keep_only(Config config, const std::string& tunnel) {
-  const auto found = std::find_if(config.tunnels.begin(), config.tunnels.end(),
-                                  [&](const TunnelSpec& spec) { return spec.name == tunnel; });
-  if (found == config.tunnels.end()) {
-    return tl::unexpected("there is no '" + tunnel + "', which --only names; there are: " + names_of(config));
+  const TunnelSpec* found = find_tunnel(config, tunnel);
+  if (found == nullptr) {
+    return tl::unexpected("there is no '" + tunnel +
+                          "', which --only names; there are: " + joined(tunnel_names(config), ", "));
   }
-  config.tunnels = {TunnelSpec{std::move(*found)}};
+  config.tunnels = std::vector{*found};
   config.status_socket.path = socket_of_tunnel(config.status_socket.path, tunnel);
   return config;
 }

@@ -28,11 +28,6 @@ void say(const std::string& line) {
   log::write(LogLevel::info, line);
 }
 
-const TunnelSpec& spec_of(const Config& config, const std::string& name) {
-  return *std::find_if(config.tunnels.begin(), config.tunnels.end(),
-                       [&](const TunnelSpec& tunnel) { return tunnel.name == name; });
-}
-
 }  // namespace
 
 Supervisor::Supervisor(const boost::asio::any_io_executor& executor, ConfigurationReport configuration,
@@ -195,7 +190,7 @@ std::optional<std::string> Supervisor::take_over(const ConfigurationRead& read) 
   std::vector<std::string> told = preflight::warnings(*loaded);
   for (const preflight::DeviceFault& fault : read.faults) {
     // What the session of a tunnel that is not touched was opened with may be gone by now: that is no reason.
-    if (fault.hopeless && is_touched(spec_of(loaded->config, fault.tunnel))) {
+    if (fault.hopeless && is_touched(*find_tunnel(loaded->config, fault.tunnel))) {
       hopeless.push_back(fault.problem);
     } else {
       told.push_back(to_string(fault.problem));
@@ -242,9 +237,10 @@ void Supervisor::apply(const Config& next, const Names& names) {
   for (const auto* tunnels : {&plan.added, &plan.changed}) {
     for (const std::string& name : *tunnels) {
       if (Slot* slot = find(name)) {
-        slot->change(spec_of(next, name), [&](const SharedSpec& spec) { return make_runner(spec, names.at(name)); });
+        slot->change(*find_tunnel(next, name),
+                     [&](const SharedSpec& spec) { return make_runner(spec, names.at(name)); });
       } else {
-        slots_.push_back(make_slot(spec_of(next, name), names.at(name)));
+        slots_.push_back(make_slot(*find_tunnel(next, name), names.at(name)));
         slots_.back().runner().handle(Start{});
       }
     }

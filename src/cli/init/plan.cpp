@@ -93,9 +93,7 @@ Plan make_plan(const Wish& wish) {
   refuse_other_content(wish.places.drop_in(wish.tunnel.name), wish, plan);
   const Config config = load_planned(wish, plan);
   plan.status_socket = config.status_socket.path;
-  for (const TunnelSpec& spec : config.tunnels) {
-    if (spec.name == wish.tunnel.name) plan.spec = spec;
-  }
+  if (const TunnelSpec* spec = find_tunnel(config, wish.tunnel.name)) plan.spec = *spec;
   for (const TunnelSpec& spec : config.tunnels) {
     if (!share_a_line(spec, plan.spec)) continue;
     ++plan.tunnels_of_key;

@@ -45,3 +45,14 @@ TEST_CASE("a relay's other keys are learnt only where its first one may be, and 
   spec.host_key_fingerprint = {"SHA256:x"};
   CHECK_FALSE(learns_host_keys(spec));
 }
+
+TEST_CASE("a tunnel is found by its whole name, and the names are in the file's order") {
+  Config config;
+  config.tunnels.resize(2);
+  config.tunnels[0].name = "relay";
+  config.tunnels[1].name = "a";
+  CHECK(find_tunnel(config, "a") == &config.tunnels[1]);
+  CHECK(find_tunnel(config, "rel") == nullptr);
+  CHECK(find_tunnel(Config{}, "a") == nullptr);
+  CHECK(tunnel_names(config) == std::vector<std::string>{"relay", "a"});
+}
