@@ -3,6 +3,8 @@
 #include <cstdlib>
 #include <utility>
 
+#include "holdfast/words.hpp"
+
 namespace holdfast {
 namespace {
 
@@ -155,12 +157,12 @@ std::string forward_name(const TunnelSpec& spec, std::size_t forward, std::uint1
 }
 
 std::string held_forwards(const TunnelSpec& spec, const ForwardTable& forwards) {
-  std::string held;
+  std::vector<std::string> held;
   for (std::size_t index = 0; index < forwards.size(); ++index) {
     if (forwards[index].state != ForwardState::held) continue;
-    held += (held.empty() ? "" : ", ") + forward_name(spec, index, forwards[index].bound_port);
+    held.push_back(forward_name(spec, index, forwards[index].bound_port));
   }
-  return held.empty() ? "holding nothing yet" : held;
+  return held.empty() ? "holding nothing yet" : joined(held, ", ");
 }
 
 }  // namespace holdfast

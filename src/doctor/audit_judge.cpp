@@ -5,6 +5,7 @@
 
 #include "doctor/audit.hpp"
 #include "holdfast/failure.hpp"
+#include "holdfast/words.hpp"
 #include "setup/words.hpp"
 
 namespace holdfast::doctor {
@@ -214,11 +215,11 @@ class Auditor {
         {"permittty", "yes", "PermitTTY no", "a terminal"},
         {"permittunnel", "no", "PermitTunnel no", "network devices (tun)"},
         {"permituserenvironment", "no", "PermitUserEnvironment no", "an environment of its own"}};
-    std::string names;
+    std::vector<std::string> names;
     std::vector<std::string> lines;
     for (const Right& right : all) {
       if (get(right.keyword, right.otherwise) == "no") continue;
-      names += (names.empty() ? "" : ", ") + std::string{right.name};
+      names.emplace_back(right.name);
       lines.emplace_back(right.line);
     }
     if (lines.empty()) return add(CheckResult::pass, "rights", "the account has no more than a tunnel needs");
@@ -226,7 +227,7 @@ class Auditor {
         !seen_.keys.empty() && std::all_of(seen_.keys.begin(), seen_.keys.end(),
                                            [](const std::string& line) { return setup::has_option(line, "restrict"); });
     add(restricted ? CheckResult::pass : CheckResult::warn, "rights",
-        "the account may have " + names + (restricted ? ", and each of its keys says restrict" : ""),
+        "the account may have " + joined(names, ", ") + (restricted ? ", and each of its keys says restrict" : ""),
         restricted ? std::vector<std::string>{} : lines);
   }
 
@@ -253,16 +254,15 @@ class Auditor {
     if (get("forcecommand", "none") != "none") lacks[3].keys = 0;
     if (get("permitlisten", "any") != "any") lacks[1].keys = 0;
     if (get("permitopen", "any") != "any") lacks[2].keys = 0;
-    std::string said;
+    std::vector<std::string> said;
     for (const Lack& lack : lacks) {
       if (lack.keys > 0)
-        said += (said.empty() ? "" : "; ") + std::to_string(lack.keys) + " without " + lack.option + " (" + lack.means +
-                ")";
+        said.push_back(std::to_string(lack.keys) + " without " + lack.option + " (" + lack.means + ")");
     }
     const std::string count = std::to_string(seen_.keys.size()) + (seen_.keys.size() == 1 ? " key" : " keys");
     if (said.empty()) return add(CheckResult::pass, "keys", count + ", each with its own listener and no more");
     add(CheckResult::warn, "keys",
-        count + "; whoever steals one can do more than hold a tunnel: " + said + ". See below");
+        count + "; whoever steals one can do more than hold a tunnel: " + joined(said, "; ") + ". See below");
   }
 
   void seen_in_files() {
