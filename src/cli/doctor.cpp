@@ -154,6 +154,16 @@ void remark_on_configuration(const Report& report, const std::string& only, Doct
                  "can be used, holdfast reload takes it over.");
 }
 
+/// While the former configuration serves, the tunnel is well.
+void remark_on_change(const Report& report, const std::string& tunnel, DoctorRound& round) {
+  for (const TunnelReport& each : report.tunnels) {
+    if (each.name != tunnel || !each.change || !each.change->last_error) continue;
+    const Failure& failure = each.change->last_error->failure;
+    round.remark("the changed one of " + tunnel + " can't come up, and the former one serves: " + describe(failure) +
+                 ". " + std::string{remedy(failure)});
+  }
+}
+
 /// By the process that holds it, which `asked` names and which has just answered.
 int examine_there(const Options& options, Options asked, const std::string& tunnel, DoctorRound& round) {
   DoctorFace face{round, tunnel, "by the running holdfast", doctor::examined_layers()};
@@ -260,6 +270,7 @@ int examine(const Options& options, const std::string& tunnel, std::string silen
     if (status) {
       const auto report = status::from_json(status->body);
       if (report) remark_on_configuration(*report, asked.only, round);
+      if (report) remark_on_change(*report, tunnel, round);
       return examine_there(options, asked, tunnel, round);
     }
     const Unanswered& why = status.error();

@@ -35,15 +35,16 @@ void DoctorRound::leave_out(const std::string& tunnel, const std::string& why) {
 }
 
 void DoctorRound::remark(const std::string& what) {
-  remark_ = status::remark(CheckResult::warn, "configuration", what, {}, page_);
+  const std::string line = status::remark(CheckResult::warn, "configuration", what, {}, page_);
+  if (remarks_.find(line) == std::string::npos) remarks_ += line;
 }
 
 int DoctorRound::end() {
   if (!not_captured_.empty()) std::cerr << "Nothing is captured: " << not_captured_ << ".\n";
   if (show_ == Show::text && tunnels_ > 1) out_ << "\nAll tunnels:\n" << overview_;
-  if (!remark_.empty()) (show_ == Show::text ? out_ : std::cerr) << '\n' << remark_;
+  if (!remarks_.empty()) (show_ == Show::text ? out_ : std::cerr) << '\n' << remarks_;
   out_ << std::flush;
-  return remark_.empty() ? 0 : 1;
+  return remarks_.empty() ? 0 : 1;
 }
 
 DoctorFace::DoctorFace(DoctorRound& round, std::string tunnel, std::string how, std::set<Layer> expected)

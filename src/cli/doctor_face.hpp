@@ -22,9 +22,9 @@ class DoctorRound {
   void leave_out(const std::string& tunnel, const std::string& why);
   /// How many were looked at or left out.
   std::size_t tunnels() const { return tunnels_; }
-  /// Remarks on the configuration: worth a look, whatever the tunnels are like. The last one is shown.
+  /// Remarks on the configuration: worth a look, whatever the tunnels are like. Each is shown once.
   void remark(const std::string& what);
-  /// Shows a line for each of several tunnels, and the remark. Returns the exit status.
+  /// Shows a line for each of several tunnels, and the remarks. Returns the exit status.
   int end();
 
  private:
@@ -34,7 +34,7 @@ class DoctorRound {
   const status::Page page_;
   std::string not_captured_;  ///< why, until it is said
   std::string overview_;
-  std::string remark_;
+  std::string remarks_;
   std::size_t tunnels_ = 0;
   bool looked_ = false;  ///< something is shown
 };

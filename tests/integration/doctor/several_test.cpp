@@ -143,6 +143,22 @@ TEST_CASE("that a file was changed and not reloaded is worth a look") {
   CHECK_FALSE(has(bundle(dir / "after"), of_bundle));
 }
 
+TEST_CASE("a changed configuration that can't come up is worth a look, though the former one serves") {
+  const Sshd relay;
+  const TargetServer target{greet_then_echo("hello\r\n")};
+  const Tunnel tunnel = leading_to(relay, "relay", target.port());
+  const Holdfast holdfast{tunnel};
+  REQUIRE(holdfast.wait_for_up());
+  holdfast.write_config({Tunnel{tunnel}.set("user", "somebody-else")});
+  REQUIRE(holdfast.command({"reload"}).status == success);
+  REQUIRE(holdfast.wait_for(
+      [](const Json& now) { return now["change"].is_object() && now["change"]["last_error"].is_object(); }));
+  const Finished seen = holdfast.command({"doctor", "relay"});
+  CAPTURE(seen.output);
+  CHECK(seen.status.code == 1);
+  CHECK(has(seen.output, " warn  configuration the changed one of relay can't come up, and the former one serves: "));
+}
+
 TEST_CASE("a refused reload is no matter any more once the file is what it was") {
   const Sshd relay;
   const TargetServer target{greet_then_echo("hello\r\n")};
